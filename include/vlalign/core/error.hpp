@@ -1,0 +1,14 @@
+#pragma once
+
+#include <stdexcept>
+
+namespace vlalign {
+
+/// What every function of this library throws on bad input.
+/// The message is for people: what was wrong, where (file, line, record, key), and what would be right.
+class Error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+}  // namespace vlalign

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace vlalign {
+
+/// Scales each row to unit length in float32: x / max(||x||, 1e-12), so that a zero row gives zeros, never NaN,
+/// in the value and in the gradient.
+///   x: [..., D], any floating dtype
+/// Returns [..., D] in float32 (float64 for float64). Equals torch.nn.functional.normalize on float32 input.
+at::Tensor l2_normalize(const at::Tensor& x);
+
+}  // namespace vlalign

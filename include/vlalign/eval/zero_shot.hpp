@@ -1,0 +1,52 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "vlalign/eval/embed.hpp"
+
+namespace vlalign {
+
+/// Classification by the class whose name, put into a sentence, is nearest to the picture (Radford et al. 2021, 3.1).
+struct ZeroShotScores {
+  std::int64_t images = 0;
+  std::int64_t skipped = 0;     ///< records left out because they could not be read
+  double top1 = 0.0;            ///< share of pictures whose class has the best score; ties count against it
+  double top5 = 0.0;            ///< ... is among the min(5, C) best
+  double mean_per_class = 0.0;  ///< top1 of each class that has pictures, averaged over those classes
+};
+
+/// {"a photo of a {}."}: "{}" stands for the class name.
+std::vector<std::string> default_templates();
+
+/// The prompts of one class, a template each. Throws Error for a template without "{}", naming it.
+std::vector<std::string> class_prompts(const std::string& class_name, std::span<const std::string> templates);
+
+/// norm(mean_t e_t): the mean of each class's T prompt embeddings, back on the sphere (prompt ensembling).
+///   prompts: floating [C * T, D], unit rows, a class's T prompts together
+/// Returns float32 [C, D].
+at::Tensor average_prompts(const at::Tensor& prompts, std::int64_t templates);
+
+/// One embedding a class, float32 [C, D]: average_prompts of the class's prompts.
+/// Throws Error when there are no classes or templates, or a class is named twice.
+at::Tensor embed_classes(const DualEncoder& model, std::span<const std::string> classes,
+                         std::span<const std::string> templates, const EmbedOptions& options = {});
+
+/// Scores picture embeddings against class embeddings.
+///   image: floating [N, D], unit rows; classes: floating [C, D], unit rows, same device; labels: [N], 0 to C - 1
+ZeroShotScores score_classes(const at::Tensor& image, const at::Tensor& classes, std::span<const std::int64_t> labels);
+
+/// Zero-shot classification of a data set whose (first) caption is the class name.
+/// Throws Error naming the record when its caption is not among the classes.
+ZeroShotScores evaluate_zero_shot(const DualEncoder& model, const PairSource& source,
+                                  std::span<const std::string> classes, std::span<const std::string> templates,
+                                  const EmbedOptions& options = {});
+
+/// {"images", "skipped", "top1", "top5", "mean_per_class"}
+std::string to_json(const ZeroShotScores& scores);
+
+}  // namespace vlalign

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string_view>
+
+#include "vlalign/core/device.hpp"
+#include "vlalign/data/tokenizer.hpp"
+#include "vlalign/model/config.hpp"
+
+namespace vlalign {
+
+namespace nn {
+class DualEncoderImpl;  // <vlalign/nn/dual_encoder.hpp>, for those who build on the towers as torch::nn modules
+}
+
+/// Two towers into one joint space: images and texts become unit vectors whose dot product says how well they match
+/// (CLIP, Radford et al. 2021). A handle: copies share the weights.
+class DualEncoder {
+ public:
+  /// A freshly initialised model: a preset's name, or the path of an open_clip model config (.json).
+  /// The same seed gives the same weights. `tokenizer` replaces CLIP's, and its vocabulary size the config's.
+  static DualEncoder create(std::string_view model, std::shared_ptr<const Tokenizer> tokenizer = nullptr, std::uint64_t seed = 0);
+  static DualEncoder create(const ModelConfig& config, std::shared_ptr<const Tokenizer> tokenizer = nullptr, std::uint64_t seed = 0);
+
+  /// Reads a model folder in open_clip's layout (open_clip_config.json, open_clip_model.safetensors, tokenizer files).
+  /// Throws one Error that lists every missing, extra or wrongly shaped tensor.
+  static DualEncoder load(const std::filesystem::path& folder);
+
+  /// A model of one's own towers (config.vision = OwnTowers{}); see <vlalign/nn/dual_encoder.hpp>.
+  DualEncoder(std::shared_ptr<nn::DualEncoderImpl> module, ModelConfig config, std::shared_ptr<const Tokenizer> tokenizer);
+
+  /// Copies the weights of a model folder into this model, of the same shapes. Throws as load() does, and then changes nothing.
+  void load_weights(const std::filesystem::path& folder);
+
+  /// Writes the folder that load() and open_clip read: whole beside its place, synced and renamed over what is there.
+  void save(const std::filesystem::path& folder) const;
+  /// The same files into a folder that is there, for callers that make it whole themselves.
+  void write(const std::filesystem::path& folder) const;
+
+  /// Gradients flow unless switched off (at::NoGradGuard); arguments are moved to the model's device.
+  /// pixels: uint8 [B, 3, S, S], or floating and already normalised. Returns unit rows, float32 [B, D].
+  at::Tensor encode_image(const at::Tensor& pixels, Precision precision = Precision::fp32) const;
+  /// tokens: int64 [B, L], L <= context length, as tokenize() makes them. Returns unit rows, float32 [B, D].
+  at::Tensor encode_text(const at::Tensor& tokens, Precision precision = Precision::fp32) const;
+  /// The multiplier of the cosines, exp of the learned parameter: float32 scalar [], on the model's device.
+  at::Tensor logit_scale() const;
+  std::int64_t parameter_count() const;
+
+  void train(bool on = true);
+  void to(c10::Device device);
+  c10::Device device() const;
+
+  const ModelConfig& config() const;
+  std::shared_ptr<const Tokenizer> tokenizer() const;
+  std::shared_ptr<nn::DualEncoderImpl> module() const;
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace vlalign

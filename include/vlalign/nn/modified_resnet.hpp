@@ -1,0 +1,56 @@
+#pragma once
+
+#include <vector>
+
+#include "vlalign/model/config.hpp"
+#include "vlalign/nn/layers.hpp"
+#include "vlalign/nn/tower.hpp"
+
+namespace vlalign::nn {
+
+/// 1x1, 3x3, 1x1 convolutions with four times the channels out; a stride is an average pool, never a strided convolution.
+class Bottleneck : public torch::nn::Module {
+ public:
+  static constexpr std::int64_t expansion = 4;
+  Bottleneck(std::int64_t in, std::int64_t planes, std::int64_t stride, Initializer& initializer);
+  at::Tensor forward(const at::Tensor& x);
+
+  std::shared_ptr<Conv2d> conv1, conv2, conv3, downsample_conv;
+  std::shared_ptr<BatchNorm2d> bn1, bn2, bn3, downsample_bn;
+
+ private:
+  std::int64_t stride_;
+};
+
+/// Attention of the mean token over the map's tokens. The peers' output projection c_proj is the DualEncoder's image
+/// projection here.
+class AttentionPool2d : public torch::nn::Module {
+ public:
+  AttentionPool2d(std::int64_t side, std::int64_t width, std::int64_t heads, Initializer& initializer);
+  /// x: [B, W, side, side]; returns [B, W].
+  at::Tensor forward(const at::Tensor& x) const;
+
+  at::Tensor positional_embedding;  ///< [side^2 + 1, W]
+  std::shared_ptr<Linear> q_proj, k_proj, v_proj;
+
+ private:
+  std::int64_t heads_;
+};
+
+/// CLIP's ModifiedResNet (Radford et al. 2021; openai/CLIP, model.py). image_size must be a multiple of 32.
+class ModifiedResNet : public Tower {
+ public:
+  ModifiedResNet(const ResNetConfig& config, std::int64_t image_size, Initializer& initializer);
+  at::Tensor forward(const at::Tensor& pixels, at::ScalarType compute) override;
+  std::int64_t width() const override { return width_; }
+
+  std::shared_ptr<Conv2d> conv1, conv2, conv3;
+  std::shared_ptr<BatchNorm2d> bn1, bn2, bn3;
+  std::vector<std::shared_ptr<Bottleneck>> blocks;  ///< registered as layer1.0, layer1.1, ..., layer4.N
+  std::shared_ptr<AttentionPool2d> attnpool;
+
+ private:
+  std::int64_t width_;
+};
+
+}  // namespace vlalign::nn

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace vlalign {
+
+/// Defaults are CLIP's (Radford et al. 2021, table 19).
+struct AdamWOptions {
+  double beta1 = 0.9;
+  double beta2 = 0.98;
+  double eps = 1e-6;
+  double weight_decay = 0.2;
+};
+
+/// AdamW (Loshchilov & Hutter 2019) through ATen's fused operator. Vectors and scalars (biases, gains, the logit scale) and
+/// position and class embeddings are not decayed, as in open_clip.
+class AdamW {
+ public:
+  using NamedParameters = std::vector<std::pair<std::string, at::Tensor>>;
+
+  /// Parameters that don't require a gradient are left alone.
+  AdamW(const NamedParameters& parameters, const AdamWOptions& options);
+
+  /// One update from the parameters' gradients; those without a gradient stay as they are.
+  void step(double learning_rate);
+  void zero_grad();
+
+  /// The L2 norm over all gradients, float32 scalar.
+  at::Tensor grad_norm() const;
+  /// Scales all gradients by max_norm / (norm + 1e-6) where that is below 1, as torch.nn.utils.clip_grad_norm_.
+  void clip_grad_norm(const at::Tensor& norm, double max_norm);
+
+  /// Moments and step counts, "NAME.exp_avg", "NAME.exp_avg_sq", "NAME.step": views, so that copying into them restores.
+  std::map<std::string, at::Tensor> state() const;
+
+ private:
+  struct Group {
+    double weight_decay = 0.0;
+    std::vector<std::string> names;
+    std::vector<at::Tensor> parameters, exp_avg, exp_avg_sq, steps;
+  };
+  std::vector<at::Tensor> gradients() const;
+
+  AdamWOptions options_;
+  Group groups_[2];
+};
+
+}  // namespace vlalign

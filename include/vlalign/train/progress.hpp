@@ -1,0 +1,28 @@
+#pragma once
+
+#include <chrono>
+#include <cstdio>
+
+#include "vlalign/train/trainer.hpp"
+
+namespace vlalign {
+
+/// One line about the run: step, rate, time left, loss, accuracy, logit scale. On a terminal it is rewritten in place, elsewhere a
+/// plain line is printed now and then.
+///
+///     trainer.on_step(Progress());
+class Progress {
+ public:
+  explicit Progress(std::FILE* stream = stderr);
+  void operator()(const StepResult& result);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  std::FILE* stream_;
+  bool terminal_;
+  std::int64_t first_step_ = 0;
+  Clock::time_point start_, last_;
+};
+
+}  // namespace vlalign

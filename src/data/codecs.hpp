@@ -1,0 +1,41 @@
+// One decoder a file format, and what they share. Errors carry the picture's name.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "vlalign/data/image.hpp"
+
+namespace vlalign {
+
+using Bytes = std::span<const std::uint8_t>;
+
+constexpr std::int64_t max_pixels = std::int64_t{1} << 28;
+
+/// Each throws Error unless `bytes` hold a whole, undamaged picture, and returns it upright.
+Image decode_jpeg(Bytes bytes, std::string_view name, int shortest_side);
+Image decode_png(Bytes bytes, std::string_view name);
+Image decode_webp(Bytes bytes, std::string_view name);
+
+/// Throws Error unless there are 1 to 2^28 pixels; call it before the decoder is asked for any.
+void check_size(std::int64_t width, std::int64_t height, std::string_view name);
+
+/// Black pixels, after check_size.
+Image blank_image(std::int64_t width, std::int64_t height, std::string_view name);
+
+/// Throws Error unless the picture has pixels, and as many as its size says.
+///   where: the function that was called, for the message
+void check_image(const Image& image, std::string_view where);
+
+/// rgb = rgba * alpha + white * (1 - alpha), rounded.
+void lay_on_white(const std::uint8_t* rgba, std::size_t pixels, std::uint8_t* rgb);
+
+/// The orientation, 1 to 8, in an EXIF block (from its TIFF header on); 1 when it has none or can't be read.
+int exif_orientation(Bytes tiff);
+
+/// The picture as it is meant to be seen, given how it was stored (EXIF 2.32, tag 0x0112).
+Image turn_upright(Image stored, int orientation);
+
+}  // namespace vlalign

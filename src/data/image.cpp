@@ -1,0 +1,73 @@
+#include "vlalign/data/image.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <string>
+
+#include "core/check.hpp"
+#include "core/files.hpp"
+#include "data/codecs.hpp"
+
+namespace vlalign {
+namespace {
+
+bool starts_with(Bytes bytes, std::size_t offset, std::string_view magic) {
+  return bytes.size() >= offset + magic.size() &&
+         std::equal(magic.begin(), magic.end(), bytes.begin() + static_cast<std::ptrdiff_t>(offset),
+                    [](char a, std::uint8_t b) { return static_cast<std::uint8_t>(a) == b; });
+}
+
+}  // namespace
+
+Image decode_image(std::span<const std::byte> bytes, std::string_view name, int shortest_side) {
+  const Bytes file(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
+  check(!file.empty(), "[decode_image] {}: empty, expected a JPEG, PNG or WebP file", name);
+  if (starts_with(file, 0, "\xff\xd8\xff")) return decode_jpeg(file, name, shortest_side);
+  if (starts_with(file, 0, "\x89PNG\r\n\x1a\n")) return decode_png(file, name);
+  if (starts_with(file, 0, "RIFF") && starts_with(file, 8, "WEBP")) return decode_webp(file, name);
+  fail("[decode_image] {}: its first bytes are those of no JPEG, PNG or WebP file", name);
+}
+
+Image read_image(const std::filesystem::path& path, int shortest_side) {
+  const std::string file = read_file(path);
+  return decode_image(std::as_bytes(std::span(file)), path.string(), shortest_side);
+}
+
+bool is_image_file(const std::filesystem::path& path) {
+  std::string extension = path.extension().string();
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  constexpr std::array<std::string_view, 4> known{".jpg", ".jpeg", ".png", ".webp"};
+  return std::find(known.begin(), known.end(), extension) != known.end();
+}
+
+void check_size(std::int64_t width, std::int64_t height, std::string_view name) {
+  check(width > 0 && height > 0, "[decode_image] {}: {}x{} pixels, expected at least one", name, width, height);
+  check(width <= max_pixels / height, "[decode_image] {}: {}x{} pixels, expected at most 2^28", name, width, height);
+}
+
+Image blank_image(std::int64_t width, std::int64_t height, std::string_view name) {
+  check_size(width, height, name);
+  return {static_cast<int>(width), static_cast<int>(height), std::vector<std::uint8_t>(3 * width * height)};
+}
+
+void check_image(const Image& image, std::string_view where) {
+  check(image.width > 0 && image.height > 0, "[{}] image: {}x{} pixels, expected at least one", where, image.width,
+        image.height);
+  const auto expected = 3 * static_cast<std::size_t>(image.width) * static_cast<std::size_t>(image.height);
+  check(image.rgb.size() == expected, "[{}] image: {}x{} pixels need {} bytes, got {}", where, image.width,
+        image.height, expected, image.rgb.size());
+}
+
+void lay_on_white(const std::uint8_t* rgba, std::size_t pixels, std::uint8_t* rgb) {
+  for (std::size_t i = 0; i < pixels; ++i, rgba += 4, rgb += 3) {
+    const std::uint32_t alpha = rgba[3];
+    for (int c = 0; c < 3; ++c) {
+      const std::uint32_t sum = rgba[c] * alpha + 255 * (255 - alpha) + 128;
+      rgb[c] = static_cast<std::uint8_t>((sum + (sum >> 8)) >> 8);  // sum / 255
+    }
+  }
+}
+
+}  // namespace vlalign

@@ -1,0 +1,62 @@
+#include "data/input_file.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "core/check.hpp"
+
+namespace vlalign {
+
+// O_NONBLOCK: opening a named pipe by mistake must not wait for a writer.
+InputFile::InputFile(const std::filesystem::path& path)
+    : InputFile(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK), path.string()) {}
+
+InputFile::InputFile(int descriptor, std::string name) : name_(std::move(name)), descriptor_(descriptor) {
+  check(descriptor_ >= 0, "{}: cannot open: {}", name_, std::strerror(errno));
+  struct stat status {};
+  if (::fstat(descriptor_, &status) == 0 && S_ISREG(status.st_mode)) return;
+  ::close(descriptor_);
+  fail("{}: is not a regular file", name_);
+}
+
+InputFile::~InputFile() { ::close(descriptor_); }
+
+std::int64_t InputFile::size() const {
+  struct stat status {};
+  check(::fstat(descriptor_, &status) == 0, "{}: cannot read its size: {}", name_, std::strerror(errno));
+  return status.st_size;
+}
+
+std::vector<std::byte> InputFile::read(std::int64_t offset, std::int64_t size) const {
+  std::vector<std::byte> bytes(static_cast<std::size_t>(size));
+  std::size_t done = 0;
+  while (done < bytes.size()) {
+    const auto got = ::pread(descriptor_, bytes.data() + done, bytes.size() - done, offset + static_cast<off_t>(done));
+    if (got < 0 && errno == EINTR) continue;
+    check(got >= 0, "{}: cannot read: {}", name_, std::strerror(errno));
+    check(got > 0, "{}: ends after {} bytes, {} bytes at offset {} were expected", name_, this->size(), size, offset);
+    done += static_cast<std::size_t>(got);
+  }
+  return bytes;
+}
+
+std::ifstream open_text(const std::filesystem::path& path) {
+  check(std::filesystem::is_regular_file(path), "{}: no such file, or not a regular file", path.string());
+  std::ifstream stream(path, std::ios::binary);
+  check(stream.good(), "{}: cannot open: {}", path.string(), std::strerror(errno));
+  char start[3] = {};
+  stream.read(start, 3);
+  const std::string_view mark(start, static_cast<std::size_t>(stream.gcount()));
+  check(!mark.starts_with("\xff\xfe") && !mark.starts_with("\xfe\xff"), "{}: is UTF-16, save it as UTF-8",
+        path.string());
+  stream.clear();
+  stream.seekg(mark == "\xef\xbb\xbf" ? 3 : 0);
+  return stream;
+}
+
+}  // namespace vlalign

@@ -1,0 +1,39 @@
+// A file read at any offset by several threads, and text files opened with care.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+namespace vlalign {
+
+class InputFile {
+ public:
+  /// Throws Error when the path isn't a regular file or can't be opened.
+  explicit InputFile(const std::filesystem::path& path);
+  /// Takes over an open descriptor; `name` is what messages call it.
+  InputFile(int descriptor, std::string name);
+  InputFile(const InputFile&) = delete;
+  InputFile& operator=(const InputFile&) = delete;
+  ~InputFile();
+
+  const std::string& name() const { return name_; }
+  int descriptor() const { return descriptor_; }
+  std::int64_t size() const;
+
+  /// Exactly `size` bytes from `offset`; throws Error when the file ends earlier.
+  std::vector<std::byte> read(std::int64_t offset, std::int64_t size) const;
+
+ private:
+  std::string name_;
+  int descriptor_;
+};
+
+/// Opens a UTF-8 text file and steps over a byte order mark.
+/// Throws Error when it can't be read, or is UTF-16.
+std::ifstream open_text(const std::filesystem::path& path);
+
+}  // namespace vlalign

@@ -1,0 +1,49 @@
+#include "vlalign/data/pairs.hpp"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "core/check.hpp"
+#include "data/brace_expand.hpp"
+#include "data/shard_pairs.hpp"
+#include "data/table_pairs.hpp"
+
+namespace vlalign {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::shared_ptr<const PairSource> open_folder(const fs::path& folder, const PairOptions& options) {
+  for (const auto* name : {"metadata.jsonl", "metadata.csv"}) {
+    if (fs::exists(folder / name)) return open_table(folder / name, options);
+  }
+  fail("{}: a folder of pairs needs a metadata.jsonl or metadata.csv; shards are named one by one or as {}",
+       folder.string(), (folder / "{000..031}.tar").string());
+}
+
+std::shared_ptr<const PairSource> open_files(std::string_view location, const PairOptions& options) {
+  // A file whose own name has braces is that file.
+  const auto names = fs::exists(location) ? std::vector{std::string(location)} : brace_expand(location);
+  const std::vector<fs::path> files(names.begin(), names.end());
+  for (const auto& file : files) check(fs::exists(file), "{}: no such file or folder", file.string());
+  if (files.size() == 1 && is_table(files.front())) return open_table(files.front(), options);
+  for (const auto& file : files) {
+    check(is_shard(file), "{}: expected {}tar shards (.tar, .tar.gz, .tgz, .tar.zst, .tar.xz)", file.string(),
+          files.size() > 1 ? "" : "a .tsv, .csv or .jsonl, a folder with metadata.jsonl or metadata.csv, or ");
+  }
+  return open_shards(files);
+}
+
+}  // namespace
+
+std::shared_ptr<const PairSource> open_pairs(std::string_view location, const PairOptions& options) {
+  check(!location.empty(), "[open_pairs] no location given");
+  try {
+    if (fs::is_directory(location)) return open_folder(location, options);
+    return open_files(location, options);
+  } catch (const fs::filesystem_error& error) {
+    fail("{}: {}", location, error.code().message());
+  }
+}
+
+}  // namespace vlalign

@@ -1,0 +1,115 @@
+#include <png.h>
+
+#include <csetjmp>
+#include <cstring>
+#include <string>
+
+#include "core/check.hpp"
+#include "data/codecs.hpp"
+
+namespace vlalign {
+namespace {
+
+/// libpng's reader. Its errors longjmp, so the functions that call it make no objects with destructors, and return
+/// false with `message` filled.
+struct Reader {
+  Bytes rest;
+  png_structp png = nullptr;
+  png_infop info = nullptr;
+  std::jmp_buf on_fault;
+  char message[128] = "out of memory";
+
+  explicit Reader(Bytes bytes) : rest(bytes), on_fault() {}
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
+  ~Reader() { png_destroy_read_struct(&png, &info, nullptr); }
+};
+
+[[noreturn]] void jump(png_structp png, png_const_charp message) {
+  auto* reader = static_cast<Reader*>(png_get_error_ptr(png));
+  std::strncpy(reader->message, message, sizeof(reader->message) - 1);
+  std::longjmp(reader->on_fault, 1);
+}
+
+void ignore(png_structp, png_const_charp) {}
+
+void take(png_structp png, png_bytep out, std::size_t size) {
+  auto* reader = static_cast<Reader*>(png_get_io_ptr(png));
+  if (size > reader->rest.size()) png_error(png, "the file ends too early");
+  std::memcpy(out, reader->rest.data(), size);
+  reader->rest = reader->rest.subspan(size);
+}
+
+/// Reads all that comes before the pixels, and asks for 8-bit RGB, or RGBA where anything is transparent.
+bool read_header(Reader& reader) {
+  reader.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &reader, jump, ignore);
+  if (reader.png == nullptr || setjmp(reader.on_fault)) return false;
+  png_structp png = reader.png;
+  reader.info = png_create_info_struct(png);
+  if (reader.info == nullptr) return false;
+  png_set_read_fn(png, &reader, take);
+  png_set_crc_action(png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
+  png_read_info(png, reader.info);
+  png_set_expand(png);
+  png_set_strip_16(png);
+  png_set_gray_to_rgb(png);
+  png_set_interlace_handling(png);
+  png_read_update_info(png, reader.info);
+  return true;
+}
+
+bool read_pixels(Reader& reader, std::vector<std::uint8_t*>& rows) {
+  if (setjmp(reader.on_fault)) return false;
+  png_read_image(reader.png, rows.data());
+  png_read_end(reader.png, reader.info);
+  return true;
+}
+
+int read_orientation(Reader& reader) {
+  png_uint_32 size = 0;
+  png_bytep exif = nullptr;
+  if (png_get_eXIf_1(reader.png, reader.info, &size, &exif) == 0) return 1;
+  return exif_orientation({exif, size});
+}
+
+std::vector<std::uint8_t*> row_pointers(std::uint8_t* pixels, std::size_t height, std::size_t row_bytes) {
+  std::vector<std::uint8_t*> rows(height);
+  for (std::size_t y = 0; y < height; ++y) rows[y] = pixels + y * row_bytes;
+  return rows;
+}
+
+}  // namespace
+
+Image decode_png(Bytes bytes, std::string_view name) {
+  Reader reader(bytes);
+  const auto broken = [&] { fail("[decode_image] {}: broken PNG file: {}", name, reader.message); };
+  if (!read_header(reader)) broken();
+  const auto width = png_get_image_width(reader.png, reader.info);
+  const auto height = png_get_image_height(reader.png, reader.info);
+  const bool transparent = png_get_channels(reader.png, reader.info) == 4;
+  Image image = blank_image(width, height, name);
+  const std::size_t pixels = std::size_t{width} * height;
+  std::vector<std::uint8_t> rgba(transparent ? 4 * pixels : 0);
+  auto rows =
+      row_pointers(transparent ? rgba.data() : image.rgb.data(), height, png_get_rowbytes(reader.png, reader.info));
+  if (!read_pixels(reader, rows)) broken();
+  if (transparent) lay_on_white(rgba.data(), pixels, image.rgb.data());
+  return turn_upright(std::move(image), read_orientation(reader));
+}
+
+std::vector<std::byte> encode_png(const Image& image) {
+  check_image(image, "encode_png");
+  png_image png{};
+  png.version = PNG_IMAGE_VERSION;
+  png.format = PNG_FORMAT_RGB;
+  png.width = static_cast<png_uint_32>(image.width);
+  png.height = static_cast<png_uint_32>(image.height);
+  std::vector<std::byte> file(PNG_IMAGE_PNG_SIZE_MAX(png));
+  png_alloc_size_t size = file.size();
+  const int written = png_image_write_to_memory(&png, file.data(), &size, 0, image.rgb.data(), 0, nullptr);
+  check(written != 0, "[encode_png] {}x{} pixels: {}", image.width, image.height, png.message);
+  file.resize(size);
+  return file;
+}
+
+}  // namespace vlalign

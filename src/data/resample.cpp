@@ -1,0 +1,160 @@
+#include "data/resample.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace vlalign {
+namespace {
+
+constexpr std::int32_t half = 1 << (Taps::weight_bits - 1);
+
+std::uint8_t rounded(std::int32_t sum) {
+  return static_cast<std::uint8_t>(std::clamp(sum >> Taps::weight_bits, 0, 255));
+}
+
+std::int32_t weighted_sum(const std::uint8_t* in, std::ptrdiff_t step, const std::int32_t* weight, int count) {
+  std::int32_t sum = half;
+  for (int j = 0; j < count; ++j) sum += in[j * step] * weight[j];
+  return sum;
+}
+
+void plain_rows(const ImageView& image, const Taps& taps, std::uint8_t* out) {
+  for (int y = 0; y < image.height; ++y) {
+    const std::uint8_t* row = image.rgb + y * image.stride;
+    const std::int32_t* weight = taps.weight.data();
+    for (const int first : taps.first) {
+      for (int c = 0; c < 3; ++c) *out++ = rounded(weighted_sum(row + 3 * first + c, 3, weight, taps.count));
+      weight += taps.count;
+    }
+  }
+}
+
+void plain_columns(const ImageView& image, const Taps& taps, std::uint8_t* out) {
+  const std::int32_t* weight = taps.weight.data();
+  for (const int first : taps.first) {
+    const std::uint8_t* row = image.rgb + first * image.stride;
+    for (int x = 0; x < 3 * image.width; ++x) *out++ = rounded(weighted_sum(row + x, image.stride, weight, taps.count));
+    weight += taps.count;
+  }
+}
+
+#if defined(__x86_64__)
+#define VLALIGN_AVX2 [[gnu::target("avx2")]]
+
+/// One pixel of each of four rows; a pixel is R, G, B and one number that doesn't matter.
+struct alignas(64) FourPixels {
+  std::array<std::int32_t, 16> lanes;
+};
+
+VLALIGN_AVX2 void widen(const std::uint8_t* row, int width, int lane, FourPixels* out) {
+  std::uint32_t pixel = 0;
+  for (int x = 0; x < width; ++x) {
+    std::memcpy(&pixel, row + 3 * x, x + 1 < width ? 4 : 3);
+    const __m128i numbers = _mm_cvtepu8_epi32(_mm_cvtsi32_si128(static_cast<int>(pixel)));
+    _mm_store_si128(reinterpret_cast<__m128i*>(out[x].lanes.data() + lane), numbers);
+  }
+}
+
+VLALIGN_AVX2 inline __m256i plus_product(__m256i sum, __m256i pixels, __m256i weight) {
+  return _mm256_add_epi32(sum, _mm256_mullo_epi32(pixels, weight));
+}
+
+/// Eight bytes of each sum's eight numbers, in the order a0 b0 a1 b1 of groups of four.
+VLALIGN_AVX2 inline __m256i rounded_words(__m256i a, __m256i b) {
+  return _mm256_packs_epi32(_mm256_srai_epi32(a, Taps::weight_bits), _mm256_srai_epi32(b, Taps::weight_bits));
+}
+
+VLALIGN_AVX2 void four_rows(const FourPixels* in, const Taps& taps, const std::array<std::uint8_t*, 4>& out) {
+  const std::int32_t* weight = taps.weight.data();
+  const std::ptrdiff_t last = 3 * (static_cast<std::ptrdiff_t>(taps.first.size()) - 1);
+  std::ptrdiff_t at = 0;
+  for (const int first : taps.first) {
+    __m256i sum01 = _mm256_set1_epi32(half), sum23 = sum01;
+    for (int j = 0; j < taps.count; ++j) {
+      const auto* pixels = reinterpret_cast<const __m256i*>(in[first + j].lanes.data());
+      const __m256i w = _mm256_set1_epi32(*weight++);
+      sum01 = plus_product(sum01, _mm256_load_si256(pixels), w);
+      sum23 = plus_product(sum23, _mm256_load_si256(pixels + 1), w);
+    }
+    const __m256i words = rounded_words(sum01, sum23);
+    const __m256i bytes = _mm256_packus_epi16(words, words);
+    const __m128i rows02 = _mm256_castsi256_si128(bytes), rows13 = _mm256_extracti128_si256(bytes, 1);
+    const std::array<int, 4> pixel{_mm_cvtsi128_si32(rows02), _mm_cvtsi128_si32(rows13), _mm_extract_epi32(rows02, 1),
+                                   _mm_extract_epi32(rows13, 1)};
+    if (at < last) {  // four bytes are faster; the next pixel overwrites the fourth
+      for (std::size_t r = 0; r < 4; ++r) std::memcpy(out[r] + at, &pixel[r], 4);
+    } else {
+      for (std::size_t r = 0; r < 4; ++r) std::memcpy(out[r] + at, &pixel[r], 3);
+    }
+    at += 3;
+  }
+}
+
+VLALIGN_AVX2 void avx2_rows(const ImageView& image, const Taps& taps, std::uint8_t* out) {
+  const auto out_stride = 3 * static_cast<std::ptrdiff_t>(taps.first.size());
+  std::vector<FourPixels> wide(static_cast<std::size_t>(image.width));
+  for (int top = 0; top < image.height; top += 4) {
+    std::array<std::uint8_t*, 4> out_rows{};
+    for (int r = 0; r < 4; ++r) {
+      const std::ptrdiff_t y = std::min(top + r, image.height - 1);
+      widen(image.rgb + y * image.stride, image.width, 4 * r, wide.data());
+      out_rows[static_cast<std::size_t>(r)] = out + y * out_stride;
+    }
+    four_rows(wide.data(), taps, out_rows);
+  }
+}
+
+VLALIGN_AVX2 void columns32(const std::uint8_t* in, std::ptrdiff_t stride, const std::int32_t* weight, int count,
+                            std::uint8_t* out) {
+  const __m256i start = _mm256_set1_epi32(half);
+  __m256i sums[4] = {start, start, start, start};
+  for (int j = 0; j < count; ++j) {
+    const __m256i w = _mm256_set1_epi32(weight[j]);
+    for (int i = 0; i < 4; ++i) {
+      const auto* eight = reinterpret_cast<const __m128i*>(in + j * stride + 8 * i);
+      sums[i] = plus_product(sums[i], _mm256_cvtepu8_epi32(_mm_loadl_epi64(eight)), w);
+    }
+  }
+  const __m256i bytes = _mm256_packus_epi16(rounded_words(sums[0], sums[1]), rounded_words(sums[2], sums[3]));
+  const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_permutevar8x32_epi32(bytes, order));
+}
+
+VLALIGN_AVX2 void avx2_columns(const ImageView& image, const Taps& taps, std::uint8_t* out) {
+  const int bytes = 3 * image.width;
+  if (bytes < 32) return plain_columns(image, taps, out);
+  const std::int32_t* weight = taps.weight.data();
+  for (const int first : taps.first) {
+    const std::uint8_t* row = image.rgb + first * image.stride;
+    for (int x = 0; x < bytes; x += 32) {
+      const int from = std::min(x, bytes - 32);  // the last ones overlap
+      columns32(row + from, image.stride, weight, taps.count, out + from);
+    }
+    out += bytes;
+    weight += taps.count;
+  }
+}
+#endif
+
+}  // namespace
+
+const ResampleKernels& plain_resample_kernels() {
+  static constexpr ResampleKernels kernels{plain_rows, plain_columns};
+  return kernels;
+}
+
+const ResampleKernels& fastest_resample_kernels() {
+#if defined(__x86_64__)
+  static constexpr ResampleKernels avx2{avx2_rows, avx2_columns};
+  static const bool has_avx2 = __builtin_cpu_supports("avx2") != 0;
+  if (has_avx2) return avx2;
+#endif
+  return plain_resample_kernels();
+}
+
+}  // namespace vlalign

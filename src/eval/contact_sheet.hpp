@@ -1,0 +1,25 @@
+// Many small pictures in one, so that a page carries and decodes a single file. Internal.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "vlalign/data/image.hpp"
+
+namespace vlalign {
+
+struct ContactSheet {
+  int side = 0;  ///< pixels of a picture, square
+  int columns = 0;
+  int rows = 0;
+  std::vector<std::byte> png;
+};
+
+/// Pictures in reading order, 64 px each, or 48 where that would make the file larger than `max_bytes`.
+ContactSheet make_contact_sheet(const std::vector<Image>& pictures, std::size_t max_bytes);
+
+/// "data:image/png;base64,..."
+std::string png_data_uri(const std::vector<std::byte>& png);
+
+}  // namespace vlalign

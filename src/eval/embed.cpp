@@ -1,0 +1,190 @@
+#include "vlalign/eval/embed.hpp"
+
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/tensor.h>
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <future>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+#include <variant>
+
+#include "core/check.hpp"
+#include "vlalign/data/pairs.hpp"
+#include "vlalign/data/tokenizer.hpp"
+#include "vlalign/data/transform.hpp"
+#include "vlalign/model/dual_encoder.hpp"
+#include "vlalign/nn/dual_encoder.hpp"
+
+namespace vlalign {
+namespace {
+
+/// No gradients, and every module in evaluation mode; each module's own mode comes back at the end.
+class Evaluating {
+ public:
+  explicit Evaluating(const DualEncoder& model) : modules_(model.module()->modules()) {
+    for (const auto& module : modules_) was_training_.push_back(module->is_training());
+    model.module()->eval();
+  }
+  Evaluating(const Evaluating&) = delete;
+  Evaluating& operator=(const Evaluating&) = delete;
+  ~Evaluating() {
+    // train() descends into children, which come after their parent here and so have the last word.
+    for (std::size_t i = 0; i < modules_.size(); ++i) modules_[i]->train(was_training_[i]);
+  }
+
+ private:
+  std::vector<std::shared_ptr<torch::nn::Module>> modules_;
+  std::vector<bool> was_training_;
+  at::NoGradGuard no_grad_;
+};
+
+void check_options(const EmbedOptions& options) {
+  check(options.batch_size > 0, "[embed] batch_size: expected at least 1, got {}", options.batch_size);
+  check(options.threads > 0, "[embed] threads: expected at least 1, got {}", options.threads);
+}
+
+/// A batch of pictures at the model's size; for those that could not be read, why.
+struct PixelBatch {
+  at::Tensor pixels;  // uint8 [B, 3, S, S], channels-last
+  std::vector<std::int64_t> records;
+  std::vector<std::string> bad;
+};
+
+using Decoded = std::variant<Image, std::string>;  // or why not
+
+/// decoded[i] = make(i) for all i, on a few threads. The first exception that is not an Error stops them and is
+/// rethrown.
+template <typename Make>
+std::vector<Decoded> decode_all(std::int64_t count, int threads, const Make& make) {
+  std::vector<Decoded> decoded(static_cast<std::size_t>(count));
+  std::atomic<std::int64_t> next{0};
+  std::exception_ptr fault;
+  std::once_flag first_fault;
+  const auto work = [&] {
+    try {
+      for (auto i = next++; i < count; i = next++) {
+        try {
+          decoded[static_cast<std::size_t>(i)] = make(i);
+        } catch (const Error& error) {
+          decoded[static_cast<std::size_t>(i)] = std::string(error.what());
+        }
+      }
+    } catch (...) {
+      next = count;
+      std::call_once(first_fault, [&] { fault = std::current_exception(); });
+    }
+  };
+  {
+    std::vector<std::jthread> workers;
+    for (int i = 1; i < std::min<std::int64_t>(threads, count); ++i) workers.emplace_back(work);
+    work();
+  }
+  if (fault) std::rethrow_exception(fault);
+  return decoded;
+}
+
+PixelBatch pack(const std::vector<Decoded>& decoded, std::int64_t first_record, std::int64_t size) {
+  PixelBatch batch;
+  for (std::size_t i = 0; i < decoded.size(); ++i) {
+    if (const auto* why = std::get_if<std::string>(&decoded[i])) {
+      batch.bad.push_back(*why);
+    } else {
+      batch.records.push_back(first_record + static_cast<std::int64_t>(i));
+    }
+  }
+  const auto rows = at::empty({std::ssize(batch.records), size, size, 3}, at::kByte);
+  auto* out = rows.mutable_data_ptr<std::uint8_t>();
+  for (const auto record : batch.records) {
+    const auto& rgb = std::get<Image>(decoded[static_cast<std::size_t>(record - first_record)]).rgb;
+    out = std::copy(rgb.begin(), rgb.end(), out);
+  }
+  batch.pixels = rows.permute({0, 3, 1, 2});
+  return batch;
+}
+
+}  // namespace
+
+ImageEmbeddings embed_images(const DualEncoder& model, std::int64_t count,
+                             const std::function<Image(std::int64_t)>& read, const EmbedOptions& options) {
+  check_options(options);
+  check(count > 0, "[embed_images] there is no picture");
+  const auto& how = model.config().preprocess;
+  const auto load = [&](std::int64_t start) {
+    const auto end = std::min(count, start + options.batch_size);
+    const auto make = [&](std::int64_t i) { return preprocess(read(start + i), how); };
+    return pack(decode_all(end - start, options.threads, make), start, how.image_size);
+  };
+
+  const Evaluating evaluating(model);
+  ImageEmbeddings out;
+  std::vector<at::Tensor> rows;
+  auto coming = std::async(std::launch::async, load, 0);
+  for (std::int64_t start = 0; start < count; start += options.batch_size) {
+    const auto batch = coming.get();
+    if (start + options.batch_size < count) coming = std::async(std::launch::async, load, start + options.batch_size);
+    if (!batch.records.empty()) rows.push_back(model.encode_image(batch.pixels, options.precision));
+    out.records.insert(out.records.end(), batch.records.begin(), batch.records.end());
+    out.bad.insert(out.bad.end(), batch.bad.begin(), batch.bad.end());
+    if (options.progress) options.progress(std::min(count, start + options.batch_size), count);
+  }
+  check(!rows.empty(), "[embed_images] none of the {} pictures could be read; the first: {}", count, out.bad.front());
+  out.image = at::cat(rows);
+  return out;
+}
+
+ImageEmbeddings embed_images(const DualEncoder& model, const PairSource& source, const EmbedOptions& options) {
+  const auto read = [&](std::int64_t record) {
+    const auto pair = source.read(record);
+    return decode_image(pair.image, pair.name, model.config().preprocess.image_size);
+  };
+  return embed_images(model, source.size(), read, options);
+}
+
+at::Tensor embed_texts(const DualEncoder& model, std::span<const std::string> texts, const EmbedOptions& options) {
+  check_options(options);
+  check(!texts.empty(), "[embed_texts] there is no text");
+  std::vector<std::string> distinct;
+  std::vector<std::int64_t> row_of_text;
+  std::unordered_map<std::string_view, std::int64_t> row_of;
+  for (const auto& text : texts) {
+    const auto [place, is_new] = row_of.try_emplace(text, std::ssize(distinct));
+    if (is_new) distinct.push_back(text);
+    row_of_text.push_back(place->second);
+  }
+
+  const Evaluating evaluating(model);
+  std::vector<at::Tensor> rows;
+  for (std::size_t start = 0; start < distinct.size(); start += static_cast<std::size_t>(options.batch_size)) {
+    const auto length = std::min(static_cast<std::size_t>(options.batch_size), distinct.size() - start);
+    const auto batch = std::span<const std::string>(distinct).subspan(start, length);
+    const auto tokens = tokenize(*model.tokenizer(), batch, model.config().text.context_length);
+    rows.push_back(model.encode_text(tokens, options.precision));
+  }
+  const auto all = at::cat(rows);
+  return all.index_select(0, at::tensor(row_of_text, at::kLong).to(all.device()));
+}
+
+Embeddings embed_pairs(const DualEncoder& model, const PairSource& source, const EmbedOptions& options) {
+  auto images = embed_images(model, source, options);
+  Embeddings out;
+  for (const auto record : images.records) {
+    const auto row = std::ssize(out.names);
+    out.names.push_back(source.name(record));
+    for (auto& caption : source.captions(record)) {
+      out.captions.push_back(std::move(caption));
+      out.image_of_text.push_back(row);
+    }
+  }
+  out.text = embed_texts(model, out.captions, options);
+  out.image = std::move(images.image);
+  out.records = std::move(images.records);
+  out.bad = std::move(images.bad);
+  return out;
+}
+
+}  // namespace vlalign

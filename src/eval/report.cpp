@@ -1,0 +1,102 @@
+#include "vlalign/eval/report.hpp"
+
+#include <optional>
+
+#include "core/check.hpp"
+#include "core/files.hpp"
+#include "eval/contact_sheet.hpp"
+#include "eval/html_text.hpp"
+#include "eval/report_data.hpp"
+#include "eval/report_page.hpp"
+#include "eval/report_sections.hpp"
+#include "eval/report_view.hpp"
+#include "vlalign/data/transform.hpp"
+
+namespace vlalign {
+namespace {
+
+constexpr std::int64_t picture_budget = 300;    // thumbnails in one report
+constexpr std::size_t sheet_bytes = 2'100'000;  // of their PNG; base64 makes it a third larger
+
+void check_test(const ReportTest& test) {
+  const auto& e = test.embeddings;
+  check(test.source != nullptr, "[report] test \"{}\": embeddings without a source of their pictures", test.name);
+  check(std::ssize(e.records) == e.image.size(0) && std::ssize(e.captions) == e.text.size(0),
+        "[report] test \"{}\": expected {} records and {} captions as embeddings, got {} and {}", test.name,
+        e.image.size(0), e.text.size(0), e.records.size(), e.captions.size());
+}
+
+/// Works out each test's figures and reads the pictures they show, which are appended to `pictures`.
+std::vector<ReportView> view_tests(std::span<const ReportTest> tests, std::vector<Image>& pictures) {
+  std::vector<ReportView> views;
+  for (const auto& test : tests) {
+    ReportView view{.test = &test, .figures = {}, .thumb_of_picture = {}};
+    if (test.embeddings.image.defined()) {
+      view.figures = make_figures(test.embeddings, picture_budget / std::ssize(tests));
+      check_test(test);
+      view.thumb_of_picture.assign(test.embeddings.records.size(), -1);
+      for (const auto row : view.figures->pictures) {
+        const auto record = test.source->read(test.embeddings.records[static_cast<std::size_t>(row)]);
+        view.thumb_of_picture[static_cast<std::size_t>(row)] = std::ssize(pictures);
+        pictures.push_back(preprocess(decode_image(record.image, record.name, 64), Preprocess{.image_size = 64}));
+      }
+    }
+    views.push_back(std::move(view));
+  }
+  return views;
+}
+
+std::string sheet_style(const ContactSheet& sheet) {
+  return fmt::format(R"(<style id="sheet-style">.thumb{{background-image:url({});background-size:{}% {}%}}</style>)",
+                     png_data_uri(sheet.png), 100 * sheet.columns, 100 * sheet.rows);
+}
+
+}  // namespace
+
+std::string report_html(const ReportInput& input) {
+  std::vector<Image> pictures;
+  const auto views = view_tests(input.tests, pictures);
+  const auto sheet = pictures.empty() ? ContactSheet{} : make_contact_sheet(pictures, sheet_bytes);
+  const auto curves = report_curves(input.metrics);
+  const auto data = escape_script_json(report_data_json(sheet, curves, input.metrics.step, views));
+  const auto subtitle =
+      input.subtitle.empty() ? "" : fmt::format(R"(<p class="lead">{}</p>)", escape_html(input.subtitle));
+  std::string sections;
+  for (std::size_t i = 0; i < views.size(); ++i) sections += closer_look_section(views[i], sheet, i);
+  sections += curves_section(curves) + figures_section(input.tests) + facts_section(input.facts);
+  return fmt::format(R"(<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy"
+  content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:">
+<title>{title}</title>
+<style>{style}</style>
+{sheet}
+</head>
+<body>
+<main>
+<header><h1>{title}</h1>{subtitle}</header>
+{headline}
+<noscript><p class="card">The curves, matrices and maps of this page are drawn by a script.</p></noscript>
+{sections}
+<footer>Made by vlalign. This page is one file and loads nothing from a network.</footer>
+</main>
+<script type="application/json" id="data">{data}</script>
+<script>{script}</script>
+</body>
+</html>
+)",
+                     fmt::arg("title", escape_html(input.title)), fmt::arg("style", report_style),
+                     fmt::arg("sheet", pictures.empty() ? "" : sheet_style(sheet)), fmt::arg("subtitle", subtitle),
+                     fmt::arg("headline", headline_section(input.tests)), fmt::arg("sections", sections),
+                     fmt::arg("data", data), fmt::arg("script", report_script));
+}
+
+void write_report(const ReportInput& input, const std::filesystem::path& file) {
+  write_file_atomically(file, report_html(input));
+}
+
+}  // namespace vlalign

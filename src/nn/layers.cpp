@@ -1,0 +1,101 @@
+#include "vlalign/nn/layers.hpp"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/batch_norm.h>
+#include <ATen/ops/conv2d.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/gelu.h>
+#include <ATen/ops/layer_norm.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/scaled_dot_product_attention.h>
+#include <ATen/ops/sigmoid.h>
+#include <ATen/ops/softmax.h>
+#include <ATen/ops/zeros.h>
+
+#include <cmath>
+
+namespace vlalign::nn {
+namespace {
+
+constexpr double norm_eps = 1e-5;
+
+/// The longest sequence for which plain batched products are used on a CPU, by compute dtype.
+std::int64_t longest_plain(at::ScalarType dtype) { return dtype == at::kFloat ? 128 : 512; }
+
+Tensor plain_attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask) {
+  const double scale = 1.0 / std::sqrt(static_cast<double>(q.size(-1)));
+  auto scores = at::matmul(q * scale, k.transpose(-2, -1));
+  if (mask.defined()) scores = scores + mask;
+  return at::matmul(at::softmax(scores, -1), v);
+}
+
+}  // namespace
+
+Initializer::Initializer(std::uint64_t seed) : generator_(at::detail::createCPUGenerator(seed)) {}
+
+Tensor Initializer::normal(at::IntArrayRef shape, double standard_deviation) {
+  return at::empty(shape).normal_(0.0, standard_deviation, generator_);
+}
+
+Tensor Initializer::uniform(at::IntArrayRef shape, double bound) {
+  return at::empty(shape).uniform_(-bound, bound, generator_);
+}
+
+Linear::Linear(std::int64_t in, std::int64_t out, const Options& options, Initializer& initializer) {
+  const double bound = 1.0 / std::sqrt(static_cast<double>(in));
+  weight = register_parameter("weight", options.standard_deviation
+                                            ? initializer.normal({out, in}, *options.standard_deviation)
+                                            : initializer.uniform({out, in}, bound));
+  if (!options.bias) return;
+  bias = register_parameter("bias", options.zero_bias ? at::zeros({out}) : initializer.uniform({out}, bound));
+}
+
+Tensor Linear::forward(const Tensor& x) const {
+  const auto dtype = x.scalar_type();
+  return at::linear(x, weight.to(dtype), bias.defined() ? std::optional(bias.to(dtype)) : std::nullopt);
+}
+
+LayerNorm::LayerNorm(std::int64_t width)
+    : weight(register_parameter("weight", at::ones({width}))), bias(register_parameter("bias", at::zeros({width}))) {}
+
+Tensor LayerNorm::forward(const Tensor& x) const {
+  // The CPU kernel takes low-precision input with float32 parameters; CUDA's wants one dtype.
+  if (x.is_cpu()) return at::layer_norm(x, weight.sizes(), weight, bias, norm_eps);
+  return at::layer_norm(x.to(at::kFloat), weight.sizes(), weight, bias, norm_eps).to(x.scalar_type());
+}
+
+Conv2d::Conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride, std::int64_t padding,
+               Initializer& initializer)
+    : stride_(stride), padding_(padding) {
+  const double bound = 1.0 / std::sqrt(static_cast<double>(in * kernel * kernel));
+  weight = register_parameter("weight", initializer.uniform({out, in, kernel, kernel}, bound));
+}
+
+Tensor Conv2d::forward(const Tensor& x) const {
+  return at::conv2d(x, weight.to(x.scalar_type()), {}, stride_, padding_);
+}
+
+BatchNorm2d::BatchNorm2d(std::int64_t channels)
+    : weight(register_parameter("weight", at::ones({channels}))),
+      bias(register_parameter("bias", at::zeros({channels}))),
+      running_mean(register_buffer("running_mean", at::zeros({channels}))),
+      running_var(register_buffer("running_var", at::ones({channels}))),
+      num_batches_tracked(register_buffer("num_batches_tracked", at::zeros({}, at::kLong))) {}
+
+Tensor BatchNorm2d::forward(const Tensor& x) {
+  if (is_training()) num_batches_tracked += 1;
+  return at::batch_norm(x, weight, bias, running_mean, running_var, is_training(), /*momentum=*/0.1, norm_eps,
+                        /*cudnn_enabled=*/true);
+}
+
+Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask) {
+  if (q.is_cpu() && k.size(-2) <= longest_plain(q.scalar_type())) return plain_attention(q, k, v, mask);
+  return at::scaled_dot_product_attention(q, k, v, mask.defined() ? std::optional(mask) : std::nullopt);
+}
+
+Tensor gelu(const Tensor& x, bool quick) { return quick ? x * at::sigmoid(x * 1.702) : at::gelu(x); }
+
+}  // namespace vlalign::nn

@@ -1,0 +1,111 @@
+#include "vlalign/nn/modified_resnet.hpp"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/avg_pool2d.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/relu.h>
+#include <ATen/ops/zeros.h>
+
+#include <cmath>
+
+#include "core/check.hpp"
+
+namespace vlalign::nn {
+namespace {
+
+at::Tensor pool(const at::Tensor& x, std::int64_t stride) { return stride > 1 ? at::avg_pool2d(x, stride) : x; }
+
+}  // namespace
+
+Bottleneck::Bottleneck(std::int64_t in, std::int64_t planes, std::int64_t stride, Initializer& initializer)
+    : stride_(stride) {
+  const auto out = planes * expansion;
+  conv1 = register_module("conv1", std::make_shared<Conv2d>(in, planes, 1, 1, 0, initializer));
+  bn1 = register_module("bn1", std::make_shared<BatchNorm2d>(planes));
+  conv2 = register_module("conv2", std::make_shared<Conv2d>(planes, planes, 3, 1, 1, initializer));
+  bn2 = register_module("bn2", std::make_shared<BatchNorm2d>(planes));
+  conv3 = register_module("conv3", std::make_shared<Conv2d>(planes, out, 1, 1, 0, initializer));
+  bn3 = register_module("bn3", std::make_shared<BatchNorm2d>(out));
+  {
+    torch::NoGradGuard no_grad;
+    bn3->weight.zero_();  // a block starts as the identity
+  }
+  if (stride == 1 && in == out) return;
+  const auto downsample = register_module("downsample", std::make_shared<torch::nn::Module>());
+  downsample_conv = downsample->register_module("0", std::make_shared<Conv2d>(in, out, 1, 1, 0, initializer));
+  downsample_bn = downsample->register_module("1", std::make_shared<BatchNorm2d>(out));
+}
+
+at::Tensor Bottleneck::forward(const at::Tensor& x) {
+  auto y = bn1->forward(conv1->forward(x)).relu_();
+  y = bn2->forward(conv2->forward(y)).relu_();
+  y = bn3->forward(conv3->forward(pool(y, stride_)));
+  const auto identity = downsample_conv ? downsample_bn->forward(downsample_conv->forward(pool(x, stride_))) : x;
+  return (y + identity).relu_();
+}
+
+AttentionPool2d::AttentionPool2d(std::int64_t side, std::int64_t width, std::int64_t heads, Initializer& initializer)
+    : heads_(heads) {
+  const double deviation = 1.0 / std::sqrt(static_cast<double>(width));
+  const auto projection = [&] {
+    return std::make_shared<Linear>(width, width, Linear::Options{.standard_deviation = deviation}, initializer);
+  };
+  positional_embedding =
+      register_parameter("positional_embedding", initializer.normal({side * side + 1, width}, deviation));
+  q_proj = register_module("q_proj", projection());
+  k_proj = register_module("k_proj", projection());
+  v_proj = register_module("v_proj", projection());
+}
+
+at::Tensor AttentionPool2d::forward(const at::Tensor& x) const {
+  const auto map = x.flatten(2).transpose(1, 2);  // [B, N, W]
+  check(map.size(1) + 1 == positional_embedding.size(0), "[AttentionPool2d] expected a map of {} places, got {}",
+        positional_embedding.size(0) - 1, map.size(1));
+  const auto tokens = at::cat({map.mean(1, /*keepdim=*/true), map}, 1) + positional_embedding.to(x.scalar_type());
+  const auto split = [this](const at::Tensor& t) {
+    return t.unflatten(-1, {heads_, t.size(-1) / heads_}).transpose(1, 2);
+  };
+  const auto q = split(q_proj->forward(tokens.narrow(1, 0, 1)));
+  const auto k = split(k_proj->forward(tokens));
+  const auto v = split(v_proj->forward(tokens));
+  return attention(q, k, v, {}).transpose(1, 2).flatten(1);
+}
+
+ModifiedResNet::ModifiedResNet(const ResNetConfig& config, std::int64_t image_size, Initializer& initializer)
+    : width_(config.width * 32) {
+  check(image_size % 32 == 0, "[ModifiedResNet] image_size {} is not a multiple of 32", image_size);
+  check(config.layers.size() == 4, "[ModifiedResNet] layers: expected 4 stages, got {}", config.layers.size());
+  check(config.head_width > 0 && width_ % config.head_width == 0,
+        "[ModifiedResNet] {} pooled channels are not a multiple of head_width {}", width_, config.head_width);
+  const auto half = config.width / 2;
+  conv1 = register_module("conv1", std::make_shared<Conv2d>(3, half, 3, 2, 1, initializer));
+  bn1 = register_module("bn1", std::make_shared<BatchNorm2d>(half));
+  conv2 = register_module("conv2", std::make_shared<Conv2d>(half, half, 3, 1, 1, initializer));
+  bn2 = register_module("bn2", std::make_shared<BatchNorm2d>(half));
+  conv3 = register_module("conv3", std::make_shared<Conv2d>(half, config.width, 3, 1, 1, initializer));
+  bn3 = register_module("bn3", std::make_shared<BatchNorm2d>(config.width));
+  auto in = config.width;
+  for (std::size_t stage = 0; stage < 4; ++stage) {
+    const auto layer = register_module(fmt::format("layer{}", stage + 1), std::make_shared<torch::nn::Module>());
+    const auto planes = config.width << stage;
+    for (std::int64_t i = 0; i < config.layers[stage]; ++i) {
+      const std::int64_t stride = stage > 0 && i == 0 ? 2 : 1;
+      blocks.push_back(
+          layer->register_module(std::to_string(i), std::make_shared<Bottleneck>(in, planes, stride, initializer)));
+      in = planes * Bottleneck::expansion;
+    }
+  }
+  attnpool = register_module(
+      "attnpool", std::make_shared<AttentionPool2d>(image_size / 32, width_, width_ / config.head_width, initializer));
+}
+
+at::Tensor ModifiedResNet::forward(const at::Tensor& pixels, at::ScalarType compute) {
+  auto x = pixels.to(compute).contiguous(at::MemoryFormat::ChannelsLast);
+  x = bn1->forward(conv1->forward(x)).relu_();
+  x = bn2->forward(conv2->forward(x)).relu_();
+  x = pool(bn3->forward(conv3->forward(x)).relu_(), 2);
+  for (const auto& block : blocks) x = block->forward(x);
+  return attnpool->forward(x);
+}
+
+}  // namespace vlalign::nn

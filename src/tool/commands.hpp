@@ -1,0 +1,54 @@
+// The program's subcommands: each parses, calls the library and prints.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+
+#include "vlalign/core/device.hpp"
+#include "vlalign/data/pairs.hpp"
+#include "vlalign/eval/embed.hpp"
+#include "vlalign/model/dual_encoder.hpp"
+
+namespace vlalign::tool {
+
+void add_train(CLI::App& program);
+void add_eval(CLI::App& program);
+void add_zero_shot(CLI::App& program);
+void add_embed(CLI::App& program);
+void add_search(CLI::App& program);
+void add_inspect(CLI::App& program);
+
+/// Where the columns of a table of pairs are named.
+struct DataFlags {
+  std::string location;
+  PairOptions columns;
+
+  void add(CLI::App& command);
+  std::shared_ptr<const PairSource> open() const { return open_pairs(location, columns); }
+};
+
+/// How a command runs: --precision, --device, --threads, --json.
+struct RunFlags {
+  std::string precision = "fp32";
+  std::string device = "cpu";
+  int threads = 0;
+  bool json = false;
+
+  void add(CLI::App& command);
+  void apply() const;
+  EmbedOptions embed_options() const;
+};
+
+/// A trained model: --model and how it runs.
+struct ModelFlags : RunFlags {
+  std::string folder;
+
+  void add(CLI::App& command);
+  DualEncoder load() const;
+};
+
+/// One warning that counts the pictures that could not be read and names the first.
+void warn_of_bad(const std::vector<std::string>& bad);
+
+}  // namespace vlalign::tool

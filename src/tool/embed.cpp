@@ -1,0 +1,69 @@
+#include <ATen/ops/stack.h>
+#include <ATen/ops/from_blob.h>
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "commands.hpp"
+#include "vlalign/data/image.hpp"
+#include "vlalign/data/tokenizer.hpp"
+#include "vlalign/model/safetensors.hpp"
+
+namespace vlalign::tool {
+namespace {
+
+/// The first caption of each record that could be read, in the data's order.
+std::vector<std::string> first_captions(const PairSource& pairs, const std::vector<std::int64_t>& records) {
+  std::vector<std::string> captions;
+  for (const auto record : records) captions.push_back(pairs.captions(record).front());
+  return captions;
+}
+
+/// float32 [N, 3, S, S], as the image tower gets them.
+at::Tensor pixels_of(const PairSource& pairs, const std::vector<std::int64_t>& records, const Preprocess& how) {
+  std::vector<at::Tensor> rows;
+  for (const auto record : records) {
+    const auto pair = pairs.read(record);
+    auto image = preprocess(decode_image(pair.image, pair.name), how);
+    rows.push_back(at::from_blob(image.rgb.data(), {image.height, image.width, 3}, at::kByte).permute({2, 0, 1}).clone());
+  }
+  return normalize_pixels(at::stack(rows), how).contiguous();
+}
+
+}  // namespace
+
+void add_embed(CLI::App& program) {
+  struct Flags {
+    ModelFlags model;
+    DataFlags data;
+    std::string out;
+    bool pixels = false;
+  };
+  auto* command = program.add_subcommand("embed", "Embeddings of a data set, as safetensors");
+  const auto flags = std::make_shared<Flags>();
+  flags->model.add(*command);
+  flags->data.add(*command);
+  command->add_option("--out", flags->out, "File to write: image_embedding, text_embedding, tokens")->required();
+  command->add_flag("--pixels", flags->pixels, "Write the preprocessed pixels too");
+  command->callback([flags] {
+    const auto pairs = flags->data.open();
+    const auto model = flags->model.load();
+    const auto& config = model.config();
+    const auto options = flags->model.embed_options();
+    const auto images = embed_images(model, *pairs, options);
+    warn_of_bad(images.bad);
+    const auto captions = first_captions(*pairs, images.records);
+    NamedTensors tensors{{"image_embedding", images.image},
+                         {"text_embedding", embed_texts(model, captions, options)},
+                         {"tokens", tokenize(*model.tokenizer(), captions, config.text.context_length)}};
+    if (flags->pixels) tensors["pixels"] = pixels_of(*pairs, images.records, config.preprocess);
+    write_safetensors(flags->out, tensors);
+    if (flags->model.json) {
+      fmt::print("{}\n", nlohmann::json{{"pairs", captions.size()}, {"skipped", images.bad.size()}, {"out", flags->out}}.dump());
+    } else {
+      fmt::print("{}: {} pairs, {} dimensions\n", flags->out, captions.size(), config.embed_dim);
+    }
+  });
+}
+
+}  // namespace vlalign::tool

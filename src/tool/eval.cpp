@@ -1,0 +1,32 @@
+#include <fmt/format.h>
+
+#include "commands.hpp"
+#include "print_scores.hpp"
+#include "vlalign/eval/retrieval.hpp"
+
+namespace vlalign::tool {
+
+void add_eval(CLI::App& program) {
+  struct Flags {
+    ModelFlags model;
+    DataFlags data;
+  };
+  auto* command = program.add_subcommand("eval", "Retrieval in both directions on held-out pairs, beside chance");
+  const auto flags = std::make_shared<Flags>();
+  flags->model.add(*command);
+  flags->data.add(*command);
+  command->callback([flags] {
+    const auto pairs = flags->data.open();
+    const auto model = flags->model.load();
+    const auto embeddings = embed_pairs(model, *pairs, flags->model.embed_options());
+    warn_of_bad(embeddings.bad);
+    const auto scores = evaluate_retrieval(embeddings);
+    if (flags->model.json) {
+      fmt::print("{}\n", to_json(scores));
+    } else {
+      print_scores(flags->data.location, scores);
+    }
+  });
+}
+
+}  // namespace vlalign::tool

@@ -1,0 +1,39 @@
+#include <c10/util/Exception.h>
+#include <fmt/format.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include "commands.hpp"
+
+namespace {
+
+constexpr int failed = 1;
+constexpr int wrong_usage = 2;
+
+void log_to_stderr() {
+  auto log = spdlog::stderr_color_mt("vlalign");
+  log->set_pattern("%^%l%$: %v");
+  spdlog::set_default_logger(std::move(log));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App program{"Vision-language alignment: trains, evaluates and uses CLIP-like models.", "vlalign"};
+  program.require_subcommand(1);
+  program.set_version_flag("--version", VLALIGN_VERSION);
+  using namespace vlalign::tool;
+  for (const auto add : {add_train, add_eval, add_zero_shot, add_embed, add_search, add_inspect}) add(program);
+  log_to_stderr();
+  try {
+    program.parse(argc, argv);
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    return program.exit(error) == 0 ? 0 : wrong_usage;
+  } catch (const c10::Error& error) {
+    fmt::print(stderr, "vlalign: {}\n", error.what_without_backtrace());
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "vlalign: {}\n", error.what());
+  }
+  return failed;
+}

@@ -1,0 +1,54 @@
+#include <fmt/format.h>
+
+#include "commands.hpp"
+#include "core/check.hpp"
+#include "core/files.hpp"
+#include "vlalign/eval/zero_shot.hpp"
+
+namespace vlalign::tool {
+namespace {
+
+std::vector<std::string> read_lines(const std::string& file) {
+  std::vector<std::string> lines;
+  const auto text = read_file(file);
+  for (std::size_t begin = 0; begin < text.size();) {
+    const auto end = std::min(text.find('\n', begin), text.size());
+    auto line = text.substr(begin, end - begin);
+    if (line.ends_with('\r')) line.pop_back();
+    if (!line.empty()) lines.push_back(std::move(line));
+    begin = end + 1;
+  }
+  check(!lines.empty(), "{}: is empty; expected one entry a line", file);
+  return lines;
+}
+
+}  // namespace
+
+void add_zero_shot(CLI::App& program) {
+  struct Flags {
+    ModelFlags model;
+    DataFlags data;
+    std::string classes, templates;
+  };
+  auto* command = program.add_subcommand("zero-shot", "Classification by the nearest class name (the caption is the class)");
+  const auto flags = std::make_shared<Flags>();
+  flags->model.add(*command);
+  flags->data.add(*command);
+  command->add_option("--classes", flags->classes, "File with one class name a line")->required();
+  command->add_option("--templates", flags->templates, "File with one prompt a line, {} stands for the class; \"a photo of a {}.\" without it");
+  command->callback([flags] {
+    const auto classes = read_lines(flags->classes);
+    const auto templates = flags->templates.empty() ? default_templates() : read_lines(flags->templates);
+    const auto pairs = flags->data.open();
+    const auto scores = evaluate_zero_shot(flags->model.load(), *pairs, classes, templates, flags->model.embed_options());
+    if (flags->model.json) {
+      fmt::print("{}\n", to_json(scores));
+      return;
+    }
+    fmt::print("{} images, {} classes\n  top-1 {:.1f}%   top-5 {:.1f}%   mean per class {:.1f}%   (chance {:.1f}%)\n", scores.images,
+               classes.size(), 100 * scores.top1, 100 * scores.top5, 100 * scores.mean_per_class,
+               100.0 / static_cast<double>(classes.size()));
+  });
+}
+
+}  // namespace vlalign::tool

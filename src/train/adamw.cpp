@@ -1,0 +1,93 @@
+#include "vlalign/train/adamw.hpp"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/_foreach_mul.h>
+#include <ATen/ops/_foreach_norm.h>
+#include <ATen/ops/_fused_adamw.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+
+namespace vlalign {
+namespace {
+
+bool is_decayed(const std::string& name, const at::Tensor& parameter) {
+  return parameter.dim() > 1 && !name.ends_with("positional_embedding") && !name.ends_with("class_embedding");
+}
+
+}  // namespace
+
+AdamW::AdamW(const NamedParameters& parameters, const AdamWOptions& options) : options_(options) {
+  groups_[0].weight_decay = options.weight_decay;
+  for (const auto& [name, parameter] : parameters) {
+    if (!parameter.requires_grad()) continue;
+    auto& group = groups_[is_decayed(name, parameter) ? 0 : 1];
+    group.names.push_back(name);
+    group.parameters.push_back(parameter);
+    group.exp_avg.push_back(at::zeros_like(parameter.detach()));
+    group.exp_avg_sq.push_back(at::zeros_like(parameter.detach()));
+    group.steps.push_back(at::zeros({}, parameter.options().dtype(at::kFloat).requires_grad(false)));
+  }
+}
+
+void AdamW::step(double learning_rate) {
+  at::NoGradGuard no_grad;
+  for (auto& group : groups_) {
+    std::vector<at::Tensor> parameters, gradients, exp_avg, exp_avg_sq, steps;
+    for (std::size_t i = 0; i < group.parameters.size(); ++i) {
+      const auto& gradient = group.parameters[i].grad();
+      if (!gradient.defined()) continue;
+      parameters.push_back(group.parameters[i]);
+      gradients.push_back(gradient.is_contiguous() == group.parameters[i].is_contiguous() ? gradient : gradient.contiguous());
+      exp_avg.push_back(group.exp_avg[i]);
+      exp_avg_sq.push_back(group.exp_avg_sq[i]);
+      steps.push_back(group.steps[i] += 1);
+    }
+    if (parameters.empty()) continue;
+    at::_fused_adamw_(parameters, gradients, exp_avg, exp_avg_sq, /*max_exp_avg_sqs=*/{}, steps, learning_rate,
+                      options_.beta1, options_.beta2, group.weight_decay, options_.eps, /*amsgrad=*/false, /*maximize=*/false);
+  }
+}
+
+void AdamW::zero_grad() {
+  for (auto& group : groups_) {
+    for (auto& parameter : group.parameters) parameter.mutable_grad().reset();
+  }
+}
+
+std::vector<at::Tensor> AdamW::gradients() const {
+  std::vector<at::Tensor> all;
+  for (const auto& group : groups_) {
+    for (const auto& parameter : group.parameters) {
+      if (parameter.grad().defined()) all.push_back(parameter.grad());
+    }
+  }
+  return all;
+}
+
+at::Tensor AdamW::grad_norm() const {
+  const auto all = gradients();
+  if (all.empty()) return at::zeros({});
+  return at::stack(at::_foreach_norm(all, 2)).norm(2);
+}
+
+void AdamW::clip_grad_norm(const at::Tensor& norm, double max_norm) {
+  at::NoGradGuard no_grad;
+  auto all = gradients();
+  at::_foreach_mul_(all, (max_norm / (norm + 1e-6)).clamp_max(1.0));
+}
+
+std::map<std::string, at::Tensor> AdamW::state() const {
+  std::map<std::string, at::Tensor> state;
+  for (const auto& group : groups_) {
+    for (std::size_t i = 0; i < group.names.size(); ++i) {
+      state[group.names[i] + ".exp_avg"] = group.exp_avg[i];
+      state[group.names[i] + ".exp_avg_sq"] = group.exp_avg_sq[i];
+      state[group.names[i] + ".step"] = group.steps[i];
+    }
+  }
+  return state;
+}
+
+}  // namespace vlalign

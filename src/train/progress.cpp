@@ -1,0 +1,53 @@
+#include "vlalign/train/progress.hpp"
+
+#include <unistd.h>
+
+#include <string>
+
+#include "core/check.hpp"
+
+namespace vlalign {
+namespace {
+
+std::string clock_text(double seconds) {
+  const auto whole = static_cast<std::int64_t>(seconds + 0.5);
+  if (whole >= 3600) return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
+  return fmt::format("{}:{:02}", whole / 60, whole % 60);
+}
+
+std::string bar(std::int64_t done, std::int64_t all) {
+  constexpr std::int64_t width = 20;
+  const auto full = all > 0 ? done * width / all : 0;
+  std::string text;
+  for (std::int64_t i = 0; i < width; ++i) text += i < full ? "━" : "╌";
+  return text;
+}
+
+}  // namespace
+
+Progress::Progress(std::FILE* stream) : stream_(stream), terminal_(::isatty(::fileno(stream)) != 0) {}
+
+void Progress::operator()(const StepResult& result) {
+  const auto now = Clock::now();
+  if (first_step_ == 0) first_step_ = result.step, start_ = now;
+  const bool over = result.step == result.steps;
+  const auto pause = terminal_ ? std::chrono::milliseconds(100) : std::chrono::milliseconds(10'000);
+  if (result.step != first_step_ && !over && now - last_ < pause) return;
+  last_ = now;
+
+  const double spent = std::chrono::duration<double>(now - start_).count();
+  const auto measured = result.step - first_step_;
+  const auto left = measured > 0 ? clock_text(spent / static_cast<double>(measured) * static_cast<double>(result.steps - result.step))
+                                 : std::string("?");
+  const auto figures = fmt::format("step {}/{}  epoch {}  loss {:.3f}  accuracy {:.1f}%  logit scale {:.1f}  {:.0f} pairs/s  {} left",
+                                   result.step, result.steps, result.epoch + 1, result.loss, 100 * result.accuracy,
+                                   result.logit_scale, result.pairs_per_s, left);
+  if (terminal_) {
+    fmt::print(stream_, "\r\033[K{} {}{}", bar(result.step, result.steps), figures, over ? "\n" : "");
+  } else {
+    fmt::print(stream_, "{}\n", figures);
+  }
+  std::fflush(stream_);
+}
+
+}  // namespace vlalign

@@ -1,0 +1,51 @@
+// What a training run leaves on disk, and how it is found again.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+
+#include "event_file.hpp"
+#include "vlalign/model/dual_encoder.hpp"
+#include "vlalign/model/safetensors.hpp"
+#include "vlalign/train/trainer.hpp"
+
+namespace vlalign {
+
+/// Where a run stands after some step: with the weights, all that has to be kept, since every random choice is keyed by the
+/// seed and the step.
+struct Progression {
+  std::int64_t step = 0;  ///< steps done, which is also the loader's place
+  std::int64_t samples_seen = 0;
+  std::int64_t skipped_steps = 0;
+  std::int64_t skipped_in_a_row = 0;
+};
+
+/// RUN/config.json, metrics.jsonl, events.out.tfevents.*, checkpoints/, model/.
+class RunFolder {
+ public:
+  /// Makes the folder, or finds it again: throws Error when it holds another run, or a run of other settings.
+  RunFolder(std::filesystem::path folder, const nlohmann::json& settings, bool resume);
+
+  /// Restores the newest whole checkpoint into model and optimizer; the run's begin where there is none. Then cuts the
+  /// metrics to what had happened by that step and opens them for more.
+  Progression restore(DualEncoder& model, const NamedTensors& optimizer_state);
+
+  void log(const StepResult& result);
+  void save_checkpoint(const Progression& progression, const DualEncoder& model, const NamedTensors& optimizer_state);
+  void save_model(const DualEncoder& model);
+
+ private:
+  std::optional<std::filesystem::path> newest_checkpoint() const;
+  void open_logs(std::int64_t step);
+
+  std::filesystem::path folder_;
+  std::ofstream metrics_;
+  std::optional<EventFile> events_;
+};
+
+}  // namespace vlalign

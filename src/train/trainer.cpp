@@ -1,0 +1,263 @@
+#include "vlalign/train/trainer.hpp"
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "core/check.hpp"
+#include "run_folder.hpp"
+#include "vlalign/loss/info_nce.hpp"
+#include "vlalign/nn/dual_encoder.hpp"
+#include "vlalign/train/schedule.hpp"
+
+namespace vlalign {
+namespace {
+
+using nlohmann::json;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::int64_t most_skipped_in_a_row = 10;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+AdamW::NamedParameters named_parameters(const nn::DualEncoderImpl& module) {
+  AdamW::NamedParameters all;
+  for (const auto& item : module.named_parameters()) all.emplace_back(item.key(), item.value());
+  return all;
+}
+
+void check_options(const TrainerOptions& o) {
+  check(o.batch_size > 0, "[Trainer] batch_size: expected a positive number, got {}", o.batch_size);
+  check(!o.steps || *o.steps > 0, "[Trainer] steps: expected a positive number, got {}", o.steps.value_or(0));
+  check(o.steps || o.epochs > 0, "[Trainer] epochs: expected a positive number, got {}", o.epochs);
+  check(std::isfinite(o.learning_rate) && o.learning_rate >= 0, "[Trainer] learning_rate: expected 0 or more, got {}",
+        o.learning_rate);
+  check(!o.warmup || *o.warmup >= 0, "[Trainer] warmup: expected 0 or more steps, got {}", o.warmup.value_or(0));
+  check(!o.grad_clip || *o.grad_clip > 0, "[Trainer] grad_clip: expected a positive norm, got {}", o.grad_clip.value_or(0));
+  check(o.micro_batch >= 0, "[Trainer] micro_batch: expected 0 or more pairs, got {}", o.micro_batch);
+  check(o.checkpoint_every >= 0, "[Trainer] checkpoint_every: expected 0 or more steps, got {}", o.checkpoint_every);
+  check(!o.resume || !o.out.empty(), "[Trainer] resume: needs the run folder in out");
+}
+
+json to_json(const Augmentation& a) {
+  return {{"crop_scale", a.crop_scale}, {"crop_ratio", a.crop_ratio}, {"rotate", a.rotate},
+          {"shift", a.shift},           {"zoom", a.zoom},             {"flip", a.flip},
+          {"brightness", a.brightness}, {"contrast", a.contrast},     {"saturation", a.saturation},
+          {"hue", a.hue},               {"grayscale", a.grayscale}};
+}
+
+/// Embeddings of a batch, and what the loss's gradient is sent through.
+struct Encoded {
+  at::Tensor image, text;  // [B, D] unit rows, float32
+};
+
+}  // namespace
+
+struct Trainer::State {
+  State(DualEncoder trained, AnyLoss with, TrainerOptions how)
+      : model(std::move(trained)), loss(std::move(with)), options(std::move(how)) {}
+
+  DualEncoder model;
+  AnyLoss loss;
+  TrainerOptions options;
+  std::function<void(const StepResult&)> on_step = [](const StepResult&) {};
+
+  AdamW optimizer{named_parameters(*model.module()), options.adamw};
+  std::int64_t steps = 0, warmup = 0;
+  Progression progression;
+
+  void plan(std::int64_t batches_per_epoch);
+  json settings(const PairSource& pairs) const;
+  StepResult step(const PairBatch& batch);
+  StepResult train_step(const PairBatch& batch);
+  Encoded encode(const PairBatch& batch, std::int64_t begin, std::int64_t count) const;
+  std::pair<Encoded, at::Tensor> forward_backward(const PairBatch& batch);
+  std::pair<Encoded, at::Tensor> forward_backward_in_pieces(const PairBatch& batch);
+  void seed_towers(std::int64_t piece) const;
+};
+
+Trainer::Trainer(DualEncoder model, AnyLoss loss, TrainerOptions options) {
+  check_options(options);
+  if (options.threads > 0) at::set_num_threads(options.threads);
+  model.to(options.device);
+  state_ = std::make_unique<State>(std::move(model), std::move(loss), std::move(options));
+}
+
+Trainer::~Trainer() = default;
+
+void Trainer::on_step(std::function<void(const StepResult&)> callback) { state_->on_step = std::move(callback); }
+
+TrainSummary Trainer::fit(std::shared_ptr<const PairSource> pairs) {
+  auto& s = *state_;
+  const auto start = Clock::now();
+  Loader loader(pairs, s.model.tokenizer(), s.model.config().text.context_length, s.model.config().preprocess,
+                {.batch_size = s.options.batch_size,
+                 .threads = s.options.loader_threads,
+                 .shuffle = s.options.shuffle,
+                 .seed = s.options.seed,
+                 .augmentation = s.options.augmentation});
+  s.plan(loader.batches_per_epoch());
+
+  std::optional<RunFolder> folder;
+  if (!s.options.out.empty()) {
+    folder.emplace(s.options.out, s.settings(*pairs), s.options.resume);
+    s.progression = folder->restore(s.model, s.optimizer.state());
+  }
+  loader.seek(s.progression.step);
+  s.model.train();
+
+  TrainSummary summary;
+  while (s.progression.step < s.steps) {
+    summary.last = s.step(loader.next());
+    if (folder) folder->log(summary.last);
+    s.on_step(summary.last);
+    const bool due = s.options.checkpoint_every > 0 && s.progression.step % s.options.checkpoint_every == 0;
+    const bool over = s.progression.step == s.steps;
+    if (folder && (due || over)) folder->save_checkpoint(s.progression, s.model, s.optimizer.state());
+  }
+  s.model.train(false);
+  if (folder) folder->save_model(s.model);
+  summary.skipped_steps = s.progression.skipped_steps;
+  summary.bad_records = loader.bad_records();
+  summary.seconds = seconds_since(start);
+  return summary;
+}
+
+void Trainer::State::plan(std::int64_t batches_per_epoch) {
+  steps = options.steps.value_or(options.epochs * batches_per_epoch);
+  warmup = options.warmup.value_or(std::min<std::int64_t>(2000, steps / 10));
+  check(warmup < steps, "[Trainer] warmup: {} steps leave none of the run's {}", warmup, steps);
+}
+
+/// Whatever decides the bits of the run; a resumed run must agree in all of it.
+json Trainer::State::settings(const PairSource& pairs) const {
+  const auto& o = options;
+  return {{"data", o.data_name},
+          {"pairs", pairs.size()},
+          {"model", json::parse(to_open_clip_json(model.config()))},
+          {"loss", loss->name()},
+          {"steps", steps},
+          {"warmup", warmup},
+          {"batch_size", o.batch_size},
+          {"micro_batch", o.micro_batch},
+          {"lr", o.learning_rate},
+          {"beta1", o.adamw.beta1},
+          {"beta2", o.adamw.beta2},
+          {"eps", o.adamw.eps},
+          {"weight_decay", o.adamw.weight_decay},
+          {"grad_clip", o.grad_clip ? json(*o.grad_clip) : json()},
+          {"precision", to_string(o.precision)},
+          {"augmentation", to_json(o.augmentation)},
+          {"shuffle", o.shuffle},
+          {"seed", o.seed},
+          {"device", o.device.str()},
+          {"threads", at::get_num_threads()}};
+}
+
+StepResult Trainer::State::step(const PairBatch& batch) {
+  const auto start = Clock::now();
+  auto result = train_step(batch);
+  progression.skipped_steps += result.skipped ? 1 : 0;
+  progression.skipped_in_a_row = result.skipped ? progression.skipped_in_a_row + 1 : 0;
+  check(progression.skipped_in_a_row < most_skipped_in_a_row,
+        "loss or gradient was not finite for {} steps in a row, up to step {}: try a lower learning rate, a longer warm-up or a "
+        "gradient clip",
+        most_skipped_in_a_row, progression.step + 1);
+  const auto pairs = static_cast<std::int64_t>(batch.records.size());
+  progression.samples_seen += pairs;
+  result.step = ++progression.step;
+  result.steps = steps;
+  result.epoch = batch.epoch;
+  result.samples_seen = progression.samples_seen;
+  result.wait_s = batch.wait_s;
+  result.pairs_per_s = static_cast<double>(pairs) / (seconds_since(start) + batch.wait_s);
+  return result;
+}
+
+StepResult Trainer::State::train_step(const PairBatch& batch) {
+  const auto learning_rate = options.learning_rate * warmup_cosine(progression.step, warmup, steps);
+  auto& module = *model.module();
+  const auto [encoded, loss_value] = options.micro_batch > 0 ? forward_backward_in_pieces(batch) : forward_backward(batch);
+  const auto norm = optimizer.grad_norm();
+
+  StepResult result;
+  result.learning_rate = learning_rate;
+  result.loss = loss_value.item<double>();
+  result.grad_norm = norm.item<double>();
+  result.logit_scale = module.logit_scale().item<double>();
+  result.accuracy = batch_accuracy(encoded.image, encoded.text);
+  result.skipped = !std::isfinite(result.loss) || !std::isfinite(result.grad_norm);
+  if (result.skipped) {
+    spdlog::warn("step {}: loss {} or gradient norm {} is not finite, the step is skipped", progression.step + 1, result.loss,
+                 result.grad_norm);
+  } else {
+    if (options.grad_clip) optimizer.clip_grad_norm(norm, *options.grad_clip);
+    optimizer.step(learning_rate);
+    module.clamp_logit_scale();
+  }
+  optimizer.zero_grad();
+  return result;
+}
+
+Encoded Trainer::State::encode(const PairBatch& batch, std::int64_t begin, std::int64_t count) const {
+  return {model.encode_image(batch.pixels.narrow(0, begin, count), options.precision),
+          model.encode_text(batch.tokens.narrow(0, begin, count), options.precision)};
+}
+
+std::pair<Encoded, at::Tensor> Trainer::State::forward_backward(const PairBatch& batch) {
+  seed_towers(0);
+  const auto encoded = encode(batch, 0, batch.pixels.size(0));
+  const auto value = loss->forward({encoded.image, encoded.text, model.logit_scale()});
+  value.backward();
+  return {encoded, value};
+}
+
+/// GradCache: embeddings of all pieces without a graph, the loss's gradient with respect to them, then each piece again with a
+/// graph through which its share of that gradient is sent. Random state and batch-norm statistics are as in one pass.
+std::pair<Encoded, at::Tensor> Trainer::State::forward_backward_in_pieces(const PairBatch& batch) {
+  const auto pairs = batch.pixels.size(0);
+  const auto each_piece = [&](const auto& work) {
+    for (std::int64_t begin = 0; begin < pairs; begin += options.micro_batch) {
+      seed_towers(begin);
+      work(begin, std::min(options.micro_batch, pairs - begin));
+    }
+  };
+  std::vector<at::Tensor> images, texts;
+  {
+    at::NoGradGuard no_grad;
+    std::vector<std::pair<at::Tensor, at::Tensor>> statistics;
+    for (const auto& buffer : model.module()->buffers()) statistics.emplace_back(buffer, buffer.clone());
+    each_piece([&](std::int64_t begin, std::int64_t count) {
+      const auto piece = encode(batch, begin, count);
+      images.push_back(piece.image), texts.push_back(piece.text);
+    });
+    for (const auto& [buffer, before] : statistics) buffer.copy_(before);
+  }
+  const Encoded whole{at::cat(images).requires_grad_(), at::cat(texts).requires_grad_()};
+  const auto value = loss->forward({whole.image, whole.text, model.logit_scale()});
+  value.backward();
+  each_piece([&](std::int64_t begin, std::int64_t count) {
+    const auto piece = encode(batch, begin, count);
+    const auto surrogate = (piece.image * whole.image.grad().narrow(0, begin, count)).sum() +
+                           (piece.text * whole.text.grad().narrow(0, begin, count)).sum();
+    surrogate.backward();
+  });
+  return {whole, value};
+}
+
+void Trainer::State::seed_towers(std::int64_t piece) const {
+  constexpr std::uint64_t purpose = 0x746f77657273;  // apart from the loader's keys
+  Rng rng({options.seed, purpose, static_cast<std::uint64_t>(progression.step), static_cast<std::uint64_t>(piece)});
+  auto generator = at::globalContext().defaultGenerator(options.device);
+  generator.set_current_seed(rng.next());
+}
+
+}  // namespace vlalign

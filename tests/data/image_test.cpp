@@ -1,0 +1,241 @@
+// What Pillow makes of the files in fixtures/images (make_images.py) is the reference.
+#include "vlalign/data/image.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include "vlalign/core/error.hpp"
+#include "vlalign/core/random.hpp"
+
+namespace vlalign {
+namespace {
+
+namespace fs = std::filesystem;
+
+const fs::path folder = fs::path(VLALIGN_FIXTURES) / "images";
+
+std::vector<std::byte> bytes_of(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  EXPECT_TRUE(in) << path;
+  const std::string text((std::istreambuf_iterator<char>(in)), {});
+  const auto* data = reinterpret_cast<const std::byte*>(text.data());
+  return {data, data + text.size()};
+}
+
+Image read_ppm(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::string magic;
+  Image image;
+  int highest = 0;
+  in >> magic >> image.width >> image.height >> highest;
+  in.get();
+  image.rgb.assign(std::istreambuf_iterator<char>(in), {});
+  EXPECT_EQ(image.rgb.size(), 3U * static_cast<unsigned>(image.width * image.height)) << path;
+  return image;
+}
+
+int largest_difference(const Image& a, const Image& b) {
+  if (a.width != b.width || a.height != b.height || a.rgb.size() != b.rgb.size()) return 256;
+  int largest = 0;
+  for (std::size_t i = 0; i < a.rgb.size(); ++i) largest = std::max(largest, std::abs(a.rgb[i] - b.rgb[i]));
+  return largest;
+}
+
+std::vector<fs::path> files(const std::string& extension) {
+  std::vector<fs::path> found;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().extension() == extension) found.push_back(entry.path());
+  }
+  std::sort(found.begin(), found.end());
+  EXPECT_FALSE(found.empty()) << extension;
+  return found;
+}
+
+void expect_as_pillow(const std::string& extension, int tolerance) {
+  for (const auto& path : files(extension)) {
+    const Image expected = read_ppm(path.string() + ".ppm");
+    EXPECT_LE(largest_difference(read_image(path), expected), tolerance) << path.filename();
+  }
+}
+
+std::string message_for(const fs::path& path) {
+  try {
+    read_image(path);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+template <typename Bytes>
+bool refused(const Bytes& bytes) {
+  try {
+    decode_image(bytes, "damaged");
+  } catch (const Error&) {
+    return true;
+  }
+  return false;
+}
+
+std::vector<fs::path> all_files() {
+  std::vector<fs::path> all;
+  for (const auto* extension : {".jpg", ".png", ".webp"}) {
+    for (auto& path : files(extension)) all.push_back(path);
+  }
+  return all;
+}
+
+TEST(Image, DecodesJpegAsPillowUprightGreyAndCmyk) { expect_as_pillow(".jpg", 1); }
+
+TEST(Image, DecodesPngAsPillowToTheBit) { expect_as_pillow(".png", 0); }
+
+TEST(Image, DecodesWebpAsPillow) { expect_as_pillow(".webp", 1); }
+
+TEST(Image, EveryOrientationShowsTheSameScene) {
+  // The eight files store one picture under eight orientations; turning it by hand gives what each must show.
+  const Image stored = read_image(folder / "orientation_1.jpg");
+  const int w = stored.width, h = stored.height;
+  const auto at = [&](int x, int y) { return stored.rgb.data() + 3 * (y * w + x); };
+  const auto source = [&](int orientation, int x, int y) {
+    switch (orientation) {
+      case 2:
+        return at(w - 1 - x, y);
+      case 3:
+        return at(w - 1 - x, h - 1 - y);
+      case 4:
+        return at(x, h - 1 - y);
+      case 5:
+        return at(y, x);
+      case 6:
+        return at(y, h - 1 - x);
+      case 7:
+        return at(w - 1 - y, h - 1 - x);
+      case 8:
+        return at(w - 1 - y, x);
+      default:
+        return at(x, y);
+    }
+  };
+  for (int orientation = 1; orientation <= 8; ++orientation) {
+    const Image shown = read_image(folder / ("orientation_" + std::to_string(orientation) + ".jpg"));
+    ASSERT_EQ(shown.width, orientation < 5 ? w : h);
+    ASSERT_EQ(shown.height, orientation < 5 ? h : w);
+    for (int y = 0; y < shown.height; ++y) {
+      for (int x = 0; x < shown.width; ++x) {
+        const auto* pixel = shown.rgb.data() + 3 * (y * shown.width + x);
+        ASSERT_TRUE(std::equal(pixel, pixel + 3, source(orientation, x, y))) << orientation << ": " << x << ", " << y;
+      }
+    }
+  }
+}
+
+TEST(Image, ReducesAJpegOnlyAsFarAsTheShortestSideAllows) {
+  const auto large = bytes_of(folder / "large.jpg");  // 49x32
+  const auto expect = [&](int shortest_side, const std::string& reference) {
+    const Image image = decode_image(large, "large", shortest_side);
+    EXPECT_LE(largest_difference(image, read_ppm(folder / reference)), 1) << shortest_side;
+  };
+  expect(0, "large.jpg.ppm");
+  expect(17, "large.jpg.ppm");
+  expect(16, "large.jpg.2.ppm");
+  expect(9, "large.jpg.2.ppm");
+  expect(8, "large.jpg.4.ppm");
+  expect(5, "large.jpg.4.ppm");
+  expect(4, "large.jpg.8.ppm");
+  expect(1, "large.jpg.8.ppm");
+}
+
+TEST(Image, TellsTheFormatByItsContentNotItsName) {
+  const auto png = bytes_of(folder / "rgb.png");
+  EXPECT_EQ(decode_image(png, "photo.jpg").rgb, read_ppm(folder / "rgb.png.ppm").rgb);
+}
+
+TEST(Image, IgnoresWhatFollowsAPicture) {
+  for (const auto& path : all_files()) {
+    auto bytes = bytes_of(path);
+    const Image alone = decode_image(bytes, "alone");
+    bytes.resize(bytes.size() + 100, std::byte{0x2a});
+    EXPECT_EQ(decode_image(bytes, "followed").rgb, alone.rgb) << path.filename();
+  }
+}
+
+TEST(Image, RefusesEveryTruncation) {
+  for (const auto& path : all_files()) {
+    const auto bytes = bytes_of(path);
+    for (std::size_t length = 0; length < bytes.size(); ++length) {
+      EXPECT_TRUE(refused(std::span(bytes).first(length))) << path.filename() << " cut to " << length << " bytes";
+    }
+  }
+}
+
+TEST(Image, NeverCrashesOnFlippedBytes) {
+  for (const auto& path : all_files()) {
+    const auto good = bytes_of(path);
+    Rng rng({7, good.size()});
+    int refusals = 0;
+    for (int trial = 0; trial < 100; ++trial) {
+      auto bytes = good;
+      for (int flips = 0; flips < 3; ++flips) {
+        auto& byte = bytes[static_cast<std::size_t>(rng.below(static_cast<std::int64_t>(bytes.size())))];
+        byte ^= static_cast<std::byte>(1 + rng.below(255));
+      }
+      refusals += refused(bytes);
+    }
+    // A checksum covers all of a PNG file, so that no damage to it goes unnoticed.
+    EXPECT_GE(refusals, path.extension() == ".png" ? 100 : 1) << path.filename();
+  }
+}
+
+TEST(Image, ErrorsNameThePictureAndTheFault) {
+  const auto bad = folder / "bad";
+  EXPECT_NE(message_for(bad / "wrong_crc.png").find("wrong_crc.png: broken PNG file: IDAT: CRC error"),
+            std::string::npos)
+      << message_for(bad / "wrong_crc.png");
+  EXPECT_NE(message_for(bad / "wrong_comment_crc.png").find("tEXt: CRC error"), std::string::npos);
+  EXPECT_NE(message_for(bad / "giant.png").find("giant.png: 30000x30000 pixels, expected at most 2^28"),
+            std::string::npos);
+  EXPECT_NE(message_for(bad / "giant.jpg").find("giant.jpg: 65500x65500 pixels, expected at most 2^28"),
+            std::string::npos);
+  EXPECT_NE(message_for(bad / "animated.webp").find("animated.webp: an animated WebP file"), std::string::npos);
+  EXPECT_NE(message_for(folder / "large.jpg.ppm").find("large.jpg.ppm: its first bytes are those of no JPEG"),
+            std::string::npos);
+  EXPECT_NE(message_for(folder / "absent.png").find("absent.png"), std::string::npos);
+
+  const auto jpeg = bytes_of(folder / "large.jpg");
+  try {
+    decode_image(std::span(jpeg).first(jpeg.size() / 2), "half.jpg");
+    ADD_FAILURE() << "half a file was taken for a whole one";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "[decode_image] half.jpg: broken JPEG file: Premature end of JPEG file");
+  }
+  try {
+    decode_image({}, "empty.png");
+    ADD_FAILURE() << "no bytes were taken for a picture";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "[decode_image] empty.png: empty, expected a JPEG, PNG or WebP file");
+  }
+}
+
+TEST(Image, EncodesPngWithoutLoss) {
+  const Image image = read_ppm(folder / "large.jpg.ppm");
+  const auto file = encode_png(image);
+  const Image back = decode_image(file, "encoded");
+  EXPECT_EQ(back.width, image.width);
+  EXPECT_EQ(back.height, image.height);
+  EXPECT_EQ(back.rgb, image.rgb);
+  EXPECT_THROW(encode_png({}), Error);
+  EXPECT_THROW(encode_png({2, 2, std::vector<std::uint8_t>(11)}), Error);
+}
+
+TEST(Image, KnowsImageFilesByExtension) {
+  for (const auto* name : {"a.jpg", "b.JPEG", "c.Png", "d.webp"}) EXPECT_TRUE(is_image_file(name)) << name;
+  for (const auto* name : {"jpg", "a.gif", "b.jpg.txt", ".jpg", ""}) EXPECT_FALSE(is_image_file(name)) << name;
+}
+
+}  // namespace
+}  // namespace vlalign

@@ -1,0 +1,315 @@
+#include "vlalign/eval/embed.hpp"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/eye.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/tensor.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include "../support/temp_folder.hpp"
+#include "vlalign/core/error.hpp"
+#include "vlalign/data/pairs.hpp"
+#include "vlalign/eval/retrieval.hpp"
+#include "vlalign/eval/search.hpp"
+#include "vlalign/eval/zero_shot.hpp"
+#include "vlalign/model/dual_encoder.hpp"
+#include "vlalign/nn/dual_encoder.hpp"
+
+namespace {
+
+using vlalign::DualEncoder;
+using vlalign::Error;
+using vlalign::test::message_of;
+using Names = std::vector<std::string>;
+using Colour = std::array<std::uint8_t, 3>;
+
+const std::vector<std::string> words{"<pad>", "red", "green", "blue", "yellow", "white"};
+const std::map<std::string, Colour> colours{{"red", {255, 0, 0}},
+                                            {"green", {0, 255, 0}},
+                                            {"blue", {0, 0, 255}},
+                                            {"yellow", {255, 255, 0}},
+                                            {"white", {255, 255, 255}}};
+
+/// A picture's feature is its mean colour.
+class MeanColour : public vlalign::nn::Tower {
+ public:
+  at::Tensor forward(const at::Tensor& x, at::ScalarType) override {
+    was_training = is_training();
+    saw_gradients = at::GradMode::is_enabled();
+    batch_sizes.push_back(x.size(0));
+    return x.mean(at::IntArrayRef{2, 3});
+  }
+  std::int64_t width() const override { return 3; }
+
+  bool was_training = false;
+  bool saw_gradients = false;
+  std::vector<std::int64_t> batch_sizes;
+};
+
+/// A text's feature is the sum of the colours it names.
+class NamedColours : public vlalign::nn::Tower {
+ public:
+  NamedColours() {
+    table = at::full({std::ssize(words), 3}, 0.0);
+    for (std::int64_t word = 0; word < std::ssize(words); ++word) {
+      const auto found = colours.find(words[static_cast<std::size_t>(word)]);
+      for (std::int64_t c = 0; found != colours.end() && c < 3; ++c) {
+        table[word][c] = found->second[static_cast<std::size_t>(c)] / 255.0;
+      }
+    }
+  }
+  at::Tensor forward(const at::Tensor& tokens, at::ScalarType) override {
+    rows_seen += tokens.size(0);
+    return table.index_select(0, tokens.reshape({-1})).view({tokens.size(0), tokens.size(1), 3}).sum(1);
+  }
+  std::int64_t width() const override { return 3; }
+
+  at::Tensor table;
+  std::int64_t rows_seen = 0;
+};
+
+class WordTokenizer : public vlalign::Tokenizer {
+ public:
+  std::vector<std::int64_t> encode(std::string_view text, std::int64_t) const override {
+    std::vector<std::int64_t> ids;
+    std::istringstream stream{std::string(text)};
+    for (std::string word; stream >> word;) {
+      for (std::int64_t id = 0; id < std::ssize(words); ++id) {
+        if (words[static_cast<std::size_t>(id)] == word) ids.push_back(id);
+      }
+    }
+    if (ids.empty()) ids.push_back(0);
+    return ids;
+  }
+  std::string decode(std::span<const std::int64_t>) const override { return {}; }
+  std::int64_t vocab_size() const override { return std::ssize(words); }
+  std::int64_t pad_id() const override { return 0; }
+  std::int64_t end_id() const override { return 0; }
+  void save(const std::filesystem::path&) const override {}
+};
+
+struct ColourModel {
+  std::shared_ptr<MeanColour> image = std::make_shared<MeanColour>();
+  std::shared_ptr<NamedColours> text = std::make_shared<NamedColours>();
+  DualEncoder encoder = make();
+
+  DualEncoder make() {
+    vlalign::nn::Initializer initializer(0);
+    auto module = std::make_shared<vlalign::nn::DualEncoderImpl>(image, text, 3,
+                                                                 vlalign::nn::DualEncoderImpl::Options{}, initializer);
+    at::NoGradGuard no_grad;
+    module->image_projection->weight.copy_(at::eye(3));
+    module->text_projection->weight.copy_(at::eye(3));
+    vlalign::ModelConfig config;
+    config.name = "colours";
+    config.embed_dim = 3;
+    config.vision = vlalign::OwnTowers{};
+    config.preprocess = {.image_size = 8, .mean = {0, 0, 0}, .std = {1, 1, 1}};
+    return {std::move(module), config, std::make_shared<WordTokenizer>()};
+  }
+};
+
+std::vector<std::byte> png_of(const std::string& colour) {
+  const auto& rgb = colours.at(colour);
+  vlalign::Image image{.width = 12, .height = 10, .rgb = {}};
+  for (int i = 0; i < 120; ++i) image.rgb.insert(image.rgb.end(), rgb.begin(), rgb.end());
+  return vlalign::encode_png(image);
+}
+
+/// A picture for each colour, "" for one that is broken.
+class ColourPairs : public vlalign::PairSource {
+ public:
+  ColourPairs(Names pictures, std::vector<Names> captions)
+      : pictures_(std::move(pictures)), captions_(std::move(captions)) {}
+  std::int64_t size() const override { return std::ssize(pictures_); }
+  std::string name(std::int64_t i) const override { return "picture-" + std::to_string(i); }
+  Names captions(std::int64_t i) const override { return captions_[static_cast<std::size_t>(i)]; }
+  vlalign::Pair read(std::int64_t i) const override {
+    const auto& colour = pictures_[static_cast<std::size_t>(i)];
+    if (colour == "crash") throw std::runtime_error("not an Error");
+    return {name(i), captions(i), colour.empty() ? std::vector<std::byte>(20) : png_of(colour)};
+  }
+
+ private:
+  Names pictures_;
+  std::vector<Names> captions_;
+};
+
+void expect_rows(const at::Tensor& rows, const Names& expected) {
+  ASSERT_EQ(rows.size(0), std::ssize(expected));
+  for (std::int64_t i = 0; i < rows.size(0); ++i) {
+    const auto& rgb = colours.at(expected[static_cast<std::size_t>(i)]);
+    const double length = std::hypot(rgb[0], rgb[1], rgb[2]);
+    for (std::int64_t c = 0; c < 3; ++c) {
+      EXPECT_NEAR(rows[i][c].item<double>(), rgb[static_cast<std::size_t>(c)] / length, 1e-5) << "row " << i;
+    }
+  }
+}
+
+TEST(EmbedPairs, GivesEveryPictureAndEveryCaptionItsRow) {
+  const ColourModel model;
+  const ColourPairs pairs({"red", "yellow", "blue"}, {{"red", "green"}, {"red green"}, {"blue", "white", "blue"}});
+  const auto e = vlalign::embed_pairs(model.encoder, pairs);
+  expect_rows(e.image, {"red", "yellow", "blue"});
+  expect_rows(e.text, {"red", "green", "yellow", "blue", "white", "blue"});
+  EXPECT_EQ(e.image_of_text, (std::vector<std::int64_t>{0, 0, 1, 2, 2, 2}));
+  EXPECT_EQ(e.records, (std::vector<std::int64_t>{0, 1, 2}));
+  EXPECT_EQ(e.names, (Names{"picture-0", "picture-1", "picture-2"}));
+  EXPECT_EQ(e.captions, (Names{"red", "green", "red green", "blue", "white", "blue"}));
+  EXPECT_TRUE(e.bad.empty());
+}
+
+TEST(EmbedPairs, LeavesOutBrokenPicturesAndNamesThem) {
+  const ColourModel model;
+  const ColourPairs pairs({"", "red", "", "blue"}, {{"green"}, {"red"}, {"white"}, {"blue"}});
+  for (const std::int64_t batch_size : {1, 2, 3, 100}) {
+    const auto e = vlalign::embed_pairs(model.encoder, pairs, {.batch_size = batch_size, .threads = 3});
+    expect_rows(e.image, {"red", "blue"});
+    expect_rows(e.text, {"red", "blue"});
+    EXPECT_EQ(e.records, (std::vector<std::int64_t>{1, 3}));
+    EXPECT_EQ(e.image_of_text, (std::vector<std::int64_t>{0, 1}));
+    ASSERT_EQ(e.bad.size(), 2U);
+    EXPECT_NE(e.bad[0].find("picture-0"), std::string::npos) << e.bad[0];
+    EXPECT_NE(e.bad[1].find("picture-2"), std::string::npos) << e.bad[1];
+    EXPECT_EQ(vlalign::evaluate_retrieval(e).skipped, 2);
+  }
+}
+
+TEST(EmbedPairs, FailsWhenNoPictureIsLeft) {
+  const ColourModel model;
+  const ColourPairs pairs({"", ""}, {{"red"}, {"blue"}});
+  const auto message = message_of<Error>([&] { vlalign::embed_pairs(model.encoder, pairs); });
+  EXPECT_EQ(message.find("[embed_images] none of the 2 pictures could be read; the first: "), 0U) << message;
+}
+
+TEST(EmbedPairs, PassesOnWhatIsNotBadData) {
+  const ColourModel model;
+  const ColourPairs pairs({"red", "crash", "blue", "red"}, {{"red"}, {"red"}, {"blue"}, {"red"}});
+  EXPECT_THROW(vlalign::embed_pairs(model.encoder, pairs, {.batch_size = 2, .threads = 2}), std::runtime_error);
+}
+
+TEST(EmbedPairs, ReportsProgressAfterEachBatch) {
+  const ColourModel model;
+  const ColourPairs pairs({"red", "", "blue", "red", "red"}, {{"red"}, {"red"}, {"blue"}, {"red"}, {"red"}});
+  std::vector<std::pair<std::int64_t, std::int64_t>> seen;
+  vlalign::EmbedOptions options{.batch_size = 2};
+  options.progress = [&](std::int64_t done, std::int64_t total) { seen.emplace_back(done, total); };
+  vlalign::embed_pairs(model.encoder, pairs, options);
+  EXPECT_EQ(seen, (std::vector<std::pair<std::int64_t, std::int64_t>>{{2, 5}, {4, 5}, {5, 5}}));
+  EXPECT_EQ(model.image->batch_sizes, (std::vector<std::int64_t>{1, 2, 1}));
+}
+
+TEST(EmbedPairs, EvaluatesAndPutsEachModulesModeBack) {
+  const ColourModel model;
+  const ColourPairs pairs({"red"}, {{"red"}});
+  const auto module = model.encoder.module();
+  module->train();
+  module->text->eval();  // a frozen tower
+  EXPECT_FALSE(vlalign::embed_pairs(model.encoder, pairs).image.requires_grad());
+  EXPECT_FALSE(model.image->was_training);
+  EXPECT_FALSE(model.image->saw_gradients);
+  EXPECT_TRUE(module->is_training());
+  EXPECT_TRUE(model.image->is_training());
+  EXPECT_FALSE(module->text->is_training());
+  EXPECT_TRUE(at::GradMode::is_enabled());
+}
+
+TEST(EmbedTexts, EmbedsEachDistinctTextOnce) {
+  const ColourModel model;
+  const Names texts{"red", "blue", "red", "red", "blue white"};
+  const auto rows = vlalign::embed_texts(model.encoder, texts, {.batch_size = 2});
+  EXPECT_EQ(model.text->rows_seen, 3);
+  EXPECT_TRUE(rows[0].equal(rows[2]) && rows[0].equal(rows[3]));
+  expect_rows(rows.slice(0, 0, 4), {"red", "blue", "red", "red"});
+}
+
+TEST(EmbedTexts, RefusesNothingAtAllAndSenselessOptions) {
+  const ColourModel model;
+  EXPECT_EQ(message_of<Error>([&] { vlalign::embed_texts(model.encoder, {}); }), "[embed_texts] there is no text");
+  const Names one{"red"};
+  EXPECT_EQ(message_of<Error>([&] { vlalign::embed_texts(model.encoder, one, {.batch_size = 0}); }),
+            "[embed] batch_size: expected at least 1, got 0");
+  EXPECT_EQ(message_of<Error>([&] { vlalign::embed_texts(model.encoder, one, {.threads = 0}); }),
+            "[embed] threads: expected at least 1, got 0");
+}
+
+TEST(ZeroShot, ClassifiesPicturesByTheNamesOfTheirClasses) {
+  const ColourModel model;
+  const ColourPairs pairs({"red", "blue", "", "yellow", "red"}, {{"red"}, {"blue"}, {"red"}, {"yellow"}, {"blue"}});
+  const Names classes{"red", "green", "blue", "yellow", "white"};
+  const auto scores = vlalign::evaluate_zero_shot(model.encoder, pairs, classes, vlalign::default_templates());
+  EXPECT_EQ(scores.images, 4);
+  EXPECT_EQ(scores.skipped, 1);
+  EXPECT_EQ(scores.top1, 0.75);  // the last is labelled blue
+  EXPECT_EQ(scores.top5, 1.0);
+  EXPECT_NEAR(scores.mean_per_class, (1.0 + 0.5 + 1.0) / 3.0, 1e-12);
+}
+
+TEST(ZeroShot, NamesTheRecordWhoseCaptionIsNoClass) {
+  const ColourModel model;
+  const ColourPairs pairs({"red", "blue"}, {{"red"}, {"Blue"}});
+  const Names classes{"red", "blue"};
+  EXPECT_EQ(message_of<Error>(
+                [&] { vlalign::evaluate_zero_shot(model.encoder, pairs, classes, vlalign::default_templates()); }),
+            "picture-1: its caption \"Blue\" is not one of the 2 classes");
+  const Names twice{"red", "red"};
+  EXPECT_EQ(message_of<Error>([&] { vlalign::embed_classes(model.encoder, twice, vlalign::default_templates()); }),
+            "class \"red\" is named twice");
+}
+
+TEST(Search, FindsThePicturesThatFitAndSkipsBrokenOnes) {
+  const ColourModel model;
+  const vlalign::test::TempFolder folder;
+  std::filesystem::create_directories(folder.path() / "more");
+  const auto write = [&](const std::string& name, const std::vector<std::byte>& bytes) {
+    std::ofstream(folder.path() / name, std::ios::binary)
+        .write(reinterpret_cast<const char*>(bytes.data()), std::ssize(bytes));
+  };
+  write("b.png", png_of("blue"));
+  write("more/a.png", png_of("red"));
+  write("a.png", png_of("yellow"));
+  write("broken.PNG", std::vector<std::byte>(30));
+  write("notes.txt", std::vector<std::byte>(30));
+
+  const auto index = vlalign::index_images(model.encoder, folder.path());
+  const std::vector<std::filesystem::path> paths{folder.path() / "a.png", folder.path() / "b.png",
+                                                 folder.path() / "more" / "a.png"};
+  EXPECT_EQ(index.paths, paths);
+  ASSERT_EQ(index.bad.size(), 1U);
+  EXPECT_NE(index.bad[0].find("broken.PNG"), std::string::npos);
+
+  const auto hits = vlalign::search(model.encoder, index, "red", 2);
+  ASSERT_EQ(hits.size(), 2U);
+  EXPECT_EQ(hits[0].path, paths[2]);
+  EXPECT_NEAR(hits[0].score, 1.0, 1e-5);
+  EXPECT_EQ(hits[1].path, paths[0]);
+  EXPECT_NEAR(hits[1].score, std::sqrt(0.5), 1e-5);  // between red and yellow there are 45 degrees
+  EXPECT_EQ(vlalign::search_images(model.encoder, folder.path(), "blue", 9).size(), 3U);
+}
+
+TEST(Search, SaysWhatIsMissing) {
+  const ColourModel model;
+  const vlalign::test::TempFolder folder;
+  EXPECT_EQ(message_of<Error>([&] { vlalign::index_images(model.encoder, folder.path() / "none"); }),
+            (folder.path() / "none").string() + ": no such folder");
+  EXPECT_EQ(message_of<Error>([&] { vlalign::index_images(model.encoder, folder.path()); }),
+            folder.path().string() + ": no pictures in this folder or below (.jpg, .jpeg, .png or .webp)");
+}
+
+TEST(Search, KeepsTheOrderOfPathsAmongEqualScores) {
+  vlalign::ImageIndex index;
+  index.paths = {"a", "b", "c", "d"};
+  index.image = at::tensor({0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0}, at::kFloat).view({4, 2});
+  const auto hits = vlalign::best_matches(index, at::tensor({1.0, 0.0}, at::kFloat), 3);
+  ASSERT_EQ(hits.size(), 3U);
+  EXPECT_EQ(hits[0].path, "b");
+  EXPECT_EQ(hits[1].path, "d");
+  EXPECT_EQ(hits[2].path, "a");
+  EXPECT_EQ(vlalign::to_json(hits), R"([{"path":"b","score":1.0},{"path":"d","score":1.0},{"path":"a","score":0.0}])");
+}
+
+}  // namespace

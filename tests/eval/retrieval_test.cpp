@@ -1,0 +1,271 @@
+#include "vlalign/eval/retrieval.hpp"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/eye.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "vlalign/core/error.hpp"
+#include "vlalign/core/random.hpp"
+
+namespace {
+
+using vlalign::Embeddings;
+using vlalign::RecallScores;
+using vlalign::RetrievalRanks;
+using vlalign::Rng;
+
+/// Unit rows whose entries come from {-1, 0, 1}: many of their cosines tie exactly.
+at::Tensor coarse_rows(std::int64_t n, std::int64_t d, Rng& rng) {
+  auto x = at::zeros({n, d}, at::kFloat);
+  for (std::int64_t i = 0; i < n * d; ++i) x.mutable_data_ptr<float>()[i] = static_cast<float>(rng.below(3) - 1);
+  x.select(1, 0).fill_(1.0);  // no zero row
+  return x / x.norm(2, 1, true);
+}
+
+at::Tensor fine_rows(std::int64_t n, std::int64_t d, Rng& rng) {
+  auto x = at::zeros({n, d}, at::kFloat);
+  for (std::int64_t i = 0; i < n * d; ++i) x.mutable_data_ptr<float>()[i] = static_cast<float>(rng.uniform(-1.0, 1.0));
+  return x / x.norm(2, 1, true);
+}
+
+/// Each picture gets one to four captions, in no order.
+Embeddings several_captions(std::int64_t n, Rng& rng) {
+  Embeddings e;
+  for (std::int64_t i = 0; i < n; ++i) {
+    for (std::int64_t c = 0; c <= rng.below(4); ++c) e.image_of_text.push_back(i);
+  }
+  for (auto i = std::ssize(e.image_of_text) - 1; i > 0; --i) {
+    std::swap(e.image_of_text[static_cast<std::size_t>(i)],
+              e.image_of_text[static_cast<std::size_t>(rng.below(i + 1))]);
+  }
+  e.image = coarse_rows(n, 6, rng);
+  e.text = coarse_rows(std::ssize(e.image_of_text), 6, rng);
+  return e;
+}
+
+Embeddings one_caption_each(at::Tensor image, at::Tensor text) {
+  Embeddings e;
+  for (std::int64_t i = 0; i < image.size(0); ++i) e.image_of_text.push_back(i);
+  e.image = std::move(image);
+  e.text = std::move(text);
+  return e;
+}
+
+double cosine(const Embeddings& e, std::int64_t image, std::int64_t text) {
+  const auto d = e.image.size(1);
+  const auto* x = e.image.const_data_ptr<float>() + image * d;
+  const auto* y = e.text.const_data_ptr<float>() + text * d;
+  double sum = 0.0;
+  for (std::int64_t k = 0; k < d; ++k) sum += double{x[k]} * double{y[k]};
+  return sum;
+}
+
+/// The definition, pair by pair: one more than the wrong candidates that are no worse than the best right one.
+RetrievalRanks by_definition(const Embeddings& e) {
+  const auto n = e.image.size(0);
+  const auto m = e.text.size(0);
+  const auto owner = [&](std::int64_t text) { return e.image_of_text[static_cast<std::size_t>(text)]; };
+  const auto no_worse = [](double wrong, double right) { return wrong > right - 1e-6; };
+  RetrievalRanks ranks;
+  for (std::int64_t i = 0; i < n; ++i) {
+    double best = -2.0;
+    for (std::int64_t j = 0; j < m; ++j) {
+      if (owner(j) == i) best = std::max(best, cosine(e, i, j));
+    }
+    std::int64_t rank = 1;
+    for (std::int64_t j = 0; j < m; ++j) rank += owner(j) != i && no_worse(cosine(e, i, j), best);
+    ranks.image_to_text.push_back(rank);
+  }
+  for (std::int64_t j = 0; j < m; ++j) {
+    std::int64_t rank = 1;
+    for (std::int64_t i = 0; i < n; ++i) rank += owner(j) != i && no_worse(cosine(e, i, j), cosine(e, owner(j), j));
+    ranks.text_to_image.push_back(rank);
+  }
+  return ranks;
+}
+
+void expect_same(const RetrievalRanks& a, const RetrievalRanks& b) {
+  EXPECT_EQ(a.image_to_text, b.image_to_text);
+  EXPECT_EQ(a.text_to_image, b.text_to_image);
+}
+
+TEST(RetrievalRanks, EqualADoubleLoopWithTiesAndSeveralCaptions) {
+  for (std::uint64_t seed = 0; seed < 5; ++seed) {
+    Rng rng({seed});
+    const auto e = several_captions(60, rng);
+    expect_same(vlalign::retrieval_ranks(e), by_definition(e));
+  }
+}
+
+TEST(RetrievalRanks, EqualADoubleLoopOnEmbeddingsWithoutTies) {
+  Rng rng({3});
+  const auto e = one_caption_each(fine_rows(120, 32, rng), fine_rows(120, 32, rng));
+  expect_same(vlalign::retrieval_ranks(e), by_definition(e));
+}
+
+TEST(RetrievalRanks, DoNotDependOnTheBlockSize) {
+  Rng rng({4});
+  const auto e = several_captions(50, rng);
+  const auto whole = vlalign::retrieval_ranks(e, 50);
+  for (const std::int64_t rows : {1, 7, 49, 64}) expect_same(vlalign::retrieval_ranks(e, rows), whole);
+}
+
+TEST(Retrieval, OfAPerfectModelHasRecallOne) {
+  const auto scores = vlalign::evaluate_retrieval(one_caption_each(at::eye(30, at::kFloat), at::eye(30, at::kFloat)));
+  EXPECT_EQ(scores.pairs, 30);
+  for (const auto& s : {scores.image_to_text, scores.text_to_image}) {
+    EXPECT_EQ(s.recall_at_1, 1.0);
+    EXPECT_EQ(s.recall_at_10, 1.0);
+    EXPECT_EQ(s.median_rank, 1.0);
+  }
+}
+
+TEST(Retrieval, OfACollapsedModelIsNeverBetterThanChance) {
+  Rng rng({5});
+  const auto point = fine_rows(1, 512, rng);
+  const auto scores = vlalign::evaluate_retrieval(one_caption_each(point.repeat({777, 1}), point.repeat({777, 1})));
+  for (const auto& s : {scores.image_to_text, scores.text_to_image}) {
+    EXPECT_EQ(s.recall_at_1, 0.0);
+    EXPECT_EQ(s.recall_at_10, 0.0);
+    EXPECT_EQ(s.median_rank, 777.0);
+  }
+  EXPECT_NEAR(scores.uniformity, 0.0, 1e-5);
+}
+
+TEST(Retrieval, OfRandomEmbeddingsIsAtChance) {
+  Rng rng({6});
+  const auto scores = vlalign::evaluate_retrieval(one_caption_each(fine_rows(2000, 16, rng), fine_rows(2000, 16, rng)));
+  // the standard error of the median of 2000 uniform ranks is about 2000 / (2 sqrt(2000)) = 22
+  EXPECT_NEAR(scores.image_to_text.median_rank, scores.image_to_text_chance.median_rank, 80.0);
+  EXPECT_NEAR(scores.text_to_image.median_rank, scores.text_to_image_chance.median_rank, 80.0);
+  // recall@10 = 0.005, standard error 0.0016
+  EXPECT_NEAR(scores.image_to_text.recall_at_10, 0.005, 0.006);
+}
+
+TEST(Retrieval, CountsAnyOfAPicturesCaptionsAsAHit) {
+  // Picture 0 has a good and a bad caption, picture 1 one that lies between them.
+  Embeddings e;
+  e.image = at::eye(2, at::kFloat);
+  e.text = at::tensor({1.0, 0.0, -1.0, 0.0, 0.6, 0.8}, at::kFloat).view({3, 2});
+  e.image_of_text = {0, 0, 1};
+  const auto ranks = vlalign::retrieval_ranks(e);
+  EXPECT_EQ(ranks.image_to_text, (std::vector<std::int64_t>{1, 1}));
+  EXPECT_EQ(ranks.text_to_image, (std::vector<std::int64_t>{1, 2, 1}));  // (-1, 0) lies nearer to picture 1
+}
+
+TEST(Retrieval, MissesAtOneWhenTwoPicturesShareACaption) {
+  Embeddings e;
+  e.image = at::tensor({1.0, 0.0, 0.8, 0.6}, at::kFloat).view({2, 2});
+  e.text = at::tensor({1.0, 0.0, 1.0, 0.0}, at::kFloat).view({2, 2});
+  e.image_of_text = {0, 1};
+  EXPECT_EQ(vlalign::retrieval_ranks(e).image_to_text, (std::vector<std::int64_t>{2, 2}));
+}
+
+TEST(RecallScores, AreSharesOfQueriesAndTheMiddleRank) {
+  const std::vector<std::int64_t> even{1, 3, 6, 20};
+  const auto scores = vlalign::recall_scores(even);
+  EXPECT_EQ(scores.recall_at_1, 0.25);
+  EXPECT_EQ(scores.recall_at_5, 0.5);
+  EXPECT_EQ(scores.recall_at_10, 0.75);
+  EXPECT_EQ(scores.median_rank, 4.5);
+  const std::vector<std::int64_t> odd{9, 2, 4};
+  EXPECT_EQ(vlalign::recall_scores(odd).median_rank, 4.0);
+}
+
+TEST(Chance, WithOneRightCandidateIsKOverN) {
+  const std::vector<std::int64_t> positives(7, 1);
+  for (const std::int64_t n : {11, 142, 363}) {
+    const auto chance = vlalign::chance_scores(positives, n);
+    EXPECT_NEAR(chance.recall_at_1, 1.0 / static_cast<double>(n), 1e-12);
+    EXPECT_NEAR(chance.recall_at_5, 5.0 / static_cast<double>(n), 1e-12);
+    EXPECT_NEAR(chance.recall_at_10, 10.0 / static_cast<double>(n), 1e-12);
+    EXPECT_EQ(chance.median_rank, 0.5 * static_cast<double>(n + 1));
+  }
+}
+
+TEST(Chance, WithTwoRightAmongFourIsWorkedByHand) {
+  // P(rank 1) = 1/2, P(rank 2) = 1/2 * 2/3 = 1/3, P(rank 3) = 1/6: the median lies between ranks 1 and 2
+  const auto chance = vlalign::chance_scores(std::vector<std::int64_t>{2, 2, 2}, 4);
+  EXPECT_NEAR(chance.recall_at_1, 0.5, 1e-12);
+  EXPECT_EQ(chance.recall_at_5, 1.0);
+  EXPECT_EQ(chance.median_rank, 1.5);
+}
+
+TEST(Chance, EqualsASimulationForMixedNumbersOfCaptions) {
+  const std::vector<std::int64_t> positives{1, 1, 2, 5};
+  const std::int64_t candidates = 37;
+  Rng rng({7});
+  std::vector<std::int64_t> ranks;
+  for (int trial = 0; trial < 40000; ++trial) {
+    const auto p = positives[static_cast<std::size_t>(trial) % positives.size()];
+    std::vector<int> right(static_cast<std::size_t>(candidates), 0);
+    for (std::int64_t placed = 0; placed < p;) {
+      auto& place = right[static_cast<std::size_t>(rng.below(candidates))];
+      placed += place == 0;
+      place = 1;
+    }
+    ranks.push_back(1 + (std::find(right.begin(), right.end(), 1) - right.begin()));
+  }
+  const auto simulated = vlalign::recall_scores(ranks);
+  const auto chance = vlalign::chance_scores(positives, candidates);
+  EXPECT_NEAR(chance.recall_at_1, simulated.recall_at_1, 0.01);
+  EXPECT_NEAR(chance.recall_at_5, simulated.recall_at_5, 0.01);
+  EXPECT_NEAR(chance.recall_at_10, simulated.recall_at_10, 0.01);
+  EXPECT_NEAR(chance.median_rank, simulated.median_rank, 1.0);
+}
+
+TEST(RetrievalScores, BecomeJsonUnderTheNamesOfTheInterface) {
+  Rng rng({8});
+  auto e = several_captions(40, rng);
+  e.bad = {"lost.png: no such file"};
+  const auto scores = vlalign::evaluate_retrieval(e);
+  const auto json = nlohmann::json::parse(vlalign::to_json(scores));
+  EXPECT_EQ(json.at("pairs"), 40);
+  EXPECT_EQ(json.at("captions"), e.text.size(0));
+  EXPECT_EQ(json.at("skipped"), 1);
+  EXPECT_EQ(json.at("image_to_text").at("recall@1"), scores.image_to_text.recall_at_1);
+  EXPECT_EQ(json.at("image_to_text").at("recall@5"), scores.image_to_text.recall_at_5);
+  EXPECT_EQ(json.at("text_to_image").at("recall@10"), scores.text_to_image.recall_at_10);
+  EXPECT_EQ(json.at("text_to_image").at("median_rank"), scores.text_to_image.median_rank);
+  EXPECT_EQ(json.at("alignment"), scores.alignment);
+  EXPECT_EQ(json.at("uniformity"), scores.uniformity);
+  EXPECT_EQ(json.at("modality_gap"), scores.modality_gap);
+  EXPECT_EQ(json.at("chance").at("image_to_text").at("recall@1"), scores.image_to_text_chance.recall_at_1);
+}
+
+std::string complaint(const Embeddings& e) {
+  try {
+    vlalign::evaluate_retrieval(e);
+  } catch (const vlalign::Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(Retrieval, SaysWhichFieldIsWrong) {
+  const auto eye = at::eye(3, at::kFloat);
+  auto e = one_caption_each(eye, eye);
+  e.image_of_text = {0, 1};
+  EXPECT_EQ(complaint(e), "[retrieval_ranks] image_of_text: expected 3 entries, one a caption, got 2");
+  e.image_of_text = {0, 1, 1};
+  EXPECT_EQ(complaint(e), "[retrieval_ranks] image_of_text: picture 2 has no caption");
+  e.image_of_text = {0, 1, 3};
+  EXPECT_EQ(complaint(e), "[retrieval_ranks] image_of_text: expected rows 0 to 2, got 3");
+  EXPECT_EQ(complaint(one_caption_each(eye, at::eye(3, 4, at::kFloat))),
+            "[retrieval_ranks] text: expected [M, 3] as image, got [3, 4]");
+  auto text = eye.clone();
+  text[1][2] = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_EQ(complaint(one_caption_each(eye, text)), "[retrieval_ranks] text: row 1 is not finite");
+  EXPECT_EQ(complaint({}), "[retrieval_ranks] image: expected floating [N, D], got none");
+}
+
+}  // namespace

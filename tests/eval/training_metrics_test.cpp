@@ -1,0 +1,54 @@
+#include "vlalign/eval/training_metrics.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+
+#include "../support/temp_folder.hpp"
+#include "vlalign/core/error.hpp"
+
+namespace {
+
+std::filesystem::path write(const vlalign::test::TempFolder& folder, const std::string& text) {
+  const auto file = folder.path() / "metrics.jsonl";
+  std::ofstream(file) << text;
+  return file;
+}
+
+TEST(TrainingMetrics, AreTheColumnsOfTheFile) {
+  const vlalign::test::TempFolder folder;
+  const auto metrics = vlalign::read_metrics(write(
+      folder,
+      R"({"step":1,"epoch":0,"loss":5.5,"lr":0.0001,"logit_scale":14.3,"samples_seen":256,"pairs_per_s":900.5,"accuracy":0.25,"extra":"x"})"
+      "\n"
+      R"({"step":2,"epoch":0.5,"loss":null,"lr":0.0002,"logit_scale":14.5,"samples_seen":512,"pairs_per_s":910,"accuracy":0.5})"
+      "\n"));
+  EXPECT_EQ(metrics.step, (std::vector<double>{1, 2}));
+  EXPECT_EQ(metrics.epoch, (std::vector<double>{0, 0.5}));
+  EXPECT_EQ(metrics.loss[0], 5.5);
+  EXPECT_TRUE(std::isnan(metrics.loss[1]));
+  EXPECT_EQ(metrics.learning_rate, (std::vector<double>{0.0001, 0.0002}));
+  EXPECT_EQ(metrics.logit_scale, (std::vector<double>{14.3, 14.5}));
+  EXPECT_EQ(metrics.samples_seen, (std::vector<double>{256, 512}));
+  EXPECT_EQ(metrics.pairs_per_s, (std::vector<double>{900.5, 910}));
+  EXPECT_EQ(metrics.accuracy, (std::vector<double>{0.25, 0.5}));
+}
+
+TEST(TrainingMetrics, NameTheLineThatIsWrong) {
+  const vlalign::test::TempFolder folder;
+  const auto complaint = [&](const std::string& second_line) {
+    const auto file = write(
+        folder, R"({"step":1,"epoch":0,"loss":5,"lr":1,"logit_scale":1,"samples_seen":1,"pairs_per_s":1,"accuracy":0})"
+                "\n" +
+                    second_line);
+    const auto message = vlalign::test::message_of<vlalign::Error>([&] { vlalign::read_metrics(file); });
+    return message.substr(file.string().size());
+  };
+  EXPECT_EQ(complaint("{\"step\": 2, \"epo"), ":2: expected one JSON object a line");
+  EXPECT_EQ(complaint("{\"step\": \"2\"}"), ":2: expected a number under \"step\"");
+  EXPECT_EQ(complaint("{\"step\": 2}"), ":2: expected a number under \"epoch\"");
+  EXPECT_THROW(vlalign::read_metrics(folder.path() / "none.jsonl"), vlalign::Error);
+}
+
+}  // namespace

@@ -1,0 +1,102 @@
+#include "vlalign/model/safetensors.hpp"
+
+#include <ATen/ops/arange.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/scalar_tensor.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "core/files.hpp"
+#include "support/temp_folder.hpp"
+#include "vlalign/core/error.hpp"
+
+namespace vlalign {
+namespace {
+
+using test::message_of;
+using test::TempFolder;
+
+class SafetensorsFile : public testing::Test {
+ protected:
+  /// A file with this header and so many bytes of data.
+  void write(const std::string& header, std::size_t data, std::uint64_t claimed = 0) {
+    const std::uint64_t length = claimed > 0 ? claimed : header.size();
+    std::string bytes(sizeof length, '\0');
+    std::memcpy(bytes.data(), &length, sizeof length);
+    write_file_atomically(file_, bytes + header + std::string(data, '\1'));
+  }
+  std::string error() {
+    const auto message = message_of<Error>([this] { read_safetensors(file_); });
+    EXPECT_TRUE(message.starts_with(file_.string())) << message;
+    return message.substr(std::min(message.size(), file_.string().size()));
+  }
+
+  TempFolder folder_;
+  std::filesystem::path file_ = folder_.path() / "x.safetensors";
+};
+
+TEST_F(SafetensorsFile, ComesBackBitForBitInEveryDtype) {
+  NamedTensors tensors{{"empty", at::empty({0, 3})}, {"scalar", at::scalar_tensor(2.5)}, {"strided", at::randn({4, 6}).t()}};
+  for (const auto dtype : {at::kDouble, at::kFloat, at::kHalf, at::kBFloat16, at::kLong, at::kInt, at::kShort, at::kChar, at::kByte, at::kBool}) {
+    tensors[std::string("of ") + c10::toString(dtype)] = at::arange(7).to(dtype);
+  }
+  write_safetensors(file_, tensors, {{"format", "pt"}});
+  const auto back = read_safetensors(file_);
+  EXPECT_EQ(back.metadata, (std::map<std::string, std::string>{{"format", "pt"}}));
+  ASSERT_EQ(back.tensors.size(), tensors.size());
+  for (const auto& [name, tensor] : tensors) {
+    EXPECT_EQ(back.tensors.at(name).scalar_type(), tensor.scalar_type()) << name;
+    EXPECT_TRUE(back.tensors.at(name).equal(tensor)) << name;
+  }
+}
+
+TEST_F(SafetensorsFile, OutlivesItsMappingAndIsNotWrittenThrough) {
+  write_safetensors(file_, {{"x", at::arange(4)}});
+  const auto before = read_file(file_);
+  auto x = read_safetensors(file_).tensors.at("x");
+  x.add_(1);
+  EXPECT_EQ(x[3].item<int>(), 4);
+  EXPECT_EQ(read_file(file_), before);
+}
+
+TEST_F(SafetensorsFile, ReadsTensorsThatAreNotAligned) {
+  write(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"b":{"dtype":"I32","shape":[1],"data_offsets":[1,5]}})", 5);
+  EXPECT_EQ(read_safetensors(file_).tensors.at("b").item<std::int32_t>(), 0x01010101);
+}
+
+TEST_F(SafetensorsFile, RefusesDamage) {
+  write("{}", 0, 1'000'000'000'000);
+  EXPECT_NE(error().find("claims a header of 1000000000000 bytes"), std::string::npos);
+  write("{", 0);
+  EXPECT_NE(error().find("the header is not JSON"), std::string::npos);
+  write(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 4);
+  EXPECT_EQ(error(), ": the header describes 8 bytes of data, the file holds 4");
+  write(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}})", 6);
+  EXPECT_EQ(error(), ": tensor \"b\" begins at byte 2 of the data, inside another (4)");
+  write(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", 8);
+  EXPECT_EQ(error(), ": tensor \"a\" begins at byte 4 of the data, after a gap (0)");
+  write(R"({"a":{"dtype":"F32","shape":[3],"data_offsets":[0,4]}})", 4);
+  EXPECT_EQ(error(), ": tensor \"a\": shape [3] needs 12 bytes, offsets [0, 4] hold 4");
+  write(R"({"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,4]}})", 4);
+  EXPECT_EQ(error(), ": tensor \"a\": absurd shape [4611686018427387904, 4]");
+  write(R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", 4);
+  EXPECT_EQ(error(), ": tensor \"a\": absurd shape [-1]");
+  write(R"({"a":{"dtype":"F4","shape":[1],"data_offsets":[0,4]}})", 4);
+  EXPECT_EQ(error(), ": tensor \"a\": unknown dtype F4");
+  write(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})", 1);
+  EXPECT_EQ(error(), ": \"a\" is named twice");
+}
+
+TEST_F(SafetensorsFile, NeverCrashesOnAPartOfAFile) {
+  write_safetensors(file_, {{"a", at::randn({3})}, {"b", at::arange(2)}}, {{"k", "v"}});
+  const auto whole = read_file(file_);
+  for (std::size_t length = 0; length < whole.size(); ++length) {
+    write_file_atomically(file_, whole.substr(0, length));
+    EXPECT_THROW(read_safetensors(file_), Error) << length << " bytes";
+  }
+}
+
+}  // namespace
+}  // namespace vlalign

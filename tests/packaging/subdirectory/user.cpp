@@ -1,0 +1,1 @@
+#include <vlalign/core/normalize.hpp>

@@ -1,0 +1,65 @@
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/ones.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <string>
+
+#include "vlalign/model/safetensors.hpp"
+#include "vlalign/train/adamw.hpp"
+#include "vlalign/train/schedule.hpp"
+
+namespace vlalign {
+namespace {
+
+NamedTensors peer_figures() {
+  return read_safetensors(std::filesystem::path(VLALIGN_FIXTURES) / "train" / "figures.safetensors").tensors;
+}
+
+TEST(AdamW, FollowsThePeerThroughAScheduleWithClipping) {
+  const auto figures = peer_figures();
+  auto weight = figures.at("adamw.weight.0").clone().requires_grad_(), bias = figures.at("adamw.bias.0").clone().requires_grad_();
+  AdamW optimizer({{"weight", weight}, {"bias", bias}}, {.weight_decay = 0.2});
+  for (int step = 0; step < 10; ++step) {
+    const auto at_step = [&](const char* name, int number) { return figures.at(std::string("adamw.") + name + "." + std::to_string(number)); };
+    weight.mutable_grad() = at_step("weight_grad", step).clone();
+    bias.mutable_grad() = at_step("bias_grad", step).clone();
+    optimizer.clip_grad_norm(optimizer.grad_norm(), 2.0);
+    optimizer.step(1e-3 * warmup_cosine(step, 3, 10));
+    EXPECT_TRUE(weight.allclose(at_step("weight", step + 1), 1e-6, 1e-7)) << "step " << step;
+    EXPECT_TRUE(bias.allclose(at_step("bias", step + 1), 1e-6, 1e-7)) << "step " << step;
+  }
+}
+
+TEST(AdamW, LeavesParametersWithoutAGradientAlone) {
+  auto used = at::ones({2, 2}).requires_grad_(), unused = at::ones({2, 2}).requires_grad_(), frozen = at::ones({2, 2});
+  AdamW optimizer({{"used", used}, {"unused", unused}, {"frozen", frozen}}, {});
+  used.sum().backward();
+  optimizer.step(0.1);
+  EXPECT_FALSE(used.equal(at::ones({2, 2})));
+  EXPECT_TRUE(unused.equal(at::ones({2, 2})));
+  EXPECT_TRUE(frozen.equal(at::ones({2, 2})));
+  EXPECT_FALSE(optimizer.state().contains("frozen.exp_avg"));
+}
+
+TEST(AdamW, DecaysMatricesButNoVectorsAndNoPositions) {
+  AdamW::NamedParameters parameters;
+  for (const auto* name : {"mlp.weight", "visual.positional_embedding"}) parameters.emplace_back(name, at::ones({2, 2}).requires_grad_());
+  parameters.emplace_back("ln.weight", at::ones({2}).requires_grad_());
+  AdamW optimizer(parameters, {.weight_decay = 0.5});
+  for (auto& [name, parameter] : parameters) parameter.mutable_grad() = parameter.detach() * 0.0;
+  optimizer.step(0.1);  // with a zero gradient only decay moves anything: p (1 - lr * decay)
+  EXPECT_NEAR(parameters[0].second[0][0].item<double>(), 0.95, 1e-6);
+  EXPECT_EQ(parameters[1].second[0][0].item<double>(), 1.0);
+  EXPECT_EQ(parameters[2].second[0].item<double>(), 1.0);
+}
+
+TEST(Schedule, EqualsThePeersWarmupAndCosine) {
+  const auto rates = peer_figures().at("schedule");
+  for (int step = 0; step < 10; ++step) EXPECT_NEAR(warmup_cosine(step, 3, 10), rates[step].item<double>(), 1e-9) << step;
+}
+
+TEST(Schedule, NeedsNoWarmup) { EXPECT_DOUBLE_EQ(warmup_cosine(0, 0, 10), 1.0); }
+
+}  // namespace
+}  // namespace vlalign

@@ -1,0 +1,256 @@
+#include "vlalign/train/trainer.hpp"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/full.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "core/files.hpp"
+#include "support/temp_folder.hpp"
+#include "vlalign/core/error.hpp"
+#include "vlalign/data/clip_tokenizer.hpp"
+#include "vlalign/loss/info_nce.hpp"
+#include "vlalign/model/safetensors.hpp"
+
+namespace vlalign {
+namespace {
+
+namespace fs = std::filesystem;
+using test::message_of;
+using test::TempFolder;
+
+/// Squares of one colour each, captioned with the colour: pairs that a small model learns in seconds.
+class Colours : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string table = "filepath\ttitle\n";
+    const std::vector<std::pair<std::string, std::array<std::uint8_t, 3>>> colours{
+        {"red", {220, 30, 30}},    {"green", {30, 180, 40}},  {"blue", {30, 40, 220}},   {"white", {240, 240, 240}},
+        {"black", {10, 10, 10}},   {"yellow", {240, 230, 20}}, {"violet", {150, 30, 200}}, {"orange", {250, 140, 20}}};
+    for (const auto& [name, rgb] : colours) {
+      Image image{.width = 40, .height = 32, .rgb = {}};
+      for (int i = 0; i < image.width * image.height; ++i) image.rgb.insert(image.rgb.end(), rgb.begin(), rgb.end());
+      const auto png = encode_png(image);
+      write_file_atomically(folder_.path() / (name + ".png"), {reinterpret_cast<const char*>(png.data()), png.size()});
+      table += name + ".png\ta " + name + " square\n";
+    }
+    write_file_atomically(folder_.path() / "pairs.tsv", table);
+    pairs_ = open_pairs((folder_.path() / "pairs.tsv").string());
+  }
+
+  static DualEncoder model(std::uint64_t seed = 1, bool resnet = false) {
+    ModelConfig config;
+    config.name = "small";
+    config.embed_dim = 16;
+    if (resnet) {
+      config.vision = ResNetConfig{.layers = {1, 1, 1, 1}, .width = 4};
+    } else {
+      config.vision = VitConfig{.patch_size = 16, .width = 32, .layers = 1, .head_width = 16};
+    }
+    config.text = {.context_length = 16, .vocab_size = 514, .width = 32, .heads = 2, .layers = 1};
+    config.preprocess.image_size = 32;
+    return DualEncoder::create(config, std::make_shared<ClipTokenizer>(std::vector<ClipTokenizer::Merge>{}), seed);
+  }
+
+  TrainerOptions options(std::int64_t steps) const {
+    TrainerOptions o;
+    o.batch_size = 4;
+    o.steps = steps;
+    o.learning_rate = 3e-3;
+    o.augmentation = augmentation_policy("mild");
+    o.seed = 7;
+    return o;
+  }
+
+  TrainSummary train(const DualEncoder& trained, const TrainerOptions& how) const {
+    return Trainer(trained, InfoNCE(), how).fit(pairs_);
+  }
+
+  static void expect_equal_bits(const DualEncoder& a, const DualEncoder& b) {
+    const TempFolder folder;
+    a.save(folder.path() / "a"), b.save(folder.path() / "b");
+    EXPECT_EQ(read_file(folder.path() / "a" / "open_clip_model.safetensors"),
+              read_file(folder.path() / "b" / "open_clip_model.safetensors"));
+  }
+
+  static std::vector<nlohmann::json> metrics(const fs::path& run) {
+    std::vector<nlohmann::json> lines;
+    std::istringstream text(read_file(run / "metrics.jsonl"));
+    for (std::string line; std::getline(text, line);) lines.push_back(nlohmann::json::parse(line));
+    return lines;
+  }
+
+  TempFolder folder_;
+  std::shared_ptr<const PairSource> pairs_;
+};
+
+TEST_F(Colours, AreLearnt) {
+  auto how = options(120);
+  how.batch_size = 8;
+  std::vector<StepResult> steps;
+  Trainer trainer(model(), InfoNCE(), how);
+  trainer.on_step([&](const StepResult& r) { steps.push_back(r); });
+  trainer.fit(pairs_);
+  ASSERT_EQ(steps.size(), 120U);
+  EXPECT_GT(steps.front().loss, 1.5);  // ln 8 = 2.08
+  EXPECT_LT(steps.back().loss, 0.3);
+  EXPECT_GE(steps.back().accuracy, 0.9);
+}
+
+TEST_F(Colours, SameSeedGivesTheSameBits) {
+  const auto a = model(1, true), b = model(1, true), other = model(1, true);
+  train(a, options(6));
+  train(b, options(6));
+  expect_equal_bits(a, b);
+  auto how = options(6);
+  how.seed = 8;
+  train(other, how);
+  EXPECT_NE(a.logit_scale().item<float>(), other.logit_scale().item<float>());
+}
+
+TEST_F(Colours, AResumedRunEqualsOneThatNeverStopped) {
+  for (const bool resnet : {false, true}) {
+    const TempFolder runs;
+    auto how = options(9);
+    how.checkpoint_every = 2;
+    how.precision = Precision::bf16;
+    how.out = runs.path() / "whole";
+    const auto whole = model(1, resnet);
+    train(whole, how);
+
+    // Stopped after step 5, one step beyond its newest checkpoint.
+    how.out = runs.path() / "stopped";
+    Trainer stopped(model(1, resnet), InfoNCE(), how);
+    stopped.on_step([](const StepResult& r) {
+      if (r.step == 5) throw std::runtime_error("pulled the plug");
+    });
+    EXPECT_THROW(stopped.fit(pairs_), std::runtime_error);
+    EXPECT_EQ(read_file(how.out / "checkpoints" / "latest"), "step-00000004\n");
+    EXPECT_EQ(metrics(how.out).size(), 5U);
+
+    how.resume = true;
+    const auto resumed = model(99, resnet);  // other initial weights: all must come from the checkpoint
+    train(resumed, how);
+    expect_equal_bits(whole, resumed);
+    const auto lines = metrics(how.out), expected = metrics(runs.path() / "whole");
+    ASSERT_EQ(lines.size(), 9U);
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+      for (const auto* key : {"step", "epoch", "loss", "lr", "logit_scale", "samples_seen", "accuracy", "grad_norm"}) {
+        EXPECT_EQ(lines[i].at(key), expected[i].at(key)) << key << " in line " << i;
+      }
+    }
+  }
+}
+
+TEST_F(Colours, ResumingAFinishedRunChangesNothing) {
+  const TempFolder runs;
+  auto how = options(3);
+  how.out = runs.path() / "run";
+  const auto first = model();
+  train(first, how);
+  how.resume = true;
+  const auto again = model(5);
+  const auto summary = train(again, how);
+  expect_equal_bits(first, again);
+  EXPECT_EQ(metrics(how.out).size(), 3U);
+  EXPECT_EQ(summary.last.step, 3);
+}
+
+TEST_F(Colours, ARunFolderHoldsWhatItPromises) {
+  const TempFolder runs;
+  auto how = options(4);
+  how.out = runs.path() / "run";
+  how.checkpoint_every = 3;
+  train(model(), how);
+  for (const auto* file : {"config.json", "metrics.jsonl", "checkpoints/latest", "checkpoints/step-00000003/trainer.json",
+                           "checkpoints/step-00000003/trainer.safetensors", "checkpoints/step-00000004/open_clip_model.safetensors",
+                           "model/open_clip_config.json", "model/open_clip_model.safetensors", "model/vocab.json"}) {
+    EXPECT_TRUE(fs::exists(how.out / file)) << file;
+  }
+  const auto line = metrics(how.out).at(1);
+  EXPECT_EQ(line.at("step"), 2);
+  EXPECT_EQ(line.at("samples_seen"), 8);
+  EXPECT_EQ(line.at("epoch"), 0);
+  for (const auto& entry : fs::recursive_directory_iterator(how.out)) {
+    EXPECT_EQ(entry.path().string().find(".partial-"), std::string::npos) << entry.path();
+  }
+}
+
+TEST_F(Colours, AFolderWithAnotherRunIsRefused) {
+  const TempFolder runs;
+  auto how = options(2);
+  how.out = runs.path() / "run";
+  train(model(), how);
+  const auto config = read_file(how.out / "config.json");
+  EXPECT_EQ(message_of<Error>([&] { train(model(), how); }),
+            how.out.string() + ": already holds a run; resume it (--resume) or choose another folder");
+  how.resume = true;
+  how.learning_rate = 1e-4;
+  const auto message = message_of<Error>([&] { train(model(), how); });
+  EXPECT_NE(message.find("cannot resume a run of other settings: lr was 0.003, is now 0.0001"), std::string::npos) << message;
+  EXPECT_EQ(read_file(how.out / "config.json"), config);
+
+  how.out = folder_.path();  // full of pictures
+  how.resume = false;
+  EXPECT_NE(message_of<Error>([&] { train(model(), how); }).find("is not empty and holds no run"), std::string::npos);
+}
+
+TEST_F(Colours, MicroBatchesGiveTheWholeBatchsSteps) {
+  // A ViT, without batch norm, so that the whole batch's gradient is defined piece by piece.
+  const auto whole = model(), pieces = model();
+  auto how = options(4);
+  how.batch_size = 8;
+  how.precision = Precision::fp32;
+  const auto plain = train(whole, how);
+  how.micro_batch = 3;  // 3 + 3 + 2
+  const auto cached = train(pieces, how);
+  EXPECT_NEAR(plain.last.loss, cached.last.loss, 1e-4);
+  EXPECT_NEAR(plain.last.grad_norm, cached.last.grad_norm, 1e-3 * plain.last.grad_norm);
+  EXPECT_NEAR(whole.logit_scale().item<double>(), pieces.logit_scale().item<double>(), 1e-4);
+}
+
+TEST_F(Colours, AStepThatIsNotFiniteIsSkippedAndCounted) {
+  int calls = 0;
+  const auto sometimes = [&calls](const ContrastiveBatch& b) {
+    const double factor = ++calls == 2 ? std::numeric_limits<double>::quiet_NaN() : 1.0;
+    return InfoNCE().forward(b) * factor;
+  };
+  const auto trained = model();
+  const auto summary = Trainer(trained, sometimes, options(4)).fit(pairs_);
+  EXPECT_EQ(summary.skipped_steps, 1);
+  EXPECT_TRUE(std::isfinite(trained.logit_scale().item<double>()));
+
+  const auto never = [](const ContrastiveBatch& b) { return InfoNCE().forward(b) * std::numeric_limits<double>::quiet_NaN(); };
+  const auto message = message_of<Error>([&] { Trainer(model(), never, options(40)).fit(pairs_); });
+  EXPECT_NE(message.find("not finite for 10 steps in a row, up to step 10"), std::string::npos) << message;
+}
+
+TEST_F(Colours, TheLogitScaleNeverPassesAHundred) {
+  const auto pushed = model();
+  auto how = options(30);
+  how.learning_rate = 0.5;
+  how.warmup = 0;
+  how.grad_clip = 1.0;
+  Trainer trainer(pushed, [](const ContrastiveBatch& b) { return -b.logit_scale; }, how);
+  trainer.fit(pairs_);
+  EXPECT_NEAR(pushed.logit_scale().item<double>(), 100.0, 1e-3);
+}
+
+TEST_F(Colours, OptionsThatCannotWorkAreNamed) {
+  auto how = options(2);
+  how.batch_size = 9;
+  EXPECT_NE(message_of<Error>([&] { train(model(), how); }).find("9 is larger than"), std::string::npos);
+  how = options(2);
+  how.warmup = 2;
+  EXPECT_EQ(message_of<Error>([&] { train(model(), how); }), "[Trainer] warmup: 2 steps leave none of the run's 2");
+  how = options(0);
+  EXPECT_EQ(message_of<Error>([&] { train(model(), how); }), "[Trainer] steps: expected a positive number, got 0");
+}
+
+}  // namespace
+}  // namespace vlalign
