@@ -82,7 +82,7 @@ has_gpu() { [[ ${VLALIGN_GPU:-} == 1 || (-z ${VLALIGN_GPU:-} && -e /dev/nvidia0)
 # LibTorch and the CUDA libraries it loads are unpacked side by side, as in a Python installation: that is where its
 # libraries look for them. Even its CPU part loads the CUDA runtime and its profiler.
 fetch_libtorch() {
-  local kind=cpu work=$deps/partial target wheel cuda_parts
+  local kind=cpu work=$deps/partial target wheel packages parts
   if [[ -n $torch ]]; then
     [[ -e $torch/include/ATen/core/Tensor.h && -d $torch/lib ]] ||
       fail "VLALIGN_TORCH=$torch holds no LibTorch: include/ATen/core/Tensor.h and lib/ are expected there"
@@ -109,23 +109,22 @@ fetch_libtorch() {
   download "$work/wheels" --no-deps "torch==$torch_version"
   wheel=$(echo "$work"/wheels/torch-*.whl)
   if [[ $kind == cpu ]]; then
-    download "$work/wheels" --no-deps nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85
-    cuda_parts=('nvidia/*/lib/libcudart.so*' 'nvidia/*/lib/libcupti.so*')
+    packages=(--no-deps nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
+    parts=('torch/lib/lib'{c10,torch_cpu}'.so' 'torch/lib/libgomp*' 'nvidia/*/lib/lib'{cudart,cupti}'.so*')
   else
     # The CUDA packages the wheel asks for, and no other part of its Python side.
-    mapfile -t cuda_parts < <(unzip -p "$wheel" '*.dist-info/METADATA' |
+    mapfile -t packages < <(unzip -p "$wheel" '*.dist-info/METADATA' |
       sed -n 's/^Requires-Dist: \(\(nvidia-\|cuda-toolkit\)[^;]*\).*/\1/p')
-    download "$work/wheels" "${cuda_parts[@]}"
-    cuda_parts=('nvidia/*/lib/*')
+    parts=('torch/lib/*' 'nvidia/*/lib/*')
   fi
+  download "$work/wheels" "${packages[@]}"
 
   echo '      unpacking ...'
-  local torch_parts=('torch/include/*' 'torch/lib/libc10.so' 'torch/lib/libtorch_cpu.so' 'torch/lib/libgomp*')
-  if [[ $kind == cuda ]]; then torch_parts=('torch/include/*' 'torch/lib/*'); fi
-  unzip -q "$wheel" "${torch_parts[@]}" -d "$work/libtorch"
-  rm "$wheel"
-  for wheel in "$work"/wheels/nvidia_*.whl; do
-    unzip -q "$wheel" "${cuda_parts[@]}" -d "$work/libtorch" 2>/dev/null || (($? == 11)) || fail "cannot unpack $wheel"
+  for wheel in "$work"/wheels/{torch-,nvidia_}*.whl; do
+    # 11: none of these files in it, as for the packages that only name others
+    unzip -q "$wheel" 'torch/include/*' "${parts[@]}" -d "$work/libtorch" 2>"$work/unzip" || (($? == 11)) ||
+      fail "cannot unpack $wheel: $(<"$work/unzip")"
+    rm "$wheel"
   done
   mv "$work/libtorch" "$target"
   rm -rf "$work"
@@ -138,9 +137,9 @@ fetch_vocabulary() {
     return
   fi
   step 3 "CLIP's vocabulary" "fetching open_clip_torch $open_clip_version, 1.5 MB"
-  local work=$deps/partial
+  local work=$folder/partial
   rm -rf "$work"
-  mkdir -p "$work" "$folder"
+  mkdir -p "$work"
   download "$work" --quiet --no-deps "open_clip_torch==$open_clip_version"
   unzip -p "$work"/open_clip_torch-*.whl "open_clip/$name" >"$work/$name"
   gzip --test "$work/$name" || fail "the $name of open_clip_torch $open_clip_version is damaged; run this again"

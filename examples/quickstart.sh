@@ -24,19 +24,28 @@ bin=${VLALIGN_BUILD:-build}/bin data=${VLALIGN_BUILD:-build}/data/emoji-$languag
 
 bash cmake/setup.sh vlalign_tool emoji_pairs
 
+printf '\n== Pairs ==\n'
 "$bin/emoji_pairs" --language "$language" --out "$data"
 
-if [[ -e $out/config.json && ! -e $out/report.html ]]; then
-  resume=--resume
-elif [[ -e $out/config.json ]]; then
-  echo "$out holds a finished run; it is kept. Name another with --out to train again." && exec_training=no
-fi
-if [[ ${exec_training:-yes} == yes ]]; then
-  "$bin/vlalign" train --model tiny --data "$data/train.jsonl" --out "$out" --seed "$seed" ${resume:-} \
-    --val "unseen_combinations=$data/combinations.jsonl" \
-    --val-note 'Pictures set aside at random. Many differ from a training picture only in skin tone or gender, so this asks how well known concepts recombine.' \
-    --val "unseen_concepts=$data/concepts.jsonl" \
-    --val-note 'Whole families set aside: no picture of the concept in any form was trained on, and flags are left out. Much harder.' \
-    --steps 400 --batch-size 256 --lr 2e-3 --warmup 40 --grad-clip 1 --precision bf16 --aug mild --checkpoint-every 100 \
-    --title "A CLIP trained on emoji"
-fi
+printf '\n== Training ==\n'
+"$bin/vlalign" train --model tiny --data "$data/train.jsonl" --out "$out" --resume --seed "$seed" --checkpoint-every 100 \
+  --steps 400 --batch-size 256 --lr 2e-3 --warmup 40 --grad-clip 1 --precision bf16 --aug mild \
+  --title "A CLIP trained on emoji ($language)" \
+  --val "unseen_combinations=$data/combinations.jsonl" \
+  --val-note "Pictures set aside at random. More than half differ from a training picture only in skin tone or gender, so \
+this asks how well known concepts recombine." \
+  --val "unseen_concepts=$data/concepts.jsonl" \
+  --val-note "Whole families set aside: nothing of these concepts, in any skin tone or gender, was trained on; flags are left \
+out. This asks what is known of new things, and is much harder."
+
+printf '\n== Searching in words ==\n'
+case $language in
+  en) searches=('a red fruit' 'someone riding a bicycle' 'the moon at night') ;;
+  zh) searches=('红色的水果' '骑自行车的人' '夜晚的月亮') ;;
+  *) mapfile -t searches < <(sed -n '5p;50p;95p' "$data/concepts.jsonl" | sed 's/.*"text": *"\([^"]*\)".*/\1/') ;;
+esac
+for words in "${searches[@]}"; do
+  printf '"%s"\n' "$words"
+  "$bin/vlalign" search --model "$out/model" --images "$data/images" --k 3 "$words"
+done
+printf '\nreport: %s\n' "$out/report.html"

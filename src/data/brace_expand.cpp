@@ -79,7 +79,7 @@ std::vector<std::string> alternatives(std::string_view inside) {
   }
   if (auto numbers = expand_range(inside); !numbers.empty()) return numbers;
   auto literal = brace_expand(inside);
-  for (auto& name : literal) name = "{" + name + "}";
+  for (auto& name : literal) name = fmt::format("{{{}}}", name);
   return literal;
 }
 

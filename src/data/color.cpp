@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 
 namespace vlalign {
 namespace {
@@ -36,7 +35,7 @@ struct Hsv {
 };
 
 Hsv to_hsv(const std::uint8_t* rgb) {
-  const auto [low, high] = std::minmax({rgb[0], rgb[1], rgb[2]});
+  const std::uint8_t low = std::min({rgb[0], rgb[1], rgb[2]}), high = std::max({rgb[0], rgb[1], rgb[2]});
   if (low == high) return {0, 0, high};
   const auto range = static_cast<float>(high - low);
   const auto distance = [&](int c) { return static_cast<float>(high - rgb[c]) / range; };
@@ -46,7 +45,8 @@ Hsv to_hsv(const std::uint8_t* rgb) {
   } else if (rgb[1] == high) {
     sixths = static_cast<float>(2.0 + distance(0) - distance(2));
   }
-  const auto turn = static_cast<float>(std::fmod(sixths / 6.0 + 1.0, 1.0));
+  const double positive = sixths / 6.0 + 1.0;
+  const auto turn = static_cast<float>(positive < 1 ? positive : positive - 1);
   const float saturation = range / static_cast<float>(high);
   return {static_cast<std::uint8_t>(turn * 255.0), static_cast<std::uint8_t>(saturation * 255.0), high};
 }
@@ -56,7 +56,10 @@ void to_rgb(const Hsv& hsv, std::uint8_t* rgb) {
   const double sixths = hsv.hue * 6.0 / 255.0;
   const int sector = static_cast<int>(sixths);
   const auto part = static_cast<float>(sixths - sector);
-  const auto scaled = [&](double by) { return static_cast<std::uint8_t>(std::lround(hsv.value * by)); };
+  // std::lround costs as much as all the rest.
+  const auto scaled = [&](double by) {
+    return static_cast<std::uint8_t>(hsv.value * by + 0.5);  // NOLINT(bugprone-incorrect-roundings)
+  };
   const std::uint8_t high = hsv.value, low = scaled(1.0 - saturation);
   const std::uint8_t falling = scaled(1.0 - saturation * part), rising = scaled(1.0 - saturation * (1.0 - part));
   const std::array<std::array<std::uint8_t, 3>, 6> sectors{{{high, rising, low},
@@ -75,8 +78,8 @@ void adjust_brightness(Image& image, double factor) { blend_with(image, 0, facto
 void adjust_contrast(Image& image, double factor) {
   std::int64_t sum = 0;
   for_each_pixel(image, [&](const std::uint8_t* rgb) { sum += luma(rgb); });
-  const auto pixels = static_cast<double>(image.rgb.size() / 3);
-  blend_with(image, static_cast<int>(static_cast<double>(sum) / pixels + 0.5), factor);
+  const auto pixels = static_cast<std::int64_t>(image.rgb.size() / 3);
+  blend_with(image, static_cast<int>((2 * sum + pixels) / (2 * pixels)), factor);
 }
 
 void adjust_saturation(Image& image, double factor) {

@@ -22,11 +22,9 @@ bool CsvReader::next(std::vector<std::string>& fields) {
   while (buffer.sgetc() != end_of_file) {
     row_line_ = line_;
     fields.clear();
-    int terminator = delimiter_;
-    while (terminator == delimiter_) {
+    do {
       read_field(fields.emplace_back());
-      terminator = get();
-    }
+    } while (get() == delimiter_);
     if (!std::all_of(fields.begin(), fields.end(), is_blank)) return true;
   }
   return false;

@@ -16,13 +16,13 @@ namespace {
 /// libjpeg's decoder. Its errors longjmp, so the functions that call it make no objects with destructors, and return
 /// false with `message` filled.
 struct Decoder {
-  jpeg_error_mgr errors;  // first: libjpeg hands back a pointer to it
-  std::jmp_buf on_fault;
-  char message[JMSG_LENGTH_MAX];
-  jpeg_decompress_struct jpeg;
-  int orientation;
+  jpeg_error_mgr errors{};  // first: libjpeg hands back a pointer to it
+  std::jmp_buf on_fault{};
+  char message[JMSG_LENGTH_MAX]{};
+  jpeg_decompress_struct jpeg{};
+  int orientation = 1;
 
-  Decoder() : errors(), on_fault(), message(), jpeg(), orientation(1) {}
+  Decoder() = default;
   Decoder(const Decoder&) = delete;
   Decoder& operator=(const Decoder&) = delete;
   ~Decoder() { jpeg_destroy_decompress(&jpeg); }

@@ -16,10 +16,10 @@ struct Reader {
   Bytes rest;
   png_structp png = nullptr;
   png_infop info = nullptr;
-  std::jmp_buf on_fault;
+  std::jmp_buf on_fault{};
   char message[128] = "out of memory";
 
-  explicit Reader(Bytes bytes) : rest(bytes), on_fault() {}
+  explicit Reader(Bytes bytes) : rest(bytes) {}
   Reader(const Reader&) = delete;
   Reader& operator=(const Reader&) = delete;
   ~Reader() { png_destroy_read_struct(&png, &info, nullptr); }

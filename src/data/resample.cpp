@@ -13,6 +13,8 @@ namespace {
 
 constexpr std::int32_t half = 1 << (Taps::weight_bits - 1);
 
+constexpr std::ptrdiff_t channels = 3;
+
 std::uint8_t rounded(std::int32_t sum) {
   return static_cast<std::uint8_t>(std::clamp(sum >> Taps::weight_bits, 0, 255));
 }
@@ -28,7 +30,8 @@ void plain_rows(const ImageView& image, const Taps& taps, std::uint8_t* out) {
     const std::uint8_t* row = image.rgb + y * image.stride;
     const std::int32_t* weight = taps.weight.data();
     for (const int first : taps.first) {
-      for (int c = 0; c < 3; ++c) *out++ = rounded(weighted_sum(row + 3 * first + c, 3, weight, taps.count));
+      for (int c = 0; c < channels; ++c)
+        *out++ = rounded(weighted_sum(row + channels * first + c, channels, weight, taps.count));
       weight += taps.count;
     }
   }
@@ -51,13 +54,21 @@ struct alignas(64) FourPixels {
   std::array<std::int32_t, 16> lanes;
 };
 
+template <int size>
+std::uint32_t load(const std::uint8_t* bytes) {
+  std::uint32_t value = 0;
+  std::memcpy(&value, bytes, size);
+  return value;
+}
+
+VLALIGN_AVX2 inline void widen_pixel(std::uint32_t pixel, std::int32_t* out) {
+  const __m128i numbers = _mm_cvtepu8_epi32(_mm_cvtsi32_si128(static_cast<int>(pixel)));
+  _mm_store_si128(reinterpret_cast<__m128i*>(out), numbers);
+}
+
 VLALIGN_AVX2 void widen(const std::uint8_t* row, int width, int lane, FourPixels* out) {
-  std::uint32_t pixel = 0;
-  for (int x = 0; x < width; ++x) {
-    std::memcpy(&pixel, row + 3 * x, x + 1 < width ? 4 : 3);
-    const __m128i numbers = _mm_cvtepu8_epi32(_mm_cvtsi32_si128(static_cast<int>(pixel)));
-    _mm_store_si128(reinterpret_cast<__m128i*>(out[x].lanes.data() + lane), numbers);
-  }
+  for (int x = 0; x < width - 1; ++x) widen_pixel(load<4>(row + channels * x), out[x].lanes.data() + lane);
+  widen_pixel(load<3>(row + channels * (width - 1)), out[width - 1].lanes.data() + lane);
 }
 
 VLALIGN_AVX2 inline __m256i plus_product(__m256i sum, __m256i pixels, __m256i weight) {
@@ -71,7 +82,7 @@ VLALIGN_AVX2 inline __m256i rounded_words(__m256i a, __m256i b) {
 
 VLALIGN_AVX2 void four_rows(const FourPixels* in, const Taps& taps, const std::array<std::uint8_t*, 4>& out) {
   const std::int32_t* weight = taps.weight.data();
-  const std::ptrdiff_t last = 3 * (static_cast<std::ptrdiff_t>(taps.first.size()) - 1);
+  const std::ptrdiff_t last = channels * (static_cast<std::ptrdiff_t>(taps.first.size()) - 1);
   std::ptrdiff_t at = 0;
   for (const int first : taps.first) {
     __m256i sum01 = _mm256_set1_epi32(half), sum23 = sum01;
@@ -91,12 +102,12 @@ VLALIGN_AVX2 void four_rows(const FourPixels* in, const Taps& taps, const std::a
     } else {
       for (std::size_t r = 0; r < 4; ++r) std::memcpy(out[r] + at, &pixel[r], 3);
     }
-    at += 3;
+    at += channels;
   }
 }
 
 VLALIGN_AVX2 void avx2_rows(const ImageView& image, const Taps& taps, std::uint8_t* out) {
-  const auto out_stride = 3 * static_cast<std::ptrdiff_t>(taps.first.size());
+  const auto out_stride = channels * static_cast<std::ptrdiff_t>(taps.first.size());
   std::vector<FourPixels> wide(static_cast<std::size_t>(image.width));
   for (int top = 0; top < image.height; top += 4) {
     std::array<std::uint8_t*, 4> out_rows{};
@@ -116,7 +127,7 @@ VLALIGN_AVX2 void columns32(const std::uint8_t* in, std::ptrdiff_t stride, const
   for (int j = 0; j < count; ++j) {
     const __m256i w = _mm256_set1_epi32(weight[j]);
     for (int i = 0; i < 4; ++i) {
-      const auto* eight = reinterpret_cast<const __m128i*>(in + j * stride + 8 * i);
+      const auto* eight = reinterpret_cast<const __m128i*>(in + j * stride + std::ptrdiff_t{8} * i);
       sums[i] = plus_product(sums[i], _mm256_cvtepu8_epi32(_mm_loadl_epi64(eight)), w);
     }
   }

@@ -37,8 +37,8 @@ struct Window {
 };
 
 Window window_at(double center, double radius, int size) {
-  return {center, std::max(0, static_cast<int>(center - radius + 0.5)),
-          std::min(size, static_cast<int>(center + radius + 0.5))};
+  return {center, std::max(0, static_cast<int>(std::lround(center - radius))),
+          std::min(size, static_cast<int>(std::lround(center + radius)))};
 }
 
 std::int32_t fixed_point(double weight) {

@@ -62,12 +62,11 @@ Merge parse_merge(std::string_view line) {
   return {std::string(line.substr(0, space)), std::string(line.substr(space + 1))};
 }
 
-// The lines behind the first, which tells the version; CLIP uses this many of its own file and ignores the rest.
-std::vector<Merge> parse_merges(std::string_view text) {
-  constexpr std::size_t kClipMerges = 49152 - 256 - 2;
+// The lines behind the first, which tells the version.
+std::vector<Merge> parse_merges(std::string_view text, std::size_t limit) {
   check(!text.empty(), "the file is empty");
   std::vector<Merge> merges;
-  for (std::size_t number = 1; !text.empty() && merges.size() < kClipMerges; ++number) {
+  for (std::size_t number = 1; !text.empty() && merges.size() < limit; ++number) {
     const auto end = text.find('\n');
     auto line = text.substr(0, end);
     text.remove_prefix(end == text.npos ? text.size() : end + 1);
@@ -82,16 +81,17 @@ std::vector<Merge> parse_merges(std::string_view text) {
 }
 
 TokenizerPointer load_merges(const fs::path& file) {
+  constexpr std::size_t kClipMerges = 49152 - 256 - 2;  // CLIP's file holds more, of which it uses none
   const auto contents = read_file(file);
   return naming(file, [&] {
     const bool is_gzip = contents.starts_with("\x1F\x8B");
-    return std::make_shared<const ClipTokenizer>(parse_merges(is_gzip ? gunzip(contents) : contents));
+    return std::make_shared<const ClipTokenizer>(parse_merges(is_gzip ? gunzip(contents) : contents, kClipMerges));
   });
 }
 
 TokenizerPointer load_vocabulary_and_merges(const fs::path& vocabulary_file, const fs::path& merges_file) {
   const auto merges_text = read_file(merges_file);
-  const auto merges = naming(merges_file, [&] { return parse_merges(merges_text); });
+  const auto merges = naming(merges_file, [&] { return parse_merges(merges_text, merges_text.size()); });
   const auto json = read_file(vocabulary_file);
   return naming(vocabulary_file, [&] {
     return std::make_shared<const ClipTokenizer>(merges, nlohmann::json::parse(json).get<Vocabulary>());

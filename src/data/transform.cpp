@@ -27,7 +27,7 @@ const Policy policies[] = {
     {"none", {}},
     // open_clip, image_transform: RandomResizedCrop(scale=(0.9, 1.0)), and no flip: captions know left from right.
     {"basic", {.crop_scale = {0.9, 1.0}}},
-    {"mild", {.rotate = 8, .shift = 0.06, .zoom = {0.9, 1.1}, .brightness = 0.2, .contrast = 0.2}},
+    {"mild", {.rotate = 8, .shift = 0.06, .zoom = {0.9, 1.1}, .brightness = 0.2, .contrast = 0.2, .saturation = 0.2}},
     // MoCo v2 (arXiv 2003.04297), which is SimCLR's with weaker colours; without blur.
     {"strong",
      {.crop_scale = {0.2, 1.0},

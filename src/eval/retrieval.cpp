@@ -1,7 +1,9 @@
 #include "vlalign/eval/retrieval.hpp"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/ge.h>
 #include <ATen/ops/logical_and.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/ones.h>
@@ -19,6 +21,7 @@
 namespace vlalign {
 namespace {
 
+constexpr std::int64_t default_block = 4096;
 constexpr double lowest = -std::numeric_limits<double>::infinity();
 
 /// The cosine of each caption with its own picture, [M].
@@ -31,11 +34,18 @@ at::Tensor positive_scores(const CheckedEmbeddings& e) {
   return scores;
 }
 
-/// Cosines of pictures start..end with all captions, [end - start, M]; a picture's own captions score -inf.
-at::Tensor competitor_scores(const CheckedEmbeddings& e, std::int64_t start, std::int64_t end) {
-  auto scores = at::matmul(e.image.slice(0, start, end), e.text.t());
-  const auto own = at::logical_and(e.owner.ge(start), e.owner.lt(end)).nonzero().squeeze(1);
-  scores.index_put_({e.owner.index_select(0, own) - start, own}, at::full({}, lowest, scores.options()));
+/// A stretch of rows.
+struct Range {
+  std::int64_t start, end;
+  at::Tensor of(const at::Tensor& rows) const { return rows.slice(0, start, end); }
+};
+
+/// Cosines of some pictures with some captions; a picture's own captions score -inf.
+at::Tensor competitor_scores(const CheckedEmbeddings& e, Range pictures, Range captions) {
+  auto scores = at::matmul(pictures.of(e.image), captions.of(e.text).t());
+  const auto owner = captions.of(e.owner);
+  const auto own = at::logical_and(owner.ge(pictures.start), owner.lt(pictures.end)).nonzero().squeeze(1);
+  scores.index_put_({owner.index_select(0, own) - pictures.start, own}, at::full({}, lowest, scores.options()));
   return scores;
 }
 
@@ -45,20 +55,27 @@ std::vector<std::int64_t> to_vector(const at::Tensor& values) {
   return {begin, begin + on_cpu.numel()};
 }
 
-RetrievalRanks ranks_of(const CheckedEmbeddings& e, std::optional<std::int64_t> block_rows) {
+RetrievalRanks ranks_of(const CheckedEmbeddings& e, std::int64_t block) {
   const auto n = e.image.size(0);
   const auto m = e.text.size(0);
   const auto caption_score = positive_scores(e);
   const auto image_score =
       at::full({n}, lowest, caption_score.options()).scatter_reduce(0, e.owner, caption_score, "amax");
+  const auto caption_bar = caption_score.sub(tie_margin);
+  const auto image_bar = image_score.sub(tie_margin);
   const auto image_rank = at::ones({n}, e.owner.options());
   const auto caption_rank = at::ones({m}, e.owner.options());
-  const auto caption_bar = caption_score.sub(tie_margin).unsqueeze(0);
-  const auto image_bar = image_score.sub(tie_margin).unsqueeze(1);
-  for_each_block(n, block_rows.value_or(block_rows_for(m)), [&](std::int64_t start, std::int64_t end) {
-    const auto scores = competitor_scores(e, start, end);
-    image_rank.slice(0, start, end).add_(scores.ge(image_bar.slice(0, start, end)).sum(1));
-    caption_rank.add_(scores.ge(caption_bar).sum(0));
+  const auto count_tile = [&](Range pictures, Range captions) {
+    const auto scores = competitor_scores(e, pictures, captions);
+    auto reached =
+        at::empty_like(scores);  // 1 or 0 in float32: sums are exact to 2^24, and ten times as fast as of bool
+    at::ge_out(reached, scores, pictures.of(image_bar).unsqueeze(1));
+    pictures.of(image_rank).add_(reached.sum(1).to(at::kLong));
+    at::ge_out(reached, scores, captions.of(caption_bar).unsqueeze(0));
+    captions.of(caption_rank).add_(reached.sum(0).to(at::kLong));
+  };
+  for_each_block(n, block, [&](std::int64_t start, std::int64_t end) {
+    for_each_block(m, block, [&](std::int64_t first, std::int64_t last) { count_tile({start, end}, {first, last}); });
   });
   return {to_vector(image_rank), to_vector(caption_rank)};
 }
@@ -131,10 +148,9 @@ nlohmann::ordered_json json_of(const RecallScores& scores) {
 
 }  // namespace
 
-RetrievalRanks retrieval_ranks(const Embeddings& embeddings, std::optional<std::int64_t> block_rows) {
-  check(!block_rows || *block_rows > 0, "[retrieval_ranks] block_rows: expected at least 1, got {}",
-        block_rows.value_or(0));
-  return ranks_of(checked_embeddings(embeddings, "retrieval_ranks"), block_rows);
+RetrievalRanks retrieval_ranks(const Embeddings& embeddings, std::int64_t block) {
+  check(block > 0, "[retrieval_ranks] block: expected at least 1, got {}", block);
+  return ranks_of(checked_embeddings(embeddings, "retrieval_ranks"), block);
 }
 
 RecallScores recall_scores(std::span<const std::int64_t> ranks) {
@@ -155,7 +171,7 @@ RecallScores chance_scores(std::span<const std::int64_t> positives, std::int64_t
 
 RetrievalScores evaluate_retrieval(const Embeddings& embeddings) {
   const auto e = checked_embeddings(embeddings, "retrieval_ranks");
-  const auto ranks = ranks_of(e, {});
+  const auto ranks = ranks_of(e, default_block);
   const std::vector<std::int64_t> one_each(embeddings.image_of_text.size(), 1);
   return {
       .pairs = e.image.size(0),

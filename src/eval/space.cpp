@@ -1,7 +1,9 @@
 #include "vlalign/eval/space.hpp"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/matmul.h>
+#include <ATen/ops/ones_like.h>
 
 #include <algorithm>
 #include <cmath>
@@ -12,14 +14,23 @@
 namespace vlalign {
 namespace {
 
-/// sum exp(-2 ||x_i - y_j||^2) over the pairs of two blocks, or over i < j within one block.
-double gaussian_sum(const at::Tensor& x, const at::Tensor& y, bool same) {
-  const auto squares = [](const at::Tensor& rows) { return (rows * rows).sum(1); };  // 1 each, 0 for a zero row
-  auto exponents = at::matmul(x, y.t()).mul_(4.0);
-  exponents.sub_(squares(x).mul_(2.0).unsqueeze(1)).sub_(squares(y).mul_(2.0).unsqueeze(0));
-  exponents.clamp_max_(0.0).exp_();
-  if (same) exponents = exponents.triu(1);
-  return exponents.sum(at::kDouble).item<double>();
+/// Rows whose products are the exponents: [2x, -2 x.x, 1] . [2y, 1, -2 y.y] = -2 ||x - y||^2, also for rows that are
+/// not unit vectors.
+struct ExponentRows {
+  at::Tensor left, right;  // [N, D + 2]
+};
+
+ExponentRows exponent_rows(const at::Tensor& x) {
+  const auto squares = x.mul(x).sum(1, /*keepdim=*/true).mul(-2.0);
+  const auto ones = at::ones_like(squares);
+  const auto twice = x.mul(2.0);
+  return {at::cat({twice, squares, ones}, 1), at::cat({twice, ones, squares}, 1)};
+}
+
+double sum_of_exponentials(const at::Tensor& left, const at::Tensor& right, bool above_diagonal) {
+  auto values = at::matmul(left, right.t()).exp_();
+  if (above_diagonal) values = values.triu(1);
+  return values.sum(1).sum(at::kDouble).item<double>();
 }
 
 }  // namespace
@@ -41,11 +52,12 @@ double uniformity(const at::Tensor& x) {
   const auto rows = checked_rows(x, "uniformity", "x");
   const auto n = rows.size(0);
   if (n == 1) return 0.0;
-  double sum = 0.0;
+  const auto exponents = exponent_rows(rows);
+  double sum = 0.0;  // over i < j
   for_each_block(n, std::min<std::int64_t>(4096, block_rows_for(n)), [&](std::int64_t start, std::int64_t end) {
-    const auto block = rows.slice(0, start, end);
-    sum += gaussian_sum(block, block, /*same=*/true);
-    if (end < n) sum += gaussian_sum(block, rows.slice(0, end, n), /*same=*/false);
+    const auto block = exponents.left.slice(0, start, end);
+    sum += sum_of_exponentials(block, exponents.right.slice(0, start, end), /*above_diagonal=*/true);
+    if (end < n) sum += sum_of_exponentials(block, exponents.right.slice(0, end, n), /*above_diagonal=*/false);
   });
   return std::log(sum) - std::log(0.5 * static_cast<double>(n) * static_cast<double>(n - 1));
 }

@@ -98,8 +98,18 @@ std::string with_thousands(std::int64_t number) {
   return text;
 }
 
+/// Of all steps, those before a resume included.
+double training_seconds(const TrainingMetrics& metrics) {
+  double seconds = 0, seen = 0;
+  for (std::size_t i = 0; i < metrics.step.size(); ++i) {
+    seconds += (metrics.samples_seen[i] - seen) / metrics.pairs_per_s[i];
+    seen = metrics.samples_seen[i];
+  }
+  return seconds;
+}
+
 std::vector<ReportFact> facts_of(const DualEncoder& model, const PairSource& pairs, const TrainFlags& flags,
-                                 const TrainSummary& summary) {
+                                 const TrainSummary& summary, const TrainingMetrics& metrics) {
   return {{"Model", model.config().name},
           {"Parameters", with_thousands(model.parameter_count())},
           {"Image size", fmt::format("{0} × {0} px", model.config().preprocess.image_size)},
@@ -109,7 +119,7 @@ std::vector<ReportFact> facts_of(const DualEncoder& model, const PairSource& pai
           {"Steps", with_thousands(summary.last.step)},
           {"Batch", with_thousands(flags.options.batch_size)},
           {"Precision", std::string(to_string(flags.options.precision))},
-          {"Training time", fmt::format("{:.0f} s", summary.seconds)},
+          {"Training time", fmt::format("{:.0f} s", training_seconds(metrics))},
           {"Seed", std::to_string(flags.options.seed)}};
 }
 
@@ -158,12 +168,13 @@ void run(TrainFlags& flags) {
 
   auto tests = evaluate(model, sets, flags.run.embed_options());
   if (!tests.empty()) write_file_atomically(options.out / "eval.json", eval_json(tests, sets));
+  const auto metrics = read_metrics(options.out / "metrics.jsonl");
   const auto report = options.out / "report.html";
   write_report({.title = flags.title.empty() ? options.out.filename().string() : flags.title,
                 .subtitle = {},
                 .tests = tests,
-                .metrics = read_metrics(options.out / "metrics.jsonl"),
-                .facts = facts_of(model, *pairs, flags, summary)},
+                .metrics = metrics,
+                .facts = facts_of(model, *pairs, flags, summary, metrics)},
                report);
   if (flags.run.json) {
     auto json = tests.empty() ? nlohmann::ordered_json::object() : nlohmann::ordered_json::parse(eval_json(tests, sets));

@@ -115,6 +115,9 @@ TrainSummary Trainer::fit(std::shared_ptr<const PairSource> pairs) {
   s.model.train();
 
   TrainSummary summary;
+  summary.last.step = s.progression.step;
+  summary.last.steps = s.steps;
+  summary.last.samples_seen = s.progression.samples_seen;
   while (s.progression.step < s.steps) {
     summary.last = s.step(loader.next());
     if (folder) folder->log(summary.last);

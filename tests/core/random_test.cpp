@@ -65,7 +65,9 @@ TEST(RandomPermutation, AllOrdersOfThreeAreEquallyLikely) {
   }
   EXPECT_EQ(std::count_if(counts.begin(), counts.end(), [](int c) { return c > 0; }), 6);
   for (const int count : counts) {
-    if (count > 0) EXPECT_NEAR(count, 1000, 130);  // standard deviation 29
+    if (count > 0) {
+      EXPECT_NEAR(count, 1000, 130);  // standard deviation 29
+    }
   }
 }
 

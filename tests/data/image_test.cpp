@@ -4,11 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <string>
 
+#include "data/codecs.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/core/random.hpp"
 
@@ -95,6 +97,20 @@ TEST(Image, DecodesJpegAsPillowUprightGreyAndCmyk) { expect_as_pillow(".jpg", 1)
 TEST(Image, DecodesPngAsPillowToTheBit) { expect_as_pillow(".png", 0); }
 
 TEST(Image, DecodesWebpAsPillow) { expect_as_pillow(".webp", 1); }
+
+TEST(Image, MixesEveryColorWithWhiteByItsAlpha) {
+  for (int alpha = 0; alpha < 256; ++alpha) {
+    for (int color = 0; color < 256; ++color) {
+      const auto c = static_cast<std::uint8_t>(color), inverse = static_cast<std::uint8_t>(255 - color);
+      const std::uint8_t rgba[] = {c, inverse, c, static_cast<std::uint8_t>(alpha)};
+      std::uint8_t rgb[3];
+      lay_on_white(rgba, 1, rgb);
+      ASSERT_EQ(rgb[0], std::lround(255 + (color - 255) * (alpha / 255.0))) << color << " at " << alpha;
+      ASSERT_EQ(rgb[1], std::lround(255 - color * (alpha / 255.0))) << 255 - color << " at " << alpha;
+      ASSERT_EQ(rgb[2], rgb[0]);
+    }
+  }
+}
 
 TEST(Image, EveryOrientationShowsTheSameScene) {
   // The eight files store one picture under eight orientations; turning it by hand gives what each must show.

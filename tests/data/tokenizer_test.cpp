@@ -176,6 +176,22 @@ TEST(Tokenizer, WritesTheFilesOfHuggingFace) {
   EXPECT_EQ(read_file(folder.path() / "merges.txt"), read_file(kFixtures / "hugging_face" / "merges.txt"));
 }
 
+TEST(Tokenizer, ReadsAllOfALargeVocabularyAndOfClipsFileOnlyWhatClipUses) {
+  const auto entry = [](int i) { return std::string(1, static_cast<char>('!' + i)); };
+  std::vector<ClipTokenizer::Merge> merges;
+  for (int i = 0; i < 60; ++i) {
+    for (int j = 0; j < 60; ++j) merges.emplace_back(entry(i), entry(j));
+  }
+  for (int i = 0; merges.size() < 50'000; ++i) {
+    const auto& [left, right] = merges[static_cast<std::size_t>(i / 60)];
+    merges.emplace_back(left + right, entry(i % 60));
+  }
+  const TempFolder folder;
+  ClipTokenizer(merges).save(folder.path());
+  EXPECT_EQ(load_tokenizer(folder.path())->vocab_size(), 512 + 50'000 + 2);
+  EXPECT_EQ(load_tokenizer(folder.path() / "merges.txt")->vocab_size(), 49'408);
+}
+
 TEST(Tokenizer, TakesTheIdsOfAVocabularyInAnotherOrder) {
   const TempFolder folder;
   auto vocabulary = read_json(kFixtures / "hugging_face" / "vocab.json");

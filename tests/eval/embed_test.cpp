@@ -241,7 +241,8 @@ TEST(ZeroShot, ClassifiesPicturesByTheNamesOfTheirClasses) {
   const ColourModel model;
   const ColourPairs pairs({"red", "blue", "", "yellow", "red"}, {{"red"}, {"blue"}, {"red"}, {"yellow"}, {"blue"}});
   const Names classes{"red", "green", "blue", "yellow", "white"};
-  const auto scores = vlalign::evaluate_zero_shot(model.encoder, pairs, classes, vlalign::default_templates());
+  const Names templates{"a photo of a {}", "the colour {}"};
+  const auto scores = vlalign::evaluate_zero_shot(model.encoder, pairs, classes, templates);
   EXPECT_EQ(scores.images, 4);
   EXPECT_EQ(scores.skipped, 1);
   EXPECT_EQ(scores.top1, 0.75);  // the last is labelled blue

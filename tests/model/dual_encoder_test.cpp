@@ -144,7 +144,7 @@ TEST(DualEncoder, StartsAtTheLogitScaleOfThePaper) {
 TEST(DualEncoder, RefusesArgumentsOfTheWrongShape) {
   const auto model = peer_model("vit");
   EXPECT_EQ(message_of<Error>([&] { model.encode_image(at::zeros({2, 1, 16, 16})); }),
-            "[encode_image] pixels: expected [B, 3, S, S], got [2, 1, 16, 16]");
+            "[normalize_pixels] pixels: expected [B, 3, H, W], got [2, 1, 16, 16]");
   EXPECT_EQ(message_of<Error>([&] { model.encode_text(at::zeros({2, 4})); }),
             "[encode_text] tokens: expected int64 [B, L], got Float [2, 4]");
 }

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -38,7 +37,7 @@ struct RetrievalRanks {
   std::vector<std::int64_t> text_to_image;  ///< [M]
 };
 
-/// Ranks by cosine, both ways, in blocks of pictures: never an [N, M] matrix.
+/// Ranks by cosine, both ways, in tiles of block x block scores: never an [N, M] matrix.
 ///
 /// A picture's rank is that of the best of its captions, so recall@k asks whether any of them is among the k best, as
 /// CLIP_benchmark's recall@k does (github.com/LAION-AI/CLIP_benchmark, zeroshot_retrieval.py); its other captions are
@@ -48,9 +47,8 @@ struct RetrievalRanks {
 /// products cannot tell them apart). So a model that gives every input the same embedding has the worst rank, not the
 /// best, and a caption that two pictures share is a miss at k = 1 for either of them.
 ///
-///   block_rows: pictures a block; by default as many as make 64 MB of scores
 /// Throws Error naming the field when shapes disagree, a picture has no caption, or an embedding is not finite.
-RetrievalRanks retrieval_ranks(const Embeddings& embeddings, std::optional<std::int64_t> block_rows = {});
+RetrievalRanks retrieval_ranks(const Embeddings& embeddings, std::int64_t block = 4096);
 
 /// Recall and median rank (the mean of the middle two for an even number) of ranks counted from 1.
 /// Throws Error when there are none.
