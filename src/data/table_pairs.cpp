@@ -170,7 +170,7 @@ PairIndex read_table(const fs::path& file, const PairOptions& options) {
 class TablePairs : public PairSource {
  public:
   TablePairs(const fs::path& file, const PairOptions& options)
-      : folder_(file.parent_path()), index_(read_table(file, options)) {
+      : folder_(fs::absolute(file).parent_path()), index_(read_table(file, options)) {
     check_pictures(file);
   }
 
@@ -197,7 +197,7 @@ class TablePairs : public PairSource {
     fail(
         "{}: none of the first {} pictures exists; the first, \"{}\", was looked for at {} (paths are relative to the "
         "file's folder, {})",
-        file.string(), looked_at, index_.name(0), fs::absolute(path(0)).string(), fs::absolute(folder_).string());
+        file.string(), looked_at, index_.name(0), path(0).string(), folder_.string());
   }
 
   fs::path folder_;

@@ -15,7 +15,8 @@ class FunctionLoss : public ContrastiveLoss {
 
 }  // namespace
 
-std::shared_ptr<const ContrastiveLoss> AnyLoss::from_function(std::function<at::Tensor(const ContrastiveBatch&)> function) {
+std::shared_ptr<const ContrastiveLoss> AnyLoss::from_function(
+    std::function<at::Tensor(const ContrastiveBatch&)> function) {
   return std::make_shared<FunctionLoss>(std::move(function));
 }
 

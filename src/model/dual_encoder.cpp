@@ -21,7 +21,8 @@ std::shared_ptr<nn::Tower> make_tower(const VitConfig& vit, const ModelConfig& c
   return std::make_shared<nn::Vit>(vit, config.preprocess.image_size, config.quick_gelu, initializer);
 }
 
-std::shared_ptr<nn::Tower> make_tower(const ResNetConfig& resnet, const ModelConfig& config, nn::Initializer& initializer) {
+std::shared_ptr<nn::Tower> make_tower(const ResNetConfig& resnet, const ModelConfig& config,
+                                      nn::Initializer& initializer) {
   return std::make_shared<nn::ModifiedResNet>(resnet, config.preprocess.image_size, initializer);
 }
 
@@ -33,13 +34,16 @@ std::shared_ptr<nn::DualEncoderImpl> make_module(const ModelConfig& config, std:
   nn::Initializer initializer(seed);
   auto image = std::visit([&](const auto& vision) { return make_tower(vision, config, initializer); }, config.vision);
   auto text = std::make_shared<nn::ClipText>(config.text, config.quick_gelu, initializer);
-  const nn::DualEncoderImpl::Options options{.image_projection_bias = std::holds_alternative<ResNetConfig>(config.vision)};
-  return std::make_shared<nn::DualEncoderImpl>(std::move(image), std::move(text), config.embed_dim, options, initializer);
+  const nn::DualEncoderImpl::Options options{.image_projection_bias =
+                                                 std::holds_alternative<ResNetConfig>(config.vision)};
+  return std::make_shared<nn::DualEncoderImpl>(std::move(image), std::move(text), config.embed_dim, options,
+                                               initializer);
 }
 
 std::shared_ptr<const Tokenizer> clip_tokenizer() {
   const auto file = share_folder() / "bpe_simple_vocab_16e6.txt.gz";
-  check(fs::exists(file), "CLIP's vocabulary is not at {}: run cmake/setup.sh, or name the folder that has it in VLALIGN_SHARE",
+  check(fs::exists(file),
+        "CLIP's vocabulary is not at {}: run cmake/setup.sh, or name the folder that has it in VLALIGN_SHARE",
         file.string());
   return load_tokenizer(file);
 }
@@ -67,21 +71,23 @@ DualEncoder::DualEncoder(std::shared_ptr<nn::DualEncoderImpl> module, ModelConfi
   check(state_->module && state_->tokenizer, "[DualEncoder] module or tokenizer is null");
 }
 
-DualEncoder DualEncoder::create(std::string_view model, std::shared_ptr<const Tokenizer> tokenizer, std::uint64_t seed) {
+DualEncoder DualEncoder::create(std::string_view model, std::shared_ptr<const Tokenizer> tokenizer,
+                                std::uint64_t seed) {
   return create(model.ends_with(".json") ? read_model_config(model) : preset(model), std::move(tokenizer), seed);
 }
 
-DualEncoder DualEncoder::create(const ModelConfig& config, std::shared_ptr<const Tokenizer> tokenizer, std::uint64_t seed) {
+DualEncoder DualEncoder::create(const ModelConfig& config, std::shared_ptr<const Tokenizer> tokenizer,
+                                std::uint64_t seed) {
   auto adapted = config;
   if (tokenizer) {
     adapted.text.own_vocabulary = tokenizer->vocab_size() != TextConfig{}.vocab_size;
     adapted.text.vocab_size = tokenizer->vocab_size();
   } else {
-    check(!config.text.own_vocabulary, "model {} needs a tokenizer of its own: train one on the captions, or name a file",
-          config.name);
+    check(!config.text.own_vocabulary,
+          "model {} needs a tokenizer of its own: train one on the captions, or name a file", config.name);
     tokenizer = clip_tokenizer();
-    check(tokenizer->vocab_size() == config.text.vocab_size, "model {}: vocab_size is {}, CLIP's vocabulary has {}", config.name,
-          config.text.vocab_size, tokenizer->vocab_size());
+    check(tokenizer->vocab_size() == config.text.vocab_size, "model {}: vocab_size is {}, CLIP's vocabulary has {}",
+          config.name, config.text.vocab_size, tokenizer->vocab_size());
   }
   return {make_module(adapted, seed), adapted, std::move(tokenizer)};
 }

@@ -59,7 +59,8 @@ class Section {
   void finish() const {
     for (const auto& [key, value] : value_.items()) {
       const bool off = value.is_null() || value == false || value == "" || value == 0;
-      check(off || known_.contains(key), "{}.{} = {} asks for something that is not built here", where_, key, value.dump());
+      check(off || known_.contains(key), "{}.{} = {} asks for something that is not built here", where_, key,
+            value.dump());
     }
   }
 
@@ -73,7 +74,8 @@ class Section {
 
 int image_size_of(const json& value, const std::string& where) {
   const json& size = value.is_array() && !value.empty() ? value.front() : value;
-  check(size.is_number_integer() && size > 0 && size <= 8192, "{}: expected the side in pixels, got {}", where, value.dump());
+  check(size.is_number_integer() && size > 0 && size <= 8192, "{}: expected the side in pixels, got {}", where,
+        value.dump());
   check(!value.is_array() || value == json::array({size, size}), "{}: only square images are built here, got {}", where,
         value.dump());
   return size.get<int>();
@@ -106,7 +108,8 @@ void read_vision(Section vision, ModelConfig& config) {
   } else {
     config.vision = vit_of(vision);
   }
-  if (const auto* pool = vision.find("pool_type")) check(*pool == "tok", "{}.pool_type: only \"tok\" is built here", vision.where());
+  if (const auto* pool = vision.find("pool_type"))
+    check(*pool == "tok", "{}.pool_type: only \"tok\" is built here", vision.where());
   vision.finish();
 }
 
@@ -118,7 +121,8 @@ void read_text(Section text, ModelConfig& config) {
                  .layers = text.positive("layers", 12),
                  .mlp_ratio = text.get<double>("mlp_ratio", 4.0),
                  .own_vocabulary = !text.get<std::string>("hf_tokenizer_name", {}).empty()};
-  if (const auto* pool = text.find("pool_type")) check(*pool == "argmax", "{}.pool_type: only \"argmax\" is built here", text.where());
+  if (const auto* pool = text.find("pool_type"))
+    check(*pool == "argmax", "{}.pool_type: only \"argmax\" is built here", text.where());
   text.finish();
 }
 

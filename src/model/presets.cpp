@@ -53,7 +53,8 @@ ModelConfig tiny() {
   config.name = "tiny";
   config.embed_dim = 256;
   config.vision = ResNetConfig{.layers = {1, 1, 1, 1}, .width = 32};
-  config.text = {.context_length = 32, .vocab_size = 2048, .width = 192, .heads = 3, .layers = 2, .own_vocabulary = true};
+  config.text = {
+      .context_length = 32, .vocab_size = 2048, .width = 192, .heads = 3, .layers = 2, .own_vocabulary = true};
   config.preprocess.image_size = 64;
   return config;
 }

@@ -56,7 +56,9 @@ class Mapping {
   }
   Mapping(const Mapping&) = delete;
   Mapping& operator=(const Mapping&) = delete;
-  ~Mapping() { if (data_ != nullptr && data_ != MAP_FAILED) ::munmap(data_, size_); }
+  ~Mapping() {
+    if (data_ != nullptr && data_ != MAP_FAILED) ::munmap(data_, size_);
+  }
 
   char* bytes() const { return static_cast<char*>(data_); }
   std::uint64_t size() const { return size_; }
@@ -73,7 +75,8 @@ json parse_header(std::string_view text, const std::string& where) {
     if (event == json::parse_event_t::object_start) open.emplace_back();
     if (event == json::parse_event_t::object_end) open.pop_back();
     if (event == json::parse_event_t::key) {
-      check(open.back().insert(value.get<std::string>()).second, "{}: \"{}\" is named twice", where, value.get<std::string>());
+      check(open.back().insert(value.get<std::string>()).second, "{}: \"{}\" is named twice", where,
+            value.get<std::string>());
     }
     return true;
   };
@@ -99,7 +102,8 @@ Entry parse_entry(const std::string& name, const json& value, const std::string&
   entry.name = name;
   try {
     const auto dtype = value.at("dtype").get<std::string>();
-    const auto* found = std::find_if(dtypes.begin(), dtypes.end(), [&](const auto& known) { return dtype == known.first; });
+    const auto* found =
+        std::find_if(dtypes.begin(), dtypes.end(), [&](const auto& known) { return dtype == known.first; });
     check(found != dtypes.end(), "{}: unknown dtype {}", where, dtype);
     entry.dtype = found->second;
     entry.shape = value.at("shape").get<std::vector<std::int64_t>>();
@@ -110,11 +114,12 @@ Entry parse_entry(const std::string& name, const json& value, const std::string&
   }
   std::uint64_t bytes = c10::elementSize(entry.dtype);
   for (const auto size : entry.shape) {
-    check(size >= 0 && !__builtin_mul_overflow(bytes, static_cast<std::uint64_t>(size), &bytes), "{}: absurd shape {}", where,
-          entry.shape);
+    check(size >= 0 && !__builtin_mul_overflow(bytes, static_cast<std::uint64_t>(size), &bytes), "{}: absurd shape {}",
+          where, entry.shape);
   }
-  check(entry.begin <= entry.end && entry.end - entry.begin == bytes, "{}: shape {} needs {} bytes, offsets [{}, {}] hold {}",
-        where, entry.shape, bytes, entry.begin, entry.end, static_cast<std::int64_t>(entry.end - entry.begin));
+  check(entry.begin <= entry.end && entry.end - entry.begin == bytes,
+        "{}: shape {} needs {} bytes, offsets [{}, {}] hold {}", where, entry.shape, bytes, entry.begin, entry.end,
+        static_cast<std::int64_t>(entry.end - entry.begin));
   return entry;
 }
 
@@ -124,8 +129,8 @@ void check_layout(std::vector<Entry>& entries, std::uint64_t data_size, const st
             [](const Entry& a, const Entry& b) { return std::pair(a.begin, a.end) < std::pair(b.begin, b.end); });
   std::uint64_t reached = 0;
   for (const auto& entry : entries) {
-    check(entry.begin == reached, "{}: tensor \"{}\" begins at byte {} of the data, {} ({})", file, entry.name, entry.begin,
-          entry.begin < reached ? "inside another" : "after a gap", reached);
+    check(entry.begin == reached, "{}: tensor \"{}\" begins at byte {} of the data, {} ({})", file, entry.name,
+          entry.begin, entry.begin < reached ? "inside another" : "after a gap", reached);
     reached = entry.end;
   }
   check(reached == data_size, "{}: the header describes {} bytes of data, the file holds {}", file, reached, data_size);
@@ -156,8 +161,8 @@ Safetensors read_safetensors(const fs::path& file) {
   std::uint64_t header_size = 0;
   std::memcpy(&header_size, mapping->bytes(), length_bytes);  // little-endian, as the machines this runs on
   check(header_size <= mapping->size() - length_bytes && header_size <= longest_header,
-        "{}: claims a header of {} bytes, the file holds {}; it is damaged or not a safetensors file", file.string(), header_size,
-        mapping->size());
+        "{}: claims a header of {} bytes, the file holds {}; it is damaged or not a safetensors file", file.string(),
+        header_size, mapping->size());
   const auto header = parse_header({mapping->bytes() + length_bytes, header_size}, file.string());
 
   Safetensors result;
@@ -177,7 +182,8 @@ Safetensors read_safetensors(const fs::path& file) {
   check_layout(entries, mapping->size() - length_bytes - header_size, file.string());
   for (const auto& entry : entries) {
     const auto options = at::TensorOptions().dtype(entry.dtype);
-    auto view = at::from_blob(data + entry.begin, entry.shape, [mapping](void*) {}, options);
+    auto view = at::from_blob(
+        data + entry.begin, entry.shape, [mapping](void*) {}, options);
     const bool aligned = reinterpret_cast<std::uintptr_t>(data + entry.begin) % c10::elementSize(entry.dtype) == 0;
     if (!aligned) {  // a stranger's file; copy bytewise to where the dtype may be read
       auto copy = at::empty(entry.shape, options);
@@ -189,7 +195,8 @@ Safetensors read_safetensors(const fs::path& file) {
   return result;
 }
 
-void write_safetensors(const fs::path& file, const NamedTensors& tensors, const std::map<std::string, std::string>& metadata) {
+void write_safetensors(const fs::path& file, const NamedTensors& tensors,
+                       const std::map<std::string, std::string>& metadata) {
   const auto header = header_of(tensors, metadata);
   const std::uint64_t header_size = header.size();
   write_file_atomically(file, [&](const std::function<void(std::string_view)>& write) {

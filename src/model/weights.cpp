@@ -10,13 +10,14 @@ struct PeerName {
   bool transposed = false;
 };
 
-/// Ours to open_clip's (model.py, class CLIP): the text tower's tensors stand at the top, a ViT's and the text's projection
-/// is a [W, D] matrix, a ResNet's is the attention pool's c_proj.
+/// Ours to open_clip's (model.py, class CLIP): the text tower's tensors stand at the top, a ViT's and the text's
+/// projection is a [W, D] matrix, a ResNet's is the attention pool's c_proj.
 PeerName open_clip_name(const std::string& ours, const ModelConfig& config) {
   if (std::holds_alternative<OwnTowers>(config.vision)) return {ours};
   if (ours == "text_projection.weight") return {"text_projection", true};
   if (ours.starts_with("text.")) return {ours.substr(5)};
-  if (ours == "image_projection.weight" && std::holds_alternative<VitConfig>(config.vision)) return {"visual.proj", true};
+  if (ours == "image_projection.weight" && std::holds_alternative<VitConfig>(config.vision))
+    return {"visual.proj", true};
   if (ours.starts_with("image_projection.")) return {"visual.attnpool.c_proj." + ours.substr(17)};
   return {ours};
 }
@@ -50,7 +51,8 @@ void assign_open_clip_tensors(nn::DualEncoderImpl& module, const ModelConfig& co
     }
   }
   for (const auto& [name, tensor] : tensors) {
-    if (!wanted.contains(name)) faults.push_back(fmt::format("{} {} is not part of the model", name, tensor.sizes().vec()));
+    if (!wanted.contains(name))
+      faults.push_back(fmt::format("{} {} is not part of the model", name, tensor.sizes().vec()));
   }
   check(faults.empty(), "{}: {} tensor(s) don't fit the model {}:\n  {}", where, faults.size(), config.name,
         fmt::join(faults, "\n  "));

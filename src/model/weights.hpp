@@ -7,8 +7,8 @@
 
 namespace vlalign {
 
-/// All parameters and buffers, detached views, under the names and in the orientation of open_clip's CLIP class. A model of
-/// own towers keeps this library's names.
+/// All parameters and buffers, detached views, under the names and in the orientation of open_clip's CLIP class. A
+/// model of own towers keeps this library's names.
 NamedTensors open_clip_tensors(const nn::DualEncoderImpl& module, const ModelConfig& config);
 
 /// Copies tensors so named into the module. `where` is what an error calls their source.

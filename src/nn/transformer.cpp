@@ -26,10 +26,10 @@ Tensor split_heads(const Tensor& x, std::int64_t heads) {
 Attention::Attention(std::int64_t width, std::int64_t heads, const Init& init, Initializer& initializer)
     : in_proj_weight(register_parameter("in_proj_weight", in_proj_init(width, init.in_proj, initializer))),
       in_proj_bias(register_parameter("in_proj_bias", at::zeros({3 * width}))),
-      out_proj(register_module("out_proj", std::make_shared<Linear>(
-                                               width, width,
-                                               Linear::Options{.standard_deviation = init.out_proj, .zero_bias = true},
-                                               initializer))),
+      out_proj(register_module(
+          "out_proj",
+          std::make_shared<Linear>(
+              width, width, Linear::Options{.standard_deviation = init.out_proj, .zero_bias = true}, initializer))),
       heads_(heads) {}
 
 Tensor Attention::forward(const Tensor& x, const Tensor& rows, const Tensor& mask) const {
@@ -66,9 +66,11 @@ ResidualBlock::ResidualBlock(const TransformerOptions& options, Initializer& ini
   ln_2 = register_module("ln_2", std::make_shared<LayerNorm>(width));
   const auto mlp = register_module("mlp", std::make_shared<torch::nn::Module>());
   c_fc = mlp->register_module(
-      "c_fc", std::make_shared<Linear>(width, hidden, Linear::Options{.standard_deviation = fc_deviation}, initializer));
+      "c_fc",
+      std::make_shared<Linear>(width, hidden, Linear::Options{.standard_deviation = fc_deviation}, initializer));
   c_proj = mlp->register_module(
-      "c_proj", std::make_shared<Linear>(hidden, width, Linear::Options{.standard_deviation = proj_deviation}, initializer));
+      "c_proj",
+      std::make_shared<Linear>(hidden, width, Linear::Options{.standard_deviation = proj_deviation}, initializer));
 }
 
 Tensor ResidualBlock::forward(const Tensor& x, const Tensor& rows, const Tensor& mask) const {

@@ -21,8 +21,8 @@ Vit::Vit(const VitConfig& config, std::int64_t image_size, bool quick_gelu, Init
   class_embedding = register_parameter("class_embedding", initializer.normal({config.width}, deviation));
   positional_embedding =
       register_parameter("positional_embedding", initializer.normal({1 + grid * grid, config.width}, deviation));
-  conv1 = register_module("conv1", std::make_shared<Conv2d>(3, config.width, config.patch_size, config.patch_size, 0,
-                                                            initializer));
+  conv1 = register_module(
+      "conv1", std::make_shared<Conv2d>(3, config.width, config.patch_size, config.patch_size, 0, initializer));
   ln_pre = register_module("ln_pre", std::make_shared<LayerNorm>(config.width));
   const TransformerOptions options{.width = config.width,
                                    .heads = config.width / config.head_width,
@@ -35,8 +35,9 @@ Vit::Vit(const VitConfig& config, std::int64_t image_size, bool quick_gelu, Init
 
 at::Tensor Vit::forward(const at::Tensor& pixels, at::ScalarType compute) {
   const auto patches = conv1->forward(pixels.to(compute)).flatten(2).transpose(1, 2);  // [B, N, W]
-  check(patches.size(1) + 1 == positional_embedding.size(0), "[Vit] pixels: expected {} patches an image, got {} from {}x{} px",
-        positional_embedding.size(0) - 1, patches.size(1), pixels.size(2), pixels.size(3));
+  check(patches.size(1) + 1 == positional_embedding.size(0),
+        "[Vit] pixels: expected {} patches an image, got {} from {}x{} px", positional_embedding.size(0) - 1,
+        patches.size(1), pixels.size(2), pixels.size(3));
   const auto cls = class_embedding.to(compute).expand({patches.size(0), 1, -1});
   const auto tokens = at::cat({cls, patches}, 1) + positional_embedding.to(compute);
   const auto first = at::zeros({patches.size(0)}, patches.options().dtype(at::kLong));

@@ -1,5 +1,5 @@
-#include <ATen/ops/stack.h>
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/stack.h>
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
@@ -25,7 +25,8 @@ at::Tensor pixels_of(const PairSource& pairs, const std::vector<std::int64_t>& r
   for (const auto record : records) {
     const auto pair = pairs.read(record);
     auto image = preprocess(decode_image(pair.image, pair.name), how);
-    rows.push_back(at::from_blob(image.rgb.data(), {image.height, image.width, 3}, at::kByte).permute({2, 0, 1}).clone());
+    rows.push_back(
+        at::from_blob(image.rgb.data(), {image.height, image.width, 3}, at::kByte).permute({2, 0, 1}).clone());
   }
   return normalize_pixels(at::stack(rows), how).contiguous();
 }
@@ -59,7 +60,9 @@ void add_embed(CLI::App& program) {
     if (flags->pixels) tensors["pixels"] = pixels_of(*pairs, images.records, config.preprocess);
     write_safetensors(flags->out, tensors);
     if (flags->model.json) {
-      fmt::print("{}\n", nlohmann::json{{"pairs", captions.size()}, {"skipped", images.bad.size()}, {"out", flags->out}}.dump());
+      fmt::print(
+          "{}\n",
+          nlohmann::json{{"pairs", captions.size()}, {"skipped", images.bad.size()}, {"out", flags->out}}.dump());
     } else {
       fmt::print("{}: {} pairs, {} dimensions\n", flags->out, captions.size(), config.embed_dim);
     }

@@ -7,18 +7,22 @@ namespace vlalign::tool {
 
 void DataFlags::add(CLI::App& command) {
   command
-      .add_option("--data", location,
-                  "Pairs: a .tsv/.csv (filepath, title), a .jsonl or a folder with metadata.jsonl (file_name, text), or tar "
-                  "shards, e.g. shards/{000..031}.tar")
+      .add_option(
+          "--data", location,
+          "Pairs: a .tsv/.csv (filepath, title), a .jsonl or a folder with metadata.jsonl (file_name, text), or tar "
+          "shards, e.g. shards/{000..031}.tar")
       ->required();
-  command.add_option("--image-key", columns.image_key, "Column of the picture's path in a .tsv/.csv")->capture_default_str();
-  command.add_option("--caption-key", columns.caption_key, "Column of the caption in a .tsv/.csv")->capture_default_str();
+  command.add_option("--image-key", columns.image_key, "Column of the picture's path in a .tsv/.csv")
+      ->capture_default_str();
+  command.add_option("--caption-key", columns.caption_key, "Column of the caption in a .tsv/.csv")
+      ->capture_default_str();
 }
 
 void RunFlags::add(CLI::App& command) {
   command.add_option("--precision", precision, "fp32 or bf16: what the towers compute in")->capture_default_str();
   command.add_option("--device", device, "cpu, cuda or cuda:N")->capture_default_str();
-  command.add_option("--threads", threads, "Threads of the arithmetic; all cores without it")->check(CLI::PositiveNumber);
+  command.add_option("--threads", threads, "Threads of the arithmetic; all cores without it")
+      ->check(CLI::PositiveNumber);
   command.add_flag("--json", json, "Print one JSON object on stdout and nothing else there");
 }
 
@@ -42,7 +46,8 @@ DualEncoder ModelFlags::load() const {
 }
 
 void warn_of_bad(const std::vector<std::string>& bad) {
-  if (!bad.empty()) spdlog::warn("{} picture(s) could not be read and were left out; the first: {}", bad.size(), bad.front());
+  if (!bad.empty())
+    spdlog::warn("{} picture(s) could not be read and were left out; the first: {}", bad.size(), bad.front());
 }
 
 }  // namespace vlalign::tool

@@ -55,7 +55,8 @@ void add_inspect(CLI::App& program) {
       fmt::print("{}\n", facts.dump());
       return;
     }
-    for (const auto& [key, value] : facts.items()) fmt::print("{:<15} {}\n", key, value.is_string() ? value.get<std::string>() : value.dump());
+    for (const auto& [key, value] : facts.items())
+      fmt::print("{:<15} {}\n", key, value.is_string() ? value.get<std::string>() : value.dump());
   });
 }
 

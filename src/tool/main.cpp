@@ -1,5 +1,6 @@
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
+#include <malloc.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -16,6 +17,14 @@ void log_to_stderr() {
   spdlog::set_default_logger(std::move(log));
 }
 
+/// Buffers of one step are those of the next: giving their pages back to the system and faulting them in again took 8%
+/// of the quick start's time.
+void keep_freed_memory() {
+  constexpr int gigabyte = 1 << 30;
+  mallopt(M_MMAP_THRESHOLD, gigabyte);
+  mallopt(M_TRIM_THRESHOLD, gigabyte);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -25,6 +34,7 @@ int main(int argc, char** argv) {
   using namespace vlalign::tool;
   for (const auto add : {add_train, add_eval, add_zero_shot, add_embed, add_search, add_inspect}) add(program);
   log_to_stderr();
+  keep_freed_memory();
   try {
     program.parse(argc, argv);
     return 0;

@@ -1,7 +1,8 @@
+#include "vlalign/eval/search.hpp"
+
 #include <fmt/format.h>
 
 #include "commands.hpp"
-#include "vlalign/eval/search.hpp"
 
 namespace vlalign::tool {
 

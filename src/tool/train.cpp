@@ -66,15 +66,18 @@ std::shared_ptr<const Tokenizer> train_tokenizer(const PairSource& pairs, std::i
   return train_clip_tokenizer(captions, vocab_size);
 }
 
-/// --tokenizer FILE or train:N; without it CLIP's vocabulary, or one trained on the captions for a model that has its own.
-std::shared_ptr<const Tokenizer> make_tokenizer(const std::string& flag, const ModelConfig& config, const PairSource& pairs) {
+/// --tokenizer FILE or train:N; without it CLIP's vocabulary, or one trained on the captions for a model that has its
+/// own.
+std::shared_ptr<const Tokenizer> make_tokenizer(const std::string& flag, const ModelConfig& config,
+                                                const PairSource& pairs) {
   constexpr std::string_view train_prefix = "train:";
   if (flag.empty()) return config.text.own_vocabulary ? train_tokenizer(pairs, config.text.vocab_size) : nullptr;
   if (!flag.starts_with(train_prefix)) return load_tokenizer(flag);
   const auto number = std::string_view(flag).substr(train_prefix.size());
   std::int64_t size = 0;
   const auto [end, error] = std::from_chars(number.begin(), number.end(), size);
-  check(error == std::errc() && end == number.end(), "--tokenizer {}: expected train:N with N entries, e.g. train:4096", flag);
+  check(error == std::errc() && end == number.end(), "--tokenizer {}: expected train:N with N entries, e.g. train:4096",
+        flag);
   return train_tokenizer(pairs, size);
 }
 
@@ -94,7 +97,8 @@ AnyLoss make_loss(const std::string& name) {
 
 std::string with_thousands(std::int64_t number) {
   auto text = std::to_string(number);
-  for (auto at = static_cast<std::int64_t>(text.size()) - 3; at > 0; at -= 3) text.insert(static_cast<std::size_t>(at), ",");
+  for (auto at = static_cast<std::int64_t>(text.size()) - 3; at > 0; at -= 3)
+    text.insert(static_cast<std::size_t>(at), ",");
   return text;
 }
 
@@ -126,14 +130,20 @@ std::vector<ReportFact> facts_of(const DualEncoder& model, const PairSource& pai
 /// eval.json: the first test's keys at the top, each other test's under its name.
 std::string eval_json(const std::vector<ReportTest>& tests, const std::vector<TestSet>& sets) {
   auto json = nlohmann::ordered_json::parse(to_json(tests.front().scores));
-  for (std::size_t i = 1; i < tests.size(); ++i) json[sets[i].name] = nlohmann::ordered_json::parse(to_json(tests[i].scores));
+  for (std::size_t i = 1; i < tests.size(); ++i)
+    json[sets[i].name] = nlohmann::ordered_json::parse(to_json(tests[i].scores));
   return json.dump(2) + "\n";
 }
 
-std::vector<ReportTest> evaluate(const DualEncoder& model, const std::vector<TestSet>& sets, const EmbedOptions& options) {
+std::vector<ReportTest> evaluate(const DualEncoder& model, const std::vector<TestSet>& sets,
+                                 const EmbedOptions& options) {
   std::vector<ReportTest> tests;
   for (const auto& set : sets) {
-    ReportTest test{.name = readable(set.name), .note = set.note, .scores = {}, .embeddings = embed_pairs(model, *set.pairs, options), .source = set.pairs};
+    ReportTest test{.name = readable(set.name),
+                    .note = set.note,
+                    .scores = {},
+                    .embeddings = embed_pairs(model, *set.pairs, options),
+                    .source = set.pairs};
     warn_of_bad(test.embeddings.bad);
     test.scores = evaluate_retrieval(test.embeddings);
     tests.push_back(std::move(test));
@@ -142,7 +152,8 @@ std::vector<ReportTest> evaluate(const DualEncoder& model, const std::vector<Tes
 }
 
 void warn_of_skipped(const TrainSummary& summary) {
-  if (summary.skipped_steps > 0) spdlog::warn("{} step(s) were skipped: loss or gradient was not finite", summary.skipped_steps);
+  if (summary.skipped_steps > 0)
+    spdlog::warn("{} step(s) were skipped: loss or gradient was not finite", summary.skipped_steps);
   warn_of_bad(summary.bad_records);
 }
 
@@ -159,8 +170,8 @@ void run(TrainFlags& flags) {
   const auto pairs = flags.data.open();
   const auto sets = open_tests(flags);
   const auto model = make_model(flags, *pairs);
-  spdlog::info("{}: {} pictures; {}: {} parameters", flags.data.location, with_thousands(pairs->size()), model.config().name,
-               with_thousands(model.parameter_count()));
+  spdlog::info("{}: {} pictures; {}: {} parameters", flags.data.location, with_thousands(pairs->size()),
+               model.config().name, with_thousands(model.parameter_count()));
   Trainer trainer(model, make_loss(flags.loss), options);
   trainer.on_step(Progress());
   const auto summary = trainer.fit(pairs);
@@ -177,7 +188,8 @@ void run(TrainFlags& flags) {
                 .facts = facts_of(model, *pairs, flags, summary, metrics)},
                report);
   if (flags.run.json) {
-    auto json = tests.empty() ? nlohmann::ordered_json::object() : nlohmann::ordered_json::parse(eval_json(tests, sets));
+    auto json =
+        tests.empty() ? nlohmann::ordered_json::object() : nlohmann::ordered_json::parse(eval_json(tests, sets));
     json["steps"] = options.steps ? *options.steps : summary.last.step;
     json["loss"] = summary.last.loss;
     json["seconds"] = summary.seconds;
@@ -192,28 +204,41 @@ void run(TrainFlags& flags) {
 void add_flags(CLI::App& command, TrainFlags& flags) {
   auto& o = flags.options;
   flags.data.add(command);
-  command.add_option("--val", flags.tests, "Held-out pairs, evaluated at the end; NAME=DATA names a test, repeat for several");
+  command.add_option("--val", flags.tests,
+                     "Held-out pairs, evaluated at the end; NAME=DATA names a test, repeat for several");
   command.add_option("--val-note", flags.notes, "A sentence about each --val for the report, in the same order");
   auto* start = command.add_option_group("start", "What to train");
-  start->add_option("--model", flags.model, "Preset (" + fmt::format("{}", fmt::join(preset_names(), ", ")) + ") or an open_clip config (.json)");
+  start->add_option(
+      "--model", flags.model,
+      "Preset (" + fmt::format("{}", fmt::join(preset_names(), ", ")) + ") or an open_clip config (.json)");
   start->add_option("--init", flags.init, "Model folder to go on from");
   start->require_option(1);
   command.add_option("--out", o.out, "Run folder to write")->required();
   auto* steps = command.add_option("--steps", o.steps, "Steps to train for")->check(CLI::PositiveNumber);
-  command.add_option("--epochs", o.epochs, "Epochs to train for")->check(CLI::PositiveNumber)->excludes(steps)->capture_default_str();
+  command.add_option("--epochs", o.epochs, "Epochs to train for")
+      ->check(CLI::PositiveNumber)
+      ->excludes(steps)
+      ->capture_default_str();
   command.add_option("--batch-size", o.batch_size, "Pairs a step")->check(CLI::PositiveNumber)->capture_default_str();
   command.add_option("--lr", o.learning_rate, "Peak learning rate")->capture_default_str();
   command.add_option("--warmup", o.warmup, "Steps of linear warm-up; a tenth of the run, at most 2000, without it");
-  command.add_option("--weight-decay", o.adamw.weight_decay, "Of matrices; vectors and scalars are not decayed")->capture_default_str();
+  command.add_option("--weight-decay", o.adamw.weight_decay, "Of matrices; vectors and scalars are not decayed")
+      ->capture_default_str();
   command.add_option("--grad-clip", o.grad_clip, "Largest L2 norm of the gradient; no limit without it");
   command.add_option("--loss", flags.loss, "infonce")->capture_default_str();
-  command.add_option("--tokenizer", flags.tokenizer, "Vocabulary file or folder, or train:N for one of N entries from the captions");
-  command.add_option("--micro-batch", o.micro_batch, "Pairs a tower sees at once; the gradient is still that of the whole batch");
-  command.add_option("--aug", flags.augmentation, "Augmentation: " + fmt::format("{}", fmt::join(augmentation_policies(), ", ")))->capture_default_str();
+  command.add_option("--tokenizer", flags.tokenizer,
+                     "Vocabulary file or folder, or train:N for one of N entries from the captions");
+  command.add_option("--micro-batch", o.micro_batch,
+                     "Pairs a tower sees at once; the gradient is still that of the whole batch");
+  command
+      .add_option("--aug", flags.augmentation,
+                  "Augmentation: " + fmt::format("{}", fmt::join(augmentation_policies(), ", ")))
+      ->capture_default_str();
   command.add_flag("--no-shuffle", flags.no_shuffle, "Keep the data's order");
   command.add_option("--seed", o.seed, "Of weights, order, captions and augmentation")->capture_default_str();
   command.add_flag("--resume", o.resume, "Go on from the run folder's newest checkpoint, to the same bits");
-  command.add_option("--checkpoint-every", o.checkpoint_every, "Steps between checkpoints; only the last step without it");
+  command.add_option("--checkpoint-every", o.checkpoint_every,
+                     "Steps between checkpoints; only the last step without it");
   command.add_option("--title", flags.title, "Of the report; the run folder's name without it");
   flags.run.add(command);
 }
@@ -221,7 +246,8 @@ void add_flags(CLI::App& command, TrainFlags& flags) {
 }  // namespace
 
 void add_train(CLI::App& program) {
-  auto* command = program.add_subcommand("train", "Train a model on image-text pairs; writes a run folder with a report");
+  auto* command =
+      program.add_subcommand("train", "Train a model on image-text pairs; writes a run folder with a report");
   const auto flags = std::make_shared<TrainFlags>();
   add_flags(*command, *flags);
   command->callback([flags] { run(*flags); });

@@ -1,9 +1,10 @@
+#include "vlalign/eval/zero_shot.hpp"
+
 #include <fmt/format.h>
 
 #include "commands.hpp"
 #include "core/check.hpp"
 #include "core/files.hpp"
-#include "vlalign/eval/zero_shot.hpp"
 
 namespace vlalign::tool {
 namespace {
@@ -30,23 +31,26 @@ void add_zero_shot(CLI::App& program) {
     DataFlags data;
     std::string classes, templates;
   };
-  auto* command = program.add_subcommand("zero-shot", "Classification by the nearest class name (the caption is the class)");
+  auto* command =
+      program.add_subcommand("zero-shot", "Classification by the nearest class name (the caption is the class)");
   const auto flags = std::make_shared<Flags>();
   flags->model.add(*command);
   flags->data.add(*command);
   command->add_option("--classes", flags->classes, "File with one class name a line")->required();
-  command->add_option("--templates", flags->templates, "File with one prompt a line, {} stands for the class; \"a photo of a {}.\" without it");
+  command->add_option("--templates", flags->templates,
+                      "File with one prompt a line, {} stands for the class; \"a photo of a {}.\" without it");
   command->callback([flags] {
     const auto classes = read_lines(flags->classes);
     const auto templates = flags->templates.empty() ? default_templates() : read_lines(flags->templates);
     const auto pairs = flags->data.open();
-    const auto scores = evaluate_zero_shot(flags->model.load(), *pairs, classes, templates, flags->model.embed_options());
+    const auto scores =
+        evaluate_zero_shot(flags->model.load(), *pairs, classes, templates, flags->model.embed_options());
     if (flags->model.json) {
       fmt::print("{}\n", to_json(scores));
       return;
     }
-    fmt::print("{} images, {} classes\n  top-1 {:.1f}%   top-5 {:.1f}%   mean per class {:.1f}%   (chance {:.1f}%)\n", scores.images,
-               classes.size(), 100 * scores.top1, 100 * scores.top5, 100 * scores.mean_per_class,
+    fmt::print("{} images, {} classes\n  top-1 {:.1f}%   top-5 {:.1f}%   mean per class {:.1f}%   (chance {:.1f}%)\n",
+               scores.images, classes.size(), 100 * scores.top1, 100 * scores.top5, 100 * scores.mean_per_class,
                100.0 / static_cast<double>(classes.size()));
   });
 }

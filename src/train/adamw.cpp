@@ -39,14 +39,16 @@ void AdamW::step(double learning_rate) {
       const auto& gradient = group.parameters[i].grad();
       if (!gradient.defined()) continue;
       parameters.push_back(group.parameters[i]);
-      gradients.push_back(gradient.is_contiguous() == group.parameters[i].is_contiguous() ? gradient : gradient.contiguous());
+      gradients.push_back(gradient.is_contiguous() == group.parameters[i].is_contiguous() ? gradient
+                                                                                          : gradient.contiguous());
       exp_avg.push_back(group.exp_avg[i]);
       exp_avg_sq.push_back(group.exp_avg_sq[i]);
       steps.push_back(group.steps[i] += 1);
     }
     if (parameters.empty()) continue;
     at::_fused_adamw_(parameters, gradients, exp_avg, exp_avg_sq, /*max_exp_avg_sqs=*/{}, steps, learning_rate,
-                      options_.beta1, options_.beta2, group.weight_decay, options_.eps, /*amsgrad=*/false, /*maximize=*/false);
+                      options_.beta1, options_.beta2, group.weight_decay, options_.eps, /*amsgrad=*/false,
+                      /*maximize=*/false);
   }
 }
 

@@ -90,7 +90,8 @@ EventFile::EventFile(const std::filesystem::path& folder, std::int64_t first_ste
 void EventFile::scalars(std::int64_t step, const std::vector<std::pair<std::string, double>>& values) {
   std::string summary;
   for (const auto& [tag, value] : values) {
-    summary += field(summary_value, field(value_tag, std::string_view(tag)) + field(value_simple, static_cast<float>(value)));
+    summary +=
+        field(summary_value, field(value_tag, std::string_view(tag)) + field(value_simple, static_cast<float>(value)));
   }
   record(field(event_wall_time, wall_time()) + field(event_step, step) + field(event_summary, summary));
 }

@@ -10,8 +10,8 @@
 
 namespace vlalign {
 
-/// Appends scalars to events.out.tfevents.* in a folder: TFRecord framing (tensorflow/core/lib/io/record_writer.cc) around
-/// Event messages (tensorflow/core/util/event.proto), which TensorBoard reads.
+/// Appends scalars to events.out.tfevents.* in a folder: TFRecord framing (tensorflow/core/lib/io/record_writer.cc)
+/// around Event messages (tensorflow/core/util/event.proto), which TensorBoard reads.
 class EventFile {
  public:
   /// Starts a new file; TensorBoard then drops what older files in the folder hold from `first_step` on.

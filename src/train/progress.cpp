@@ -37,11 +37,12 @@ void Progress::operator()(const StepResult& result) {
 
   const double spent = std::chrono::duration<double>(now - start_).count();
   const auto measured = result.step - first_step_;
-  const auto left = measured > 0 ? clock_text(spent / static_cast<double>(measured) * static_cast<double>(result.steps - result.step))
-                                 : std::string("?");
-  const auto figures = fmt::format("step {}/{}  epoch {}  loss {:.3f}  accuracy {:.1f}%  logit scale {:.1f}  {:.0f} pairs/s  {} left",
-                                   result.step, result.steps, result.epoch + 1, result.loss, 100 * result.accuracy,
-                                   result.logit_scale, result.pairs_per_s, left);
+  const auto left =
+      measured > 0 ? clock_text(spent / static_cast<double>(measured) * static_cast<double>(result.steps - result.step))
+                   : std::string("?");
+  const auto figures = fmt::format(
+      "step {}/{}  epoch {}  loss {:.3f}  accuracy {:.1f}%  logit scale {:.1f}  {:.0f} pairs/s  {} left", result.step,
+      result.steps, result.epoch + 1, result.loss, 100 * result.accuracy, result.logit_scale, result.pairs_per_s, left);
   if (terminal_) {
     fmt::print(stream_, "\r\033[K{} {}{}", bar(result.step, result.steps), figures, over ? "\n" : "");
   } else {

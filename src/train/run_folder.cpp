@@ -37,8 +37,9 @@ void check_same_settings(const fs::path& file, const json& now) {
     const auto was = before.value(key, json());
     if (was != value) differences.push_back(fmt::format("{} was {}, is now {}", key, was.dump(), value.dump()));
   }
-  check(differences.empty(), "{}: cannot resume a run of other settings: {}; use the old settings or another run folder",
-        file.string(), fmt::join(differences, "; "));
+  check(differences.empty(),
+        "{}: cannot resume a run of other settings: {}; use the old settings or another run folder", file.string(),
+        fmt::join(differences, "; "));
 }
 
 json metrics_line(const StepResult& r) {
@@ -140,7 +141,8 @@ void RunFolder::log(const StepResult& result) {
                                  {"train/pairs_per_s", result.pairs_per_s}});
 }
 
-void RunFolder::save_checkpoint(const Progression& progression, const DualEncoder& model, const NamedTensors& optimizer_state) {
+void RunFolder::save_checkpoint(const Progression& progression, const DualEncoder& model,
+                                const NamedTensors& optimizer_state) {
   const auto name = fmt::format("step-{:08}", progression.step);
   write_folder_atomically(folder_ / "checkpoints" / name, [&](const fs::path& place) {
     model.write(place);

@@ -16,8 +16,8 @@
 
 namespace vlalign {
 
-/// Where a run stands after some step: with the weights, all that has to be kept, since every random choice is keyed by the
-/// seed and the step.
+/// Where a run stands after some step: with the weights, all that has to be kept, since every random choice is keyed by
+/// the seed and the step.
 struct Progression {
   std::int64_t step = 0;  ///< steps done, which is also the loader's place
   std::int64_t samples_seen = 0;

@@ -41,17 +41,25 @@ void check_options(const TrainerOptions& o) {
   check(std::isfinite(o.learning_rate) && o.learning_rate >= 0, "[Trainer] learning_rate: expected 0 or more, got {}",
         o.learning_rate);
   check(!o.warmup || *o.warmup >= 0, "[Trainer] warmup: expected 0 or more steps, got {}", o.warmup.value_or(0));
-  check(!o.grad_clip || *o.grad_clip > 0, "[Trainer] grad_clip: expected a positive norm, got {}", o.grad_clip.value_or(0));
+  check(!o.grad_clip || *o.grad_clip > 0, "[Trainer] grad_clip: expected a positive norm, got {}",
+        o.grad_clip.value_or(0));
   check(o.micro_batch >= 0, "[Trainer] micro_batch: expected 0 or more pairs, got {}", o.micro_batch);
   check(o.checkpoint_every >= 0, "[Trainer] checkpoint_every: expected 0 or more steps, got {}", o.checkpoint_every);
   check(!o.resume || !o.out.empty(), "[Trainer] resume: needs the run folder in out");
 }
 
 json to_json(const Augmentation& a) {
-  return {{"crop_scale", a.crop_scale}, {"crop_ratio", a.crop_ratio}, {"rotate", a.rotate},
-          {"shift", a.shift},           {"zoom", a.zoom},             {"flip", a.flip},
-          {"brightness", a.brightness}, {"contrast", a.contrast},     {"saturation", a.saturation},
-          {"hue", a.hue},               {"grayscale", a.grayscale}};
+  return {{"crop_scale", a.crop_scale},
+          {"crop_ratio", a.crop_ratio},
+          {"rotate", a.rotate},
+          {"shift", a.shift},
+          {"zoom", a.zoom},
+          {"flip", a.flip},
+          {"brightness", a.brightness},
+          {"contrast", a.contrast},
+          {"saturation", a.saturation},
+          {"hue", a.hue},
+          {"grayscale", a.grayscale}};
 }
 
 /// Embeddings of a batch, and what the loss's gradient is sent through.
@@ -171,7 +179,8 @@ StepResult Trainer::State::step(const PairBatch& batch) {
   progression.skipped_steps += result.skipped ? 1 : 0;
   progression.skipped_in_a_row = result.skipped ? progression.skipped_in_a_row + 1 : 0;
   check(progression.skipped_in_a_row < most_skipped_in_a_row,
-        "loss or gradient was not finite for {} steps in a row, up to step {}: try a lower learning rate, a longer warm-up or a "
+        "loss or gradient was not finite for {} steps in a row, up to step {}: try a lower learning rate, a longer "
+        "warm-up or a "
         "gradient clip",
         most_skipped_in_a_row, progression.step + 1);
   const auto pairs = static_cast<std::int64_t>(batch.records.size());
@@ -188,7 +197,8 @@ StepResult Trainer::State::step(const PairBatch& batch) {
 StepResult Trainer::State::train_step(const PairBatch& batch) {
   const auto learning_rate = options.learning_rate * warmup_cosine(progression.step, warmup, steps);
   auto& module = *model.module();
-  const auto [encoded, loss_value] = options.micro_batch > 0 ? forward_backward_in_pieces(batch) : forward_backward(batch);
+  const auto [encoded, loss_value] =
+      options.micro_batch > 0 ? forward_backward_in_pieces(batch) : forward_backward(batch);
   const auto norm = optimizer.grad_norm();
 
   StepResult result;
@@ -199,8 +209,8 @@ StepResult Trainer::State::train_step(const PairBatch& batch) {
   result.accuracy = batch_accuracy(encoded.image, encoded.text);
   result.skipped = !std::isfinite(result.loss) || !std::isfinite(result.grad_norm);
   if (result.skipped) {
-    spdlog::warn("step {}: loss {} or gradient norm {} is not finite, the step is skipped", progression.step + 1, result.loss,
-                 result.grad_norm);
+    spdlog::warn("step {}: loss {} or gradient norm {} is not finite, the step is skipped", progression.step + 1,
+                 result.loss, result.grad_norm);
   } else {
     if (options.grad_clip) optimizer.clip_grad_norm(norm, *options.grad_clip);
     optimizer.step(learning_rate);
@@ -223,8 +233,9 @@ std::pair<Encoded, at::Tensor> Trainer::State::forward_backward(const PairBatch&
   return {encoded, value};
 }
 
-/// GradCache: embeddings of all pieces without a graph, the loss's gradient with respect to them, then each piece again with a
-/// graph through which its share of that gradient is sent. Random state and batch-norm statistics are as in one pass.
+/// GradCache: embeddings of all pieces without a graph, the loss's gradient with respect to them, then each piece again
+/// with a graph through which its share of that gradient is sent. Random state and batch-norm statistics are as in one
+/// pass.
 std::pair<Encoded, at::Tensor> Trainer::State::forward_backward_in_pieces(const PairBatch& batch) {
   const auto pairs = batch.pixels.size(0);
   const auto each_piece = [&](const auto& work) {

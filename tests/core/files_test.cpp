@@ -89,7 +89,8 @@ TEST(WriteFolderAtomically, ReplacesTheWholeFolder) {
 TEST(ReadFile, SaysWhatIsWrong) {
   const TempFolder folder;
   EXPECT_EQ(message_of<Error>([] { read_file("/nowhere"); }), "/nowhere: cannot read: No such file or directory");
-  EXPECT_EQ(message_of<Error>([&] { read_file(folder.path()); }), folder.path().string() + ": is a folder, a file is needed");
+  EXPECT_EQ(message_of<Error>([&] { read_file(folder.path()); }),
+            folder.path().string() + ": is a folder, a file is needed");
 }
 
 }  // namespace

@@ -205,6 +205,17 @@ TEST_F(Pairs, NamesTheFirstPictureWhenNoneIsThere) {
   EXPECT_HAS(error, (folder_ / "images/a.png").string());
 }
 
+TEST_F(Pairs, LooksBesideATableNamedFromTheWorkingFolder) {
+  const auto before = fs::current_path();
+  write("a.png", "picture");
+  write("a.tsv", "filepath\ttitle\na.png\tword\n");
+  write("none.tsv", "filepath\ttitle\nb.png\tword\n");
+  fs::current_path(folder_);
+  EXPECT_EQ(open_pairs("a.tsv")->read(0).image.size(), 7U);
+  EXPECT_HAS(error_at("none.tsv"), (folder_ / "b.png").string());
+  fs::current_path(before);
+}
+
 TEST_F(Pairs, LeavesASingleMissingPictureToTheReader) {
   write("a.png", "");
   const auto pairs = open_pairs(write("a.tsv", "filepath\ttitle\na.png\tword\nb.png\tword\n"));

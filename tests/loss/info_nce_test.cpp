@@ -25,7 +25,8 @@ at::Tensor scale(double value, at::ScalarType dtype = at::kDouble) { return at::
 double by_hand(const at::Tensor& image, const at::Tensor& text, double logit_scale) {
   const auto n = image.size(0);
   const auto x = image.accessor<double, 2>(), y = text.accessor<double, 2>();
-  std::vector<std::vector<double>> logits(static_cast<std::size_t>(n), std::vector<double>(static_cast<std::size_t>(n)));
+  std::vector<std::vector<double>> logits(static_cast<std::size_t>(n),
+                                          std::vector<double>(static_cast<std::size_t>(n)));
   for (std::int64_t i = 0; i < n; ++i) {
     for (std::int64_t j = 0; j < n; ++j) {
       for (std::int64_t d = 0; d < image.size(1); ++d) logits[i][j] += logit_scale * x[i][d] * y[j][d];
@@ -46,7 +47,8 @@ TEST(InfoNCE, EqualsItsFormulaInDouble) {
 }
 
 TEST(InfoNCE, EqualsThePeersLossAndGradients) {
-  const auto figures = read_safetensors(std::filesystem::path(VLALIGN_FIXTURES) / "train" / "figures.safetensors").tensors;
+  const auto figures =
+      read_safetensors(std::filesystem::path(VLALIGN_FIXTURES) / "train" / "figures.safetensors").tensors;
   const auto input = [&](const char* name) { return figures.at(name).clone().requires_grad_(); };
   const ContrastiveBatch batch{input("loss.image"), input("loss.text"), input("loss.scale")};
   const auto loss = InfoNCE().forward(batch);
@@ -77,14 +79,17 @@ TEST(InfoNCE, StaysFiniteInFloat32AtTheLargestScale) {
 }
 
 TEST(InfoNCE, ComputesLogitsInFloat32ForLowPrecisionEmbeddings) {
-  const auto x = l2_normalize(at::randn({16, 8})).to(at::kBFloat16), y = l2_normalize(at::randn({16, 8})).to(at::kBFloat16);
+  const auto x = l2_normalize(at::randn({16, 8})).to(at::kBFloat16),
+             y = l2_normalize(at::randn({16, 8})).to(at::kBFloat16);
   const auto loss = InfoNCE().forward({x, y, scale(100, at::kFloat)});
   EXPECT_EQ(loss.scalar_type(), at::kFloat);
   EXPECT_NEAR(loss.item<double>(), by_hand(x.to(at::kDouble), y.to(at::kDouble), 100), 1e-4);
 }
 
 TEST(InfoNCE, NamesTheShapeThatDoesNotFit) {
-  const auto message = test::message_of<Error>([] { InfoNCE().forward({at::randn({4, 8}), at::randn({4, 6}), scale(1)}); });
+  const auto message = test::message_of<Error>([] {
+    InfoNCE().forward({at::randn({4, 8}), at::randn({4, 6}), scale(1)});
+  });
   EXPECT_EQ(message, "[InfoNCE] text: expected [4, 8], got [4, 6]");
 }
 

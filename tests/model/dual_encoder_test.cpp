@@ -25,7 +25,9 @@ using test::message_of;
 using test::TempFolder;
 
 /// 514 entries: the bytes, twice, and the special tokens; what the fixtures' vocab_size stands for.
-std::shared_ptr<const Tokenizer> byte_tokenizer() { return std::make_shared<ClipTokenizer>(std::vector<ClipTokenizer::Merge>{}); }
+std::shared_ptr<const Tokenizer> byte_tokenizer() {
+  return std::make_shared<ClipTokenizer>(std::vector<ClipTokenizer::Merge>{});
+}
 
 fs::path fixture(const std::string& name) { return fs::path(VLALIGN_FIXTURES) / "model" / name; }
 
@@ -54,8 +56,8 @@ TEST_P(PeerModel, GivesThePeersTrainingLossAndGradients) {
   auto model = peer_model(GetParam());
   model.train();
   const auto expected = read_safetensors(fixture(GetParam()) / "expected.safetensors").tensors;
-  const auto loss = InfoNCE().forward({model.encode_image(expected.at("pixels")), model.encode_text(expected.at("tokens")),
-                                       model.logit_scale()});
+  const auto loss = InfoNCE().forward(
+      {model.encode_image(expected.at("pixels")), model.encode_text(expected.at("tokens")), model.logit_scale()});
   EXPECT_NEAR(loss.item<double>(), expected.at("loss").item<double>(), 1e-5);
   loss.backward();
 
@@ -119,7 +121,8 @@ TEST(DualEncoder, PresetsHaveThePeersNumberOfParameters) {
     // The text tower of a model is as large as its vocabulary says; the peer's has CLIP's 49,408 entries.
     auto config = preset(name);
     const auto missing = (config.text.vocab_size - byte_tokenizer()->vocab_size()) * config.text.width;
-    EXPECT_EQ(DualEncoder::create(config, byte_tokenizer()).parameter_count() + missing, count.get<std::int64_t>()) << name;
+    EXPECT_EQ(DualEncoder::create(config, byte_tokenizer()).parameter_count() + missing, count.get<std::int64_t>())
+        << name;
   }
 }
 
@@ -143,9 +146,13 @@ TEST(DualEncoder, StartsAtTheLogitScaleOfThePaper) {
 
 TEST(DualEncoder, RefusesArgumentsOfTheWrongShape) {
   const auto model = peer_model("vit");
-  EXPECT_EQ(message_of<Error>([&] { model.encode_image(at::zeros({2, 1, 16, 16})); }),
+  EXPECT_EQ(message_of<Error>([&] {
+              model.encode_image(at::zeros({2, 1, 16, 16}));
+            }),
             "[normalize_pixels] pixels: expected [B, 3, H, W], got [2, 1, 16, 16]");
-  EXPECT_EQ(message_of<Error>([&] { model.encode_text(at::zeros({2, 4})); }),
+  EXPECT_EQ(message_of<Error>([&] {
+              model.encode_text(at::zeros({2, 4}));
+            }),
             "[encode_text] tokens: expected int64 [B, L], got Float [2, 4]");
 }
 
@@ -168,9 +175,10 @@ TEST(DualEncoder, TakesTowersOfOnesOwnAndReadsThemBack) {
     ModelConfig config;
     config.name = "colours";
     config.vision = OwnTowers{};
-    return DualEncoder(std::make_shared<nn::DualEncoderImpl>(std::make_shared<MeanColour>(), std::make_shared<BagOfTokens>(), 8,
-                                                             nn::DualEncoderImpl::Options{}, initializer),
-                       config, byte_tokenizer());
+    return DualEncoder(
+        std::make_shared<nn::DualEncoderImpl>(std::make_shared<MeanColour>(), std::make_shared<BagOfTokens>(), 8,
+                                              nn::DualEncoderImpl::Options{}, initializer),
+        config, byte_tokenizer());
   };
   const auto model = build(1);
   auto other = build(2);

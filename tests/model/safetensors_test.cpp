@@ -38,8 +38,10 @@ class SafetensorsFile : public testing::Test {
 };
 
 TEST_F(SafetensorsFile, ComesBackBitForBitInEveryDtype) {
-  NamedTensors tensors{{"empty", at::empty({0, 3})}, {"scalar", at::scalar_tensor(2.5)}, {"strided", at::randn({4, 6}).t()}};
-  for (const auto dtype : {at::kDouble, at::kFloat, at::kHalf, at::kBFloat16, at::kLong, at::kInt, at::kShort, at::kChar, at::kByte, at::kBool}) {
+  NamedTensors tensors{
+      {"empty", at::empty({0, 3})}, {"scalar", at::scalar_tensor(2.5)}, {"strided", at::randn({4, 6}).t()}};
+  for (const auto dtype : {at::kDouble, at::kFloat, at::kHalf, at::kBFloat16, at::kLong, at::kInt, at::kShort,
+                           at::kChar, at::kByte, at::kBool}) {
     tensors[std::string("of ") + c10::toString(dtype)] = at::arange(7).to(dtype);
   }
   write_safetensors(file_, tensors, {{"format", "pt"}});
@@ -62,7 +64,8 @@ TEST_F(SafetensorsFile, OutlivesItsMappingAndIsNotWrittenThrough) {
 }
 
 TEST_F(SafetensorsFile, ReadsTensorsThatAreNotAligned) {
-  write(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"b":{"dtype":"I32","shape":[1],"data_offsets":[1,5]}})", 5);
+  write(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"b":{"dtype":"I32","shape":[1],"data_offsets":[1,5]}})",
+        5);
   EXPECT_EQ(read_safetensors(file_).tensors.at("b").item<std::int32_t>(), 0x01010101);
 }
 
@@ -73,7 +76,9 @@ TEST_F(SafetensorsFile, RefusesDamage) {
   EXPECT_NE(error().find("the header is not JSON"), std::string::npos);
   write(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 4);
   EXPECT_EQ(error(), ": the header describes 8 bytes of data, the file holds 4");
-  write(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}})", 6);
+  write(
+      R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}})",
+      6);
   EXPECT_EQ(error(), ": tensor \"b\" begins at byte 2 of the data, inside another (4)");
   write(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", 8);
   EXPECT_EQ(error(), ": tensor \"a\" begins at byte 4 of the data, after a gap (0)");
@@ -85,7 +90,8 @@ TEST_F(SafetensorsFile, RefusesDamage) {
   EXPECT_EQ(error(), ": tensor \"a\": absurd shape [-1]");
   write(R"({"a":{"dtype":"F4","shape":[1],"data_offsets":[0,4]}})", 4);
   EXPECT_EQ(error(), ": tensor \"a\": unknown dtype F4");
-  write(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})", 1);
+  write(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})",
+        1);
   EXPECT_EQ(error(), ": \"a\" is named twice");
 }
 

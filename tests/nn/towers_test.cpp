@@ -95,7 +95,8 @@ TEST(ClipText, ALargeBatchInPiecesOfLikeLengthEqualsOneTextAtATime) {
   }
   const auto together = tower.forward(tokens, at::kFloat);
   for (std::int64_t b = 0; b < 100; ++b) {
-    EXPECT_LT(largest_difference(together[b], tower.forward(tokens.narrow(0, b, 1), at::kFloat)[0]), 1e-5) << "text " << b;
+    EXPECT_LT(largest_difference(together[b], tower.forward(tokens.narrow(0, b, 1), at::kFloat)[0]), 1e-5)
+        << "text " << b;
   }
 }
 
@@ -108,7 +109,8 @@ TEST(ClipText, RefusesTextsLongerThanItsContext) {
 
 TEST(ClipText, StartsFromThePapersDeviations) {
   Initializer initializer(1);
-  const ClipText tower({.context_length = 77, .vocab_size = 1000, .width = 256, .heads = 4, .layers = 6}, false, initializer);
+  const ClipText tower({.context_length = 77, .vocab_size = 1000, .width = 256, .heads = 4, .layers = 6}, false,
+                       initializer);
   const double by_width = 1.0 / std::sqrt(256.0), by_depth = by_width / std::sqrt(12.0);
   const auto deviation = [](const Tensor& t) { return t.std().item<double>(); };
   const auto& block = *tower.transformer->resblocks[3];

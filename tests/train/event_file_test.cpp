@@ -59,8 +59,11 @@ TEST(EventFile, HoldsScalarsInTensorBoardsWireFormat) {
   const auto payloads = records(only_file(folder.path()));
   ASSERT_EQ(payloads.size(), 2U);
   // Field 3 of the first record is the version, with its length before it.
-  EXPECT_NE(payloads[0].find("\x1a\x0d" "brain.Event:2"), std::string::npos);
-  // Field 1: a double, the time. Field 2: the varint 300 = 0xac 0x02. Field 5: Summary { 1: Value { 1: tag, 2: float 0.5 } }.
+  EXPECT_NE(payloads[0].find("\x1a\x0d"
+                             "brain.Event:2"),
+            std::string::npos);
+  // Field 1: a double, the time. Field 2: the varint 300 = 0xac 0x02. Field 5: Summary { 1: Value { 1: tag, 2: float
+  // 0.5 } }.
   const std::string expected("\x10\xac\x02\x2a\x13\x0a\x11\x0a\x0atrain/loss\x15\x00\x00\x00\x3f", 24);
   EXPECT_EQ(payloads[1].substr(9), expected);
 }

@@ -18,10 +18,13 @@ NamedTensors peer_figures() {
 
 TEST(AdamW, FollowsThePeerThroughAScheduleWithClipping) {
   const auto figures = peer_figures();
-  auto weight = figures.at("adamw.weight.0").clone().requires_grad_(), bias = figures.at("adamw.bias.0").clone().requires_grad_();
+  auto weight = figures.at("adamw.weight.0").clone().requires_grad_(),
+       bias = figures.at("adamw.bias.0").clone().requires_grad_();
   AdamW optimizer({{"weight", weight}, {"bias", bias}}, {.weight_decay = 0.2});
   for (int step = 0; step < 10; ++step) {
-    const auto at_step = [&](const char* name, int number) { return figures.at(std::string("adamw.") + name + "." + std::to_string(number)); };
+    const auto at_step = [&](const char* name, int number) {
+      return figures.at(std::string("adamw.") + name + "." + std::to_string(number));
+    };
     weight.mutable_grad() = at_step("weight_grad", step).clone();
     bias.mutable_grad() = at_step("bias_grad", step).clone();
     optimizer.clip_grad_norm(optimizer.grad_norm(), 2.0);
@@ -44,7 +47,8 @@ TEST(AdamW, LeavesParametersWithoutAGradientAlone) {
 
 TEST(AdamW, DecaysMatricesButNoVectorsAndNoPositions) {
   AdamW::NamedParameters parameters;
-  for (const auto* name : {"mlp.weight", "visual.positional_embedding"}) parameters.emplace_back(name, at::ones({2, 2}).requires_grad_());
+  for (const auto* name : {"mlp.weight", "visual.positional_embedding"})
+    parameters.emplace_back(name, at::ones({2, 2}).requires_grad_());
   parameters.emplace_back("ln.weight", at::ones({2}).requires_grad_());
   AdamW optimizer(parameters, {.weight_decay = 0.5});
   for (auto& [name, parameter] : parameters) parameter.mutable_grad() = parameter.detach() * 0.0;
@@ -56,7 +60,8 @@ TEST(AdamW, DecaysMatricesButNoVectorsAndNoPositions) {
 
 TEST(Schedule, EqualsThePeersWarmupAndCosine) {
   const auto rates = peer_figures().at("schedule");
-  for (int step = 0; step < 10; ++step) EXPECT_NEAR(warmup_cosine(step, 3, 10), rates[step].item<double>(), 1e-9) << step;
+  for (int step = 0; step < 10; ++step)
+    EXPECT_NEAR(warmup_cosine(step, 3, 10), rates[step].item<double>(), 1e-9) << step;
 }
 
 TEST(Schedule, NeedsNoWarmup) { EXPECT_DOUBLE_EQ(warmup_cosine(0, 0, 10), 1.0); }

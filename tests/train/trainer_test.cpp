@@ -30,8 +30,8 @@ class Colours : public testing::Test {
   void SetUp() override {
     std::string table = "filepath\ttitle\n";
     const std::vector<std::pair<std::string, std::array<std::uint8_t, 3>>> colours{
-        {"red", {220, 30, 30}},    {"green", {30, 180, 40}},  {"blue", {30, 40, 220}},   {"white", {240, 240, 240}},
-        {"black", {10, 10, 10}},   {"yellow", {240, 230, 20}}, {"violet", {150, 30, 200}}, {"orange", {250, 140, 20}}};
+        {"red", {220, 30, 30}},  {"green", {30, 180, 40}},   {"blue", {30, 40, 220}},    {"white", {240, 240, 240}},
+        {"black", {10, 10, 10}}, {"yellow", {240, 230, 20}}, {"violet", {150, 30, 200}}, {"orange", {250, 140, 20}}};
     for (const auto& [name, rgb] : colours) {
       Image image{.width = 40, .height = 32, .rgb = {}};
       for (int i = 0; i < image.width * image.height; ++i) image.rgb.insert(image.rgb.end(), rgb.begin(), rgb.end());
@@ -167,9 +167,10 @@ TEST_F(Colours, ARunFolderHoldsWhatItPromises) {
   how.out = runs.path() / "run";
   how.checkpoint_every = 3;
   train(model(), how);
-  for (const auto* file : {"config.json", "metrics.jsonl", "checkpoints/latest", "checkpoints/step-00000003/trainer.json",
-                           "checkpoints/step-00000003/trainer.safetensors", "checkpoints/step-00000004/open_clip_model.safetensors",
-                           "model/open_clip_config.json", "model/open_clip_model.safetensors", "model/vocab.json"}) {
+  for (const auto* file :
+       {"config.json", "metrics.jsonl", "checkpoints/latest", "checkpoints/step-00000003/trainer.json",
+        "checkpoints/step-00000003/trainer.safetensors", "checkpoints/step-00000004/open_clip_model.safetensors",
+        "model/open_clip_config.json", "model/open_clip_model.safetensors", "model/vocab.json"}) {
     EXPECT_TRUE(fs::exists(how.out / file)) << file;
   }
   const auto line = metrics(how.out).at(1);
@@ -192,7 +193,8 @@ TEST_F(Colours, AFolderWithAnotherRunIsRefused) {
   how.resume = true;
   how.learning_rate = 1e-4;
   const auto message = message_of<Error>([&] { train(model(), how); });
-  EXPECT_NE(message.find("cannot resume a run of other settings: lr was 0.003, is now 0.0001"), std::string::npos) << message;
+  EXPECT_NE(message.find("cannot resume a run of other settings: lr was 0.003, is now 0.0001"), std::string::npos)
+      << message;
   EXPECT_EQ(read_file(how.out / "config.json"), config);
 
   how.out = folder_.path();  // full of pictures
@@ -225,7 +227,9 @@ TEST_F(Colours, AStepThatIsNotFiniteIsSkippedAndCounted) {
   EXPECT_EQ(summary.skipped_steps, 1);
   EXPECT_TRUE(std::isfinite(trained.logit_scale().item<double>()));
 
-  const auto never = [](const ContrastiveBatch& b) { return InfoNCE().forward(b) * std::numeric_limits<double>::quiet_NaN(); };
+  const auto never = [](const ContrastiveBatch& b) {
+    return InfoNCE().forward(b) * std::numeric_limits<double>::quiet_NaN();
+  };
   const auto message = message_of<Error>([&] { Trainer(model(), never, options(40)).fit(pairs_); });
   EXPECT_NE(message.find("not finite for 10 steps in a row, up to step 10"), std::string::npos) << message;
 }
@@ -236,7 +240,8 @@ TEST_F(Colours, TheLogitScaleNeverPassesAHundred) {
   how.learning_rate = 0.5;
   how.warmup = 0;
   how.grad_clip = 1.0;
-  Trainer trainer(pushed, [](const ContrastiveBatch& b) { return -b.logit_scale; }, how);
+  Trainer trainer(
+      pushed, [](const ContrastiveBatch& b) { return -b.logit_scale; }, how);
   trainer.fit(pairs_);
   EXPECT_NEAR(pushed.logit_scale().item<double>(), 100.0, 1e-3);
 }

@@ -13,11 +13,11 @@ class Rng {
  public:
   explicit Rng(std::initializer_list<std::uint64_t> key);
 
-  std::uint64_t next();                          ///< 64 random bits
-  double uniform();                              ///< in [0, 1)
-  double uniform(double low, double high);       ///< in [low, high)
-  std::int64_t below(std::int64_t n);            ///< an integer in [0, n), n > 0
-  bool chance(double probability);               ///< true with this probability
+  std::uint64_t next();                     ///< 64 random bits
+  double uniform();                         ///< in [0, 1)
+  double uniform(double low, double high);  ///< in [low, high)
+  std::int64_t below(std::int64_t n);       ///< an integer in [0, n), n > 0
+  bool chance(double probability);          ///< true with this probability
 
  private:
   std::uint64_t state_;

@@ -36,13 +36,14 @@ class AnyLoss {
   AnyLoss(Loss loss) : loss_(std::make_shared<Loss>(std::move(loss))) {}
 
   template <typename Function>
-    requires std::is_invocable_r_v<at::Tensor, Function, const ContrastiveBatch&>
-  AnyLoss(Function function) : loss_(from_function(std::move(function))) {}
+  requires std::is_invocable_r_v<at::Tensor, Function, const ContrastiveBatch&> AnyLoss(Function function)
+      : loss_(from_function(std::move(function))) {}
 
   const ContrastiveLoss* operator->() const { return loss_.get(); }
 
  private:
-  static std::shared_ptr<const ContrastiveLoss> from_function(std::function<at::Tensor(const ContrastiveBatch&)> function);
+  static std::shared_ptr<const ContrastiveLoss> from_function(
+      std::function<at::Tensor(const ContrastiveBatch&)> function);
 
   std::shared_ptr<const ContrastiveLoss> loss_;
 };

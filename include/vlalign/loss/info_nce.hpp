@@ -8,8 +8,8 @@ namespace vlalign {
 ///
 ///     L = 1/(2B) sum_i [ -S_ii + logsumexp_j S_ij ] + [ -S_ii + logsumexp_j S_ji ]
 ///
-/// Logits and loss in float32 (float64 for float64 embeddings), whatever the towers ran in. Throws Error unless image and text are
-/// both [B, D]. Radford et al. 2021, figure 3; equals open_clip's ClipLoss in float32.
+/// Logits and loss in float32 (float64 for float64 embeddings), whatever the towers ran in. Throws Error unless image
+/// and text are both [B, D]. Radford et al. 2021, figure 3; equals open_clip's ClipLoss in float32.
 class InfoNCE : public ContrastiveLoss {
  public:
   at::Tensor forward(const ContrastiveBatch& batch) const override;

@@ -11,7 +11,8 @@
 
 namespace vlalign {
 
-/// Vision Transformer (Dosovitskiy et al. 2021, as CLIP changes it: class token, ln_pre, no bias in the patch embedding).
+/// Vision Transformer (Dosovitskiy et al. 2021, as CLIP changes it: class token, ln_pre, no bias in the patch
+/// embedding).
 struct VitConfig {
   std::int64_t patch_size = 32;
   std::int64_t width = 768;
@@ -20,7 +21,8 @@ struct VitConfig {
   double mlp_ratio = 4.0;
 };
 
-/// CLIP's ModifiedResNet (Radford et al. 2021, section 2.4): three-convolution stem, antialiased strides, attention pooling.
+/// CLIP's ModifiedResNet (Radford et al. 2021, section 2.4): three-convolution stem, antialiased strides, attention
+/// pooling.
 struct ResNetConfig {
   std::vector<std::int64_t> layers{3, 4, 6, 3};  ///< bottleneck blocks a stage
   std::int64_t width = 64;                       ///< channels after the stem; the pooled features have 32 times as many
@@ -58,8 +60,8 @@ std::vector<std::string> preset_names();
 ModelConfig preset(std::string_view name);
 
 /// Reads open_clip's JSON: a model config ({"embed_dim", "vision_cfg", "text_cfg"}) or a model folder's
-/// open_clip_config.json ({"model_cfg", "preprocess_cfg"}). Throws Error naming the file and the key that is missing, wrong
-/// or asks for something this library does not build.
+/// open_clip_config.json ({"model_cfg", "preprocess_cfg"}). Throws Error naming the file and the key that is missing,
+/// wrong or asks for something this library does not build.
 ModelConfig read_model_config(const std::filesystem::path& file);
 
 /// The text of an open_clip_config.json for a model.

@@ -24,17 +24,21 @@ class DualEncoder {
  public:
   /// A freshly initialised model: a preset's name, or the path of an open_clip model config (.json).
   /// The same seed gives the same weights. `tokenizer` replaces CLIP's, and its vocabulary size the config's.
-  static DualEncoder create(std::string_view model, std::shared_ptr<const Tokenizer> tokenizer = nullptr, std::uint64_t seed = 0);
-  static DualEncoder create(const ModelConfig& config, std::shared_ptr<const Tokenizer> tokenizer = nullptr, std::uint64_t seed = 0);
+  static DualEncoder create(std::string_view model, std::shared_ptr<const Tokenizer> tokenizer = nullptr,
+                            std::uint64_t seed = 0);
+  static DualEncoder create(const ModelConfig& config, std::shared_ptr<const Tokenizer> tokenizer = nullptr,
+                            std::uint64_t seed = 0);
 
   /// Reads a model folder in open_clip's layout (open_clip_config.json, open_clip_model.safetensors, tokenizer files).
   /// Throws one Error that lists every missing, extra or wrongly shaped tensor.
   static DualEncoder load(const std::filesystem::path& folder);
 
   /// A model of one's own towers (config.vision = OwnTowers{}); see <vlalign/nn/dual_encoder.hpp>.
-  DualEncoder(std::shared_ptr<nn::DualEncoderImpl> module, ModelConfig config, std::shared_ptr<const Tokenizer> tokenizer);
+  DualEncoder(std::shared_ptr<nn::DualEncoderImpl> module, ModelConfig config,
+              std::shared_ptr<const Tokenizer> tokenizer);
 
-  /// Copies the weights of a model folder into this model, of the same shapes. Throws as load() does, and then changes nothing.
+  /// Copies the weights of a model folder into this model, of the same shapes. Throws as load() does, and then changes
+  /// nothing.
   void load_weights(const std::filesystem::path& folder);
 
   /// Writes the folder that load() and open_clip read: whole beside its place, synced and renamed over what is there.

@@ -17,8 +17,8 @@ struct Safetensors {
 };
 
 /// Maps the file into memory; the tensors are views of it (CPU, private: writing to one changes no file).
-/// Throws Error naming the file and the fault: a header longer than the file, offsets that overlap, leave gaps or lie outside,
-/// a shape that doesn't fit its bytes, a name given twice, an unknown dtype.
+/// Throws Error naming the file and the fault: a header longer than the file, offsets that overlap, leave gaps or lie
+/// outside, a shape that doesn't fit its bytes, a name given twice, an unknown dtype.
 Safetensors read_safetensors(const std::filesystem::path& file);
 
 /// Writes beside the file, syncs, renames. Tensors may lie on any device; their bytes are written contiguous.

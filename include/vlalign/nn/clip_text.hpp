@@ -6,8 +6,8 @@
 
 namespace vlalign::nn {
 
-/// CLIP's text Transformer: causal, ln_final, pooled at the end token, which has the largest id (openai/CLIP, model.py).
-/// Batches may be cut to their longest text: what follows the end token is never seen.
+/// CLIP's text Transformer: causal, ln_final, pooled at the end token, which has the largest id (openai/CLIP,
+/// model.py). Batches may be cut to their longest text: what follows the end token is never seen.
 class ClipText : public Tower {
  public:
   ClipText(const TextConfig& config, bool quick_gelu, Initializer& initializer);

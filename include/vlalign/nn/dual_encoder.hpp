@@ -15,8 +15,8 @@ class DualEncoderImpl : public torch::nn::Module {
     bool text_projection_bias = false;
   };
   /// Projections are drawn from N(0, 1 / width); logit scale starts at 1 / 0.07 (Radford et al. 2021).
-  DualEncoderImpl(std::shared_ptr<Tower> image, std::shared_ptr<Tower> text, std::int64_t embed_dim, const Options& options,
-                  Initializer& initializer);
+  DualEncoderImpl(std::shared_ptr<Tower> image, std::shared_ptr<Tower> text, std::int64_t embed_dim,
+                  const Options& options, Initializer& initializer);
 
   /// Unit rows, float32 [B, D]; see Tower::forward for the arguments.
   at::Tensor encode_image(const at::Tensor& pixels, at::ScalarType compute = at::kFloat);

@@ -8,7 +8,8 @@
 
 namespace vlalign::nn {
 
-/// 1x1, 3x3, 1x1 convolutions with four times the channels out; a stride is an average pool, never a strided convolution.
+/// 1x1, 3x3, 1x1 convolutions with four times the channels out; a stride is an average pool, never a strided
+/// convolution.
 class Bottleneck : public torch::nn::Module {
  public:
   static constexpr std::int64_t expansion = 4;

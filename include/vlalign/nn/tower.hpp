@@ -6,8 +6,8 @@
 
 namespace vlalign::nn {
 
-/// What a DualEncoder is made of: anything that turns a batch into one feature vector each. Derive from it to bring a tower
-/// of your own (examples/custom_tower.cpp).
+/// What a DualEncoder is made of: anything that turns a batch into one feature vector each. Derive from it to bring a
+/// tower of your own (examples/custom_tower.cpp).
 class Tower : public torch::nn::Module {
  public:
   /// x: normalised pixels float32 [B, 3, S, S] for an image tower, token ids int64 [B, L] for a text tower.

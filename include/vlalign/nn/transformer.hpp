@@ -30,7 +30,8 @@ struct TransformerOptions {
   std::int64_t layers = 12;
   double mlp_ratio = 4.0;
   bool quick_gelu = false;
-  bool clip_text_init = false;  ///< depth-scaled normal initialisation (openai/CLIP, model.py); torch's defaults without it
+  bool clip_text_init =
+      false;  ///< depth-scaled normal initialisation (openai/CLIP, model.py); torch's defaults without it
 };
 
 /// Pre-norm residual block: x + attn(ln_1(x)), then + mlp(ln_2(.)).
@@ -55,8 +56,8 @@ class Transformer : public torch::nn::Module {
   /// x: [B, L, W]; mask: additive [L, L] or undefined. Returns all tokens [B, L, W].
   Tensor forward(const Tensor& x, const Tensor& mask) const;
 
-  /// The token at position index[b] of each sequence, [B, W]; equal to forward() there. The last block's queries, output
-  /// projection and MLP are computed for that token only.
+  /// The token at position index[b] of each sequence, [B, W]; equal to forward() there. The last block's queries,
+  /// output projection and MLP are computed for that token only.
   ///   index: int64 [B]
   Tensor forward_pooled(const Tensor& x, const Tensor& mask, const Tensor& index) const;
 

@@ -18,8 +18,8 @@ struct AdamWOptions {
   double weight_decay = 0.2;
 };
 
-/// AdamW (Loshchilov & Hutter 2019) through ATen's fused operator. Vectors and scalars (biases, gains, the logit scale) and
-/// position and class embeddings are not decayed, as in open_clip.
+/// AdamW (Loshchilov & Hutter 2019) through ATen's fused operator. Vectors and scalars (biases, gains, the logit scale)
+/// and position and class embeddings are not decayed, as in open_clip.
 class AdamW {
  public:
   using NamedParameters = std::vector<std::pair<std::string, at::Tensor>>;
@@ -36,7 +36,8 @@ class AdamW {
   /// Scales all gradients by max_norm / (norm + 1e-6) where that is below 1, as torch.nn.utils.clip_grad_norm_.
   void clip_grad_norm(const at::Tensor& norm, double max_norm);
 
-  /// Moments and step counts, "NAME.exp_avg", "NAME.exp_avg_sq", "NAME.step": views, so that copying into them restores.
+  /// Moments and step counts, "NAME.exp_avg", "NAME.exp_avg_sq", "NAME.step": views, so that copying into them
+  /// restores.
   std::map<std::string, at::Tensor> state() const;
 
  private:

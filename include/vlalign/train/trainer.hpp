@@ -18,22 +18,22 @@ namespace vlalign {
 
 struct TrainerOptions {
   std::int64_t batch_size = 256;
-  std::int64_t epochs = 32;            ///< CLIP's
-  std::optional<std::int64_t> steps{};  ///< instead of epochs
-  double learning_rate = 5e-4;         ///< the peak
+  std::int64_t epochs = 32;              ///< CLIP's
+  std::optional<std::int64_t> steps{};   ///< instead of epochs
+  double learning_rate = 5e-4;           ///< the peak
   std::optional<std::int64_t> warmup{};  ///< steps; a tenth of the run and at most CLIP's 2,000 without it
   AdamWOptions adamw{};
   std::optional<double> grad_clip{};  ///< largest L2 norm of all gradients
   Precision precision = Precision::fp32;
-  std::int64_t micro_batch = 0;  ///< > 0: towers run on so many pairs at a time, with the whole batch's exact gradient (GradCache,
-                                 ///< Gao et al. 2021); batch norm then sees micro-batches
+  std::int64_t micro_batch = 0;  ///< > 0: towers run on so many pairs at a time, with the whole batch's exact gradient
+                                 ///< (GradCache, Gao et al. 2021); batch norm then sees micro-batches
   Augmentation augmentation{};
   bool shuffle = true;
   std::uint64_t seed = 0;
   c10::Device device = c10::kCPU;
-  int threads = 0;         ///< of the arithmetic; 0: LibTorch's choice
+  int threads = 0;  ///< of the arithmetic; 0: LibTorch's choice
   int loader_threads = 2;
-  std::filesystem::path out{};         ///< the run folder; empty: nothing is written
+  std::filesystem::path out{};        ///< the run folder; empty: nothing is written
   std::string data_name{};            ///< what config.json calls the data
   bool resume = false;                ///< go on from the run folder's newest checkpoint, if there is one
   std::int64_t checkpoint_every = 0;  ///< steps; 0: only at the end
@@ -62,14 +62,14 @@ struct TrainSummary {
   std::vector<std::string> bad_records;  ///< "name: why", each once
 };
 
-/// Trains a DualEncoder on pairs with a contrastive loss: AdamW, warm-up and cosine, bf16 if wanted, checkpoints that resume to
-/// the same bits.
+/// Trains a DualEncoder on pairs with a contrastive loss: AdamW, warm-up and cosine, bf16 if wanted, checkpoints that
+/// resume to the same bits.
 ///
 ///     Trainer trainer(model, InfoNCE(), {.batch_size = 256, .learning_rate = 5e-4, .precision = Precision::bf16});
 ///     trainer.fit(open_pairs("train.tsv"));
 ///
-/// Same seed, machine and thread count: the same bits. Torch's default generator is seeded from (seed, step) at every step,
-/// so that dropout in a tower repeats too.
+/// Same seed, machine and thread count: the same bits. Torch's default generator is seeded from (seed, step) at every
+/// step, so that dropout in a tower repeats too.
 class Trainer {
  public:
   Trainer(DualEncoder model, AnyLoss loss, TrainerOptions options = {});
@@ -78,8 +78,8 @@ class Trainer {
   /// Called after every step, e.g. with a Progress.
   void on_step(std::function<void(const StepResult&)> callback);
 
-  /// Throws Error on options that can't work, on a run folder that holds another run, when too many records are bad, and
-  /// when the loss stays non-finite for 10 steps in a row.
+  /// Throws Error on options that can't work, on a run folder that holds another run, when too many records are bad,
+  /// and when the loss stays non-finite for 10 steps in a row.
   TrainSummary fit(std::shared_ptr<const PairSource> pairs);
 
  private:
