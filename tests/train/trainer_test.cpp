@@ -1,5 +1,6 @@
 #include "vlalign/train/trainer.hpp"
 
+#include <ATen/Context.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/full.h>
 #include <gtest/gtest.h>
@@ -244,6 +245,32 @@ TEST_F(Colours, TheLogitScaleNeverPassesAHundred) {
       pushed, [](const ContrastiveBatch& b) { return -b.logit_scale; }, how);
   trainer.fit(pairs_);
   EXPECT_NEAR(pushed.logit_scale().item<double>(), 100.0, 1e-3);
+}
+
+class ColoursCuda : public Colours {
+ protected:
+  void SetUp() override {
+    if (!at::hasCUDA()) GTEST_SKIP() << "this machine has no CUDA GPU";
+    Colours::SetUp();
+  }
+};
+
+TEST_F(ColoursCuda, FirstStepsAgreeWithTheCpus) {
+  for (const bool resnet : {false, true}) {
+    const auto on_cpu = train(model(1, resnet), options(5));
+    auto how = options(5);
+    how.device = parse_device("cuda");
+    const auto on_gpu = train(model(1, resnet), how);
+    EXPECT_NEAR(on_gpu.last.loss, on_cpu.last.loss, 0.01 * on_cpu.last.loss);
+  }
+}
+
+TEST_F(ColoursCuda, AreLearntInBfloat16) {
+  auto how = options(120);
+  how.batch_size = 8;
+  how.device = parse_device("cuda");
+  how.precision = Precision::bf16;
+  EXPECT_LT(train(model(), how).last.loss, 0.3);
 }
 
 TEST_F(Colours, OptionsThatCannotWorkAreNamed) {
