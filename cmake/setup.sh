@@ -9,7 +9,7 @@
 #   VLALIGN_TORCH=DIR    an unpacked LibTorch or a Python's site-packages/torch, used instead of fetching one into .deps
 #   VLALIGN_GPU=0|1      fetch LibTorch without or with its CUDA part, whatever this machine has
 set -euo pipefail
-torch=${VLALIGN_TORCH:+$(realpath -- "$VLALIGN_TORCH")}
+torch=${VLALIGN_TORCH:+$(realpath -m -- "$VLALIGN_TORCH")}
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly build=${VLALIGN_BUILD:-build}
