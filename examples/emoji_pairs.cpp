@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
@@ -43,6 +44,7 @@ struct Settings {
 
 struct Picture {
   std::string sequence;  // UTF-8 without U+FE0F
+  std::string name;      // in English
   std::string png;
   Part part;
 };
@@ -52,7 +54,7 @@ struct Picture {
 constexpr const char* stamp_name = "emoji_pairs.json";
 
 json stamp(const Settings& s) {
-  return {{"format", 1}, {"language", s.language}, {"seed", s.seed}, {"font", s.font}, {"cldr", s.cldr}};
+  return {{"format", 2}, {"language", s.language}, {"seed", s.seed}, {"font", s.font}, {"cldr", s.cldr}};
 }
 
 // Every emoji with a picture and an English name. The split looks at the English name only, so that the tests hold the
@@ -64,7 +66,7 @@ std::vector<Picture> read_pictures(const Settings& settings) {
   for (const auto& [sequence, annotation] : emoji::read_annotations(settings.cldr, "en")) {
     if (annotation.name.empty()) continue;
     if (auto png = font.picture(sequence)) {
-      pictures.push_back({sequence, std::move(*png), Part::train});
+      pictures.push_back({sequence, annotation.name, std::move(*png), Part::train});
       names.push_back(annotation.name);
     }
   }
@@ -104,6 +106,21 @@ std::string code_points(std::string_view utf8) {
   return fmt::format("{}", fmt::join(hexadecimal, "-"));
 }
 
+// For people who look through the folder: the name's ASCII letters and digits, then the code points, which tell alike
+// ones apart.
+std::string file_name_of(const Picture& picture) {
+  std::string words;
+  for (const unsigned char letter : picture.name) {
+    if (letter < 0x80 && std::isalnum(letter) != 0) {
+      words += static_cast<char>(std::tolower(letter));
+    } else if (!words.empty() && words.back() != '-') {
+      words += '-';
+    }
+  }
+  if (!words.empty() && words.back() != '-') words += '-';
+  return fmt::format("images/{}{}.png", words, code_points(picture.sequence));
+}
+
 void write_file(const fs::path& path, std::string_view contents) {
   std::ofstream stream(path, std::ios::binary);
   stream << contents;
@@ -128,7 +145,7 @@ std::array<Table, 3> write_pairs(const fs::path& folder, const Settings& setting
   for (const auto& picture : read_pictures(settings)) {
     const auto found = annotations.find(picture.sequence);
     if (picture.part == Part::left_out || found == annotations.end() || found->second.name.empty()) continue;
-    const auto file_name = fmt::format("images/{}.png", code_points(picture.sequence));
+    const auto file_name = file_name_of(picture);
     write_file(folder / file_name, picture.png);
     auto& table = tables[static_cast<std::size_t>(picture.part)];
     const auto& annotation = found->second;

@@ -40,8 +40,8 @@ out. This asks what is known of new things, and is much harder."
 
 printf '\n== Searching in words ==\n'
 case $language in
-  en) searches=('a red fruit' 'someone riding a bicycle' 'the moon at night') ;;
-  zh) searches=('红色的水果' '骑自行车的人' '夜晚的月亮') ;;
+  en) searches=('red fruit' 'bicycle' 'crying') ;;
+  zh) searches=('红色水果' '自行车' '哭') ;;
   *) mapfile -t searches < <(sed -n '5p;50p;95p' "$data/concepts.jsonl" | sed 's/.*"text": *"\([^"]*\)".*/\1/') ;;
 esac
 for words in "${searches[@]}"; do

@@ -11,19 +11,20 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 [[ -e $data/train.jsonl ]] || "$build/bin/emoji_pairs" --out "$data"
 
+# In the background a function runs in a shell of its own: exec lets the kill meet the program itself.
 train() {
-  "$build/bin/vlalign" train --model tiny --data "$data/train.jsonl" --out "$1" --steps "$steps" --batch-size 64 \
-    --lr 1e-3 --precision bf16 --aug mild --checkpoint-every 7 "${@:2}"
+  exec "$build/bin/vlalign" train --model tiny --data "$data/train.jsonl" --out "$1" --steps "$steps" --batch-size 64 \
+    --lr 1e-3 --precision bf16 --aug mild --checkpoint-every 7 "${@:2}" >/dev/null 2>>"$work/log"
 }
 
 start=$SECONDS
-train "$work/whole" 2>/dev/null >/dev/null
+(train "$work/whole")
 whole=$((SECONDS - start))
 echo "a run without a break: $whole s"
 
 done_kills=0
 while ((done_kills < kills)); do
-  train "$work/killed" --resume >/dev/null 2>&1 &
+  train "$work/killed" --resume &
   sleep "$(awk -v top="$((whole > 2 ? whole / 2 : 1))" -v seed="$RANDOM" 'BEGIN { srand(seed); printf "%.2f", 0.3 + rand() * top }')"
   if kill -KILL $! 2>/dev/null; then
     done_kills=$((done_kills + 1))
@@ -34,7 +35,7 @@ while ((done_kills < kills)); do
     rm -rf "$work/killed"
   fi
 done
-train "$work/killed" --resume >/dev/null 2>&1
+(train "$work/killed" --resume)
 
 cmp "$work/whole/model/open_clip_model.safetensors" "$work/killed/model/open_clip_model.safetensors"
 python3 - "$work/killed/metrics.jsonl" "$steps" <<'PY'

@@ -1,5 +1,11 @@
 #include "run_folder.hpp"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <vector>
@@ -19,6 +25,14 @@ json parse_file(const fs::path& path) {
   } catch (const json::exception& error) {
     fail("{}: not JSON: {}", path.string(), error.what());
   }
+}
+
+/// Makes the folder if it is not there.
+fs::path made(fs::path folder) {
+  std::error_code error;
+  fs::create_directories(folder / "checkpoints", error);
+  check(!error, "{}: cannot make the run folder: {}", folder.string(), error.message());
+  return folder;
 }
 
 /// What writes that were cut short have left.
@@ -71,11 +85,20 @@ std::string lines_up_to(const std::string& text, std::int64_t step) {
 
 }  // namespace
 
-RunFolder::RunFolder(fs::path folder, const json& settings, bool resume) : folder_(std::move(folder)) {
+FolderLock::FolderLock(const fs::path& folder) : fd_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+  if (fd_ >= 0 && ::flock(fd_, LOCK_EX | LOCK_NB) == 0) return;
+  const int why = errno;
+  if (fd_ >= 0) ::close(fd_);
+  check(why != EWOULDBLOCK, "{}: another process is training here; wait for it, or choose another folder",
+        folder.string());
+  fail("{}: cannot lock the run folder: {}", folder.string(), std::strerror(why));
+}
+
+FolderLock::~FolderLock() { ::close(fd_); }
+
+RunFolder::RunFolder(fs::path folder, const json& settings, bool resume)
+    : folder_(made(std::move(folder))), lock_(folder_) {
   const auto config = folder_ / "config.json";
-  std::error_code error;
-  fs::create_directories(folder_ / "checkpoints", error);
-  check(!error, "{}: cannot make the run folder: {}", folder_.string(), error.message());
   remove_partial_files(folder_);
   remove_partial_files(folder_ / "checkpoints");
   if (fs::exists(config)) {

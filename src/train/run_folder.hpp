@@ -25,10 +25,23 @@ struct Progression {
   std::int64_t skipped_in_a_row = 0;
 };
 
+/// Keeps a folder for one process; the system lets go of it when the process ends, however it ends.
+class FolderLock {
+ public:
+  explicit FolderLock(const std::filesystem::path& folder);
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+  ~FolderLock();
+
+ private:
+  int fd_;
+};
+
 /// RUN/config.json, metrics.jsonl, events.out.tfevents.*, checkpoints/, model/.
 class RunFolder {
  public:
-  /// Makes the folder, or finds it again: throws Error when it holds another run, or a run of other settings.
+  /// Makes the folder, or finds it again: throws Error when it holds another run, a run of other settings, or one that
+  /// another process is training.
   RunFolder(std::filesystem::path folder, const nlohmann::json& settings, bool resume);
 
   /// Restores the newest whole checkpoint into model and optimizer; the run's begin where there is none. Then cuts the
@@ -44,6 +57,7 @@ class RunFolder {
   void open_logs(std::int64_t step);
 
   std::filesystem::path folder_;
+  FolderLock lock_;
   std::ofstream metrics_;
   std::optional<EventFile> events_;
 };

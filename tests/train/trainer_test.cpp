@@ -203,6 +203,22 @@ TEST_F(Colours, AFolderWithAnotherRunIsRefused) {
   EXPECT_NE(message_of<Error>([&] { train(model(), how); }).find("is not empty and holds no run"), std::string::npos);
 }
 
+TEST_F(Colours, AFolderThatIsBeingTrainedInIsRefused) {
+  const TempFolder runs;
+  auto how = options(3);
+  how.out = runs.path() / "run";
+  std::string second;
+  Trainer first(model(), InfoNCE(), how);
+  first.on_step([&](const StepResult& r) {
+    auto again = how;
+    again.resume = true;
+    if (r.step == 2) second = message_of<Error>([&] { train(model(), again); });
+  });
+  first.fit(pairs_);
+  EXPECT_EQ(second, how.out.string() + ": another process is training here; wait for it, or choose another folder");
+  EXPECT_EQ(metrics(how.out).size(), 3U);
+}
+
 TEST_F(Colours, MicroBatchesGiveTheWholeBatchsSteps) {
   // A ViT, without batch norm, so that the whole batch's gradient is defined piece by piece.
   const auto whole = model(), pieces = model();
