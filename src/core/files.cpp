@@ -1,5 +1,6 @@
 #include "files.hpp"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -127,11 +128,15 @@ std::string read_file(const fs::path& path) {
 
 fs::path share_folder() {
   if (const char* named = std::getenv("VLALIGN_SHARE")) return named;
-  std::error_code error;
-  const auto program = fs::read_symlink("/proc/self/exe", error);
-  if (!error) {
-    const auto beside_program = program.parent_path().parent_path() / "share" / "vlalign";
-    if (fs::is_directory(beside_program)) return beside_program;
+  // PREFIX/lib/libvlalign.so or PREFIX/lib/<machine>/libvlalign.so, in the build tree and installed.
+  Dl_info library{};
+  if (::dladdr(reinterpret_cast<const void*>(&share_folder), &library) != 0 && library.dli_fname != nullptr) {
+    std::error_code error;
+    auto prefix = fs::canonical(library.dli_fname, error).parent_path();
+    for (int level = 0; level < 2; ++level) {
+      prefix = prefix.parent_path();
+      if (fs::is_directory(prefix / "share" / "vlalign", error)) return prefix / "share" / "vlalign";
+    }
   }
   return VLALIGN_SHARE_DIR;
 }

@@ -24,7 +24,7 @@ void write_folder_atomically(const std::filesystem::path& path,
 /// The whole of a file; throws Error naming it and the system's reason.
 std::string read_file(const std::filesystem::path& path);
 
-/// Where set-up put shared files such as CLIP's vocabulary: $VLALIGN_SHARE, else ../share/vlalign beside the program,
+/// Where set-up put shared files such as CLIP's vocabulary: $VLALIGN_SHARE, else share/vlalign beside the library's lib/,
 /// else the folder known when the library was built.
 std::filesystem::path share_folder();
 

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <fstream>
 
 #include "support/temp_folder.hpp"
@@ -84,6 +85,16 @@ TEST(WriteFolderAtomically, ReplacesTheWholeFolder) {
   EXPECT_FALSE(fs::exists(target / "a"));
   EXPECT_EQ(read_file(target / "b"), "new");
   EXPECT_EQ(entries(folder.path()), 1U);
+}
+
+TEST(ShareFolder, IsBesideTheLibraryUnlessNamed) {
+  const auto vocabulary = fs::path(VLALIGN_VOCAB).parent_path();
+  if (!fs::is_directory(vocabulary)) GTEST_SKIP() << "set-up has not fetched CLIP's vocabulary";
+  ::unsetenv("VLALIGN_SHARE");
+  EXPECT_TRUE(fs::equivalent(share_folder(), vocabulary));
+  ::setenv("VLALIGN_SHARE", "/elsewhere", 1);
+  EXPECT_EQ(share_folder(), "/elsewhere");
+  ::unsetenv("VLALIGN_SHARE");
 }
 
 TEST(ReadFile, SaysWhatIsWrong) {
