@@ -81,7 +81,8 @@ TEST(ClipText, SeesNothingBehindTheEndToken) {
     whole[b].narrow(0, b + 4, 8 - b).fill_(0);
   }
   const auto cut = whole.narrow(1, 0, 6);
-  EXPECT_LT(largest_difference(tower.forward(cut, at::kFloat), tower.forward(whole, at::kFloat)), 1e-6);
+  // Products of another shape round differently: a few units of float32 at layer-normalised size.
+  EXPECT_LT(largest_difference(tower.forward(cut, at::kFloat), tower.forward(whole, at::kFloat)), 1e-5);
 }
 
 TEST(ClipText, ALargeBatchInPiecesOfLikeLengthEqualsOneTextAtATime) {
