@@ -27,20 +27,12 @@ class SmallConvolutions : public vlalign::nn::Tower {
   std::shared_ptr<vlalign::nn::Conv2d> first_, second_;
 };
 
-std::vector<std::string> all_captions(const vlalign::PairSource& pairs) {
-  std::vector<std::string> captions;
-  for (std::int64_t i = 0; i < pairs.size(); ++i) {
-    for (auto& caption : pairs.captions(i)) captions.push_back(std::move(caption));
-  }
-  return captions;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) try {
   if (argc != 2) return std::fprintf(stderr, "usage: custom_tower PAIRS\n"), 2;
   const auto pairs = vlalign::open_pairs(argv[1]);
-  const auto tokenizer = vlalign::train_clip_tokenizer(all_captions(*pairs), 1024);
+  const auto tokenizer = vlalign::train_clip_tokenizer(vlalign::all_captions(*pairs), 1024);
 
   vlalign::ModelConfig config;
   config.name = "small convolutions";

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 
 #include "core/check.hpp"
 #include "data/brace_expand.hpp"
@@ -35,6 +36,15 @@ std::shared_ptr<const PairSource> open_files(std::string_view location, const Pa
 }
 
 }  // namespace
+
+std::vector<std::string> all_captions(const PairSource& pairs) {
+  std::vector<std::string> all;
+  for (std::int64_t i = 0; i < pairs.size(); ++i) {
+    auto captions = pairs.captions(i);
+    std::move(captions.begin(), captions.end(), std::back_inserter(all));
+  }
+  return all;
+}
 
 std::shared_ptr<const PairSource> open_pairs(std::string_view location, const PairOptions& options) {
   check(!location.empty(), "[open_pairs] no location given");

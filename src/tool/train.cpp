@@ -58,27 +58,20 @@ std::string readable(std::string name) {
   return name;
 }
 
-std::shared_ptr<const Tokenizer> train_tokenizer(const PairSource& pairs, std::int64_t vocab_size) {
-  std::vector<std::string> captions;
-  for (std::int64_t i = 0; i < pairs.size(); ++i) {
-    for (auto& caption : pairs.captions(i)) captions.push_back(std::move(caption));
-  }
-  return train_clip_tokenizer(captions, vocab_size);
-}
-
 /// --tokenizer FILE or train:N; without it CLIP's vocabulary, or one trained on the captions for a model that has its
 /// own.
 std::shared_ptr<const Tokenizer> make_tokenizer(const std::string& flag, const ModelConfig& config,
                                                 const PairSource& pairs) {
   constexpr std::string_view train_prefix = "train:";
-  if (flag.empty()) return config.text.own_vocabulary ? train_tokenizer(pairs, config.text.vocab_size) : nullptr;
+  if (flag.empty())
+    return config.text.own_vocabulary ? train_clip_tokenizer(all_captions(pairs), config.text.vocab_size) : nullptr;
   if (!flag.starts_with(train_prefix)) return load_tokenizer(flag);
   const auto number = std::string_view(flag).substr(train_prefix.size());
   std::int64_t size = 0;
   const auto [end, error] = std::from_chars(number.begin(), number.end(), size);
   check(error == std::errc() && end == number.end(), "--tokenizer {}: expected train:N with N entries, e.g. train:4096",
         flag);
-  return train_tokenizer(pairs, size);
+  return train_clip_tokenizer(all_captions(pairs), size);
 }
 
 DualEncoder make_model(const TrainFlags& flags, const PairSource& pairs) {
@@ -128,11 +121,13 @@ std::vector<ReportFact> facts_of(const DualEncoder& model, const PairSource& pai
 }
 
 /// eval.json: the first test's keys at the top, each other test's under its name.
-std::string eval_json(const std::vector<ReportTest>& tests, const std::vector<TestSet>& sets) {
-  auto json = nlohmann::ordered_json::parse(to_json(tests.front().scores));
-  for (std::size_t i = 1; i < tests.size(); ++i)
-    json[sets[i].name] = nlohmann::ordered_json::parse(to_json(tests[i].scores));
-  return json.dump(2) + "\n";
+nlohmann::ordered_json eval_json(const std::vector<ReportTest>& tests, const std::vector<TestSet>& sets) {
+  auto json = nlohmann::ordered_json::object();
+  for (std::size_t i = 0; i < tests.size(); ++i) {
+    auto scores = nlohmann::ordered_json::parse(to_json(tests[i].scores));
+    (i == 0 ? json : json[sets[i].name]) = std::move(scores);
+  }
+  return json;
 }
 
 std::vector<ReportTest> evaluate(const DualEncoder& model, const std::vector<TestSet>& sets,
@@ -165,7 +160,6 @@ void run(TrainFlags& flags) {
   options.augmentation = augmentation_policy(flags.augmentation);
   options.shuffle = !flags.no_shuffle;
   options.data_name = flags.data.location;
-  flags.run.apply();
 
   const auto pairs = flags.data.open();
   const auto sets = open_tests(flags);
@@ -177,8 +171,9 @@ void run(TrainFlags& flags) {
   const auto summary = trainer.fit(pairs);
   warn_of_skipped(summary);
 
-  auto tests = evaluate(model, sets, flags.run.embed_options());
-  if (!tests.empty()) write_file_atomically(options.out / "eval.json", eval_json(tests, sets));
+  const auto tests = evaluate(model, sets, flags.run.embed_options());
+  auto results = eval_json(tests, sets);
+  if (!tests.empty()) write_file_atomically(options.out / "eval.json", results.dump(2) + "\n");
   const auto metrics = read_metrics(options.out / "metrics.jsonl");
   const auto report = options.out / "report.html";
   write_report({.title = flags.title.empty() ? options.out.filename().string() : flags.title,
@@ -188,13 +183,11 @@ void run(TrainFlags& flags) {
                 .facts = facts_of(model, *pairs, flags, summary, metrics)},
                report);
   if (flags.run.json) {
-    auto json =
-        tests.empty() ? nlohmann::ordered_json::object() : nlohmann::ordered_json::parse(eval_json(tests, sets));
-    json["steps"] = options.steps ? *options.steps : summary.last.step;
-    json["loss"] = summary.last.loss;
-    json["seconds"] = summary.seconds;
-    json["run"] = options.out.string();
-    fmt::print("{}\n", json.dump());
+    results["steps"] = summary.last.step;
+    results["loss"] = summary.last.loss;
+    results["seconds"] = summary.seconds;
+    results["run"] = options.out.string();
+    fmt::print("{}\n", results.dump());
     return;
   }
   for (const auto& test : tests) print_scores(test.name, test.scores);

@@ -5,6 +5,7 @@
 #include <ATen/ops/_foreach_mul.h>
 #include <ATen/ops/_foreach_norm.h>
 #include <ATen/ops/_fused_adamw.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
@@ -36,11 +37,13 @@ void AdamW::step(double learning_rate) {
   for (auto& group : groups_) {
     std::vector<at::Tensor> parameters, gradients, exp_avg, exp_avg_sq, steps;
     for (std::size_t i = 0; i < group.parameters.size(); ++i) {
-      const auto& gradient = group.parameters[i].grad();
+      const auto& parameter = group.parameters[i];
+      const auto& gradient = parameter.grad();
       if (!gradient.defined()) continue;
-      parameters.push_back(group.parameters[i]);
-      gradients.push_back(gradient.is_contiguous() == group.parameters[i].is_contiguous() ? gradient
-                                                                                          : gradient.contiguous());
+      parameters.push_back(parameter);
+      // The fused kernel walks memory, not indices: a gradient must lie as its parameter does.
+      const bool alike = gradient.strides() == parameter.strides();
+      gradients.push_back(alike ? gradient : at::empty_like(parameter).copy_(gradient));
       exp_avg.push_back(group.exp_avg[i]);
       exp_avg_sq.push_back(group.exp_avg_sq[i]);
       steps.push_back(group.steps[i] += 1);

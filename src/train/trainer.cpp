@@ -62,9 +62,9 @@ json to_json(const Augmentation& a) {
           {"grayscale", a.grayscale}};
 }
 
-/// Embeddings of a batch, and what the loss's gradient is sent through.
+/// Embeddings of a batch: [B, D] each, unit rows, float32.
 struct Encoded {
-  at::Tensor image, text;  // [B, D] unit rows, float32
+  at::Tensor image, text;
 };
 
 }  // namespace
@@ -180,8 +180,7 @@ StepResult Trainer::State::step(const PairBatch& batch) {
   progression.skipped_in_a_row = result.skipped ? progression.skipped_in_a_row + 1 : 0;
   check(progression.skipped_in_a_row < most_skipped_in_a_row,
         "loss or gradient was not finite for {} steps in a row, up to step {}: try a lower learning rate, a longer "
-        "warm-up or a "
-        "gradient clip",
+        "warm-up or a gradient clip",
         most_skipped_in_a_row, progression.step + 1);
   const auto pairs = static_cast<std::int64_t>(batch.records.size());
   progression.samples_seen += pairs;

@@ -34,6 +34,19 @@ TEST(AdamW, FollowsThePeerThroughAScheduleWithClipping) {
   }
 }
 
+TEST(AdamW, ReadsAGradientThatLiesOtherwiseThanItsParameter) {
+  const auto gradient = peer_figures().at("adamw.weight_grad.0");  // [4, 3]
+  auto plain = at::ones({4, 3}).requires_grad_(), turned = at::ones({4, 3}).requires_grad_();
+  auto upright = at::ones({3, 4}).t().requires_grad_();  // a parameter that is itself not contiguous
+  AdamW optimizer({{"plain", plain}, {"turned", turned}, {"upright", upright}}, {});
+  plain.mutable_grad() = gradient.clone();
+  turned.mutable_grad() = gradient.t().contiguous().t();
+  upright.mutable_grad() = gradient.clone();
+  optimizer.step(0.1);
+  EXPECT_TRUE(turned.equal(plain));
+  EXPECT_TRUE(upright.equal(plain));
+}
+
 TEST(AdamW, LeavesParametersWithoutAGradientAlone) {
   auto used = at::ones({2, 2}).requires_grad_(), unused = at::ones({2, 2}).requires_grad_(), frozen = at::ones({2, 2});
   AdamW optimizer({{"used", used}, {"unused", unused}, {"frozen", frozen}}, {});

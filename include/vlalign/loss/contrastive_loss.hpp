@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 namespace vlalign {
@@ -29,15 +30,18 @@ class ContrastiveLoss {
   virtual std::string name() const = 0;
 };
 
+/// A function of a batch that gives a scalar, such as a lambda.
+template <typename Function>
+concept LossFunction = std::is_invocable_r_v<at::Tensor, Function, const ContrastiveBatch&>;
+
 /// Holds any loss: a class derived from ContrastiveLoss, or a function of a batch.
 class AnyLoss {
  public:
   template <std::derived_from<ContrastiveLoss> Loss>
   AnyLoss(Loss loss) : loss_(std::make_shared<Loss>(std::move(loss))) {}
 
-  template <typename Function>
-  requires std::is_invocable_r_v<at::Tensor, Function, const ContrastiveBatch&> AnyLoss(Function function)
-      : loss_(from_function(std::move(function))) {}
+  template <LossFunction Function>
+  AnyLoss(Function function) : loss_(from_function(std::move(function))) {}
 
   const ContrastiveLoss* operator->() const { return loss_.get(); }
 

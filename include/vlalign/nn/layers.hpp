@@ -10,8 +10,9 @@
 
 namespace vlalign::nn {
 
-/// Parameters are float32. A layer computes in the dtype of its input: it casts its parameters to it where they are
-/// used, so that gradients come back in float32.
+// Parameters are float32. A layer computes in the dtype of its input: it casts its parameters to it where they are
+// used, so that gradients come back in float32.
+
 using at::Tensor;
 
 /// Draws initial values; one a model, so that the same seed gives the same weights whatever else ran before.
@@ -72,8 +73,8 @@ class BatchNorm2d : public torch::nn::Module {
 };
 
 /// softmax(q k^T / sqrt(d) + mask) v. q: [B, H, Q, d]; k, v: [B, H, L, d]; mask: additive, broadcastable to [B, H, Q,
-/// L], or undefined. On a CPU short sequences go through plain batched products, which beat the flash kernel there
-/// (docs/performance.md); everything else through at::scaled_dot_product_attention.
+/// L], or undefined. On a CPU short sequences go through plain batched products, which beat the flash kernel there;
+/// everything else through at::scaled_dot_product_attention.
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask);
 
 /// x * sigmoid(1.702 x) if quick, else the exact GELU.

@@ -30,8 +30,7 @@ struct TransformerOptions {
   std::int64_t layers = 12;
   double mlp_ratio = 4.0;
   bool quick_gelu = false;
-  bool clip_text_init =
-      false;  ///< depth-scaled normal initialisation (openai/CLIP, model.py); torch's defaults without it
+  bool clip_text_init = false;  ///< depth-scaled, normal (openai/CLIP, model.py); torch's defaults without it
 };
 
 /// Pre-norm residual block: x + attn(ln_1(x)), then + mlp(ln_2(.)).

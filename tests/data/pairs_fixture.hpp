@@ -1,0 +1,97 @@
+// What the tests of tables and of shards share.
+#pragma once
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "vlalign/core/error.hpp"
+#include "vlalign/data/pairs.hpp"
+
+namespace vlalign::test {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using Captions = std::vector<std::string>;
+
+inline const fs::path fixtures = fs::path(VLALIGN_FIXTURES) / "pairs";
+
+inline json read_json(const fs::path& path) { return json::parse(std::ifstream(path)); }
+
+inline std::string read_text(const fs::path& path) {
+  std::ostringstream text;
+  text << std::ifstream(path, std::ios::binary).rdbuf();
+  return text.str();
+}
+
+inline std::string text_of(const std::vector<std::byte>& bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+inline std::string hex_of(const std::vector<std::byte>& bytes) {
+  std::string hex;
+  for (const auto byte : bytes) hex += fmt::format("{:02x}", static_cast<unsigned>(byte));
+  return hex;
+}
+
+/// A folder that is gone after the test, and what was logged meanwhile.
+class Pairs : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string path = (fs::temp_directory_path() / "vlalign-pairs-XXXXXX").string();
+    ASSERT_NE(::mkdtemp(path.data()), nullptr);
+    folder_ = path;
+    spdlog::set_default_logger(
+        std::make_shared<spdlog::logger>("", std::make_shared<spdlog::sinks::ostream_sink_mt>(log_)));
+  }
+  void TearDown() override {
+    spdlog::set_default_logger(logger_);
+    fs::remove_all(folder_);
+  }
+
+  std::string write(const std::string& name, std::string_view contents) const {
+    std::ofstream(folder_ / name, std::ios::binary) << contents;
+    return (folder_ / name).string();
+  }
+
+  /// Writes the file, opens it and gives what it throws.
+  std::string error_of(const std::string& name, std::string_view contents, const PairOptions& options = {}) const {
+    return error_at(write(name, contents), options);
+  }
+  static std::string error_at(const std::string& location, const PairOptions& options = {}) {
+    try {
+      open_pairs(location, options);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "nothing was thrown";
+  }
+
+  std::size_t warnings() const {
+    const auto text = log_.str();
+    return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+  }
+
+  fs::path folder_;
+  std::ostringstream log_;
+
+ private:
+  std::shared_ptr<spdlog::logger> logger_ = spdlog::default_logger();
+};
+
+#define EXPECT_HAS(text, part) EXPECT_NE((text).find(part), std::string::npos) << (text)
+
+}  // namespace vlalign::test
