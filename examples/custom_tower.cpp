@@ -5,8 +5,8 @@
 #include <ATen/ops/relu.h>
 
 #include <cstdio>
-#include <vlalign/nn/clip_text.hpp>
 #include <vlalign/nn/dual_encoder.hpp>
+#include <vlalign/nn/text_transformer.hpp>
 #include <vlalign/vlalign.hpp>
 
 namespace {
@@ -15,8 +15,8 @@ namespace {
 class SmallConvolutions : public vlalign::nn::Tower {
  public:
   explicit SmallConvolutions(vlalign::nn::Initializer& initializer)
-      : first_(register_module("first", std::make_shared<vlalign::nn::Conv2d>(3, 32, 3, 2, 1, initializer))),
-        second_(register_module("second", std::make_shared<vlalign::nn::Conv2d>(32, 64, 3, 2, 1, initializer))) {}
+      : first_(register_module("first", std::make_shared<vlalign::nn::Conv2d>(3, 32, 3, half, initializer))),
+        second_(register_module("second", std::make_shared<vlalign::nn::Conv2d>(32, 64, 3, half, initializer))) {}
 
   at::Tensor forward(const at::Tensor& pixels, at::ScalarType compute) override {
     return at::relu(second_->forward(at::relu(first_->forward(pixels.to(compute))))).mean({2, 3});
@@ -24,6 +24,7 @@ class SmallConvolutions : public vlalign::nn::Tower {
   std::int64_t width() const override { return 64; }
 
  private:
+  static constexpr vlalign::nn::Conv2d::Options half{.stride = 2, .padding = 1};
   std::shared_ptr<vlalign::nn::Conv2d> first_, second_;
 };
 
@@ -42,7 +43,7 @@ int main(int argc, char** argv) try {
   vlalign::nn::Initializer initializer(/*seed=*/1);
   const auto module = std::make_shared<vlalign::nn::DualEncoderImpl>(
       std::make_shared<SmallConvolutions>(initializer),
-      std::make_shared<vlalign::nn::ClipText>(config.text, /*quick_gelu=*/false, initializer), /*embed_dim=*/128,
+      std::make_shared<vlalign::nn::TextTransformer>(config.text, initializer), /*embed_dim=*/128,
       vlalign::nn::DualEncoderImpl::Options{}, initializer);
   vlalign::DualEncoder model(module, config, tokenizer);
 

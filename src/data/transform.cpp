@@ -144,6 +144,8 @@ bool changes_anything(const Affine& affine) {
 void check_preprocess(const Preprocess& how, std::string_view where) {
   check(how.image_size > 0 && how.image_size <= 1 << 14, "[{}] image_size: expected 1 to 16384, got {}", where,
         how.image_size);
+  check(how.resize_size == 0 || (how.resize_size >= how.image_size && how.resize_size <= 1 << 14),
+        "[{}] resize_size: expected 0 or image_size {} to 16384, got {}", where, how.image_size, how.resize_size);
 }
 
 }  // namespace
@@ -165,17 +167,18 @@ std::vector<std::string> augmentation_policies() {
 Image preprocess(const Image& image, const Preprocess& how) {
   check_image(image, "preprocess");
   check_preprocess(how, "preprocess");
-  const int size = how.image_size;
-  std::int64_t width = size, height = size;
+  const int size = how.image_size, resized = how.resize_size > 0 ? how.resize_size : size;
+  std::int64_t width = resized, height = resized;
   if (how.resize == Preprocess::Resize::shortest) {
     // torchvision.transforms.Resize rounds the longer side down.
-    const auto longer = static_cast<std::int64_t>(static_cast<double>(size) * std::max(image.width, image.height) /
+    const auto longer = static_cast<std::int64_t>(static_cast<double>(resized) * std::max(image.width, image.height) /
                                                   std::min(image.width, image.height));
     (image.width > image.height ? width : height) = longer;
   }
   // torchvision.transforms.CenterCrop rounds a half to the even number, and so does nearbyint.
-  const auto margin = [size](std::int64_t side) {
-    return static_cast<std::int64_t>(std::nearbyint(static_cast<double>(side - size) / 2));
+  const auto margin = [&](std::int64_t side) {
+    const double half = static_cast<double>(side - size) / 2;
+    return static_cast<std::int64_t>(how.crop_rounds_down ? std::floor(half) : std::nearbyint(half));
   };
   return resize_part(view_of(image), width, height, {margin(width), margin(height), size, size}, how.interpolation);
 }

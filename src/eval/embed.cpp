@@ -140,7 +140,7 @@ ImageEmbeddings embed_images(const DualEncoder& model, std::int64_t count,
 ImageEmbeddings embed_images(const DualEncoder& model, const PairSource& source, const EmbedOptions& options) {
   const auto read = [&](std::int64_t record) {
     const auto pair = source.read(record);
-    return decode_image(pair.image, pair.name, model.config().preprocess.image_size);
+    return decode_image(pair.image, pair.name);  // whole: a reduced scale differs from the peers' pixels
   };
   return embed_images(model, source.size(), read, options);
 }

@@ -2,40 +2,54 @@
 
 #include "core/check.hpp"
 #include "core/files.hpp"
-#include "vlalign/model/safetensors.hpp"
-#include "vlalign/nn/clip_text.hpp"
+#include "model_folder.hpp"
+#include "peer_names.hpp"
+#include "positions.hpp"
+#include "vlalign/nn/bert.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
+#include "vlalign/nn/efficientnet.hpp"
 #include "vlalign/nn/modified_resnet.hpp"
+#include "vlalign/nn/resnet.hpp"
+#include "vlalign/nn/text_transformer.hpp"
 #include "vlalign/nn/vit.hpp"
-#include "weights.hpp"
 
 namespace vlalign {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr auto config_file = "open_clip_config.json";
-constexpr auto weights_file = "open_clip_model.safetensors";
+/// Makes the image tower a config asks for.
+struct MakeTower {
+  const ModelConfig& config;
+  nn::Initializer& initializer;
 
-std::shared_ptr<nn::Tower> make_tower(const VitConfig& vit, const ModelConfig& config, nn::Initializer& initializer) {
-  return std::make_shared<nn::Vit>(vit, config.preprocess.image_size, config.quick_gelu, initializer);
-}
+  std::shared_ptr<nn::Tower> operator()(const VitConfig& vit) const {
+    return std::make_shared<nn::Vit>(vit, config.preprocess.image_size, config.embed_dim, initializer);
+  }
+  std::shared_ptr<nn::Tower> operator()(const ModifiedResNetConfig& resnet) const {
+    return std::make_shared<nn::ModifiedResNet>(resnet, config.preprocess.image_size, initializer);
+  }
+  std::shared_ptr<nn::Tower> operator()(const ResNetConfig& resnet) const {
+    return std::make_shared<nn::ResNet>(resnet, initializer);
+  }
+  std::shared_ptr<nn::Tower> operator()(const EfficientNetConfig& net) const {
+    return std::make_shared<nn::EfficientNet>(net, initializer);
+  }
+  std::shared_ptr<nn::Tower> operator()(const OwnTowers&) const {
+    fail("model {} has towers of its own: build its nn::DualEncoderImpl and call load_weights()", config.name);
+  }
+};
 
-std::shared_ptr<nn::Tower> make_tower(const ResNetConfig& resnet, const ModelConfig& config,
-                                      nn::Initializer& initializer) {
-  return std::make_shared<nn::ModifiedResNet>(resnet, config.preprocess.image_size, initializer);
-}
-
-std::shared_ptr<nn::Tower> make_tower(const OwnTowers&, const ModelConfig& config, nn::Initializer&) {
-  fail("model {} has towers of its own: build its nn::DualEncoderImpl and call load_weights()", config.name);
+std::shared_ptr<nn::Tower> make_text_tower(const TextConfig& text, nn::Initializer& initializer) {
+  if (text.architecture == TextConfig::Architecture::bert) return std::make_shared<nn::Bert>(text, initializer);
+  return std::make_shared<nn::TextTransformer>(text, initializer);
 }
 
 std::shared_ptr<nn::DualEncoderImpl> make_module(const ModelConfig& config, std::uint64_t seed) {
   nn::Initializer initializer(seed);
-  auto image = std::visit([&](const auto& vision) { return make_tower(vision, config, initializer); }, config.vision);
-  auto text = std::make_shared<nn::ClipText>(config.text, config.quick_gelu, initializer);
-  const nn::DualEncoderImpl::Options options{.image_projection_bias =
-                                                 std::holds_alternative<ResNetConfig>(config.vision)};
+  auto image = std::visit(MakeTower{config, initializer}, config.vision);
+  auto text = make_text_tower(config.text, initializer);
+  const nn::DualEncoderImpl::Options options{config.image_projection, config.text_projection, config.scale};
   return std::make_shared<nn::DualEncoderImpl>(std::move(image), std::move(text), config.embed_dim, options,
                                                initializer);
 }
@@ -49,10 +63,16 @@ std::shared_ptr<const Tokenizer> clip_tokenizer() {
 }
 
 std::shared_ptr<const Tokenizer> folder_tokenizer(const fs::path& folder) {
-  for (const auto* file : {"tokenizer.json", "vocab.json"}) {
+  for (const auto* file : {"tokenizer.json", "vocab.json", "vocab.txt", "spiece.model"}) {
     if (fs::exists(folder / file)) return load_tokenizer(folder);
   }
   return clip_tokenizer();
+}
+
+Preprocess with_image_size(Preprocess how, int image_size) {
+  how.resize_size = static_cast<int>(static_cast<std::int64_t>(how.resize_size) * image_size / how.image_size);
+  how.image_size = image_size;
+  return how;
 }
 
 at::ScalarType dtype_of(Precision precision) { return precision == Precision::bf16 ? at::kBFloat16 : at::kFloat; }
@@ -92,11 +112,13 @@ DualEncoder DualEncoder::create(const ModelConfig& config, std::shared_ptr<const
   return {make_module(adapted, seed), adapted, std::move(tokenizer)};
 }
 
-DualEncoder DualEncoder::load(const fs::path& folder) {
-  check(fs::is_directory(folder), "{}: no such model folder", folder.string());
-  const auto config = read_model_config(folder / config_file);
+DualEncoder DualEncoder::load(const fs::path& folder, const LoadOptions& options) {
+  auto config = read_model_config(config_file_of(folder));
+  if (options.image_size) config.preprocess = with_image_size(config.preprocess, *options.image_size);
+  if (options.context_length) config.text.context_length = *options.context_length;
   auto tokenizer = folder_tokenizer(folder);
-  check(tokenizer->vocab_size() == config.text.vocab_size, "{}: the tokenizer has {} entries, the text tower {}",
+  // A table may have rows to spare, never too few.
+  check(tokenizer->vocab_size() <= config.text.vocab_size, "{}: the tokenizer has {} entries, the text tower {}",
         folder.string(), tokenizer->vocab_size(), config.text.vocab_size);
   DualEncoder model(make_module(config, 0), config, std::move(tokenizer));
   model.load_weights(folder);
@@ -105,9 +127,10 @@ DualEncoder DualEncoder::load(const fs::path& folder) {
 }
 
 void DualEncoder::load_weights(const fs::path& folder) {
-  const auto file = folder / weights_file;
-  at::NoGradGuard no_grad;
-  assign_open_clip_tensors(*state_->module, state_->config, read_safetensors(file).tensors, file.string());
+  const auto layout = config_file_of(folder).filename() == "config.json" ? Layout::hugging_face : Layout::open_clip;
+  const auto [where, tensors] = read_folder_tensors(folder);
+  const auto wanted = peer_tensors(*state_->module, naming_schemes(state_->config, layout));
+  assign_tensors(wanted, with_resized_positions(tensors, wanted), where);
 }
 
 void DualEncoder::save(const fs::path& folder) const {
@@ -115,8 +138,8 @@ void DualEncoder::save(const fs::path& folder) const {
 }
 
 void DualEncoder::write(const fs::path& folder) const {
-  write_file_atomically(folder / config_file, to_open_clip_json(state_->config));
-  write_safetensors(folder / weights_file, open_clip_tensors(*state_->module, state_->config), {{"format", "pt"}});
+  const auto& config = state_->config;
+  write_folder(folder, config, peer_tensors(*state_->module, naming_schemes(config, config.layout)));
   state_->tokenizer->save(folder);
 }
 
@@ -139,7 +162,7 @@ std::int64_t DualEncoder::parameter_count() const {
 
 void DualEncoder::train(bool on) { state_->module->train(on); }
 void DualEncoder::to(c10::Device device) { state_->module->to(device); }
-c10::Device DualEncoder::device() const { return state_->module->log_logit_scale.device(); }
+c10::Device DualEncoder::device() const { return state_->module->logit_scale().device(); }
 
 const ModelConfig& DualEncoder::config() const { return state_->config; }
 std::shared_ptr<const Tokenizer> DualEncoder::tokenizer() const { return state_->tokenizer; }

@@ -1,132 +1,168 @@
 // open_clip's model configs, read and written.
-#include <nlohmann/json.hpp>
-#include <optional>
-#include <set>
+#include <spdlog/spdlog.h>
 
-#include "core/check.hpp"
-#include "core/files.hpp"
-#include "vlalign/model/config.hpp"
+#include <cmath>
+#include <optional>
+
+#include "config_json.hpp"
+#include "timm_names.hpp"
 
 namespace vlalign {
 namespace {
 
 using nlohmann::json;
 
-/// One object of the file; remembers which keys were read, so that what was asked for and not understood is an error.
-class Section {
- public:
-  Section(const json& value, std::string where) : value_(value), where_(std::move(where)) {
-    check(value_.is_object(), "{}: expected an object, got {}", where_, value_.type_name());
-  }
+constexpr auto approximate = "approximate";
 
-  template <typename T>
-  T require(const char* key) {
-    const auto* found = find(key);
-    check(found != nullptr, "{}.{} is missing", where_, key);
-    try {
-      return found->get<T>();
-    } catch (const json::exception&) {
-      fail("{}.{}: not a value of the expected kind: {}", where_, key, found->dump());
-    }
-  }
-
-  template <typename T>
-  T get(const char* key, const T& fallback) {
-    return find(key) ? require<T>(key) : fallback;
-  }
-
-  std::int64_t require_positive(const char* key) {
-    const auto number = require<std::int64_t>(key);
-    check(number > 0 && number <= (1 << 24), "{}.{}: expected a positive number, got {}", where_, key, number);
-    return number;
-  }
-
-  std::int64_t positive(const char* key, std::int64_t fallback) { return find(key) ? require_positive(key) : fallback; }
-
-  Section section(const char* key) {
-    known_.insert(key);
-    check(value_.contains(key), "{}.{} is missing", where_, key);
-    return {value_.at(key), fmt::format("{}.{}", where_, key)};
-  }
-
-  const json* find(const char* key) {
-    known_.insert(key);
-    const auto found = value_.find(key);
-    return found == value_.end() || found->is_null() ? nullptr : &*found;
-  }
-
-  /// Throws for keys nobody asked for, unless they are off (null, false, empty).
-  void finish() const {
-    for (const auto& [key, value] : value_.items()) {
-      const bool off = value.is_null() || value == false || value == "" || value == 0;
-      check(off || known_.contains(key), "{}.{} = {} asks for something that is not built here", where_, key,
-            value.dump());
-    }
-  }
-
-  const std::string& where() const { return where_; }
-
- private:
-  const json& value_;
-  std::string where_;
-  std::set<std::string> known_;
-};
-
-int image_size_of(const json& value, const std::string& where) {
-  const json& size = value.is_array() && !value.empty() ? value.front() : value;
-  check(size.is_number_integer() && size > 0 && size <= 8192, "{}: expected the side in pixels, got {}", where,
-        value.dump());
-  check(!value.is_array() || value == json::array({size, size}), "{}: only square images are built here, got {}", where,
-        value.dump());
-  return size.get<int>();
+Activation activation_of(JsonSection& tower, bool quick_gelu) {
+  if (quick_gelu) return Activation::quick_gelu;
+  if (!tower.has("act_kwargs")) return Activation::gelu;
+  const auto kind = tower.section("act_kwargs").get<std::string>(approximate, "none");
+  check(kind == "none" || kind == "tanh", "{}.act_kwargs.approximate: none or tanh, got {}", tower.where(), kind);
+  return kind == "tanh" ? Activation::gelu_tanh : Activation::gelu;
 }
 
-VitConfig vit_of(Section& vision) {
+double norm_eps_of(JsonSection& tower) {
+  return tower.has("norm_kwargs") ? tower.section("norm_kwargs").number_between("eps", 1e-5, 0, 1) : 1e-5;
+}
+
+std::optional<double> layer_scale_of(JsonSection& tower) {
+  if (!tower.has("ls_init_value")) return {};
+  return tower.require<double>("ls_init_value");
+}
+
+VitConfig::Pool pool_of(JsonSection& vision) {
+  const auto pool = vision.get<std::string>("pool_type", "tok");
+  check(pool == "tok" || pool == "avg", "{}.pool_type: tok or avg, got {}", vision.where(), pool);
+  if (const auto* attentional = vision.find("attentional_pool"); attentional && *attentional != false) {
+    check(*attentional == true && pool == "tok", "{}.attentional_pool: only true with pool_type tok is built here",
+          vision.where());
+    return VitConfig::Pool::query;
+  }
+  return pool == "tok" ? VitConfig::Pool::token : VitConfig::Pool::average;
+}
+
+VitConfig vit_of(JsonSection& vision, bool quick_gelu) {
+  const auto positions = vision.get<std::string>("pos_embed_type", "learnable");
+  check(positions == "learnable" || positions == "sin_cos_2d", "{}.pos_embed_type: learnable or sin_cos_2d, got {}",
+        vision.where(), positions);
   return {.patch_size = vision.positive("patch_size", 16),
           .width = vision.positive("width", 768),
           .layers = vision.positive("layers", 12),
           .head_width = vision.positive("head_width", 64),
-          .mlp_ratio = vision.get<double>("mlp_ratio", 4.0)};
+          .mlp_ratio = vision.number_between("mlp_ratio", 4.0, 0, 64),
+          .activation = activation_of(vision, quick_gelu),
+          .norm_eps = norm_eps_of(vision),
+          .pool = pool_of(vision),
+          .class_token = true,
+          .patch_bias = false,
+          .ln_pre = !vision.get<bool>("no_ln_pre", false),
+          .norm_after_pool = vision.get<bool>("final_ln_after_pool", false),
+          .fixed_positions = positions == "sin_cos_2d",
+          .layer_scale = layer_scale_of(vision),
+          .patch_dropout = vision.number_between("patch_dropout", 0, 0, 0.999),
+          .pool_queries = vision.positive("attn_pooler_queries", 256),
+          .pool_heads = vision.positive("attn_pooler_heads", 8)};
 }
 
-ResNetConfig resnet_of(Section& vision) {
-  vision.find("patch_size");
-  vision.find("mlp_ratio");
-  ResNetConfig config{.layers = vision.require<std::vector<std::int64_t>>("layers"),
-                      .width = vision.positive("width", 64),
-                      .head_width = vision.positive("head_width", 64)};
+ModifiedResNetConfig modified_resnet_of(JsonSection& vision) {
+  vision.ignore({"patch_size", "mlp_ratio"});
+  ModifiedResNetConfig config{.layers = vision.positives("layers", {}),
+                              .width = vision.positive("width", 64),
+                              .head_width = vision.positive("head_width", 64)};
   check(config.layers.size() == 4, "{}.layers: expected 4 stages, got {}", vision.where(), config.layers.size());
   return config;
 }
 
-void read_vision(Section vision, ModelConfig& config) {
-  const auto* size = vision.find("image_size");
-  config.preprocess.image_size = size ? image_size_of(*size, vision.where() + ".image_size") : 224;
-  const auto* layers = vision.find("layers");
-  if (layers && layers->is_array()) {
-    config.vision = resnet_of(vision);
-  } else {
-    config.vision = vit_of(vision);
+void read_timm(JsonSection& vision, ModelConfig& config) {
+  vision.ignore({"timm_model_pretrained", "timm_drop", "timm_drop_path"});
+  const auto name = vision.require<std::string>("timm_model_name");
+  const auto pool = vision.get<std::string>("timm_pool", "avg");
+  const auto proj = vision.get<std::string>("timm_proj", "linear");
+  config.image_projection = {.present = proj == "linear", .bias = vision.get<bool>("timm_proj_bias", false)};
+  if (auto vit = timm_siglip(name)) {
+    const auto* expected = vit->pool == VitConfig::Pool::average ? "avg" : "map";
+    check(pool == expected && proj == "none", "{}: {} is built here with timm_pool \"{}\" and timm_proj \"none\"",
+          vision.where(), name, expected);
+    vit->patch_dropout = vision.number_between("patch_dropout", 0, 0, 0.999);
+    config.vision = *vit;
+    return;
   }
-  if (const auto* pool = vision.find("pool_type"))
-    check(*pool == "tok", "{}.pool_type: only \"tok\" is built here", vision.where());
+  const auto resnet = timm_resnet(name);
+  check(resnet.has_value(), "{}.timm_model_name: SigLIP's ViTs and resnet18 to resnet152 are built here, not {}",
+        vision.where(), name);
+  check(pool == "avg" && proj == "linear", "{}: {} is built here with timm_pool \"avg\" and timm_proj \"linear\"",
+        vision.where(), name);
+  config.vision = *resnet;
+}
+
+void read_vision(JsonSection vision, ModelConfig& config, bool quick_gelu) {
+  vision.ignore({"output_tokens"});
+  const auto* size = vision.find("image_size");
+  config.preprocess.image_size = size ? image_side(*size, vision.where() + ".image_size") : 224;
+  const auto* layers = vision.find("layers");
+  if (vision.get<bool>("own_towers", false)) {
+    config.vision = OwnTowers{};
+  } else if (vision.has("efficientnet")) {
+    config.vision = efficientnet_of(vision.section("efficientnet"));
+  } else if (vision.has("timm_model_name")) {
+    read_timm(vision, config);
+  } else if (layers && layers->is_array()) {
+    config.vision = modified_resnet_of(vision);
+    config.image_projection.bias = true;
+  } else {
+    config.vision = vit_of(vision, quick_gelu);
+  }
   vision.finish();
 }
 
-void read_text(Section text, ModelConfig& config) {
-  config.text = {.context_length = text.positive("context_length", 77),
-                 .vocab_size = text.positive("vocab_size", 49408),
-                 .width = text.positive("width", 512),
-                 .heads = text.positive("heads", 8),
-                 .layers = text.positive("layers", 12),
-                 .mlp_ratio = text.get<double>("mlp_ratio", 4.0),
-                 .own_vocabulary = !text.get<std::string>("hf_tokenizer_name", {}).empty()};
-  if (const auto* pool = text.find("pool_type"))
-    check(*pool == "argmax", "{}.pool_type: only \"argmax\" is built here", text.where());
+TextConfig::Pool text_pool_of(JsonSection& text) {
+  const std::pair<const char*, TextConfig::Pool> pools[] = {{"argmax", TextConfig::Pool::largest_id},
+                                                            {"eos", TextConfig::Pool::end_token},
+                                                            {"first", TextConfig::Pool::first},
+                                                            {"last", TextConfig::Pool::last},
+                                                            {"mean", TextConfig::Pool::mean}};
+  const auto name = text.get<std::string>("pool_type", "argmax");
+  for (const auto& [known, pool] : pools) {
+    if (name == known) return pool;
+  }
+  fail("{}.pool_type: argmax, eos, first, last or mean, got {}", text.where(), name);
+}
+
+void read_text(JsonSection text, ModelConfig& config, bool quick_gelu) {
+  text.ignore({"output_tokens", "tokenizer_kwargs", "tokenizer_mode", "hf_tokenizer_kwargs", "final_ln_after_pool"});
+  check(!text.has("hf_model_name"),
+        "{}.hf_model_name: such a tower's sizes are not in the folder; export the model with "
+        "transformers, or name the tower's own folder",
+        text.where());
+  const auto projection = text.get<std::string>("proj_type", "linear");
+  check(projection == "linear" || projection == "none", "{}.proj_type: linear or none, got {}", text.where(),
+        projection);
+  config.text_projection = {.present = projection == "linear", .bias = text.get<bool>("proj_bias", false)};
+  if (text.has("bert")) {
+    config.text = bert_of(text.section("bert"));
+    config.text.pool = text_pool_of(text);
+  } else {
+    config.text = {.context_length = text.positive("context_length", 77),
+                   .vocab_size = text.positive("vocab_size", 49408),
+                   .width = text.positive("width", 512),
+                   .heads = text.positive("heads", 8),
+                   .layers = text.positive("layers", 12),
+                   .mlp_ratio = text.number_between("mlp_ratio", 4.0, 0, 64),
+                   .activation = activation_of(text, quick_gelu),
+                   .norm_eps = norm_eps_of(text),
+                   .pool = text_pool_of(text),
+                   .causal = !text.get<bool>("no_causal_mask", false),
+                   .pad_id = text.get<std::int64_t>("pad_id", 0),
+                   .end_id = text.get<std::int64_t>("eos_id", 2),
+                   .layer_scale = layer_scale_of(text),
+                   .class_embedding = text.get<bool>("embed_cls", false)};
+  }
+  config.text.own_vocabulary = !text.get<std::string>("hf_tokenizer_name", {}).empty();
   text.finish();
 }
 
-void read_preprocess(Section section, Preprocess& how) {
+void read_preprocess(JsonSection section, Preprocess& how) {
   const auto triple = [&](const char* key, std::array<double, 3> fallback) {
     return section.get<std::array<double, 3>>(key, fallback);
   };
@@ -139,73 +175,165 @@ void read_preprocess(Section section, Preprocess& how) {
   const auto mode = section.get<std::string>("resize_mode", "shortest");
   check(mode == "shortest" || mode == "squash", "{}.resize_mode: shortest or squash, got {}", section.where(), mode);
   how.resize = mode == "shortest" ? Preprocess::Resize::shortest : Preprocess::Resize::squash;
-  if (const auto* size = section.find("size")) how.image_size = image_size_of(*size, section.where() + ".size");
+  if (const auto* size = section.find("size")) how.image_size = image_side(*size, section.where() + ".size");
   const auto colours = section.get<std::string>("mode", "RGB");
   check(colours == "RGB", "{}.mode: RGB, got {}", section.where(), colours);
 }
 
-json vision_json(const OwnTowers&) { return {{"own_towers", true}}; }
+/// The sizes that OpenAI published, whose weights need the quick GELU though many configs don't say so.
+bool is_openai_size(const ModelConfig& config) {
+  if (const auto* vit = std::get_if<VitConfig>(&config.vision))
+    return vit->class_token &&
+           ((vit->width == 768 && (vit->patch_size == 32 || vit->patch_size == 16)) ||
+            (vit->width == 1024 && vit->patch_size == 14)) &&
+           config.text.vocab_size == 49408;
+  return std::holds_alternative<ModifiedResNetConfig>(config.vision) && config.text.vocab_size == 49408;
+}
 
-json vision_json(const VitConfig& vit) {
+json act_json(Activation activation) {
+  return activation == Activation::gelu_tanh ? json{{approximate, "tanh"}} : json();
+}
+
+void set_unless(json& out, const char* key, const json& value, const json& fallback) {
+  if (value != fallback) out[key] = value;
+}
+
+json vision_json(const OwnTowers&, const ModelConfig&) { return {{"own_towers", true}}; }
+json vision_json(const EfficientNetConfig& net, const ModelConfig&) { return {{"efficientnet", to_json(net)}}; }
+
+json timm_json(const std::optional<std::string>& name, const char* pool, const ModelConfig& config) {
+  check(name.has_value(),
+        "model {}: timm has no tower of these sizes, so open_clip can't hold it; the Hugging Face layout "
+        "can",
+        config.name);
+  return {{"timm_model_name", *name},
+          {"timm_model_pretrained", false},
+          {"timm_pool", pool},
+          {"timm_proj", config.image_projection.present ? "linear" : "none"},
+          {"timm_proj_bias", config.image_projection.bias}};
+}
+
+json vision_json(const ResNetConfig& resnet, const ModelConfig& config) {
+  return timm_json(timm_name(resnet), "avg", config);
+}
+
+json vision_json(const VitConfig& vit, const ModelConfig& config) {
+  const bool average = vit.pool == VitConfig::Pool::average;
+  if (!vit.class_token) return timm_json(timm_name(vit, config.preprocess.image_size), average ? "avg" : "map", config);
+  const VitConfig usual;
   json out{{"layers", vit.layers}, {"width", vit.width}, {"patch_size", vit.patch_size}};
-  if (vit.head_width != 64) out["head_width"] = vit.head_width;
-  if (vit.mlp_ratio != 4.0) out["mlp_ratio"] = vit.mlp_ratio;
+  set_unless(out, "head_width", vit.head_width, usual.head_width);
+  set_unless(out, "mlp_ratio", vit.mlp_ratio, usual.mlp_ratio);
+  set_unless(out, "act_kwargs", act_json(vit.activation), nullptr);
+  if (vit.norm_eps != usual.norm_eps) out["norm_kwargs"] = {{"eps", vit.norm_eps}};
+  set_unless(out, "pool_type", average ? "avg" : "tok", "tok");
+  set_unless(out, "no_ln_pre", !vit.ln_pre, false);
+  set_unless(out, "final_ln_after_pool", vit.norm_after_pool, false);
+  set_unless(out, "pos_embed_type", vit.fixed_positions ? "sin_cos_2d" : "learnable", "learnable");
+  if (vit.layer_scale) out["ls_init_value"] = *vit.layer_scale;
+  set_unless(out, "patch_dropout", vit.patch_dropout, 0.0);
+  if (vit.pool != VitConfig::Pool::query) return out;
+  out["attentional_pool"] = true;
+  out["attn_pooler_queries"] = vit.pool_queries;
+  out["attn_pooler_heads"] = vit.pool_heads;
   return out;
 }
 
-json vision_json(const ResNetConfig& resnet) {
+json vision_json(const ModifiedResNetConfig& resnet, const ModelConfig&) {
   json out{{"layers", resnet.layers}, {"width", resnet.width}, {"patch_size", nullptr}};
   if (resnet.head_width != 64) out["head_width"] = resnet.head_width;
   return out;
 }
 
-json text_json(const TextConfig& text) {
+const char* name_of(TextConfig::Pool pool) {
+  switch (pool) {
+    case TextConfig::Pool::largest_id:
+      return "argmax";
+    case TextConfig::Pool::end_token:
+      return "eos";
+    case TextConfig::Pool::first:
+      return "first";
+    case TextConfig::Pool::last:
+      return "last";
+    case TextConfig::Pool::mean:
+      return "mean";
+  }
+  fail("unknown pooling");
+}
+
+json text_json(const ModelConfig& config) {
+  const auto& text = config.text;
+  const TextConfig usual;
   json out{{"context_length", text.context_length},
            {"vocab_size", text.vocab_size},
            {"width", text.width},
            {"heads", text.heads},
            {"layers", text.layers}};
-  if (text.mlp_ratio != 4.0) out["mlp_ratio"] = text.mlp_ratio;
+  if (text.architecture == TextConfig::Architecture::bert) out = {{"bert", bert_json(text)}};
+  set_unless(out, "pool_type", name_of(text.pool), "argmax");
+  set_unless(out, "proj_bias", config.text_projection.bias, false);
+  if (!config.text_projection.present) out["proj_type"] = "none";
   if (text.own_vocabulary) out["hf_tokenizer_name"] = "local";  // the folder's own files
+  if (text.architecture == TextConfig::Architecture::bert) return out;
+  set_unless(out, "mlp_ratio", text.mlp_ratio, usual.mlp_ratio);
+  set_unless(out, "act_kwargs", act_json(text.activation), nullptr);
+  if (text.norm_eps != usual.norm_eps) out["norm_kwargs"] = {{"eps", text.norm_eps}};
+  set_unless(out, "no_causal_mask", !text.causal, false);
+  set_unless(out, "pad_id", text.pad_id, usual.pad_id);
+  set_unless(out, "eos_id", text.end_id, usual.end_id);
+  if (text.layer_scale) out["ls_init_value"] = *text.layer_scale;
+  set_unless(out, "embed_cls", text.class_embedding, false);
   return out;
+}
+
+bool is_quick(const ModelConfig& config) {
+  const auto* vit = std::get_if<VitConfig>(&config.vision);
+  return (vit && vit->activation == Activation::quick_gelu) || config.text.activation == Activation::quick_gelu;
 }
 
 }  // namespace
 
-ModelConfig read_model_config(const std::filesystem::path& file) {
-  json root;
-  try {
-    root = json::parse(read_file(file));
-  } catch (const json::exception& error) {
-    fail("{}: not JSON: {}", file.string(), error.what());
-  }
+ModelConfig read_open_clip_config(const json& root, const std::filesystem::path& file) {
   ModelConfig config;
   config.name = file.stem();
-  const bool folder = root.is_object() && root.contains("model_cfg");
-  Section model(folder ? root.at("model_cfg") : root, file.string() + (folder ? ": model_cfg" : ": (top)"));
+  const bool folder = root.contains("model_cfg");
+  JsonSection model(folder ? root.at("model_cfg") : root, file.string() + (folder ? ": model_cfg" : ": (top)"));
   config.embed_dim = model.require_positive("embed_dim");
-  config.quick_gelu = model.get<bool>("quick_gelu", false);
-  read_vision(model.section("vision_cfg"), config);
-  read_text(model.section("text_cfg"), config);
+  const bool quick_gelu = model.get<bool>("quick_gelu", false);
+  config.custom_text = model.get<bool>("custom_text", false);
+  config.scale.initial = std::exp(model.get<double>("init_logit_scale", std::log(config.scale.initial)));
+  if (model.has("init_logit_bias")) config.scale.bias = model.require<double>("init_logit_bias");
+  config.scale.temperature = model.get<bool>("temperature", false);
+  read_vision(model.section("vision_cfg"), config, quick_gelu);
+  read_text(model.section("text_cfg"), config, quick_gelu);
   if (folder && root.contains("preprocess_cfg")) {
     const auto size = config.preprocess.image_size;
     read_preprocess({root.at("preprocess_cfg"), file.string() + ": preprocess_cfg"}, config.preprocess);
     check(config.preprocess.image_size == size, "{}: preprocess_cfg.size {} differs from vision_cfg.image_size {}",
           file.string(), config.preprocess.image_size, size);
+  } else if (folder) {
+    spdlog::warn("{}: no preprocess_cfg; OpenAI's mean, std and bicubic resize are taken", file.string());
   }
-  model.find("custom_text");
-  model.find("init_logit_scale");
   model.finish();
   if (folder && root.contains("name")) config.name = root.at("name").get<std::string>();
+  if (folder && !model.has("quick_gelu") && is_openai_size(config))
+    spdlog::warn(
+        "{}: doesn't say quick_gelu; the exact GELU is taken. OpenAI's, MetaCLIP's and DFN's weights need "
+        "\"quick_gelu\": true",
+        file.string());
   return config;
 }
 
 std::string to_open_clip_json(const ModelConfig& config) {
-  json vision = std::visit([](const auto& tower) { return vision_json(tower); }, config.vision);
+  json vision = std::visit([&](const auto& tower) { return vision_json(tower, config); }, config.vision);
   vision["image_size"] = config.preprocess.image_size;
   const auto& how = config.preprocess;
-  json model{{"embed_dim", config.embed_dim}, {"vision_cfg", vision}, {"text_cfg", text_json(config.text)}};
-  if (config.quick_gelu) model["quick_gelu"] = true;
+  json model{{"embed_dim", config.embed_dim}, {"vision_cfg", vision}, {"text_cfg", text_json(config)}};
+  model["quick_gelu"] = is_quick(config);
+  set_unless(model, "custom_text", config.custom_text, false);
+  if (config.scale.initial != ScaleConfig{}.initial) model["init_logit_scale"] = std::log(config.scale.initial);
+  if (config.scale.bias) model["init_logit_bias"] = *config.scale.bias;
+  set_unless(model, "temperature", config.scale.temperature, false);
   const json preprocess{{"size", {how.image_size, how.image_size}},
                         {"mode", "RGB"},
                         {"mean", how.mean},

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "core/check.hpp"
+#include "timm_names.hpp"
 #include "vlalign/model/config.hpp"
 
 namespace vlalign {
@@ -12,7 +13,7 @@ struct ResNetPreset {
   const char* name;
   int image_size;
   std::int64_t embed_dim;
-  ResNetConfig vision;
+  ModifiedResNetConfig vision;
   TextConfig text;
 };
 
@@ -48,11 +49,15 @@ const std::array vits{
 
 constexpr std::string_view quick_suffix = "-quickgelu";
 
+/// The sizes with CLIP's text tower and vocabulary, which OpenAI trained with the quick GELU.
+bool has_quick_variant(const ModelConfig& config) { return !config.text.own_vocabulary; }
+
 ModelConfig tiny() {
   ModelConfig config;
   config.name = "tiny";
   config.embed_dim = 256;
-  config.vision = ResNetConfig{.layers = {1, 1, 1, 1}, .width = 32};
+  config.vision = ModifiedResNetConfig{.layers = {1, 1, 1, 1}, .width = 32};
+  config.image_projection.bias = true;
   config.text = {
       .context_length = 32, .vocab_size = 2048, .width = 192, .heads = 3, .layers = 2, .own_vocabulary = true};
   config.preprocess.image_size = 64;
@@ -66,7 +71,66 @@ ModelConfig config_of(const Preset& preset) {
   config.embed_dim = preset.embed_dim;
   config.vision = preset.vision;
   config.text = preset.text;
+  config.image_projection.bias = std::is_same_v<Preset, ResNetPreset>;  // the attention pool's output layer
   config.preprocess.image_size = preset.image_size;
+  return config;
+}
+
+ModelConfig siglip(const char* name, const char* tower, int image_size, std::int64_t context_length) {
+  ModelConfig config;
+  config.name = name;
+  config.custom_text = true;
+  const auto vit = *timm_siglip(tower);
+  config.vision = vit;
+  config.embed_dim = vit.width;
+  config.text = {.context_length = context_length,
+                 .vocab_size = 32000,
+                 .width = vit.width,
+                 .heads = vit.width / vit.head_width,
+                 .layers = vit.layers,
+                 .mlp_ratio = vit.mlp_ratio,
+                 .activation = vit.activation,
+                 .norm_eps = vit.norm_eps,
+                 .pool = TextConfig::Pool::last,
+                 .causal = false,
+                 .pad_id = 1,
+
+                 .own_vocabulary = true};
+  config.image_projection.present = false;
+  config.text_projection.bias = true;
+  config.scale = {.temperature = false, .initial = 10.0, .bias = -10.0};
+  config.preprocess = {
+      .image_size = image_size, .resize = Preprocess::Resize::squash, .mean = {0.5, 0.5, 0.5}, .std = {0.5, 0.5, 0.5}};
+  return config;
+}
+
+/// kakaobrain's base model: EfficientNet-B7 and BERT-base.
+ModelConfig align_base() {
+  ModelConfig config;
+  config.name = "align-base";
+  config.layout = Layout::hugging_face;
+  config.embed_dim = 640;
+  config.vision = EfficientNetConfig{.width_coefficient = 2.0, .depth_coefficient = 3.1, .hidden_dim = 2560};
+  config.text = {.architecture = TextConfig::Architecture::bert,
+                 .context_length = 512,
+                 .vocab_size = 30522,
+                 .width = 768,
+                 .heads = 12,
+                 .norm_eps = 1e-12,
+                 .pool = TextConfig::Pool::first,
+                 .causal = false,
+
+                 .pooler = true,
+                 .own_vocabulary = true};
+  config.image_projection.present = false;
+  config.text_projection.bias = true;
+  config.scale = {.temperature = true, .initial = 1.0};
+  config.preprocess = {.image_size = 289,
+                       .resize_size = 346,
+                       .resize = Preprocess::Resize::squash,
+                       .crop_rounds_down = true,
+                       .mean = {0.5, 0.5, 0.5},
+                       .std = {0.5, 0.5, 0.5}};
   return config;
 }
 
@@ -74,6 +138,10 @@ std::vector<ModelConfig> all_presets() {
   std::vector<ModelConfig> all{tiny()};
   for (const auto& preset : resnets) all.push_back(config_of(preset));
   for (const auto& preset : vits) all.push_back(config_of(preset));
+  all.push_back(siglip("ViT-B-16-SigLIP", "vit_base_patch16_siglip_224", 224, 64));
+  all.push_back(siglip("ViT-L-16-SigLIP-256", "vit_large_patch16_siglip_256", 256, 64));
+  all.push_back(siglip("ViT-SO400M-14-SigLIP", "vit_so400m_patch14_siglip_224", 224, 16));
+  all.push_back(align_base());
   return all;
 }
 
@@ -83,7 +151,7 @@ std::vector<std::string> preset_names() {
   std::vector<std::string> names;
   for (const auto& config : all_presets()) {
     names.push_back(config.name);
-    if (config.name != "tiny") names.push_back(config.name + std::string(quick_suffix));
+    if (has_quick_variant(config)) names.push_back(config.name + std::string(quick_suffix));
   }
   return names;
 }
@@ -92,9 +160,11 @@ ModelConfig preset(std::string_view name) {
   const bool quick = name.ends_with(quick_suffix);
   const auto base = quick ? name.substr(0, name.size() - quick_suffix.size()) : name;
   for (auto& config : all_presets()) {
-    if (config.name != base || (quick && base == "tiny")) continue;
+    if (config.name != base || (quick && !has_quick_variant(config))) continue;
     config.name = name;
-    config.quick_gelu = quick;
+    if (!quick) return config;
+    config.text.activation = Activation::quick_gelu;
+    if (auto* vit = std::get_if<VitConfig>(&config.vision)) vit->activation = Activation::quick_gelu;
     return config;
   }
   fail("unknown model \"{}\": it is a .json file or one of {}", name, fmt::join(preset_names(), ", "));

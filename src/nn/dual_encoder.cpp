@@ -10,10 +10,16 @@
 namespace vlalign::nn {
 namespace {
 
+constexpr double largest_scale = 100.0;  // Radford et al. 2021, section 2.5
+
 std::shared_ptr<Linear> projection(const Tower& tower, std::int64_t embed_dim, bool bias, Initializer& initializer) {
   const double deviation = 1.0 / std::sqrt(static_cast<double>(tower.width()));
-  return std::make_shared<Linear>(tower.width(), embed_dim,
-                                  Linear::Options{.bias = bias, .standard_deviation = deviation}, initializer);
+  const Linear::Options options{.bias = bias, .standard_deviation = deviation};
+  return std::make_shared<Linear>(tower.width(), embed_dim, options, initializer);
+}
+
+at::Tensor project(const std::shared_ptr<Linear>& projection, const at::Tensor& pooled) {
+  return l2_normalize(projection ? projection->forward(pooled) : pooled);
 }
 
 }  // namespace
@@ -23,31 +29,51 @@ DualEncoderImpl::DualEncoderImpl(std::shared_ptr<Tower> image, std::shared_ptr<T
   check(image && text_tower, "[DualEncoder] a tower is null");
   visual = register_module("visual", std::move(image));
   text = register_module("text", std::move(text_tower));
-  image_projection =
-      register_module("image_projection", projection(*visual, embed_dim, options.image_projection_bias, initializer));
-  text_projection =
-      register_module("text_projection", projection(*text, embed_dim, options.text_projection_bias, initializer));
-  log_logit_scale = register_parameter("logit_scale", at::full({}, std::log(1 / 0.07)));
+  const auto add = [&](const char* name, const Tower& tower, const ProjectionConfig& wanted) {
+    if (wanted.present) return register_module(name, projection(tower, embed_dim, wanted.bias, initializer));
+    check(tower.width() == embed_dim,
+          "[DualEncoder] without {} the tower's width {} must be the embedding dimension {}", name, tower.width(),
+          embed_dim);
+    return std::shared_ptr<Linear>();
+  };
+  image_projection = add("image_projection", *visual, options.image_projection);
+  text_projection = add("text_projection", *text, options.text_projection);
+  const auto& scale = options.scale;
+  if (scale.temperature) {
+    temperature = register_parameter("temperature", at::full({}, 1 / scale.initial));
+  } else {
+    log_logit_scale = register_parameter("logit_scale", at::full({}, std::log(scale.initial)));
+  }
+  if (scale.bias) logit_bias = register_parameter("logit_bias", at::full({}, *scale.bias));
 }
 
 at::Tensor DualEncoderImpl::encode_image(const at::Tensor& pixels, at::ScalarType compute) {
   check(pixels.dim() == 4 && pixels.size(1) == 3, "[encode_image] pixels: expected [B, 3, S, S], got {}",
         pixels.sizes().vec());
-  return l2_normalize(image_projection->forward(visual->forward(pixels, compute)));
+  return project_image(visual->forward(pixels, compute));
 }
 
 at::Tensor DualEncoderImpl::encode_text(const at::Tensor& tokens, at::ScalarType compute) {
   check(tokens.dim() == 2 && tokens.scalar_type() == at::kLong,
         "[encode_text] tokens: expected int64 [B, L], got {} {}", c10::toString(tokens.scalar_type()),
         tokens.sizes().vec());
-  return l2_normalize(text_projection->forward(text->forward(tokens, compute)));
+  return project_text(text->forward(tokens, compute));
 }
 
-at::Tensor DualEncoderImpl::logit_scale() const { return log_logit_scale.exp(); }
+at::Tensor DualEncoderImpl::project_image(const at::Tensor& pooled) const { return project(image_projection, pooled); }
+at::Tensor DualEncoderImpl::project_text(const at::Tensor& pooled) const { return project(text_projection, pooled); }
+
+at::Tensor DualEncoderImpl::logit_scale() const {
+  return temperature.defined() ? temperature.reciprocal() : log_logit_scale.exp();
+}
 
 void DualEncoderImpl::clamp_logit_scale() {
   torch::NoGradGuard no_grad;
-  log_logit_scale.clamp_(0.0, std::log(100.0));
+  if (temperature.defined()) {
+    temperature.clamp_(1 / largest_scale, 1.0);
+  } else {
+    log_logit_scale.clamp_(0.0, std::log(largest_scale));
+  }
 }
 
 }  // namespace vlalign::nn

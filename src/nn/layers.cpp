@@ -20,8 +20,6 @@
 namespace vlalign::nn {
 namespace {
 
-constexpr double norm_eps = 1e-5;
-
 /// The longest sequence for which plain batched products are used on a CPU, by compute dtype.
 std::int64_t longest_plain(at::ScalarType dtype) { return dtype == at::kFloat ? 128 : 512; }
 
@@ -58,37 +56,44 @@ Tensor Linear::forward(const Tensor& x) const {
   return at::linear(x, weight.to(dtype), bias.defined() ? std::optional(bias.to(dtype)) : std::nullopt);
 }
 
-LayerNorm::LayerNorm(std::int64_t width)
-    : weight(register_parameter("weight", at::ones({width}))), bias(register_parameter("bias", at::zeros({width}))) {}
+LayerNorm::LayerNorm(std::int64_t width, double eps)
+    : weight(register_parameter("weight", at::ones({width}))),
+      bias(register_parameter("bias", at::zeros({width}))),
+      eps_(eps) {}
 
 Tensor LayerNorm::forward(const Tensor& x) const {
   // The CPU kernel takes low-precision input with float32 parameters; CUDA's wants one dtype.
-  if (x.is_cpu()) return at::layer_norm(x, weight.sizes(), weight, bias, norm_eps);
-  return at::layer_norm(x.to(at::kFloat), weight.sizes(), weight, bias, norm_eps).to(x.scalar_type());
+  if (x.is_cpu()) return at::layer_norm(x, weight.sizes(), weight, bias, eps_);
+  return at::layer_norm(x.to(at::kFloat), weight.sizes(), weight, bias, eps_).to(x.scalar_type());
 }
 
-Conv2d::Conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride, std::int64_t padding,
-               Initializer& initializer)
-    : stride_(stride), padding_(padding) {
-  const double bound = 1.0 / std::sqrt(static_cast<double>(in * kernel * kernel));
-  weight = register_parameter("weight", initializer.uniform({out, in, kernel, kernel}, bound));
+Conv2d::Conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel, const Options& options, Initializer& initializer)
+    : options_(options) {
+  const auto in_group = in / options.groups;
+  const double bound = 1.0 / std::sqrt(static_cast<double>(in_group * kernel * kernel));
+  weight = register_parameter("weight", initializer.uniform({out, in_group, kernel, kernel}, bound));
+  if (options.bias) bias = register_parameter("bias", initializer.uniform({out}, bound));
 }
 
 Tensor Conv2d::forward(const Tensor& x) const {
-  return at::conv2d(x, weight.to(x.scalar_type()), {}, stride_, padding_);
+  const auto dtype = x.scalar_type();
+  return at::conv2d(x, weight.to(dtype), bias.defined() ? std::optional(bias.to(dtype)) : std::nullopt, options_.stride,
+                    options_.padding, /*dilation=*/1, options_.groups);
 }
 
-BatchNorm2d::BatchNorm2d(std::int64_t channels)
+BatchNorm2d::BatchNorm2d(std::int64_t channels, double eps, double momentum)
     : weight(register_parameter("weight", at::ones({channels}))),
       bias(register_parameter("bias", at::zeros({channels}))),
       running_mean(register_buffer("running_mean", at::zeros({channels}))),
       running_var(register_buffer("running_var", at::ones({channels}))),
-      num_batches_tracked(register_buffer("num_batches_tracked", at::zeros({}, at::kLong))) {}
+      num_batches_tracked(register_buffer("num_batches_tracked", at::zeros({}, at::kLong))),
+      eps_(eps),
+      momentum_(momentum) {}
 
 Tensor BatchNorm2d::forward(const Tensor& x) {
-  if (is_training()) num_batches_tracked += 1;
-  return at::batch_norm(x, weight, bias, running_mean, running_var, is_training(), /*momentum=*/0.1, norm_eps,
-                        /*cudnn_enabled=*/true);
+  const bool training = is_training() && !frozen;
+  if (training) num_batches_tracked += 1;
+  return at::batch_norm(x, weight, bias, running_mean, running_var, training, momentum_, eps_, /*cudnn_enabled=*/true);
 }
 
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask) {
@@ -96,6 +101,9 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor
   return at::scaled_dot_product_attention(q, k, v, mask.defined() ? std::optional(mask) : std::nullopt);
 }
 
-Tensor gelu(const Tensor& x, bool quick) { return quick ? x * at::sigmoid(x * 1.702) : at::gelu(x); }
+Tensor activate(const Tensor& x, Activation activation) {
+  if (activation == Activation::quick_gelu) return x * at::sigmoid(x * 1.702);
+  return at::gelu(x, activation == Activation::gelu_tanh ? "tanh" : "none");
+}
 
 }  // namespace vlalign::nn

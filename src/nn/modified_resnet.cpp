@@ -13,6 +13,8 @@
 namespace vlalign::nn {
 namespace {
 
+constexpr Conv2d::Options pointwise{}, same{.padding = 1};
+
 at::Tensor pool(const at::Tensor& x, std::int64_t stride) { return stride > 1 ? at::avg_pool2d(x, stride) : x; }
 
 }  // namespace
@@ -20,11 +22,11 @@ at::Tensor pool(const at::Tensor& x, std::int64_t stride) { return stride > 1 ? 
 Bottleneck::Bottleneck(std::int64_t in, std::int64_t planes, std::int64_t stride, Initializer& initializer)
     : stride_(stride) {
   const auto out = planes * expansion;
-  conv1 = register_module("conv1", std::make_shared<Conv2d>(in, planes, 1, 1, 0, initializer));
+  conv1 = register_module("conv1", std::make_shared<Conv2d>(in, planes, 1, pointwise, initializer));
   bn1 = register_module("bn1", std::make_shared<BatchNorm2d>(planes));
-  conv2 = register_module("conv2", std::make_shared<Conv2d>(planes, planes, 3, 1, 1, initializer));
+  conv2 = register_module("conv2", std::make_shared<Conv2d>(planes, planes, 3, same, initializer));
   bn2 = register_module("bn2", std::make_shared<BatchNorm2d>(planes));
-  conv3 = register_module("conv3", std::make_shared<Conv2d>(planes, out, 1, 1, 0, initializer));
+  conv3 = register_module("conv3", std::make_shared<Conv2d>(planes, out, 1, pointwise, initializer));
   bn3 = register_module("bn3", std::make_shared<BatchNorm2d>(out));
   {
     torch::NoGradGuard no_grad;
@@ -32,7 +34,7 @@ Bottleneck::Bottleneck(std::int64_t in, std::int64_t planes, std::int64_t stride
   }
   if (stride == 1 && in == out) return;
   const auto downsample = register_module("downsample", std::make_shared<torch::nn::Module>());
-  downsample_conv = downsample->register_module("0", std::make_shared<Conv2d>(in, out, 1, 1, 0, initializer));
+  downsample_conv = downsample->register_module("0", std::make_shared<Conv2d>(in, out, 1, pointwise, initializer));
   downsample_bn = downsample->register_module("1", std::make_shared<BatchNorm2d>(out));
 }
 
@@ -71,26 +73,28 @@ at::Tensor AttentionPool2d::forward(const at::Tensor& x) const {
   return attention(q, k, v, {}).transpose(1, 2).flatten(1);
 }
 
-ModifiedResNet::ModifiedResNet(const ResNetConfig& config, std::int64_t image_size, Initializer& initializer)
+ModifiedResNet::ModifiedResNet(const ModifiedResNetConfig& config, std::int64_t image_size, Initializer& initializer)
     : width_(config.width * 32) {
   check(image_size % 32 == 0, "[ModifiedResNet] image_size {} is not a multiple of 32", image_size);
   check(config.layers.size() == 4, "[ModifiedResNet] layers: expected 4 stages, got {}", config.layers.size());
   check(config.head_width > 0 && width_ % config.head_width == 0,
         "[ModifiedResNet] {} pooled channels are not a multiple of head_width {}", width_, config.head_width);
   const auto half = config.width / 2;
-  conv1 = register_module("conv1", std::make_shared<Conv2d>(3, half, 3, 2, 1, initializer));
+  conv1 = register_module(
+      "conv1", std::make_shared<Conv2d>(3, half, 3, Conv2d::Options{.stride = 2, .padding = 1}, initializer));
   bn1 = register_module("bn1", std::make_shared<BatchNorm2d>(half));
-  conv2 = register_module("conv2", std::make_shared<Conv2d>(half, half, 3, 1, 1, initializer));
+  conv2 = register_module("conv2", std::make_shared<Conv2d>(half, half, 3, same, initializer));
   bn2 = register_module("bn2", std::make_shared<BatchNorm2d>(half));
-  conv3 = register_module("conv3", std::make_shared<Conv2d>(half, config.width, 3, 1, 1, initializer));
+  conv3 = register_module("conv3", std::make_shared<Conv2d>(half, config.width, 3, same, initializer));
   bn3 = register_module("bn3", std::make_shared<BatchNorm2d>(config.width));
   auto in = config.width;
   for (std::size_t stage = 0; stage < 4; ++stage) {
     const auto layer = register_module(fmt::format("layer{}", stage + 1), std::make_shared<torch::nn::Module>());
     const auto planes = config.width << stage;
+    stages.emplace_back();
     for (std::int64_t i = 0; i < config.layers[stage]; ++i) {
       const std::int64_t stride = stage > 0 && i == 0 ? 2 : 1;
-      blocks.push_back(
+      stages.back().push_back(
           layer->register_module(std::to_string(i), std::make_shared<Bottleneck>(in, planes, stride, initializer)));
       in = planes * Bottleneck::expansion;
     }
@@ -100,12 +104,31 @@ ModifiedResNet::ModifiedResNet(const ResNetConfig& config, std::int64_t image_si
 }
 
 at::Tensor ModifiedResNet::forward(const at::Tensor& pixels, at::ScalarType compute) {
+  return features(pixels, compute, {}).pooled;
+}
+
+TowerFeatures ModifiedResNet::features(const at::Tensor& pixels, at::ScalarType compute,
+                                       std::span<const std::int64_t> layers) {
+  const auto wanted = resolve_layers(layers, static_cast<std::int64_t>(stages.size()));
   auto x = pixels.to(compute).contiguous(at::MemoryFormat::ChannelsLast);
   x = bn1->forward(conv1->forward(x)).relu_();
   x = bn2->forward(conv2->forward(x)).relu_();
   x = pool(bn3->forward(conv3->forward(x)).relu_(), 2);
-  for (const auto& block : blocks) x = block->forward(x);
-  return attnpool->forward(x);
+  std::vector<at::Tensor> outputs;
+  for (const auto& stage : stages) {
+    for (const auto& block : stage) x = block->forward(x);
+    outputs.push_back(x);
+  }
+  TowerFeatures features;
+  features.map = x;
+  features.pooled = attnpool->forward(x);
+  for (const auto layer : wanted) features.hidden.push_back(outputs[static_cast<std::size_t>(layer)]);
+  return features;
+}
+
+std::int64_t ModifiedResNet::group_of(std::string_view name) const {
+  if (name.starts_with("attnpool")) return 4;
+  return name.starts_with("layer") ? name[5] - '0' : 0;
 }
 
 }  // namespace vlalign::nn

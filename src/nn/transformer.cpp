@@ -2,18 +2,22 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/zeros.h>
 
+#include <charconv>
 #include <cmath>
 #include <string>
 
 namespace vlalign::nn {
 namespace {
 
-Tensor in_proj_init(std::int64_t width, const std::optional<double>& deviation, Initializer& initializer) {
-  if (deviation) return initializer.normal({3 * width, width}, *deviation);
-  return initializer.uniform({3 * width, width}, std::sqrt(6.0 / static_cast<double>(4 * width)));  // Xavier
+/// `rows` products of a vector of `width`; Xavier's uniform without a deviation.
+Tensor projection_init(std::int64_t rows, std::int64_t width, const std::optional<double>& deviation,
+                       Initializer& initializer) {
+  if (deviation) return initializer.normal({rows, width}, *deviation);
+  return initializer.uniform({rows, width}, std::sqrt(6.0 / static_cast<double>(rows + width)));
 }
 
 /// [B, L, H*d] to [B, H, L, d]
@@ -21,23 +25,44 @@ Tensor split_heads(const Tensor& x, std::int64_t heads) {
   return x.unflatten(-1, {heads, x.size(-1) / heads}).transpose(1, 2);
 }
 
+/// A mask's rows for one query a sequence.
+Tensor mask_at(const Tensor& mask, const Tensor& index) {
+  if (!mask.defined()) return mask;
+  if (mask.dim() == 2) return mask.index_select(0, index).view({-1, 1, 1, mask.size(-1)});
+  if (mask.size(2) == 1) return mask;
+  return mask.gather(2, index.view({-1, 1, 1, 1}).expand({-1, 1, 1, mask.size(-1)}));
+}
+
 }  // namespace
 
-Attention::Attention(std::int64_t width, std::int64_t heads, const Init& init, Initializer& initializer)
-    : in_proj_weight(register_parameter("in_proj_weight", in_proj_init(width, init.in_proj, initializer))),
-      in_proj_bias(register_parameter("in_proj_bias", at::zeros({3 * width}))),
-      out_proj(register_module(
-          "out_proj",
-          std::make_shared<Linear>(
-              width, width, Linear::Options{.standard_deviation = init.out_proj, .zero_bias = true}, initializer))),
-      heads_(heads) {}
+Attention::Attention(std::int64_t width, std::int64_t heads, const Options& options, Initializer& initializer)
+    : heads_(heads) {
+  const auto key_width = options.key_width.value_or(width);
+  const auto weight = [&](const char* name, std::int64_t rows, std::int64_t columns) {
+    return register_parameter(name, projection_init(rows, columns, options.in_proj, initializer));
+  };
+  if (key_width == width) {
+    in_proj_weight = weight("in_proj_weight", 3 * width, width);
+  } else {
+    q_proj_weight = weight("q_proj_weight", width, width);
+    k_proj_weight = weight("k_proj_weight", width, key_width);
+    v_proj_weight = weight("v_proj_weight", width, key_width);
+  }
+  in_proj_bias = register_parameter("in_proj_bias", at::zeros({3 * width}));
+  const Linear::Options out{.standard_deviation = options.out_proj, .zero_bias = true};
+  out_proj = register_module("out_proj", std::make_shared<Linear>(width, width, out, initializer));
+}
 
 Tensor Attention::forward(const Tensor& x, const Tensor& rows, const Tensor& mask) const {
-  const auto width = x.size(-1);
-  const auto weight = in_proj_weight.to(x.scalar_type());
-  const auto bias = in_proj_bias.to(x.scalar_type());
+  const auto dtype = x.scalar_type();
+  const auto width = rows.size(-1);
+  const auto bias = in_proj_bias.to(dtype);
   Tensor q, k, v;
-  if (rows.is_same(x)) {
+  if (!in_proj_weight.defined()) {
+    q = at::linear(rows, q_proj_weight.to(dtype), bias.narrow(0, 0, width));
+    k = at::linear(x, k_proj_weight.to(dtype), bias.narrow(0, width, width));
+    v = at::linear(x, v_proj_weight.to(dtype), bias.narrow(0, 2 * width, width));
+  } else if (const auto weight = in_proj_weight.to(dtype); rows.is_same(x)) {
     const auto qkv = at::linear(x, weight, bias).chunk(3, -1);
     q = qkv[0], k = qkv[1], v = qkv[2];
   } else {
@@ -49,35 +74,55 @@ Tensor Attention::forward(const Tensor& x, const Tensor& rows, const Tensor& mas
   return out_proj->forward(mixed.transpose(1, 2).flatten(-2));
 }
 
+Mlp::Mlp(const TransformerOptions& options, Initializer& initializer) : activation_(options.activation) {
+  constexpr double rounding = 1e-6;  // a ratio that was a quotient gives back its dividend
+  const auto hidden = static_cast<std::int64_t>(static_cast<double>(options.width) * options.mlp_ratio + rounding);
+  Linear::Options fc, proj;
+  if (options.clip_text_init) {
+    const auto width = static_cast<double>(options.width);
+    fc.standard_deviation = 1.0 / std::sqrt(2.0 * width);
+    proj.standard_deviation = 1.0 / std::sqrt(2.0 * width * static_cast<double>(options.layers));
+  }
+  c_fc = register_module("c_fc", std::make_shared<Linear>(options.width, hidden, fc, initializer));
+  c_proj = register_module("c_proj", std::make_shared<Linear>(hidden, options.width, proj, initializer));
+}
+
+Tensor Mlp::forward(const Tensor& x) const { return c_proj->forward(activate(c_fc->forward(x), activation_)); }
+
 ResidualBlock::ResidualBlock(const TransformerOptions& options, Initializer& initializer)
-    : quick_gelu_(options.quick_gelu) {
+    : post_norm_(options.post_norm) {
   const auto width = options.width;
-  const auto hidden = static_cast<std::int64_t>(static_cast<double>(width) * options.mlp_ratio);
-  Attention::Init attention_init;
-  std::optional<double> fc_deviation, proj_deviation;
+  Attention::Options attention_options;
   if (options.clip_text_init) {
     const double by_width = 1.0 / std::sqrt(static_cast<double>(width));
-    proj_deviation = by_width / std::sqrt(2.0 * static_cast<double>(options.layers));
-    fc_deviation = by_width / std::sqrt(2.0);
-    attention_init = {.in_proj = by_width, .out_proj = proj_deviation};
+    attention_options = {.in_proj = by_width,
+                         .out_proj = by_width / std::sqrt(2.0 * static_cast<double>(options.layers))};
   }
-  ln_1 = register_module("ln_1", std::make_shared<LayerNorm>(width));
-  attn = register_module("attn", std::make_shared<Attention>(width, options.heads, attention_init, initializer));
-  ln_2 = register_module("ln_2", std::make_shared<LayerNorm>(width));
-  const auto mlp = register_module("mlp", std::make_shared<torch::nn::Module>());
-  c_fc = mlp->register_module(
-      "c_fc",
-      std::make_shared<Linear>(width, hidden, Linear::Options{.standard_deviation = fc_deviation}, initializer));
-  c_proj = mlp->register_module(
-      "c_proj",
-      std::make_shared<Linear>(hidden, width, Linear::Options{.standard_deviation = proj_deviation}, initializer));
+  ln_1 = register_module("ln_1", std::make_shared<LayerNorm>(width, options.norm_eps));
+  attn = register_module("attn", std::make_shared<Attention>(width, options.heads, attention_options, initializer));
+  ln_2 = register_module("ln_2", std::make_shared<LayerNorm>(width, options.norm_eps));
+  mlp = register_module("mlp", std::make_shared<Mlp>(options, initializer));
+  if (!options.layer_scale) return;
+  const auto scale = [&](const char* name) {
+    const auto owner = register_module(name, std::make_shared<torch::nn::Module>());
+    return owner->register_parameter("gamma", at::full({width}, *options.layer_scale));
+  };
+  scale_1 = scale("ls_1");
+  scale_2 = scale("ls_2");
 }
 
 Tensor ResidualBlock::forward(const Tensor& x, const Tensor& rows, const Tensor& mask) const {
+  const auto scaled = [](const Tensor& branch, const Tensor& scale) {
+    return scale.defined() ? branch * scale.to(branch.scalar_type()) : branch;
+  };
+  if (post_norm_) {
+    const auto y = ln_1->forward(rows + scaled(attn->forward(x, rows, mask), scale_1));
+    return ln_2->forward(y + scaled(mlp->forward(y), scale_2));
+  }
   const auto normed = ln_1->forward(x);
   const auto normed_rows = rows.is_same(x) ? normed : ln_1->forward(rows);
-  const auto y = rows + attn->forward(normed, normed_rows, mask);
-  return y + c_proj->forward(gelu(c_fc->forward(ln_2->forward(y)), quick_gelu_));
+  const auto y = rows + scaled(attn->forward(normed, normed_rows, mask), scale_1);
+  return y + scaled(mlp->forward(ln_2->forward(y)), scale_2);
 }
 
 Transformer::Transformer(const TransformerOptions& options, Initializer& initializer) {
@@ -88,21 +133,33 @@ Transformer::Transformer(const TransformerOptions& options, Initializer& initial
   }
 }
 
-Tensor Transformer::forward(const Tensor& x, const Tensor& mask) const {
+Tensor Transformer::forward(const Tensor& x, const Tensor& mask, std::vector<Tensor>* outputs) const {
   auto y = x;
-  for (const auto& block : resblocks) y = block->forward(y, y, mask);
+  for (const auto& block : resblocks) {
+    y = block->forward(y, y, mask);
+    if (outputs) outputs->push_back(y);
+  }
   return y;
 }
 
 Tensor Transformer::forward_pooled(const Tensor& x, const Tensor& mask, const Tensor& index) const {
+  if (resblocks.empty()) return token_at(x, index);
   auto y = x;
-  const auto pick = [&index](const Tensor& tokens) {  // [B, L, W] to [B, 1, W]
-    return tokens.gather(1, index.view({-1, 1, 1}).expand({-1, 1, tokens.size(-1)}));
-  };
-  if (resblocks.empty()) return pick(y).squeeze(1);
   for (std::size_t i = 0; i + 1 < resblocks.size(); ++i) y = resblocks[i]->forward(y, y, mask);
-  const auto row_mask = mask.defined() ? mask.index_select(0, index).view({-1, 1, 1, mask.size(-1)}) : mask;
-  return resblocks.back()->forward(y, pick(y), row_mask).squeeze(1);
+  return resblocks.back()->forward(y, token_at(y, index).unsqueeze(1), mask_at(mask, index)).squeeze(1);
+}
+
+Tensor token_at(const Tensor& x, const Tensor& index) {
+  return x.gather(1, index.view({-1, 1, 1}).expand({-1, 1, x.size(-1)})).squeeze(1);
+}
+
+std::optional<std::int64_t> block_number(std::string_view name) {
+  constexpr std::string_view marker = "resblocks.";
+  const auto at = name.find(marker);
+  if (at == name.npos) return {};
+  std::int64_t number = 0;
+  std::from_chars(name.data() + at + marker.size(), name.data() + name.size(), number);
+  return number;
 }
 
 }  // namespace vlalign::nn

@@ -1,47 +1,141 @@
 #include "vlalign/nn/vit.hpp"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/rand.h>
 #include <ATen/ops/zeros.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/check.hpp"
 
 namespace vlalign::nn {
+namespace {
 
-Vit::Vit(const VitConfig& config, std::int64_t image_size, bool quick_gelu, Initializer& initializer)
-    : width_(config.width) {
-  check(config.patch_size > 0 && image_size % config.patch_size == 0,
-        "[Vit] image_size {} is not a multiple of patch_size {}", image_size, config.patch_size);
+/// Sine and cosine of a grid's places (MoCo v3's fixed positions), [(1 +) side^2, W]: a quarter of the width each for
+/// the column's sine and cosine, then the row's; zeros for the class token.
+at::Tensor grid_positions(std::int64_t side, std::int64_t width, bool class_token) {
+  check(width % 4 == 0, "[Vit] width {}: fixed positions need a multiple of 4", width);
+  const auto options = at::TensorOptions(at::kDouble);
+  const auto exponents = at::arange(width / 4, options) / static_cast<double>(width / 4);
+  const auto frequencies = (exponents * -std::log(10000.0)).exp();
+  const auto waves = [&](const at::Tensor& place) {
+    const auto angles = place.reshape({-1, 1}) * frequencies;
+    return at::cat({angles.sin(), angles.cos()}, 1);
+  };
+  const auto line = at::arange(side, options);
+  const auto column = waves(line.expand({side, side})), row = waves(line.view({side, 1}).expand({side, side}));
+  const auto grid = at::cat({column, row}, 1).to(at::kFloat);
+  return class_token ? at::cat({at::zeros({1, width}), grid}) : grid;
+}
+
+}  // namespace
+
+Vit::Vit(const VitConfig& config, std::int64_t image_size, std::int64_t embed_dim, Initializer& initializer)
+    : config_(config), pooled_width_(config.pool == VitConfig::Pool::query ? embed_dim : config.width) {
+  check(config.patch_size > 0 && image_size >= config.patch_size, "[Vit] image_size {} is below patch_size {}",
+        image_size, config.patch_size);
   check(config.head_width > 0 && config.width % config.head_width == 0,
         "[Vit] width {} is not a multiple of head_width {}", config.width, config.head_width);
-  const double deviation = 1.0 / std::sqrt(static_cast<double>(config.width));
+  check(config.class_token || config.pool != VitConfig::Pool::token, "[Vit] no class token to pool");
+  check(config.patch_dropout >= 0 && config.patch_dropout < 1, "[Vit] patch_dropout {}: expected 0 to below 1",
+        config.patch_dropout);
+  const auto width = config.width;
+  const double deviation = 1.0 / std::sqrt(static_cast<double>(width));
   const auto grid = image_size / config.patch_size;
-  class_embedding = register_parameter("class_embedding", initializer.normal({config.width}, deviation));
+  if (config.class_token)
+    class_embedding = register_parameter("class_embedding", initializer.normal({width}, deviation));
+  const auto places = grid * grid + (config.class_token ? 1 : 0);
   positional_embedding =
-      register_parameter("positional_embedding", initializer.normal({1 + grid * grid, config.width}, deviation));
-  conv1 = register_module(
-      "conv1", std::make_shared<Conv2d>(3, config.width, config.patch_size, config.patch_size, 0, initializer));
-  ln_pre = register_module("ln_pre", std::make_shared<LayerNorm>(config.width));
-  const TransformerOptions options{.width = config.width,
-                                   .heads = config.width / config.head_width,
+      config.fixed_positions
+          ? register_parameter("positional_embedding", grid_positions(grid, width, config.class_token), false)
+          : register_parameter("positional_embedding", initializer.normal({places, width}, deviation));
+  const Conv2d::Options patches{.stride = config.patch_size, .bias = config.patch_bias};
+  conv1 = register_module("conv1", std::make_shared<Conv2d>(3, width, config.patch_size, patches, initializer));
+  if (config.ln_pre) ln_pre = register_module("ln_pre", std::make_shared<LayerNorm>(width, config.norm_eps));
+  const TransformerOptions options{.width = width,
+                                   .heads = width / config.head_width,
                                    .layers = config.layers,
                                    .mlp_ratio = config.mlp_ratio,
-                                   .quick_gelu = quick_gelu};
+                                   .activation = config.activation,
+                                   .norm_eps = config.norm_eps,
+                                   .layer_scale = config.layer_scale};
   transformer = register_module("transformer", std::make_shared<Transformer>(options, initializer));
-  ln_post = register_module("ln_post", std::make_shared<LayerNorm>(config.width));
+  if (config.pool == VitConfig::Pool::attention)
+    attention_head = register_module("head", std::make_shared<AttentionHead>(options, initializer));
+  if (config.pool == VitConfig::Pool::query)
+    query_pooler =
+        register_module("attn_pool", std::make_shared<QueryPooler>(config.pool_queries, embed_dim, width,
+                                                                   config.pool_heads, config.norm_eps, initializer));
+  ln_post = register_module("ln_post", std::make_shared<LayerNorm>(pooled_width_, config.norm_eps));
+}
+
+at::Tensor Vit::embed(const at::Tensor& pixels, at::ScalarType compute) const {
+  auto tokens = conv1->forward(pixels.to(compute)).flatten(2).transpose(1, 2);  // [B, N, W]
+  const auto places = positional_embedding.size(0) - (config_.class_token ? 1 : 0);
+  check(tokens.size(1) == places, "[Vit] pixels: expected {} patches an image, got {} from {}x{} px", places,
+        tokens.size(1), pixels.size(2), pixels.size(3));
+  if (config_.class_token) tokens = at::cat({class_embedding.to(compute).expand({tokens.size(0), 1, -1}), tokens}, 1);
+  tokens = tokens + positional_embedding.to(compute);
+  if (is_training() && config_.patch_dropout > 0) tokens = drop_patches(tokens);
+  return ln_pre ? ln_pre->forward(tokens) : tokens;
+}
+
+at::Tensor Vit::drop_patches(const at::Tensor& tokens) const {
+  const std::int64_t first = config_.class_token ? 1 : 0;
+  const auto count = tokens.size(1) - first;
+  const auto kept =
+      std::max<std::int64_t>(1, static_cast<std::int64_t>(static_cast<double>(count) * (1 - config_.patch_dropout)));
+  const auto draws = at::rand({tokens.size(0), count}, tokens.options().dtype(at::kFloat).requires_grad(false));
+  const auto order = draws.argsort(/*stable=*/false, /*dim=*/1);
+  const auto index = order.narrow(1, 0, kept).unsqueeze(-1).expand({-1, -1, tokens.size(2)});
+  const auto patches = tokens.narrow(1, first, count).gather(1, index);
+  return first == 1 ? at::cat({tokens.narrow(1, 0, 1), patches}, /*dim=*/1) : patches;
+}
+
+at::Tensor Vit::pool(const at::Tensor& tokens) const {
+  const auto patches = config_.class_token ? tokens.narrow(1, 1, tokens.size(1) - 1) : tokens;
+  switch (config_.pool) {
+    case VitConfig::Pool::token:
+      return ln_post->forward(tokens.select(1, 0));
+    case VitConfig::Pool::average:
+      return config_.norm_after_pool ? ln_post->forward(patches.mean(1)) : ln_post->forward(patches).mean(1);
+    case VitConfig::Pool::attention:
+      return attention_head->forward(ln_post->forward(tokens));
+    case VitConfig::Pool::query:
+      return ln_post->forward(query_pooler->forward(tokens).select(1, 0));
+  }
+  fail("[Vit] unknown pooling");
 }
 
 at::Tensor Vit::forward(const at::Tensor& pixels, at::ScalarType compute) {
-  const auto patches = conv1->forward(pixels.to(compute)).flatten(2).transpose(1, 2);  // [B, N, W]
-  check(patches.size(1) + 1 == positional_embedding.size(0),
-        "[Vit] pixels: expected {} patches an image, got {} from {}x{} px", positional_embedding.size(0) - 1,
-        patches.size(1), pixels.size(2), pixels.size(3));
-  const auto cls = class_embedding.to(compute).expand({patches.size(0), 1, -1});
-  const auto tokens = at::cat({cls, patches}, 1) + positional_embedding.to(compute);
-  const auto first = at::zeros({patches.size(0)}, patches.options().dtype(at::kLong));
-  return ln_post->forward(transformer->forward_pooled(ln_pre->forward(tokens), {}, first));
+  const auto tokens = embed(pixels, compute);
+  if (config_.pool != VitConfig::Pool::token) return pool(transformer->forward(tokens, {}));
+  const auto first = at::zeros({tokens.size(0)}, tokens.options().dtype(at::kLong).requires_grad(false));
+  return ln_post->forward(transformer->forward_pooled(tokens, {}, first));
+}
+
+TowerFeatures Vit::features(const at::Tensor& pixels, at::ScalarType compute, std::span<const std::int64_t> layers) {
+  const auto wanted = resolve_layers(layers, config_.layers);
+  std::vector<at::Tensor> outputs;
+  const auto tokens = transformer->forward(embed(pixels, compute), {}, &outputs);
+  TowerFeatures features;
+  features.pooled = pool(tokens);
+  const auto patches = config_.class_token ? tokens.narrow(1, 1, tokens.size(1) - 1) : tokens;
+  const bool normed = !config_.norm_after_pool && !query_pooler;
+  features.tokens = normed ? ln_post->forward(patches) : patches;
+  for (const auto layer : wanted) features.hidden.push_back(outputs[static_cast<std::size_t>(layer)]);
+  return features;
+}
+
+std::int64_t Vit::group_count() const { return config_.layers + 1; }
+
+std::int64_t Vit::group_of(std::string_view name) const {
+  if (const auto block = block_number(name)) return 1 + *block;
+  const bool last = name.starts_with("ln_post") || name.starts_with("head") || name.starts_with("attn_pool");
+  return last ? config_.layers : 0;
 }
 
 }  // namespace vlalign::nn

@@ -7,12 +7,32 @@
 namespace vlalign::tool {
 namespace {
 
+const char* name_of(Activation activation) {
+  switch (activation) {
+    case Activation::gelu:
+      return "gelu";
+    case Activation::quick_gelu:
+      return "quick_gelu";
+    case Activation::gelu_tanh:
+      return "gelu_tanh";
+  }
+  return "";
+}
+
 struct Describe {
   nlohmann::json operator()(const VitConfig& vit) const {
     return {{"tower", "ViT"}, {"patch_size", vit.patch_size}, {"width", vit.width}, {"layers", vit.layers}};
   }
-  nlohmann::json operator()(const ResNetConfig& resnet) const {
+  nlohmann::json operator()(const ModifiedResNetConfig& resnet) const {
     return {{"tower", "ModifiedResNet"}, {"width", resnet.width}, {"layers", resnet.layers}};
+  }
+  nlohmann::json operator()(const ResNetConfig& resnet) const {
+    return {{"tower", "ResNet"}, {"width", resnet.width}, {"layers", resnet.layers}};
+  }
+  nlohmann::json operator()(const EfficientNetConfig& net) const {
+    return {{"tower", "EfficientNet"},
+            {"width_coefficient", net.width_coefficient},
+            {"depth_coefficient", net.depth_coefficient}};
   }
   nlohmann::json operator()(const OwnTowers&) const { return {{"tower", "own"}}; }
 };
@@ -21,12 +41,13 @@ nlohmann::ordered_json describe(const DualEncoder& model) {
   const auto& config = model.config();
   const auto& how = config.preprocess;
   return {{"name", config.name},
-          {"family", "CLIP"},
+          {"family", family(config)},
+          {"layout", config.layout == Layout::open_clip ? "open_clip" : "hugging_face"},
           {"parameters", model.parameter_count()},
           {"image_size", how.image_size},
           {"context_length", config.text.context_length},
           {"embed_dim", config.embed_dim},
-          {"activation", config.quick_gelu ? "quick_gelu" : "gelu"},
+          {"activation", name_of(config.text.activation)},
           {"vocab_size", config.text.vocab_size},
           {"logit_scale", model.logit_scale().item<double>()},
           {"vision", std::visit(Describe{}, config.vision)},

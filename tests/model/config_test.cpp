@@ -33,9 +33,9 @@ TEST_F(Config, ReadsThePeersForm) {
   EXPECT_EQ(config.name, "own");
   EXPECT_EQ(config.embed_dim, 640);
   EXPECT_EQ(config.preprocess.image_size, 288);
-  EXPECT_EQ(std::get<ResNetConfig>(config.vision).layers, (std::vector<std::int64_t>{4, 6, 10, 6}));
+  EXPECT_EQ(std::get<ModifiedResNetConfig>(config.vision).layers, (std::vector<std::int64_t>{4, 6, 10, 6}));
   EXPECT_EQ(config.text.heads, 10);
-  EXPECT_FALSE(config.quick_gelu);
+  EXPECT_EQ(config.text.activation, Activation::gelu);
 }
 
 TEST_F(Config, ReadsBackWhatItWrites) {
@@ -44,7 +44,7 @@ TEST_F(Config, ReadsBackWhatItWrites) {
     const auto after = read(to_open_clip_json(before));
     EXPECT_EQ(to_open_clip_json(after), to_open_clip_json(before)) << name;
     EXPECT_EQ(after.name, name);
-    EXPECT_EQ(after.quick_gelu, name.ends_with("-quickgelu"));
+    EXPECT_EQ(after.text.activation == Activation::quick_gelu, name.ends_with("-quickgelu"));
   }
 }
 

@@ -10,7 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/files.hpp"
-#include "model/weights.hpp"
+#include "model/peer_names.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/data/clip_tokenizer.hpp"
@@ -66,7 +66,7 @@ TEST_P(PeerModel, GivesThePeersTrainingLossAndGradients) {
   {
     at::NoGradGuard no_grad;
     for (auto& parameter : model.module()->parameters()) parameter.copy_(parameter.grad());
-    gradients = open_clip_tensors(*model.module(), model.config());
+    gradients = peer_tensors(*model.module(), naming_schemes(model.config(), Layout::open_clip));
   }
   int compared = 0;
   for (const auto& [name, gradient] : expected) {

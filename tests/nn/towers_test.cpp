@@ -13,8 +13,8 @@
 
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
-#include "vlalign/nn/clip_text.hpp"
 #include "vlalign/nn/modified_resnet.hpp"
+#include "vlalign/nn/text_transformer.hpp"
 #include "vlalign/nn/transformer.hpp"
 #include "vlalign/nn/vit.hpp"
 
@@ -72,9 +72,9 @@ TEST(Transformer, PooledTokenEqualsTheWholeComputation) {
   for (std::int64_t b = 0; b < 4; ++b) EXPECT_LT(largest_difference(pooled[b], whole[b][b + 1]), 1e-5) << "text " << b;
 }
 
-TEST(ClipText, SeesNothingBehindTheEndToken) {
+TEST(TextTransformer, SeesNothingBehindTheEndToken) {
   Initializer initializer(1);
-  ClipText tower({.context_length = 12, .vocab_size = 40, .width = 16, .heads = 2, .layers = 2}, false, initializer);
+  TextTransformer tower({.context_length = 12, .vocab_size = 40, .width = 16, .heads = 2, .layers = 2}, initializer);
   auto whole = at::randint(1, 38, {3, 12}, at::kLong);
   for (std::int64_t b = 0; b < 3; ++b) {
     whole[b][b + 3] = 39;
@@ -85,9 +85,9 @@ TEST(ClipText, SeesNothingBehindTheEndToken) {
   EXPECT_LT(largest_difference(tower.forward(cut, at::kFloat), tower.forward(whole, at::kFloat)), 1e-5);
 }
 
-TEST(ClipText, ALargeBatchInPiecesOfLikeLengthEqualsOneTextAtATime) {
+TEST(TextTransformer, ALargeBatchInPiecesOfLikeLengthEqualsOneTextAtATime) {
   Initializer initializer(1);
-  ClipText tower({.context_length = 12, .vocab_size = 40, .width = 16, .heads = 2, .layers = 2}, false, initializer);
+  TextTransformer tower({.context_length = 12, .vocab_size = 40, .width = 16, .heads = 2, .layers = 2}, initializer);
   auto tokens = at::randint(1, 38, {100, 12}, at::kLong);
   for (std::int64_t b = 0; b < 100; ++b) {
     const auto end = 1 + (b * 7) % 11;
@@ -101,17 +101,17 @@ TEST(ClipText, ALargeBatchInPiecesOfLikeLengthEqualsOneTextAtATime) {
   }
 }
 
-TEST(ClipText, RefusesTextsLongerThanItsContext) {
+TEST(TextTransformer, RefusesTextsLongerThanItsContext) {
   Initializer initializer(1);
-  ClipText tower({.context_length = 4, .vocab_size = 40, .width = 16, .heads = 2, .layers = 1}, false, initializer);
+  TextTransformer tower({.context_length = 4, .vocab_size = 40, .width = 16, .heads = 2, .layers = 1}, initializer);
   const auto message = message_of<Error>([&] { tower.forward(at::zeros({1, 5}, at::kLong), at::kFloat); });
-  EXPECT_EQ(message, "[ClipText] tokens: expected at most 4 a text, got 5");
+  EXPECT_EQ(message, "[TextTransformer] tokens: expected at most 4 a text, got 5");
 }
 
-TEST(ClipText, StartsFromThePapersDeviations) {
+TEST(TextTransformer, StartsFromThePapersDeviations) {
   Initializer initializer(1);
-  const ClipText tower({.context_length = 77, .vocab_size = 1000, .width = 256, .heads = 4, .layers = 6}, false,
-                       initializer);
+  const TextTransformer tower({.context_length = 77, .vocab_size = 1000, .width = 256, .heads = 4, .layers = 6},
+                              initializer);
   const double by_width = 1.0 / std::sqrt(256.0), by_depth = by_width / std::sqrt(12.0);
   const auto deviation = [](const Tensor& t) { return t.std().item<double>(); };
   const auto& block = *tower.transformer->resblocks[3];
@@ -119,22 +119,22 @@ TEST(ClipText, StartsFromThePapersDeviations) {
   EXPECT_NEAR(deviation(tower.positional_embedding), 0.01, 0.0005);
   EXPECT_NEAR(deviation(block.attn->in_proj_weight), by_width, 0.02 * by_width);
   EXPECT_NEAR(deviation(block.attn->out_proj->weight), by_depth, 0.02 * by_depth);
-  EXPECT_NEAR(deviation(block.c_proj->weight), by_depth, 0.02 * by_depth);
-  EXPECT_NEAR(deviation(block.c_fc->weight), by_width / std::sqrt(2.0), 0.02 * by_width);
+  EXPECT_NEAR(deviation(block.mlp->c_proj->weight), by_depth, 0.02 * by_depth);
+  EXPECT_NEAR(deviation(block.mlp->c_fc->weight), by_width / std::sqrt(2.0), 0.02 * by_width);
   EXPECT_EQ(block.attn->out_proj->bias.abs().max().item<float>(), 0.0F);
 }
 
 TEST(Vit, RefusesPicturesOfAnotherSize) {
   Initializer initializer(1);
-  Vit tower({.patch_size = 8, .width = 16, .layers = 1, .head_width = 8}, 16, false, initializer);
+  Vit tower({.patch_size = 8, .width = 16, .layers = 1, .head_width = 8}, 16, 12, initializer);
   const auto message = message_of<Error>([&] { tower.forward(at::zeros({1, 3, 32, 32}), at::kFloat); });
   EXPECT_EQ(message, "[Vit] pixels: expected 4 patches an image, got 16 from 32x32 px");
 }
 
 TEST(Vit, RefusesSizesThatDontDivide) {
   Initializer initializer(1);
-  EXPECT_EQ(message_of<Error>([&] { Vit({.patch_size = 7}, 16, false, initializer); }),
-            "[Vit] image_size 16 is not a multiple of patch_size 7");
+  EXPECT_EQ(message_of<Error>([&] { Vit({.patch_size = 8, .head_width = 7}, 16, 12, initializer); }),
+            "[Vit] width 768 is not a multiple of head_width 7");
 }
 
 TEST(ModifiedResNet, ABlockStartsAsTheIdentity) {
@@ -160,9 +160,9 @@ TEST(ModifiedResNet, TracksBatchStatisticsOnlyWhileTraining) {
 
 TEST(Towers, AreCloseToFloat32InBfloat16) {
   Initializer initializer(1);
-  Vit vit({.patch_size = 8, .width = 32, .layers = 2, .head_width = 16}, 16, false, initializer);
+  Vit vit({.patch_size = 8, .width = 32, .layers = 2, .head_width = 16}, 16, 12, initializer);
   ModifiedResNet resnet({.layers = {1, 1, 1, 1}, .width = 8}, 32, initializer);
-  ClipText text({.context_length = 8, .vocab_size = 40, .width = 32, .heads = 2, .layers = 2}, false, initializer);
+  TextTransformer text({.context_length = 8, .vocab_size = 40, .width = 32, .heads = 2, .layers = 2}, initializer);
   at::NoGradGuard no_grad;
   const auto check_close = [](Tower& tower, const Tensor& x) {
     tower.eval();

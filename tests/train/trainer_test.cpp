@@ -49,7 +49,7 @@ class Colours : public testing::Test {
     config.name = "small";
     config.embed_dim = 16;
     if (resnet) {
-      config.vision = ResNetConfig{.layers = {1, 1, 1, 1}, .width = 4};
+      config.vision = ModifiedResNetConfig{.layers = {1, 1, 1, 1}, .width = 4};
     } else {
       config.vision = VitConfig{.patch_size = 16, .width = 32, .layers = 1, .head_width = 16};
     }

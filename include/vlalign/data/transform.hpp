@@ -17,11 +17,13 @@ enum class Interpolation { bicubic, bilinear };
 /// How a picture becomes a model's input at evaluation. Part of the model: a model folder holds it.
 /// Defaults are OpenAI CLIP's (github.com/openai/CLIP, clip.py).
 struct Preprocess {
-  enum class Resize { shortest, squash };  ///< shortest side then centre crop, or both sides to image_size
+  enum class Resize { shortest, squash };  ///< the shortest side, or both, to resize_size; then a centre crop
 
   int image_size = 224;
+  int resize_size = 0;  ///< before the crop; 0: image_size
   Resize resize = Resize::shortest;
   Interpolation interpolation = Interpolation::bicubic;
+  bool crop_rounds_down = false;  ///< half a pixel of margin, as transformers does; torchvision rounds it to even
   std::array<double, 3> mean{0.48145466, 0.4578275, 0.40821073};
   std::array<double, 3> std{0.26862954, 0.26130258, 0.27577711};
 };
@@ -44,16 +46,17 @@ struct Augmentation {
   double grayscale = 0.0;  ///< probability
 };
 
-/// "none"; "basic": open_clip's training default, RandomResizedCrop(scale 0.9 to 1); "mild", the quick start's: small affine,
-/// brightness, contrast; "strong": SimCLR-like crop, flip, jitter and grayscale.
-/// Throws Error naming the policies on an unknown name.
+/// "none"; "basic": open_clip's training default, RandomResizedCrop(scale 0.9 to 1); "mild", the quick start's: small
+/// affine, brightness, contrast; "strong": SimCLR-like crop, flip, jitter and grayscale. Throws Error naming the
+/// policies on an unknown name.
 Augmentation augmentation_policy(std::string_view name);
 std::vector<std::string> augmentation_policies();
 
 /// Resizes as PIL does on 8-bit pictures (antialiased, same rounding within 1/255).
 Image resize(const Image& image, int width, int height, Interpolation interpolation = Interpolation::bicubic);
 
-/// The evaluation transform: [image_size, image_size] pixels, still 8-bit; normalize_pixels does the rest on the device.
+/// The evaluation transform: [image_size, image_size] pixels, still 8-bit; normalize_pixels does the rest on the
+/// device.
 Image preprocess(const Image& image, const Preprocess& how);
 
 /// The training transform: the augmentation's random changes, then image_size pixels.

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "vlalign/core/device.hpp"
@@ -18,6 +19,12 @@ namespace nn {
 class DualEncoderImpl;  // <vlalign/nn/dual_encoder.hpp>, for those who build on the towers as torch::nn modules
 }
 
+/// Other sizes than the folder's; position embeddings are resized to them.
+struct LoadOptions {
+  std::optional<int> image_size;
+  std::optional<std::int64_t> context_length;
+};
+
 /// Two towers into one joint space: images and texts become unit vectors whose dot product says how well they match
 /// (CLIP, Radford et al. 2021). A handle: copies share the weights.
 class DualEncoder {
@@ -29,9 +36,10 @@ class DualEncoder {
   static DualEncoder create(const ModelConfig& config, std::shared_ptr<const Tokenizer> tokenizer = nullptr,
                             std::uint64_t seed = 0);
 
-  /// Reads a model folder in open_clip's layout (open_clip_config.json, open_clip_model.safetensors, tokenizer files).
+  /// Reads a model folder in open_clip's or Hugging Face's layout. Activation, preprocessing and tokenizer are the
+  /// folder's own; a choice it leaves open is named in a warning.
   /// Throws one Error that lists every missing, extra or wrongly shaped tensor.
-  static DualEncoder load(const std::filesystem::path& folder);
+  static DualEncoder load(const std::filesystem::path& folder, const LoadOptions& options = {});
 
   /// A model of one's own towers (config.vision = OwnTowers{}); see <vlalign/nn/dual_encoder.hpp>.
   DualEncoder(std::shared_ptr<nn::DualEncoderImpl> module, ModelConfig config,
@@ -41,7 +49,8 @@ class DualEncoder {
   /// nothing.
   void load_weights(const std::filesystem::path& folder);
 
-  /// Writes the folder that load() and open_clip read: whole beside its place, synced and renamed over what is there.
+  /// Writes the folder that load() and the peer of config().layout read: whole beside its place, synced and renamed
+  /// over what is there.
   void save(const std::filesystem::path& folder) const;
   /// The same files into a folder that is there, for callers that make it whole themselves.
   void write(const std::filesystem::path& folder) const;

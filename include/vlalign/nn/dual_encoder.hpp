@@ -7,29 +7,34 @@ namespace vlalign::nn {
 
 /// Two towers, a linear projection each, one joint space, and the learnable scale of its cosines.
 ///
-///     auto model = std::make_shared<nn::DualEncoderImpl>(my_image_tower, my_text_tower, 512);
+///     auto model = std::make_shared<nn::DualEncoderImpl>(my_image_tower, my_text_tower, 512, options, initializer);
 class DualEncoderImpl : public torch::nn::Module {
  public:
   struct Options {
-    bool image_projection_bias = false;
-    bool text_projection_bias = false;
+    ProjectionConfig image_projection{}, text_projection{};
+    ScaleConfig scale{};
   };
-  /// Projections are drawn from N(0, 1 / width); logit scale starts at 1 / 0.07 (Radford et al. 2021).
+  /// Projections are drawn from N(0, 1 / width).
   DualEncoderImpl(std::shared_ptr<Tower> image, std::shared_ptr<Tower> text, std::int64_t embed_dim,
                   const Options& options, Initializer& initializer);
 
   /// Unit rows, float32 [B, D]; see Tower::forward for the arguments.
   at::Tensor encode_image(const at::Tensor& pixels, at::ScalarType compute = at::kFloat);
   at::Tensor encode_text(const at::Tensor& tokens, at::ScalarType compute = at::kFloat);
+  /// From a tower's pooled features [B, W] to unit rows [B, D].
+  at::Tensor project_image(const at::Tensor& pooled) const;
+  at::Tensor project_text(const at::Tensor& pooled) const;
 
-  /// exp(log_logit_scale), [].
+  /// The multiplier of the cosines, [].
   at::Tensor logit_scale() const;
   /// Keeps the logit scale in [1, 100]; to be called after each optimizer step.
   void clamp_logit_scale();
 
   std::shared_ptr<Tower> visual, text;
-  std::shared_ptr<Linear> image_projection, text_projection;  ///< weight [D, W]
-  at::Tensor log_logit_scale;                                 ///< [], registered as the peers name it: "logit_scale"
+  std::shared_ptr<Linear> image_projection, text_projection;  ///< weight [D, W]; null where a tower needs none
+  at::Tensor log_logit_scale;  ///< [], registered as the peers name it: "logit_scale"; undefined with a temperature
+  at::Tensor temperature;      ///< [], ALIGN's; undefined with a logit scale
+  at::Tensor logit_bias;       ///< [], added to the logits (SigLIP); undefined without
 };
 
 }  // namespace vlalign::nn

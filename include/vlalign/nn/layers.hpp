@@ -8,6 +8,8 @@
 #include <memory>
 #include <optional>
 
+#include "vlalign/model/config.hpp"
+
 namespace vlalign::nn {
 
 // Parameters are float32. A layer computes in the dtype of its input: it casts its parameters to it where they are
@@ -41,35 +43,47 @@ class Linear : public torch::nn::Module {
   Tensor weight, bias;
 };
 
-/// Layer normalisation over the last dimension, eps 1e-5, statistics in float32.
+/// Layer normalisation over the last dimension, statistics in float32.
 class LayerNorm : public torch::nn::Module {
  public:
-  explicit LayerNorm(std::int64_t width);
+  explicit LayerNorm(std::int64_t width, double eps = 1e-5);
   Tensor forward(const Tensor& x) const;
 
   Tensor weight, bias;
-};
-
-/// Bias-free 2-D convolution, weight [out, in, k, k], initialised as torch.nn.Conv2d.
-class Conv2d : public torch::nn::Module {
- public:
-  Conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride, std::int64_t padding,
-         Initializer& initializer);
-  Tensor forward(const Tensor& x) const;
-
-  Tensor weight;
 
  private:
-  std::int64_t stride_, padding_;
+  double eps_;
 };
 
-/// Batch normalisation over [B, C, H, W], eps 1e-5, momentum 0.1; batch statistics while training.
+/// 2-D convolution, weight [out, in / groups, k, k], initialised as torch.nn.Conv2d.
+class Conv2d : public torch::nn::Module {
+ public:
+  struct Options {
+    std::int64_t stride = 1;
+    std::int64_t padding = 0;
+    std::int64_t groups = 1;
+    bool bias = false;
+  };
+  Conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel, const Options& options, Initializer& initializer);
+  Tensor forward(const Tensor& x) const;
+
+  Tensor weight, bias;
+
+ private:
+  Options options_;
+};
+
+/// Batch normalisation over [B, C, H, W]; batch statistics while training, unless frozen.
 class BatchNorm2d : public torch::nn::Module {
  public:
-  explicit BatchNorm2d(std::int64_t channels);
+  explicit BatchNorm2d(std::int64_t channels, double eps = 1e-5, double momentum = 0.1);
   Tensor forward(const Tensor& x);
 
   Tensor weight, bias, running_mean, running_var, num_batches_tracked;
+  bool frozen = false;  ///< the running statistics are used and kept, while training too
+
+ private:
+  double eps_, momentum_;
 };
 
 /// softmax(q k^T / sqrt(d) + mask) v. q: [B, H, Q, d]; k, v: [B, H, L, d]; mask: additive, broadcastable to [B, H, Q,
@@ -77,7 +91,6 @@ class BatchNorm2d : public torch::nn::Module {
 /// everything else through at::scaled_dot_product_attention.
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask);
 
-/// x * sigmoid(1.702 x) if quick, else the exact GELU.
-Tensor gelu(const Tensor& x, bool quick);
+Tensor activate(const Tensor& x, Activation activation);
 
 }  // namespace vlalign::nn

@@ -41,13 +41,17 @@ class AttentionPool2d : public torch::nn::Module {
 /// CLIP's ModifiedResNet (Radford et al. 2021; openai/CLIP, model.py). image_size must be a multiple of 32.
 class ModifiedResNet : public Tower {
  public:
-  ModifiedResNet(const ResNetConfig& config, std::int64_t image_size, Initializer& initializer);
+  ModifiedResNet(const ModifiedResNetConfig& config, std::int64_t image_size, Initializer& initializer);
   at::Tensor forward(const at::Tensor& pixels, at::ScalarType compute) override;
+  TowerFeatures features(const at::Tensor& pixels, at::ScalarType compute,
+                         std::span<const std::int64_t> layers) override;
   std::int64_t width() const override { return width_; }
+  std::int64_t group_count() const override { return 5; }
+  std::int64_t group_of(std::string_view name) const override;
 
   std::shared_ptr<Conv2d> conv1, conv2, conv3;
   std::shared_ptr<BatchNorm2d> bn1, bn2, bn3;
-  std::vector<std::shared_ptr<Bottleneck>> blocks;  ///< registered as layer1.0, layer1.1, ..., layer4.N
+  std::vector<std::vector<std::shared_ptr<Bottleneck>>> stages;  ///< registered as layer1.0, layer1.1, ..., layer4.N
   std::shared_ptr<AttentionPool2d> attnpool;
 
  private:

@@ -6,18 +6,22 @@
 
 namespace vlalign::nn {
 
-/// Multi-head attention with the peers' parameter names: in_proj_weight [3W, W], in_proj_bias, out_proj.
+/// Multi-head attention with the peers' parameter names: in_proj_weight [3W, W], in_proj_bias [3W], out_proj; where
+/// keys and values come from another width, q_proj_weight [W, W], k_proj_weight and v_proj_weight [W, K] instead of the
+/// first.
 class Attention : public torch::nn::Module {
  public:
-  struct Init {
-    std::optional<double> in_proj, out_proj;  ///< standard deviations; torch.nn.MultiheadAttention's without them
+  struct Options {
+    std::optional<std::int64_t> key_width{};   ///< K; W without it
+    std::optional<double> in_proj{}, out_proj{};  ///< standard deviations; torch.nn.MultiheadAttention's without them
   };
-  Attention(std::int64_t width, std::int64_t heads, const Init& init, Initializer& initializer);
+  Attention(std::int64_t width, std::int64_t heads, const Options& options, Initializer& initializer);
 
-  /// x: [B, L, W], rows: the queries' inputs [B, Q, W] (x itself, or the token that is pooled); returns [B, Q, W].
+  /// x: [B, L, K], rows: the queries' inputs [B, Q, W] (x itself, or the token that is pooled); returns [B, Q, W].
   Tensor forward(const Tensor& x, const Tensor& rows, const Tensor& mask) const;
 
   Tensor in_proj_weight, in_proj_bias;
+  Tensor q_proj_weight, k_proj_weight, v_proj_weight;
   std::shared_ptr<Linear> out_proj;
 
  private:
@@ -29,11 +33,27 @@ struct TransformerOptions {
   std::int64_t heads = 8;
   std::int64_t layers = 12;
   double mlp_ratio = 4.0;
-  bool quick_gelu = false;
+  Activation activation = Activation::gelu;
+  double norm_eps = 1e-5;
+  std::optional<double> layer_scale{};
+  bool post_norm = false;       ///< norms after the residual sums (BERT)
   bool clip_text_init = false;  ///< depth-scaled, normal (openai/CLIP, model.py); torch's defaults without it
 };
 
-/// Pre-norm residual block: x + attn(ln_1(x)), then + mlp(ln_2(.)).
+/// The MLP of a block: registered as mlp.c_fc and mlp.c_proj of its owner.
+class Mlp : public torch::nn::Module {
+ public:
+  Mlp(const TransformerOptions& options, Initializer& initializer);
+  Tensor forward(const Tensor& x) const;
+
+  std::shared_ptr<Linear> c_fc, c_proj;
+
+ private:
+  Activation activation_;
+};
+
+/// Residual block. Pre-norm: x + attn(ln_1(x)), then + mlp(ln_2(.)). Post-norm: ln_1(x + attn(x)), then
+/// ln_2(. + mlp(.)). A layer scale multiplies each branch.
 class ResidualBlock : public torch::nn::Module {
  public:
   ResidualBlock(const TransformerOptions& options, Initializer& initializer);
@@ -42,18 +62,20 @@ class ResidualBlock : public torch::nn::Module {
 
   std::shared_ptr<LayerNorm> ln_1, ln_2;
   std::shared_ptr<Attention> attn;
-  std::shared_ptr<Linear> c_fc, c_proj;
+  std::shared_ptr<Mlp> mlp;
+  Tensor scale_1, scale_2;  ///< [W], registered as ls_1.gamma and ls_2.gamma; undefined without a layer scale
 
  private:
-  bool quick_gelu_;
+  bool post_norm_;
 };
 
 class Transformer : public torch::nn::Module {
  public:
   Transformer(const TransformerOptions& options, Initializer& initializer);
 
-  /// x: [B, L, W]; mask: additive [L, L] or undefined. Returns all tokens [B, L, W].
-  Tensor forward(const Tensor& x, const Tensor& mask) const;
+  /// x: [B, L, W]; mask: additive [L, L], [B, 1, 1, L] or [B, 1, L, L], or undefined. Returns all tokens [B, L, W];
+  /// each block's output is appended to `outputs`, where given.
+  Tensor forward(const Tensor& x, const Tensor& mask, std::vector<Tensor>* outputs = nullptr) const;
 
   /// The token at position index[b] of each sequence, [B, W]; equal to forward() there. The last block's queries,
   /// output projection and MLP are computed for that token only.
@@ -62,5 +84,11 @@ class Transformer : public torch::nn::Module {
 
   std::vector<std::shared_ptr<ResidualBlock>> resblocks;
 };
+
+/// x[b, index[b]]: [B, L, W] to [B, W].
+Tensor token_at(const Tensor& x, const Tensor& index);
+
+/// The number in a parameter's name behind "resblocks.", or none.
+std::optional<std::int64_t> block_number(std::string_view name);
 
 }  // namespace vlalign::nn

@@ -1,27 +1,41 @@
 #pragma once
 
-#include "vlalign/model/config.hpp"
+#include "vlalign/nn/attention_pool.hpp"
 #include "vlalign/nn/tower.hpp"
 #include "vlalign/nn/transformer.hpp"
 
 namespace vlalign::nn {
 
-/// CLIP's Vision Transformer: patches, class token, positions, ln_pre, blocks, ln_post of the class token
-/// (Radford et al. 2021; openai/CLIP, model.py). image_size must be a multiple of the patch size.
+/// Vision Transformer: patches, class token, positions, ln_pre, blocks, ln_post, pooling; which of them there are is
+/// the config's (CLIP: Radford et al. 2021; SigLIP: Zhai et al. 2023). image_size must be at least the patch size;
+/// pixels that fill no patch are left out, as the peers do.
 class Vit : public Tower {
  public:
-  Vit(const VitConfig& config, std::int64_t image_size, bool quick_gelu, Initializer& initializer);
+  /// embed_dim: the width of Pool::query's queries; unused by the others.
+  Vit(const VitConfig& config, std::int64_t image_size, std::int64_t embed_dim, Initializer& initializer);
   at::Tensor forward(const at::Tensor& pixels, at::ScalarType compute) override;
-  std::int64_t width() const override { return width_; }
+  TowerFeatures features(const at::Tensor& pixels, at::ScalarType compute,
+                         std::span<const std::int64_t> layers) override;
+  std::int64_t width() const override { return pooled_width_; }
+  std::int64_t group_count() const override;
+  std::int64_t group_of(std::string_view name) const override;
 
   std::shared_ptr<Conv2d> conv1;
-  at::Tensor class_embedding;       ///< [W]
-  at::Tensor positional_embedding;  ///< [1 + (S/P)^2, W]
+  at::Tensor class_embedding;       ///< [W], undefined without a class token
+  at::Tensor positional_embedding;  ///< [(1 +) (S/P)^2, W]
   std::shared_ptr<LayerNorm> ln_pre, ln_post;
   std::shared_ptr<Transformer> transformer;
+  std::shared_ptr<AttentionHead> attention_head;  ///< Pool::attention
+  std::shared_ptr<QueryPooler> query_pooler;      ///< Pool::query, registered as attn_pool
 
  private:
-  std::int64_t width_;
+  at::Tensor embed(const at::Tensor& pixels, at::ScalarType compute) const;
+  /// Which patches training leaves in this time.
+  at::Tensor drop_patches(const at::Tensor& tokens) const;
+  at::Tensor pool(const at::Tensor& tokens) const;
+
+  VitConfig config_;
+  std::int64_t pooled_width_;
 };
 
 }  // namespace vlalign::nn

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <vector>
+
+#include "vlalign/nn/layers.hpp"
+#include "vlalign/nn/tower.hpp"
+
+namespace vlalign::nn {
+
+/// Inverted residual with squeeze and excitation (Tan and Le 2019); names as in transformers' modeling_align.py.
+class MbConv : public torch::nn::Module {
+ public:
+  struct Options {
+    std::int64_t in, out, kernel, stride, expand_ratio;
+    double squeeze_ratio;
+    bool residual;    ///< every block of a stage but its first
+    bool asymmetric;  ///< a strided block pads one place less on the left and top
+    double norm_eps, norm_momentum;
+  };
+  MbConv(const Options& options, Initializer& initializer);
+  at::Tensor forward(const at::Tensor& x);
+
+ private:
+  at::Tensor squeeze_and_excite(const at::Tensor& x) const;
+
+  Options options_;
+  std::shared_ptr<Conv2d> expand_conv_, depthwise_conv_, reduce_, excite_, project_conv_;
+  std::shared_ptr<BatchNorm2d> expand_bn_, depthwise_norm_, project_bn_;
+};
+
+/// EfficientNet B0 to B7 (Tan and Le 2019) as ALIGN's image tower: no convolution after the last block, average
+/// pooling. No stochastic depth.
+class EfficientNet : public Tower {
+ public:
+  EfficientNet(const EfficientNetConfig& config, Initializer& initializer);
+  at::Tensor forward(const at::Tensor& pixels, at::ScalarType compute) override;
+  TowerFeatures features(const at::Tensor& pixels, at::ScalarType compute,
+                         std::span<const std::int64_t> layers) override;
+  std::int64_t width() const override { return width_; }
+  std::int64_t group_count() const override;
+  std::int64_t group_of(std::string_view name) const override;
+
+ private:
+  std::shared_ptr<Conv2d> stem_conv_;
+  std::shared_ptr<BatchNorm2d> stem_norm_;
+  std::vector<std::shared_ptr<MbConv>> blocks_;
+  std::int64_t width_;
+};
+
+}  // namespace vlalign::nn

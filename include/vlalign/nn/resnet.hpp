@@ -1,0 +1,43 @@
+#pragma once
+
+#include <vector>
+
+#include "vlalign/nn/layers.hpp"
+#include "vlalign/nn/tower.hpp"
+
+namespace vlalign::nn {
+
+/// torchvision's block: two 3x3 convolutions, or 1x1, 3x3 (which strides), 1x1 with four times the channels out.
+class ResidualConv : public torch::nn::Module {
+ public:
+  ResidualConv(std::int64_t in, std::int64_t planes, std::int64_t stride, bool bottleneck, Initializer& initializer);
+  at::Tensor forward(const at::Tensor& x);
+
+ private:
+  std::vector<std::shared_ptr<Conv2d>> convs_;  ///< registered as conv1, conv2(, conv3)
+  std::vector<std::shared_ptr<BatchNorm2d>> norms_;
+  std::shared_ptr<Conv2d> downsample_conv_;
+  std::shared_ptr<BatchNorm2d> downsample_norm_;
+};
+
+/// ResNet-18 to 152 (He et al. 2016) with torchvision's names, without its classifier; average pooling.
+class ResNet : public Tower {
+ public:
+  ResNet(const ResNetConfig& config, Initializer& initializer);
+  at::Tensor forward(const at::Tensor& pixels, at::ScalarType compute) override;
+  TowerFeatures features(const at::Tensor& pixels, at::ScalarType compute,
+                         std::span<const std::int64_t> layers) override;
+  std::int64_t width() const override { return width_; }
+  std::int64_t group_count() const override { return 5; }
+  std::int64_t group_of(std::string_view name) const override;
+
+ private:
+  at::Tensor stem(const at::Tensor& pixels, at::ScalarType compute);
+
+  std::shared_ptr<Conv2d> conv1_;
+  std::shared_ptr<BatchNorm2d> bn1_;
+  std::vector<std::vector<std::shared_ptr<ResidualConv>>> stages_;  ///< registered as layer1.0, ..., layer4.N
+  std::int64_t width_;
+};
+
+}  // namespace vlalign::nn

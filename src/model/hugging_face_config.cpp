@@ -1,0 +1,439 @@
+// transformers' configs, read and written. What a config leaves out has the default of its class there.
+#include <spdlog/spdlog.h>
+
+#include <cmath>
+
+#include "config_json.hpp"
+#include "core/files.hpp"
+
+namespace vlalign {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::pair<const char*, Activation> activations[] = {{"gelu", Activation::gelu},
+                                                              {"quick_gelu", Activation::quick_gelu},
+                                                              {"gelu_pytorch_tanh", Activation::gelu_tanh},
+                                                              {"gelu_new", Activation::gelu_tanh}};
+
+Activation activation_of(JsonSection& section, const char* key, const char* fallback) {
+  const auto name = section.get<std::string>(key, fallback);
+  for (const auto& [known, activation] : activations) {
+    if (name == known) return activation;
+  }
+  fail("{}.{}: gelu, quick_gelu, gelu_pytorch_tanh or gelu_new, got {}", section.where(), key, name);
+}
+
+std::string name_of(Activation activation) {
+  for (const auto& [name, known] : activations) {
+    if (known == activation) return name;
+  }
+  fail("unknown activation");
+}
+
+/// A key of CLIP's default that decides numbers and that OpenAI's and other weights don't share.
+void warn_of_silence(JsonSection& section) {
+  if (!section.has("hidden_act"))
+    spdlog::warn(
+        "{} doesn't name hidden_act: quick_gelu is taken, transformers' default for CLIP and what OpenAI's "
+        "weights need; models trained with open_clip mostly need gelu",
+        section.where());
+}
+
+/// A section that a config may leave out.
+JsonSection optional_section(JsonSection& parent, const char* key) {
+  static const json nothing = json::object();
+  return parent.has(key) ? parent.section(key) : JsonSection(nothing, parent.where() + "." + key);
+}
+
+double mlp_ratio(JsonSection& section, const char* key, std::int64_t fallback, std::int64_t width) {
+  return static_cast<double>(section.positive(key, fallback)) / static_cast<double>(width);
+}
+
+std::int64_t mlp_width(std::int64_t width, double ratio) {
+  return static_cast<std::int64_t>(static_cast<double>(width) * ratio + 1e-6);
+}
+
+void check_channels(JsonSection& vision) {
+  check(vision.get<std::int64_t>("num_channels", 3) == 3, "{}.num_channels: only 3 are built here", vision.where());
+}
+
+struct VitDefaults {
+  std::int64_t width, mlp_width, layers, heads, patch_size;
+  const char* activation;
+  double norm_eps;
+};
+
+VitConfig vit_of(JsonSection& vision, const VitDefaults& usual) {
+  check_channels(vision);
+  VitConfig vit;
+  vit.patch_size = vision.positive("patch_size", usual.patch_size);
+  vit.width = vision.positive("hidden_size", usual.width);
+  vit.layers = vision.positive("num_hidden_layers", usual.layers);
+  const auto heads = vision.positive("num_attention_heads", usual.heads);
+  check(vit.width % heads == 0, "{}: hidden_size {} is not a multiple of num_attention_heads {}", vision.where(),
+        vit.width, heads);
+  vit.head_width = vit.width / heads;
+  vit.mlp_ratio = mlp_ratio(vision, "intermediate_size", usual.mlp_width, vit.width);
+  vit.activation = activation_of(vision, "hidden_act", usual.activation);
+  vit.norm_eps = vision.number_between("layer_norm_eps", usual.norm_eps, 0, 1);
+  return vit;
+}
+
+int image_size_of(JsonSection& vision, int fallback) {
+  const auto* size = vision.find("image_size");
+  return size ? image_side(*size, vision.where() + ".image_size") : fallback;
+}
+
+TextConfig text_of(JsonSection& text, std::int64_t vocab, std::int64_t context, std::int64_t width, std::int64_t heads,
+                   const char* activation, double eps) {
+  TextConfig config;
+  config.context_length = text.positive("max_position_embeddings", context);
+  config.vocab_size = text.positive("vocab_size", vocab);
+  config.width = text.positive("hidden_size", width);
+  config.heads = text.positive("num_attention_heads", heads);
+  config.layers = text.positive("num_hidden_layers", 12);
+  config.mlp_ratio = mlp_ratio(text, "intermediate_size", 4 * width, config.width);
+  config.activation = activation_of(text, "hidden_act", activation);
+  config.norm_eps = text.number_between("layer_norm_eps", eps, 0, 1);
+  config.own_vocabulary = true;
+  return config;
+}
+
+std::int64_t token_id(JsonSection& text, const char* key, std::int64_t fallback) {
+  const auto* id = text.find(key);
+  return id && id->is_number_integer() ? id->get<std::int64_t>() : fallback;
+}
+
+void read_clip(JsonSection& root, ModelConfig& config) {
+  auto vision = optional_section(root, "vision_config");
+  auto text = optional_section(root, "text_config");
+  warn_of_silence(vision);
+  warn_of_silence(text);
+  config.embed_dim = root.positive("projection_dim", 512);
+  config.scale.initial = std::exp(root.get<double>("logit_scale_init_value", 2.6592));
+  config.vision = vit_of(vision, {768, 3072, 12, 12, 32, "quick_gelu", 1e-5});
+  config.preprocess.image_size = image_size_of(vision, 224);
+  config.text = text_of(text, 49408, 77, 512, 8, "quick_gelu", 1e-5);
+  config.text.pad_id = token_id(text, "pad_token_id", 1);
+  config.text.end_id = token_id(text, "eos_token_id", 49407);
+  // Configs older than the key's repair say 2, and transformers pools them as OpenAI does.
+  config.text.pool = config.text.end_id == 2 ? TextConfig::Pool::largest_id : TextConfig::Pool::end_token;
+}
+
+void read_siglip(JsonSection& root, ModelConfig& config) {
+  auto vision = optional_section(root, "vision_config");
+  auto text = optional_section(root, "text_config");
+  auto vit = vit_of(vision, {768, 3072, 12, 12, 16, "gelu_pytorch_tanh", 1e-6});
+  check(vision.get<bool>("vision_use_head", true), "{}.vision_use_head: only true is built here", vision.where());
+  vit.pool = VitConfig::Pool::attention;
+  vit.class_token = false;
+  vit.patch_bias = true;
+  vit.ln_pre = false;
+  config.preprocess.image_size = image_size_of(vision, 224);
+  config.text = text_of(text, 32000, 64, 768, 12, "gelu_pytorch_tanh", 1e-6);
+  config.text.pad_id = token_id(text, "pad_token_id", 1);
+  config.text.end_id = token_id(text, "eos_token_id", 1);
+  config.text.pool = TextConfig::Pool::last;
+  config.text.causal = false;
+  config.embed_dim = text.positive("projection_size", config.text.width);
+  check(config.embed_dim == vit.width, "{}.projection_size {} differs from the vision tower's width {}", text.where(),
+        config.embed_dim, vit.width);
+  config.vision = vit;
+  config.image_projection = {.present = false, .bias = false};
+  config.text_projection = {.present = true, .bias = true};
+  config.scale = {.temperature = false, .initial = 10.0, .bias = -10.0};  // Zhai et al. 2023, section 3.2
+}
+
+void read_align(JsonSection& root, ModelConfig& config) {
+  auto vision = optional_section(root, "vision_config");
+  auto text = optional_section(root, "text_config");
+  config.embed_dim = root.positive("projection_dim", 640);
+  config.vision = efficientnet_of(vision);
+  config.preprocess.image_size = image_size_of(vision, 600);
+  config.text = bert_of(text);
+  config.text.pooler = true;
+  config.image_projection = {.present = false, .bias = false};
+  config.text_projection = {.present = true, .bias = true};
+  const auto temperature = root.get<double>("temperature_init_value", 1.0);
+  check(temperature > 0, "{}.temperature_init_value: expected a positive number, got {}", root.where(), temperature);
+  config.scale = {.temperature = true, .initial = 1 / temperature};
+}
+
+/// Resize, crop and the affine change of colours, in one mean and deviation of pixels / 255.
+void read_preprocessor(JsonSection section, Preprocess& how) {
+  check(section.get<bool>("do_resize", true) && section.get<bool>("do_rescale", true),
+        "{}: do_resize and do_rescale must be on", section.where());
+  const auto resample = section.get<int>("resample", 3);
+  check(resample == 2 || resample == 3, "{}.resample: 2 (bilinear) or 3 (bicubic) are built here, got {}",
+        section.where(), resample);
+  how.interpolation = resample == 3 ? Interpolation::bicubic : Interpolation::bilinear;
+  const auto side = [&](const char* key) {
+    const auto* value = section.find(key);
+    if (!value) return 0;
+    if (value->is_object() && value->contains("height"))
+      return image_side(json::array({value->at("height"), value->at("width")}), section.where() + "." + key);
+    return image_side(value->is_object() ? value->at("shortest_edge") : *value, section.where() + "." + key);
+  };
+  const auto* size = section.find("size");
+  const bool both = size && size->is_object() && size->contains("height");
+  how.resize = both ? Preprocess::Resize::squash : Preprocess::Resize::shortest;
+  const int resized = side("size");
+  const bool crops = section.get<bool>("do_center_crop", !both);
+  const int cropped = crops ? side("crop_size") : resized;
+  check(both || crops, "{}: a shortest_edge without do_center_crop gives pictures of many shapes", section.where());
+  if (cropped > 0) how.image_size = cropped;
+  if (resized > 0 && resized != how.image_size) how.resize_size = resized;
+  how.crop_rounds_down = true;
+
+  const bool normalizes = section.get<bool>("do_normalize", true);
+  const auto mean = section.get<std::array<double, 3>>("image_mean", how.mean);
+  const auto std = section.get<std::array<double, 3>>("image_std", how.std);
+  const double factor = 255 * section.get<double>("rescale_factor", 1.0 / 255);
+  const double offset = section.get<bool>("rescale_offset", false) ? 1.0 : 0.0;
+  const bool again = section.get<bool>("include_top", false);  // EfficientNet's: divided by the deviation once more
+  check(factor > 0, "{}.rescale_factor: expected a positive number", section.where());
+  for (std::size_t c = 0; c < 3; ++c) {
+    const double m = normalizes ? mean[c] : 0.0, s = (normalizes ? std[c] : 1.0) * (again ? std[c] : 1.0);
+    check(s > 0, "{}.image_std: expected positive numbers", section.where());
+    how.mean[c] = (offset + m) / factor;
+    how.std[c] = s / factor;
+  }
+}
+
+json vision_json(const ModelConfig& config) {
+  const auto& vit = std::get<VitConfig>(config.vision);
+  return {{"hidden_size", vit.width},
+          {"intermediate_size", mlp_width(vit.width, vit.mlp_ratio)},
+          {"num_hidden_layers", vit.layers},
+          {"num_attention_heads", vit.width / vit.head_width},
+          {"num_channels", 3},
+          {"image_size", config.preprocess.image_size},
+          {"patch_size", vit.patch_size},
+          {"hidden_act", name_of(vit.activation)},
+          {"layer_norm_eps", vit.norm_eps}};
+}
+
+json text_json(const TextConfig& text) {
+  return {{"vocab_size", text.vocab_size},
+          {"hidden_size", text.width},
+          {"intermediate_size", mlp_width(text.width, text.mlp_ratio)},
+          {"num_hidden_layers", text.layers},
+          {"num_attention_heads", text.heads},
+          {"max_position_embeddings", text.context_length},
+          {"hidden_act", name_of(text.activation)},
+          {"layer_norm_eps", text.norm_eps},
+          {"pad_token_id", text.pad_id}};
+}
+
+/// transformers builds only the plain towers.
+void check_plain(const ModelConfig& config) {
+  const auto* vit = std::get_if<VitConfig>(&config.vision);
+  const bool siglip = family(config) == "SigLIP";
+  const auto pool = siglip ? VitConfig::Pool::attention : VitConfig::Pool::token;
+  const bool plain_vit = vit && vit->pool == pool && vit->ln_pre != siglip && vit->patch_bias == siglip &&
+                         !vit->fixed_positions && !vit->layer_scale;
+  check(plain_vit, "model {}: transformers has no such image tower", config.name);
+  const auto& text = config.text;
+  const bool ends = text.pool == TextConfig::Pool::largest_id || text.pool == TextConfig::Pool::end_token;
+  const bool plain_text = text.causal != siglip && (siglip ? text.pool == TextConfig::Pool::last : ends) &&
+                          !text.layer_scale && !text.class_embedding && config.text_projection.present &&
+                          config.text_projection.bias == siglip && config.image_projection.bias == false;
+  check(plain_text, "model {}: transformers has no such text tower", config.name);
+}
+
+json clip_json(const ModelConfig& config) {
+  auto vision = vision_json(config), text = text_json(config.text);
+  vision["projection_dim"] = text["projection_dim"] = config.embed_dim;
+  // The end token is CLIP's largest id; transformers pools at the first end token.
+  const bool largest = config.text.pool == TextConfig::Pool::largest_id;
+  const auto end = largest ? config.text.vocab_size - 1 : config.text.end_id;
+  text["eos_token_id"] = end;
+  text["bos_token_id"] = end - 1;
+  vision["model_type"] = "clip_vision_model";
+  text["model_type"] = "clip_text_model";
+  return {{"architectures", {"CLIPModel"}},
+          {"model_type", "clip"},
+          {"projection_dim", config.embed_dim},
+          {"logit_scale_init_value", std::log(config.scale.initial)},
+          {"vision_config", vision},
+          {"text_config", text}};
+}
+
+json siglip_json(const ModelConfig& config) {
+  auto vision = vision_json(config), text = text_json(config.text);
+  text["projection_size"] = config.embed_dim;
+  text["eos_token_id"] = config.text.end_id;
+  vision["vision_use_head"] = true;
+  vision["model_type"] = "siglip_vision_model";
+  text["model_type"] = "siglip_text_model";
+  return {
+      {"architectures", {"SiglipModel"}}, {"model_type", "siglip"}, {"vision_config", vision}, {"text_config", text}};
+}
+
+json align_json(const ModelConfig& config) {
+  auto vision = to_json(std::get<EfficientNetConfig>(config.vision));
+  vision["image_size"] = config.preprocess.image_size;
+  vision["model_type"] = "align_vision_model";
+  auto text = bert_json(config.text);
+  text["model_type"] = "align_text_model";
+  return {{"architectures", {"AlignModel"}},
+          {"model_type", "align"},
+          {"projection_dim", config.embed_dim},
+          {"temperature_init_value", 1 / config.scale.initial},
+          {"vision_config", vision},
+          {"text_config", text}};
+}
+
+json preprocessor_json(const ModelConfig& config) {
+  const auto& how = config.preprocess;
+  const bool squash = how.resize == Preprocess::Resize::squash;
+  const int resized = how.resize_size > 0 ? how.resize_size : how.image_size;
+  const auto both = [](int side) { return json{{"height", side}, {"width", side}}; };
+  const auto kind = family(config);
+  const auto* processor = kind == "ALIGN"    ? "EfficientNetImageProcessor"
+                          : kind == "SigLIP" ? "SiglipImageProcessor"
+                                             : "CLIPImageProcessor";
+  json out{{"do_convert_rgb", true},
+           {"do_resize", true},
+           {"size", squash ? both(resized) : json{{"shortest_edge", resized}}},
+           {"do_center_crop", !squash || resized != how.image_size},
+           {"crop_size", both(how.image_size)},
+           {"do_rescale", true},
+           {"rescale_factor", 1.0 / 255},
+           {"do_normalize", true},
+           {"image_mean", how.mean},
+           {"image_std", how.std},
+           {"resample", how.interpolation == Interpolation::bicubic ? 3 : 2},
+           {"image_processor_type", processor}};
+  if (kind == "ALIGN") out.update({{"rescale_offset", false}, {"include_top", false}});
+  return out;
+}
+
+}  // namespace
+
+ModelConfig read_hugging_face_config(const json& root, const std::filesystem::path& file) {
+  ModelConfig config;
+  config.layout = Layout::hugging_face;
+  config.name = file.parent_path().filename();
+  JsonSection top(root, file.string());
+  const auto type = top.require<std::string>("model_type");
+  if (type == "clip") {
+    read_clip(top, config);
+  } else if (type == "siglip") {
+    read_siglip(top, config);
+  } else if (type == "align") {
+    read_align(top, config);
+  } else {
+    fail(
+        "{}: model_type \"{}\" is not one that is built here: clip, siglip (SigLIP 2 of fixed resolution too) or align",
+        file.string(), type);
+  }
+  const auto preprocessor = file.parent_path() / "preprocessor_config.json";
+  if (!std::filesystem::exists(preprocessor)) {
+    spdlog::warn("{}: no preprocessor_config.json beside it; OpenAI's mean, std and bicubic resize are taken",
+                 file.string());
+    return config;
+  }
+  const auto size = config.preprocess.image_size;
+  read_preprocessor({json::parse(read_file(preprocessor)), preprocessor.string()}, config.preprocess);
+  check(config.preprocess.image_size == size || type == "align", "{}: gives pictures of {} px, {} has image_size {}",
+        preprocessor.string(), config.preprocess.image_size, file.string(), size);
+  return config;
+}
+
+std::vector<ConfigFile> hugging_face_config_files(const ModelConfig& config) {
+  const auto kind = family(config);
+  if (kind != "ALIGN") check_plain(config);
+  auto root = kind == "ALIGN" ? align_json(config) : kind == "SigLIP" ? siglip_json(config) : clip_json(config);
+  root["dtype"] = "float32";
+  return {{"config.json", root.dump(2) + "\n"}, {"preprocessor_config.json", preprocessor_json(config).dump(2) + "\n"}};
+}
+
+EfficientNetConfig efficientnet_of(JsonSection section) {
+  check_channels(section);
+  EfficientNetConfig net;
+  net.width_coefficient = section.number_between("width_coefficient", 2.0, 0.01, 100);
+  net.depth_coefficient = section.number_between("depth_coefficient", 3.1, 0.01, 100);
+  net.depth_divisor = section.positive("depth_divisor", 8);
+  net.kernel_sizes = section.positives("kernel_sizes", net.kernel_sizes);
+  net.in_channels = section.positives("in_channels", net.in_channels);
+  net.out_channels = section.positives("out_channels", net.out_channels);
+  net.strides = section.positives("strides", net.strides);
+  net.num_block_repeats = section.positives("num_block_repeats", net.num_block_repeats);
+  net.expand_ratios = section.positives("expand_ratios", net.expand_ratios);
+  net.depthwise_padding = section.get("depthwise_padding", net.depthwise_padding);
+  net.squeeze_expansion_ratio = section.number_between("squeeze_expansion_ratio", 0.25, 0, 1);
+  net.hidden_dim = section.positive("hidden_dim", 2560);
+  net.norm_eps = section.number_between("batch_norm_eps", 1e-3, 0, 1);
+  net.norm_momentum = section.number_between("batch_norm_momentum", 0.99, 0, 1);
+  const auto stages = net.kernel_sizes.size();
+  for (const auto* list :
+       {&net.in_channels, &net.out_channels, &net.strides, &net.num_block_repeats, &net.expand_ratios})
+    check(list->size() == stages, "{}: the lists of stages have {} and {} entries", section.where(), stages,
+          list->size());
+  const auto act = section.get<std::string>("hidden_act", "swish"),
+             pooling = section.get<std::string>("pooling_type", "mean");
+  check(act == "swish" || act == "silu", "{}.hidden_act: only swish is built here, got {}", section.where(), act);
+  check(pooling == "mean", "{}.pooling_type: only mean is built here, got {}", section.where(), pooling);
+  return net;
+}
+
+json to_json(const EfficientNetConfig& net) {
+  return {{"num_channels", 3},
+          {"width_coefficient", net.width_coefficient},
+          {"depth_coefficient", net.depth_coefficient},
+          {"depth_divisor", net.depth_divisor},
+          {"kernel_sizes", net.kernel_sizes},
+          {"in_channels", net.in_channels},
+          {"out_channels", net.out_channels},
+          {"strides", net.strides},
+          {"num_block_repeats", net.num_block_repeats},
+          {"expand_ratios", net.expand_ratios},
+          {"depthwise_padding", net.depthwise_padding},
+          {"squeeze_expansion_ratio", net.squeeze_expansion_ratio},
+          {"hidden_dim", net.hidden_dim},
+          {"hidden_act", "swish"},
+          {"pooling_type", "mean"},
+          {"batch_norm_eps", net.norm_eps},
+          {"batch_norm_momentum", net.norm_momentum}};
+}
+
+TextConfig bert_of(JsonSection section) {
+  auto config = text_of(section, 30522, 512, 768, 12, "gelu", 1e-12);
+  config.architecture = TextConfig::Architecture::bert;
+  config.pool = TextConfig::Pool::first;
+  config.causal = false;
+  config.token_types = section.positive("type_vocab_size", 2);
+  config.pad_id = token_id(section, "pad_token_id", 0);
+  config.pooler = section.get<bool>("pooler", false);
+  return config;
+}
+
+json bert_json(const TextConfig& text) {
+  auto out = text_json(text);
+  out["type_vocab_size"] = text.token_types;
+  out["pooler"] = text.pooler;
+  return out;
+}
+
+TextConfig gpt2_of(JsonSection section) {
+  TextConfig config;
+  config.context_length = section.positive("n_positions", 1024);
+  config.vocab_size = section.positive("vocab_size", 50257);
+  config.width = section.positive("n_embd", 768);
+  config.heads = section.positive("n_head", 12);
+  config.layers = section.positive("n_layer", 12);
+  config.mlp_ratio = mlp_ratio(section, "n_inner", 4 * config.width, config.width);
+  config.activation = activation_of(section, "activation_function", "gelu_new");
+  config.norm_eps = section.number_between("layer_norm_epsilon", 1e-5, 0, 1);
+  config.end_id = token_id(section, "eos_token_id", 50256);
+  config.pad_id = token_id(section, "pad_token_id", config.end_id);
+  config.pool = TextConfig::Pool::end_token;
+  config.own_vocabulary = true;
+  for (const auto* key : {"scale_attn_by_inverse_layer_idx", "add_cross_attention"})
+    check(!section.get<bool>(key, false), "{}.{}: only false is built here", section.where(), key);
+  return config;
+}
+
+}  // namespace vlalign

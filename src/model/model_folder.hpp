@@ -1,0 +1,31 @@
+// The files of a model folder in either peer's layout.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include "vlalign/data/tokenizer.hpp"
+#include "vlalign/model/config.hpp"
+#include "vlalign/model/safetensors.hpp"
+
+namespace vlalign {
+
+/// The config file of a model folder: open_clip_config.json, or config.json. Throws Error when there is neither.
+std::filesystem::path config_file_of(const std::filesystem::path& folder);
+
+/// Where tensors came from, and them.
+struct FolderTensors {
+  std::string where;
+  NamedTensors tensors;
+};
+
+/// All tensors of a folder: of open_clip_model.safetensors or model.safetensors, or of the shards that a
+/// *.safetensors.index.json names. A prefix "module." on all names is taken off, and what no model computes with
+/// (position ids, OpenAI's three counts) is left out.
+/// Throws Error when there are none; names the pickle that lies there instead, since none is ever read.
+FolderTensors read_folder_tensors(const std::filesystem::path& folder);
+
+/// Writes config and weights in config.layout. `tensors` are under that peer's names.
+void write_folder(const std::filesystem::path& folder, const ModelConfig& config, const NamedTensors& tensors);
+
+}  // namespace vlalign

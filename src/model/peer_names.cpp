@@ -1,0 +1,77 @@
+#include "peer_names.hpp"
+
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+
+#include "core/check.hpp"
+
+namespace vlalign {
+namespace {
+
+bool contains(std::string_view name, std::string_view part) { return name.find(part) != name.npos; }
+
+void replace_first(std::string& name, std::string_view ours, std::string_view theirs) {
+  if (const auto at = name.find(ours); at != name.npos) name.replace(at, ours.size(), theirs);
+}
+
+at::Tensor in_peers_shape(at::Tensor tensor, const std::string& name, const NamingScheme& scheme) {
+  for (const auto part : scheme.transposed) {
+    if (contains(name, part) && tensor.dim() == 2) tensor = tensor.t();
+  }
+  for (const auto& [part, ones] : scheme.leading_ones) {
+    for (int i = 0; contains(name, part) && i < ones; ++i) tensor = tensor.unsqueeze(0);
+  }
+  return tensor;
+}
+
+void add(NamedTensors& all, const std::string& name, const at::Tensor& tensor, const NamingSchemes& schemes) {
+  const auto scheme =
+      std::find_if(schemes.begin(), schemes.end(), [&](const auto& s) { return name.starts_with(s.scope); });
+  if (scheme == schemes.end()) {
+    all.emplace(name, tensor);
+    return;
+  }
+  auto renamed = name;
+  for (const auto& rename : scheme->renames) replace_first(renamed, rename.ours, rename.theirs);
+  if (scheme->fused.empty() || !contains(renamed, scheme->fused)) {
+    all.emplace(renamed, in_peers_shape(tensor, name, *scheme));
+    return;
+  }
+  const auto third = tensor.size(0) / 3;
+  for (const auto& part : scheme->parts) {
+    auto part_name = renamed;
+    replace_first(part_name, scheme->fused, part.name);
+    all.emplace(part_name, in_peers_shape(tensor.narrow(0, part.first * third, part.count * third), name, *scheme));
+  }
+}
+
+}  // namespace
+
+NamedTensors peer_tensors(const torch::nn::Module& module, const NamingSchemes& schemes) {
+  NamedTensors all;
+  for (const auto& item : module.named_parameters()) add(all, item.key(), item.value().detach(), schemes);
+  for (const auto& item : module.named_buffers()) add(all, item.key(), item.value().detach(), schemes);
+  return all;
+}
+
+void assign_tensors(const NamedTensors& wanted, const NamedTensors& tensors, const std::string& where) {
+  std::vector<std::string> faults;
+  for (const auto& [name, ours] : wanted) {
+    const auto found = tensors.find(name);
+    if (found == tensors.end()) {
+      faults.push_back(fmt::format("{} is missing (expected {})", name, ours.sizes().vec()));
+    } else if (found->second.sizes() != ours.sizes()) {
+      faults.push_back(fmt::format("{}: expected {}, got {}", name, ours.sizes().vec(), found->second.sizes().vec()));
+    }
+  }
+  for (const auto& [name, tensor] : tensors) {
+    if (!wanted.contains(name))
+      faults.push_back(fmt::format("{} {} is not part of the model", name, tensor.sizes().vec()));
+  }
+  check(faults.empty(), "{}: {} tensor(s) don't fit the model:\n  {}", where, faults.size(), fmt::join(faults, "\n  "));
+  at::NoGradGuard no_grad;
+  for (const auto& [name, ours] : wanted) ours.copy_(tensors.at(name));
+}
+
+}  // namespace vlalign

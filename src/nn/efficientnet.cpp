@@ -1,0 +1,150 @@
+#include "vlalign/nn/efficientnet.hpp"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/constant_pad_nd.h>
+#include <ATen/ops/sigmoid.h>
+#include <ATen/ops/silu.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <limits>
+
+#include "core/check.hpp"
+
+namespace vlalign::nn {
+namespace {
+
+/// Channels scaled by the width coefficient, to a multiple of the divisor that is no more than a tenth below.
+std::int64_t scaled_channels(const EfficientNetConfig& config, std::int64_t channels) {
+  const double scaled = static_cast<double>(channels) * config.width_coefficient;
+  const auto divisor = config.depth_divisor;
+  const auto nearest = static_cast<std::int64_t>(scaled + static_cast<double>(divisor) / 2) / divisor * divisor;
+  const auto rounded = std::max(divisor, nearest);
+  return static_cast<double>(rounded) < 0.9 * scaled ? rounded + divisor : rounded;
+}
+
+std::int64_t scaled_repeats(const EfficientNetConfig& config, std::int64_t repeats) {
+  return static_cast<std::int64_t>(std::ceil(config.depth_coefficient * static_cast<double>(repeats)));
+}
+
+/// Zeros around a map for a convolution with stride 2.
+at::Tensor padded(const at::Tensor& x, std::int64_t kernel, bool asymmetric) {
+  const auto after = kernel / 2, before = asymmetric ? after - 1 : after;
+  return at::constant_pad_nd(x, {before, after, before, after});
+}
+
+}  // namespace
+
+MbConv::MbConv(const Options& options, Initializer& initializer) : options_(options) {
+  const auto part = [this](const char* name) { return register_module(name, std::make_shared<torch::nn::Module>()); };
+  const auto norm = [&](std::int64_t channels, double momentum) {
+    return std::make_shared<BatchNorm2d>(channels, options.norm_eps, momentum);
+  };
+  const auto pointwise = [&](std::int64_t in, std::int64_t out, bool bias) {
+    return std::make_shared<Conv2d>(in, out, 1, Conv2d::Options{.bias = bias}, initializer);
+  };
+  const auto inner = options.in * options.expand_ratio;
+  if (options.expand_ratio != 1) {
+    const auto expansion = part("expansion");
+    expand_conv_ = expansion->register_module("expand_conv", pointwise(options.in, inner, false));
+    expand_bn_ = expansion->register_module("expand_bn", norm(inner, 0.1));  // the peer leaves torch's momentum there
+  }
+  const auto depthwise = part("depthwise_conv");
+  const Conv2d::Options each{
+      .stride = options.stride, .padding = options.stride == 1 ? options.kernel / 2 : 0, .groups = inner};
+  depthwise_conv_ = depthwise->register_module(
+      "depthwise_conv", std::make_shared<Conv2d>(inner, inner, options.kernel, each, initializer));
+  depthwise_norm_ = depthwise->register_module("depthwise_norm", norm(inner, options.norm_momentum));
+  const auto squeeze = part("squeeze_excite");
+  const auto squeezed =
+      std::max<std::int64_t>(1, static_cast<std::int64_t>(static_cast<double>(options.in) * options.squeeze_ratio));
+  reduce_ = squeeze->register_module("reduce", pointwise(inner, squeezed, true));
+  excite_ = squeeze->register_module("expand", pointwise(squeezed, inner, true));
+  const auto projection = part("projection");
+  project_conv_ = projection->register_module("project_conv", pointwise(inner, options.out, false));
+  project_bn_ = projection->register_module("project_bn", norm(options.out, options.norm_momentum));
+}
+
+at::Tensor MbConv::squeeze_and_excite(const at::Tensor& x) const {
+  const auto mean = x.mean({2, 3}, /*keepdim=*/true);
+  return x * at::sigmoid(excite_->forward(at::silu(reduce_->forward(mean))));
+}
+
+at::Tensor MbConv::forward(const at::Tensor& x) {
+  auto y = expand_conv_ ? at::silu(expand_bn_->forward(expand_conv_->forward(x))) : x;
+  if (options_.stride == 2) y = padded(y, options_.kernel, options_.asymmetric);
+  y = squeeze_and_excite(at::silu(depthwise_norm_->forward(depthwise_conv_->forward(y))));
+  y = project_bn_->forward(project_conv_->forward(y));
+  return options_.residual && options_.stride == 1 ? y + x : y;
+}
+
+EfficientNet::EfficientNet(const EfficientNetConfig& config, Initializer& initializer) {
+  const auto stages = config.in_channels.size();
+  for (const auto* list : {&config.kernel_sizes, &config.out_channels, &config.strides, &config.num_block_repeats,
+                           &config.expand_ratios}) {
+    check(list->size() == stages, "[EfficientNet] lists of {} and {} stages", stages, list->size());
+  }
+  check(stages > 0, "[EfficientNet] no stages");
+  const auto embeddings = register_module("embeddings", std::make_shared<torch::nn::Module>());
+  const auto width = scaled_channels(config, 32);
+  stem_conv_ = embeddings->register_module(
+      "convolution", std::make_shared<Conv2d>(3, width, 3, Conv2d::Options{.stride = 2}, initializer));
+  stem_norm_ = embeddings->register_module("batchnorm",
+                                           std::make_shared<BatchNorm2d>(width, config.norm_eps, config.norm_momentum));
+  const auto list = register_module("encoder", std::make_shared<torch::nn::Module>())
+                        ->register_module("blocks", std::make_shared<torch::nn::Module>());
+  for (std::size_t stage = 0; stage < stages; ++stage) {
+    const auto repeats = scaled_repeats(config, config.num_block_repeats[stage]);
+    for (std::int64_t i = 0; i < repeats; ++i) {
+      const auto number = static_cast<std::int64_t>(blocks_.size());
+      const auto& even = config.depthwise_padding;
+      const auto out = scaled_channels(config, config.out_channels[stage]);
+      const MbConv::Options options{.in = i == 0 ? scaled_channels(config, config.in_channels[stage]) : out,
+                                    .out = out,
+                                    .kernel = config.kernel_sizes[stage],
+                                    .stride = i == 0 ? config.strides[stage] : 1,
+                                    .expand_ratio = config.expand_ratios[stage],
+                                    .squeeze_ratio = config.squeeze_expansion_ratio,
+                                    .residual = i > 0,
+                                    .asymmetric = std::find(even.begin(), even.end(), number) == even.end(),
+                                    .norm_eps = config.norm_eps,
+                                    .norm_momentum = config.norm_momentum};
+      blocks_.push_back(list->register_module(std::to_string(number), std::make_shared<MbConv>(options, initializer)));
+    }
+  }
+  width_ = scaled_channels(config, config.out_channels.back());
+}
+
+at::Tensor EfficientNet::forward(const at::Tensor& pixels, at::ScalarType compute) {
+  return features(pixels, compute, {}).pooled;
+}
+
+TowerFeatures EfficientNet::features(const at::Tensor& pixels, at::ScalarType compute,
+                                     std::span<const std::int64_t> layers) {
+  const auto wanted = resolve_layers(layers, static_cast<std::int64_t>(blocks_.size()));
+  auto x = pixels.to(compute).contiguous(at::MemoryFormat::ChannelsLast);
+  x = at::silu(stem_norm_->forward(stem_conv_->forward(at::constant_pad_nd(x, {0, 1, 0, 1}))));
+  std::vector<at::Tensor> outputs;
+  for (const auto& block : blocks_) {
+    x = block->forward(x);
+    if (!wanted.empty()) outputs.push_back(x);
+  }
+  TowerFeatures features;
+  features.map = x;
+  features.pooled = x.mean({2, 3});
+  for (const auto layer : wanted) features.hidden.push_back(outputs[static_cast<std::size_t>(layer)]);
+  return features;
+}
+
+std::int64_t EfficientNet::group_count() const { return static_cast<std::int64_t>(blocks_.size()) + 1; }
+
+std::int64_t EfficientNet::group_of(std::string_view name) const {
+  constexpr std::string_view prefix = "encoder.blocks.";
+  if (!name.starts_with(prefix)) return 0;
+  std::int64_t number = 0;
+  std::from_chars(name.data() + prefix.size(), name.data() + name.size(), number);
+  return number + 1;
+}
+
+}  // namespace vlalign::nn

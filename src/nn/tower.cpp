@@ -1,0 +1,24 @@
+#include "vlalign/nn/tower.hpp"
+
+#include "core/check.hpp"
+
+namespace vlalign::nn {
+
+TowerFeatures Tower::features(const at::Tensor& x, at::ScalarType compute, std::span<const std::int64_t> layers) {
+  check(layers.empty(), "[Tower] this tower gives no hidden states");
+  return {.pooled = forward(x, compute), .tokens = {}, .map = {}, .mask = {}, .hidden = {}};
+}
+
+std::int64_t Tower::group_of(std::string_view) const { return 0; }
+
+std::vector<std::int64_t> Tower::resolve_layers(std::span<const std::int64_t> layers, std::int64_t count) {
+  std::vector<std::int64_t> resolved;
+  for (const auto layer : layers) {
+    check(layer >= -count && layer < count,
+          "[Tower] layer {}: the tower has {}, counted from 0 or, negative, from the end", layer, count);
+    resolved.push_back(layer < 0 ? layer + count : layer);
+  }
+  return resolved;
+}
+
+}  // namespace vlalign::nn
