@@ -331,7 +331,8 @@ std::string to_open_clip_json(const ModelConfig& config) {
   json model{{"embed_dim", config.embed_dim}, {"vision_cfg", vision}, {"text_cfg", text_json(config)}};
   model["quick_gelu"] = is_quick(config);
   set_unless(model, "custom_text", config.custom_text, false);
-  if (config.scale.initial != ScaleConfig{}.initial) model["init_logit_scale"] = std::log(config.scale.initial);
+  if (std::abs(config.scale.initial - ScaleConfig{}.initial) > 1e-9)
+    model["init_logit_scale"] = std::log(config.scale.initial);
   if (config.scale.bias) model["init_logit_bias"] = *config.scale.bias;
   set_unless(model, "temperature", config.scale.temperature, false);
   const json preprocess{{"size", {how.image_size, how.image_size}},

@@ -28,7 +28,8 @@ class Tokenizer {
   virtual std::int64_t pad_id() const = 0;
   virtual std::int64_t end_id() const = 0;
 
-  /// Writes the files that load_tokenizer reads back (for CLIP's: vocab.json and merges.txt, as Hugging Face names them).
+  /// Writes the files that load_tokenizer reads back (for CLIP's: vocab.json and merges.txt, as Hugging Face names
+  /// them).
   virtual void save(const std::filesystem::path& folder) const = 0;
 };
 
