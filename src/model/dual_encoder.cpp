@@ -2,6 +2,7 @@
 
 #include "core/check.hpp"
 #include "core/files.hpp"
+#include "data/load_tokenizer.hpp"
 #include "vlalign/model/safetensors.hpp"
 #include "vlalign/nn/clip_text.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
@@ -49,10 +50,7 @@ std::shared_ptr<const Tokenizer> clip_tokenizer() {
 }
 
 std::shared_ptr<const Tokenizer> folder_tokenizer(const fs::path& folder) {
-  for (const auto* file : {"tokenizer.json", "vocab.json"}) {
-    if (fs::exists(folder / file)) return load_tokenizer(folder);
-  }
-  return clip_tokenizer();
+  return holds_tokenizer(folder) ? load_tokenizer(folder) : clip_tokenizer();
 }
 
 at::ScalarType dtype_of(Precision precision) { return precision == Precision::bf16 ? at::kBFloat16 : at::kFloat; }
