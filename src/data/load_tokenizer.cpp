@@ -242,7 +242,7 @@ TokenizerPointer load_word_piece(const Source& source) {
 TokenizerPointer load_sentence_piece(const Source& source, SentencePieceRules rules) {
   const bool is_t5 = rules == SentencePieceRules::t5;
   const bool has_json = !source.tokenizer.is_null();
-  const bool uses_json = has_json && (is_t5 || !has_file(source, "spiece.model"));
+  const bool uses_json = has_json && is_t5;
   const auto file = uses_json ? source.tokenizer_file : source.folder / "spiece.model";
   const auto model = uses_json ? std::string() : read_file(file);
   return naming(file.string(), [&] {
@@ -252,7 +252,7 @@ TokenizerPointer load_sentence_piece(const Source& source, SentencePieceRules ru
     options.end_token = special_token(source.config, "eos_token", options.end_token);
     options.pad_token = special_token(source.config, "pad_token", is_t5 ? "<pad>" : options.end_token);
     options.added_tokens = read_added_tokens(source.config, has_json ? source.tokenizer : json::object());
-    if (uses_json && is_t5) options.tokenizer_json = source.tokenizer.dump();
+    if (uses_json) options.tokenizer_json = source.tokenizer.dump();
     return std::make_shared<const SentencePieceTokenizer>(uses_json ? unigram_model(source.tokenizer) : model, options);
   });
 }

@@ -10,10 +10,13 @@
 #include <nlohmann/json.hpp>
 
 #include "added_tokens.hpp"
+#include "character_map.hpp"
 #include "core/files.hpp"
+#include "hugging_face_text.hpp"
 #include "text_cleaning.hpp"
 #include "tokenizer_config.hpp"
 #include "unicode_text.hpp"
+#include "unigram_model.hpp"
 
 namespace vlalign {
 namespace {
@@ -32,6 +35,7 @@ struct SentencePieceTokenizer::State {
   sentencepiece::SentencePieceProcessor processor;
   std::int64_t end_id, pad_id;
   AddedTokens added_tokens{{}};
+  CharacterMap character_map;      // of tokenizer_json
   std::size_t unknown_pieces = 0;  // that the unknown token's text is cut into
 
   State(const std::string& bytes, const SentencePieceTokenizerOptions& how) : model(bytes), options(how) {
@@ -40,6 +44,8 @@ struct SentencePieceTokenizer::State {
     pad_id = id_of(options.pad_token);
     added_tokens = AddedTokens(options.added_tokens.empty() ? default_added_tokens() : options.added_tokens);
     unknown_pieces = pieces_of(options.unknown_token).size();
+    if (options.tokenizer_json.empty()) return;
+    character_map = CharacterMap(unigram_character_map(nlohmann::json::parse(options.tokenizer_json)));
   }
 
   std::int64_t id_of(const std::string& piece) const {
@@ -100,10 +106,16 @@ struct SentencePieceTokenizer::State {
     return ids;
   }
 
+  std::string mapped(std::string_view text) const {
+    auto characters = to_utf32(character_map.apply(to_utf8(to_utf32(text))));
+    std::replace_if(characters.begin(), characters.end(), is_white_space, U' ');
+    return to_utf8(characters);
+  }
+
   std::vector<std::int64_t> ids_by_t5(std::string_view text) const {
     std::vector<std::int64_t> ids;
     added_tokens.visit(
-        text, [](std::string_view plain) { return to_utf8(to_utf32(plain)); },
+        text, [&](std::string_view plain) { return mapped(plain); },
         [&](std::string_view plain) {
           std::vector<int> found;
           check_status(processor.Encode(plain, &found));

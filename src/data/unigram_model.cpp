@@ -106,10 +106,13 @@ std::string unigram_model(const json& tokenizer) {
   append_bytes(trainer, 45, vocabulary[unknown_id].at(0).get<std::string>());
   append_bytes(proto, 2, trainer);
   std::string normalizer;
-  append_bytes(normalizer, 2, character_map(tokenizer.value("normalizer", json())));
   for (const unsigned flag : {3U, 4U, 5U}) append_number(normalizer, flag, 1);  // prefix, extra spaces, escaped spaces
   append_bytes(proto, 3, normalizer);
   return proto;
+}
+
+std::string unigram_character_map(const json& tokenizer) {
+  return character_map(tokenizer.value("normalizer", json()));
 }
 
 }  // namespace vlalign

@@ -25,9 +25,11 @@ struct SentencePieceTokenizerOptions {
   std::string unknown_token = "<unk>";
   std::string end_token = "</s>";
   std::string pad_token = "</s>";
-  std::vector<AddedToken> added_tokens =
-      {};                           ///< by default the three above, which take the white space around them along
-  std::string tokenizer_json = {};  ///< what the model was made from, if anything: save() writes it again
+  /// By default the three above, which take the white space around them along.
+  std::vector<AddedToken> added_tokens = {};
+  /// What the model was made from, if anything: its character map goes over a caption first, and save() writes it
+  /// again.
+  std::string tokenizer_json = {};
 };
 
 /// A SentencePiece model (Kudo and Richardson 2018), as SigLIP has: ids equal those of transformers' SiglipTokenizer or
