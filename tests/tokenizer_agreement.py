@@ -17,6 +17,7 @@ import random
 import subprocess
 import sys
 import tempfile
+import unicodedata
 import xml.etree.ElementTree
 
 CONTEXT_LENGTH = 77
@@ -201,6 +202,10 @@ def our_ids(program, folder, captions, saved):
     return [[int(i) for i in line.split()] for line in run.stdout.decode().splitlines()]
 
 
+def has_newer_character(caption):
+    return any(unicodedata.category(c) == "Cn" for c in caption)
+
+
 def compare(captions, program, folders):
     for folder in folders:
         with tempfile.TemporaryDirectory() as saved:
@@ -210,7 +215,9 @@ def compare(captions, program, folders):
             theirs = list(peer_ids(folder, captions))
             rows = zip(captions, ours, theirs, strict=True)
             different = [row for row in rows if row[1] != row[2]]
+            newer = sum(has_newer_character(caption) for caption, _, _ in different)
             message = f"{folder}: {len(different)} of {len(captions)} captions differ"
+            message += f", {newer} with characters newer than Unicode {unicodedata.unidata_version}"
             if not folder.is_file():
                 written = list(peer_ids(pathlib.Path(saved), captions))
                 message += f"; from what vlalign wrote the peer gives {sum(a != b for a, b in zip(written, theirs))} others"

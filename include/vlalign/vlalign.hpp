@@ -13,6 +13,7 @@
 #include "vlalign/data/sentence_piece_tokenizer.hpp"
 #include "vlalign/data/tokenizer.hpp"
 #include "vlalign/data/transform.hpp"
+#include "vlalign/data/unigram_tokenizer.hpp"
 #include "vlalign/data/word_piece_tokenizer.hpp"
 #include "vlalign/eval/embed.hpp"
 #include "vlalign/eval/report.hpp"

@@ -11,10 +11,10 @@
 #include "naming.hpp"
 #include "text_cleaning.hpp"
 #include "tokenizer_config.hpp"
-#include "unigram_model.hpp"
 #include "vlalign/data/clip_tokenizer.hpp"
 #include "vlalign/data/gpt2_tokenizer.hpp"
 #include "vlalign/data/sentence_piece_tokenizer.hpp"
+#include "vlalign/data/unigram_tokenizer.hpp"
 #include "vlalign/data/word_piece_tokenizer.hpp"
 
 namespace vlalign {
@@ -84,7 +84,7 @@ std::string type_of(const json& tokenizer, const char* part) {
 Kind kind_of_bpe(const json& tokenizer) {
   const auto& model = tokenizer.at("model");
   const auto suffix = model.find("end_of_word_suffix");
-  if (suffix != model.end() && *suffix == "</w>") return Kind::clip;
+  if (suffix != model.end() && *suffix == std::string(kWordEnd)) return Kind::clip;
   check(!model.value("byte_fallback", false), "model: BPE with byte_fallback, as Gemma's and SigLIP 2's: {}", kRead);
   const auto before = type_of(tokenizer, "pre_tokenizer"), behind = type_of(tokenizer, "post_processor");
   check(before == "ByteLevel" && behind != "RobertaProcessing", "model: BPE, pre_tokenizer {}, post_processor {}: {}",
@@ -115,7 +115,10 @@ Kind kind_of(const Source& source) {
   check(has_file(source, "vocab.json") && has_file(source, "merges.txt"),
         "{}: expected tokenizer.json, or vocab.json and merges.txt, or vocab.txt, or spiece.model, in this folder",
         source.folder.string());
-  return read_json(source.folder / "vocab.json").contains("a</w>") ? Kind::clip : Kind::gpt2;
+  const auto vocabulary = read_json(source.folder / "vocab.json");
+  bool marks_word_end = false;
+  for (const auto& [entry, id] : vocabulary.items()) marks_word_end = marks_word_end || entry.ends_with(kWordEnd);
+  return marks_word_end ? Kind::clip : Kind::gpt2;
 }
 
 // ---- Vocabularies ----
@@ -239,21 +242,28 @@ TokenizerPointer load_word_piece(const Source& source) {
   });
 }
 
-TokenizerPointer load_sentence_piece(const Source& source, SentencePieceRules rules) {
-  const bool is_t5 = rules == SentencePieceRules::t5;
-  const bool has_json = !source.tokenizer.is_null();
-  const bool uses_json = has_json && is_t5;
-  const auto file = uses_json ? source.tokenizer_file : source.folder / "spiece.model";
-  const auto model = uses_json ? std::string() : read_file(file);
+TokenizerPointer load_siglip(const Source& source) {
+  const auto file = source.folder / "spiece.model";
+  const auto model = read_file(file);
   return naming(file.string(), [&] {
-    SentencePieceTokenizerOptions options{.rules = rules};
+    SentencePieceTokenizerOptions options;
     options.lower_case = source.config.value("do_lower_case", true);
     options.unknown_token = special_token(source.config, "unk_token", options.unknown_token);
     options.end_token = special_token(source.config, "eos_token", options.end_token);
-    options.pad_token = special_token(source.config, "pad_token", is_t5 ? "<pad>" : options.end_token);
-    options.added_tokens = read_added_tokens(source.config, has_json ? source.tokenizer : json::object());
-    if (uses_json) options.tokenizer_json = source.tokenizer.dump();
-    return std::make_shared<const SentencePieceTokenizer>(uses_json ? unigram_model(source.tokenizer) : model, options);
+    options.pad_token = special_token(source.config, "pad_token", options.end_token);
+    options.added_tokens = read_added_tokens(source.config, json::object());
+    return std::make_shared<const SentencePieceTokenizer>(model, options);
+  });
+}
+
+TokenizerPointer load_t5(const Source& source) {
+  const auto text = read_file(source.tokenizer_file);
+  return naming(source.tokenizer_file.string(), [&] {
+    UnigramTokenizerOptions options;
+    options.end_token = special_token(source.config, "eos_token", options.end_token);
+    options.pad_token = special_token(source.config, "pad_token", options.pad_token);
+    options.added_tokens = read_added_tokens(source.config, source.tokenizer);
+    return std::make_shared<const UnigramTokenizer>(text, options);
   });
 }
 
@@ -266,9 +276,9 @@ TokenizerPointer load(const Source& source) {
     case Kind::word_piece:
       return load_word_piece(source);
     case Kind::siglip:
-      return load_sentence_piece(source, SentencePieceRules::siglip);
+      return load_siglip(source);
     case Kind::t5:
-      return load_sentence_piece(source, SentencePieceRules::t5);
+      return load_t5(source);
   }
   fail("[load_tokenizer] {}: unknown kind", source.folder.string());
 }
@@ -320,8 +330,7 @@ TokenizerPointer load_tokenizer(const fs::path& path) {
   if (fs::is_directory(path)) return load_folder(path);
   if (path.filename() == "vocab.txt" || path.filename() == "spiece.model") {
     Source source{path.parent_path().empty() ? fs::path(".") : path.parent_path(), {}};
-    return path.extension() == ".txt" ? load_word_piece(source)
-                                      : load_sentence_piece(source, SentencePieceRules::siglip);
+    return path.extension() == ".txt" ? load_word_piece(source) : load_siglip(source);
   }
   if (path.extension() != ".json") return load_clip_merges(path);
   Source source{{}, path};

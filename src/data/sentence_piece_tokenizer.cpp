@@ -10,18 +10,16 @@
 #include <nlohmann/json.hpp>
 
 #include "added_tokens.hpp"
-#include "character_map.hpp"
 #include "core/files.hpp"
-#include "hugging_face_text.hpp"
 #include "text_cleaning.hpp"
 #include "tokenizer_config.hpp"
 #include "unicode_text.hpp"
-#include "unigram_model.hpp"
 
 namespace vlalign {
 namespace {
 
-const std::string kSpace = "\u2581";  // SentencePiece's space
+constexpr char32_t kSpaceCharacter = U'\u2581';  // SentencePiece's space
+const std::string kSpace = "\u2581";
 
 void check_status(const sentencepiece::util::Status& status) {
   check(status.ok(), "[SentencePiece] {}", status.message());
@@ -35,7 +33,6 @@ struct SentencePieceTokenizer::State {
   sentencepiece::SentencePieceProcessor processor;
   std::int64_t end_id, pad_id;
   AddedTokens added_tokens{{}};
-  CharacterMap character_map;      // of tokenizer_json
   std::size_t unknown_pieces = 0;  // that the unknown token's text is cut into
 
   State(const std::string& bytes, const SentencePieceTokenizerOptions& how) : model(bytes), options(how) {
@@ -44,8 +41,6 @@ struct SentencePieceTokenizer::State {
     pad_id = id_of(options.pad_token);
     added_tokens = AddedTokens(options.added_tokens.empty() ? default_added_tokens() : options.added_tokens);
     unknown_pieces = pieces_of(options.unknown_token).size();
-    if (options.tokenizer_json.empty()) return;
-    character_map = CharacterMap(unigram_character_map(nlohmann::json::parse(options.tokenizer_json)));
   }
 
   std::int64_t id_of(const std::string& piece) const {
@@ -81,10 +76,10 @@ struct SentencePieceTokenizer::State {
     pieces.insert(pieces.end(), found.begin() + static_cast<std::ptrdiff_t>(first), found.end());
   }
 
-  std::vector<std::int64_t> ids_by_siglip(std::string_view text) const {
+  std::vector<std::int64_t> ids_of(std::string_view text) const {
     const auto as_is = [](std::string_view plain) { return std::string(plain); };
     auto prefixed = kSpace;
-    for (const char32_t c : to_utf32(text)) append_utf8(prefixed, c == U'\u2581' ? U' ' : c);
+    for (const char32_t c : to_utf32(text)) append_utf8(prefixed, c == kSpaceCharacter ? U' ' : c);
     std::vector<std::string> pieces;
     std::vector<std::int64_t> tokens;  // of pieces that are added tokens, else -1
     added_tokens.visit(
@@ -105,25 +100,6 @@ struct SentencePieceTokenizer::State {
     }
     return ids;
   }
-
-  std::string mapped(std::string_view text) const {
-    auto characters = to_utf32(character_map.apply(to_utf8(to_utf32(text))));
-    std::replace_if(characters.begin(), characters.end(), is_white_space, U' ');
-    return to_utf8(characters);
-  }
-
-  std::vector<std::int64_t> ids_by_t5(std::string_view text) const {
-    std::vector<std::int64_t> ids;
-    added_tokens.visit(
-        text, [&](std::string_view plain) { return mapped(plain); },
-        [&](std::string_view plain) {
-          std::vector<int> found;
-          check_status(processor.Encode(plain, &found));
-          ids.insert(ids.end(), found.begin(), found.end());
-        },
-        [&](const AddedToken& token) { ids.push_back(token.id); });
-    return ids;
-  }
 };
 
 SentencePieceTokenizer::SentencePieceTokenizer(const std::string& model, const SentencePieceTokenizerOptions& options)
@@ -135,10 +111,9 @@ std::vector<std::int64_t> SentencePieceTokenizer::encode(std::string_view text, 
   check(context_length >= 1, "[SentencePieceTokenizer.encode] context_length: expected at least 1, got {}",
         context_length);
   const auto limit = static_cast<std::size_t>(context_length);
-  const bool is_siglip = state_->options.rules == SentencePieceRules::siglip;
-  auto ids = is_siglip ? state_->ids_by_siglip(text) : state_->ids_by_t5(text);
+  auto ids = state_->ids_of(text);
   if (ids.size() >= limit) ids.resize(limit - 1);
-  const bool has_end = is_siglip && !ids.empty() && ids.back() == state_->end_id;  // by the peer not written twice
+  const bool has_end = !ids.empty() && ids.back() == state_->end_id;  // by the peer not written twice
   if (!has_end) ids.push_back(state_->end_id);
   return ids;
 }
@@ -161,23 +136,14 @@ std::int64_t SentencePieceTokenizer::end_id() const { return state_->end_id; }
 
 void SentencePieceTokenizer::save(const std::filesystem::path& folder) const {
   const auto& options = state_->options;
-  const bool is_siglip = options.rules == SentencePieceRules::siglip;
-  nlohmann::json config{{"tokenizer_class", is_siglip ? "SiglipTokenizer" : "T5Tokenizer"},
+  nlohmann::json config{{"tokenizer_class", "SiglipTokenizer"},
                         {"unk_token", options.unknown_token},
                         {"eos_token", options.end_token},
                         {"pad_token", options.pad_token}};
-  if (is_siglip) {
-    config["do_lower_case"] = options.lower_case;
-  } else {
-    config["extra_ids"] = 0;
-  }
+  config["do_lower_case"] = options.lower_case;
   config["added_tokens_decoder"] = added_tokens_json(state_->added_tokens.all());
   write_file_atomically(folder / "tokenizer_config.json", config.dump(2) + "\n");
-  if (options.tokenizer_json.empty()) {
-    write_file_atomically(folder / "spiece.model", state_->model);
-  } else {
-    write_file_atomically(folder / "tokenizer.json", options.tokenizer_json);
-  }
+  write_file_atomically(folder / "spiece.model", state_->model);
 }
 
 }  // namespace vlalign

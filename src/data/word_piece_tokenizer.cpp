@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <unordered_map>
 #include <utility>
 
 #include "added_tokens.hpp"
 #include "bert_text.hpp"
 #include "core/check.hpp"
 #include "core/files.hpp"
+#include "text_ids.hpp"
 #include "tokenizer_config.hpp"
 #include "unicode_text.hpp"
 
@@ -18,14 +18,8 @@ namespace {
 constexpr std::string_view kContinuation = "##";
 constexpr std::size_t kLongestWord = 100;  // characters; longer ones are unknown
 
-struct TextHash {
-  using is_transparent = void;
-  std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
-};
-using Ids = std::unordered_map<std::string, std::int64_t, TextHash, std::equal_to<>>;
-
-Ids ids_of(const std::vector<std::string>& vocabulary) {
-  Ids ids;
+TextIds ids_of(const std::vector<std::string>& vocabulary) {
+  TextIds ids;
   for (const auto& entry : vocabulary) {
     const auto [first, is_new] = ids.emplace(entry, static_cast<std::int64_t>(ids.size()));
     check(is_new, "entry {}: '{}' is entry {} already", ids.size() + 1, entry, first->second + 1);
@@ -39,7 +33,7 @@ bool is_character_start(char c) { return (static_cast<unsigned char>(c) & 0xC0) 
 
 struct WordPieceTokenizer::State {
   std::vector<std::string> entries;
-  Ids ids;
+  TextIds ids;
   WordPieceTokenizerOptions options;
   BertNormalization normalization;
   std::int64_t unknown_id, start_id, end_id, pad_id;

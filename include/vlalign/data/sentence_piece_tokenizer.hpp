@@ -13,27 +13,18 @@
 
 namespace vlalign {
 
-/// Whose rules bring text to SentencePiece.
-enum class SentencePieceRules {
-  siglip,  ///< transformers' SiglipTokenizer: lower case, without ASCII's punctuation
-  t5,      ///< transformers' T5Tokenizer, open_clip's for SigLIP: the text as it is
-};
-
 struct SentencePieceTokenizerOptions {
-  SentencePieceRules rules = SentencePieceRules::siglip;
-  bool lower_case = true;  ///< siglip's rules only
+  bool lower_case = true;
   std::string unknown_token = "<unk>";
   std::string end_token = "</s>";
   std::string pad_token = "</s>";
   /// By default the three above, which take the white space around them along.
   std::vector<AddedToken> added_tokens = {};
-  /// What the model was made from, if anything: its character map goes over a caption first, and save() writes it
-  /// again.
-  std::string tokenizer_json = {};
 };
 
-/// A SentencePiece model (Kudo and Richardson 2018), as SigLIP has: ids equal those of transformers' SiglipTokenizer or
-/// T5Tokenizer, with the end token behind them. Needs vlalign to be built with libsentencepiece-dev.
+/// A SentencePiece model (Kudo and Richardson 2018) with SigLIP's rules: captions lose ASCII's punctuation and their
+/// case. Ids equal transformers' SiglipTokenizer, with the end token behind them. Needs vlalign to be built with
+/// libsentencepiece-dev.
 class SentencePieceTokenizer : public Tokenizer {
  public:
   /// `model`: the bytes of a spiece.model. Throws Error when they aren't one, a special token is missing, or vlalign
@@ -47,7 +38,7 @@ class SentencePieceTokenizer : public Tokenizer {
   std::int64_t pad_id() const override;
   std::int64_t end_id() const override;
 
-  /// Writes spiece.model (or tokenizer.json) and tokenizer_config.json.
+  /// Writes spiece.model and tokenizer_config.json.
   void save(const std::filesystem::path& folder) const override;
 
  private:
