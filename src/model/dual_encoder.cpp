@@ -3,6 +3,7 @@
 #include "config_json.hpp"
 #include "core/check.hpp"
 #include "core/files.hpp"
+#include "data/load_tokenizer.hpp"
 #include "model_folder.hpp"
 #include "peer_names.hpp"
 #include "positions.hpp"
@@ -66,10 +67,7 @@ std::shared_ptr<const Tokenizer> clip_tokenizer() {
 }
 
 std::shared_ptr<const Tokenizer> folder_tokenizer(const fs::path& folder) {
-  for (const auto* file : {"tokenizer.json", "vocab.json", "vocab.txt", "spiece.model"}) {
-    if (fs::exists(folder / file)) return load_tokenizer(folder);
-  }
-  return clip_tokenizer();
+  return holds_tokenizer(folder) ? load_tokenizer(folder) : clip_tokenizer();
 }
 
 Preprocess with_image_size(Preprocess how, int image_size) {
