@@ -276,7 +276,7 @@ json text_json(const ModelConfig& config) {
   set_unless(out, "proj_bias", config.text_projection.bias, false);
   if (!config.text_projection.present) out["proj_type"] = "none";
   if (text.own_vocabulary) out["hf_tokenizer_name"] = "local";  // the folder's own files
-  if (!text.cleaning.empty()) out["tokenizer_kwargs"] = {{"clean", text.cleaning}};
+  if (!text.cleaning.empty()) out["tokenizer_kwargs"] = json{{"clean", text.cleaning}};
   if (text.architecture == TextConfig::Architecture::bert) return out;
   set_unless(out, "mlp_ratio", text.mlp_ratio, usual.mlp_ratio);
   set_unless(out, "act_kwargs", act_json(text.activation), nullptr);

@@ -115,6 +115,7 @@ struct TextConfig {
   bool class_embedding = false;         ///< CoCa's token behind the text, which is pooled instead
   std::int64_t token_types = 2;         ///< bert
   bool pooler = false;                  ///< bert: the folder holds the [CLS] layer of pre-training, kept though unused
+  std::string cleaning{};               ///< open_clip\'s tokenizer_kwargs.clean, which its folder\'s tokenizer goes by
   bool own_vocabulary = false;  ///< not CLIP's 49,408 entries: the tokenizer's files are part of the model folder
 };
 
