@@ -16,6 +16,11 @@ std::string family(const ModelConfig& config) {
   return config.image_projection.present ? "custom" : "SigLIP";
 }
 
+std::vector<ConfigFile> config_files(const ModelConfig& config) {
+  if (config.layout == Layout::hugging_face) return hugging_face_config_files(config);
+  return {{"open_clip_config.json", to_open_clip_json(config)}};
+}
+
 ModelConfig read_model_config(const std::filesystem::path& file) {
   nlohmann::json root;
   try {

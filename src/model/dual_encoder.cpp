@@ -2,9 +2,11 @@
 
 #include "core/check.hpp"
 #include "core/files.hpp"
+#include "make_module.hpp"
 #include "model_folder.hpp"
 #include "peer_names.hpp"
 #include "positions.hpp"
+#include "vlalign/model/lora.hpp"
 #include "vlalign/nn/bert.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 #include "vlalign/nn/efficientnet.hpp"
@@ -45,15 +47,6 @@ std::shared_ptr<nn::Tower> make_text_tower(const TextConfig& text, nn::Initializ
   return std::make_shared<nn::TextTransformer>(text, initializer);
 }
 
-std::shared_ptr<nn::DualEncoderImpl> make_module(const ModelConfig& config, std::uint64_t seed) {
-  nn::Initializer initializer(seed);
-  auto image = std::visit(MakeTower{config, initializer}, config.vision);
-  auto text = make_text_tower(config.text, initializer);
-  const nn::DualEncoderImpl::Options options{config.image_projection, config.text_projection, config.scale};
-  return std::make_shared<nn::DualEncoderImpl>(std::move(image), std::move(text), config.embed_dim, options,
-                                               initializer);
-}
-
 std::shared_ptr<const Tokenizer> clip_tokenizer() {
   const auto file = share_folder() / "bpe_simple_vocab_16e6.txt.gz";
   check(fs::exists(file),
@@ -78,6 +71,15 @@ Preprocess with_image_size(Preprocess how, int image_size) {
 at::ScalarType dtype_of(Precision precision) { return precision == Precision::bf16 ? at::kBFloat16 : at::kFloat; }
 
 }  // namespace
+
+std::shared_ptr<nn::DualEncoderImpl> make_module(const ModelConfig& config, std::uint64_t seed) {
+  nn::Initializer initializer(seed);
+  auto image = std::visit(MakeTower{config, initializer}, config.vision);
+  auto text = make_text_tower(config.text, initializer);
+  const nn::DualEncoderImpl::Options options{config.image_projection, config.text_projection, config.scale};
+  return std::make_shared<nn::DualEncoderImpl>(std::move(image), std::move(text), config.embed_dim, options,
+                                               initializer);
+}
 
 struct DualEncoder::State {
   std::shared_ptr<nn::DualEncoderImpl> module;
@@ -139,7 +141,9 @@ void DualEncoder::save(const fs::path& folder) const {
 
 void DualEncoder::write(const fs::path& folder) const {
   const auto& config = state_->config;
-  write_folder(folder, config, peer_tensors(*state_->module, naming_schemes(config, config.layout)));
+  const auto merged = merged_weights(*state_->module);
+  write_folder(folder, config, peer_tensors(*state_->module, naming_schemes(config, config.layout), merged));
+  if (!merged.empty()) save_lora(*this, folder / "adapter.safetensors");
   state_->tokenizer->save(folder);
 }
 

@@ -40,9 +40,13 @@ using NamingSchemes = std::vector<NamingScheme>;
 /// model.
 NamingSchemes naming_schemes(const ModelConfig& config, Layout layout);
 
-/// All parameters and buffers, detached, under the peer's names and in the peer's shape. Each is a view, so that
-/// writing through it reaches the parameter.
-NamedTensors peer_tensors(const torch::nn::Module& module, const NamingSchemes& schemes);
+/// All parameters and buffers but adapters', detached, under the peer's names and in the peer's shape. Each is a view,
+/// so that writing through it reaches the parameter. `instead` holds, by our names, what stands for a parameter.
+NamedTensors peer_tensors(const torch::nn::Module& module, const NamingSchemes& schemes,
+                          const NamedTensors& instead = {});
+
+/// The weights that have an adapter, with it merged in, by our names.
+NamedTensors merged_weights(const torch::nn::Module& module);
 
 /// Copies tensors into the views of the same names. `where` is what an error calls their source.
 /// Throws one Error that lists every missing, extra or wrongly shaped tensor, and then has changed nothing.

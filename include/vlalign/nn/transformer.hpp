@@ -12,7 +12,7 @@ namespace vlalign::nn {
 class Attention : public torch::nn::Module {
  public:
   struct Options {
-    std::optional<std::int64_t> key_width{};   ///< K; W without it
+    std::optional<std::int64_t> key_width{};      ///< K; W without it
     std::optional<double> in_proj{}, out_proj{};  ///< standard deviations; torch.nn.MultiheadAttention's without them
   };
   Attention(std::int64_t width, std::int64_t heads, const Options& options, Initializer& initializer);
@@ -23,8 +23,12 @@ class Attention : public torch::nn::Module {
   Tensor in_proj_weight, in_proj_bias;
   Tensor q_proj_weight, k_proj_weight, v_proj_weight;
   std::shared_ptr<Linear> out_proj;
+  std::shared_ptr<Lora> lora;  ///< of in_proj_weight, three blocks; null unless add_lora() gave it one
 
  private:
+  /// `count` thirds from `first` of the projection to queries, keys and values: [B, L, count * W].
+  Tensor project(const Tensor& x, std::int64_t first, std::int64_t count) const;
+
   std::int64_t heads_;
 };
 
