@@ -91,11 +91,12 @@ TEST_F(ProbedColours, AreToldApartByAnUntrainedTower) {
 }
 
 TEST_F(ProbedColours, AreCountedByClassOnWrongLabelsToo) {
-  // Red is called green and green red in the test set, blue stands there twice.
+  // Red is called green and green red in the test set, there are two blues.
+  std::filesystem::copy_file(folder_.path() / "blue.png", folder_.path() / "blue 2.png");
   const auto table = folder_.path() / "test.tsv";
   write_file_atomically(table,
                         "filepath\ttitle\nred.png\ta green square\ngreen.png\ta red square\nblue.png\ta blue square\n"
-                        "blue.png\ta blue square\n");
+                        "blue 2.png\ta blue square\n");
   const auto scores = evaluate_linear_probe(model(), *pairs_, *open_pairs(table.string()), {.c = 100.0});
   EXPECT_EQ(scores.test_images, 4);
   EXPECT_NEAR(scores.top1, 0.5, 1e-12);

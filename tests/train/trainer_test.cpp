@@ -13,6 +13,7 @@
 #include "support/colours.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/loss/info_nce.hpp"
+#include "vlalign/nn/dual_encoder.hpp"
 
 namespace vlalign {
 namespace {
@@ -113,6 +114,26 @@ TEST_F(Colours, ARunFolderHoldsWhatItPromises) {
   for (const auto& entry : fs::recursive_directory_iterator(how.out)) {
     EXPECT_EQ(entry.path().string().find(".partial-"), std::string::npos) << entry.path();
   }
+}
+
+TEST_F(Colours, AModelInHuggingFacesLayoutTrainsAndResumes) {
+  const TempFolder runs;
+  const auto made = [](std::uint64_t seed) {
+    auto config = model().config();
+    config.layout = Layout::hugging_face;
+    return DualEncoder::create(config, std::make_shared<ClipTokenizer>(std::vector<ClipTokenizer::Merge>{}), seed);
+  };
+  auto how = options(4);
+  how.out = runs.path() / "run";
+  const auto first = made(1), again = made(2);
+  train(first, how);
+  how.resume = true;
+  train(again, how);
+  const auto bias = [](const DualEncoder& of) { return of.module()->named_parameters()["visual.ln_post.bias"]; };
+  EXPECT_TRUE(bias(again).equal(bias(first)));
+  const auto config = nlohmann::json::parse(read_file(how.out / "config.json")).at("model");
+  EXPECT_EQ(config.at("config.json").at("model_type"), "clip");
+  EXPECT_EQ(config.at("preprocessor_config.json").at("crop_size").at("height"), 32);
 }
 
 TEST_F(Colours, AFolderWithAnotherRunIsRefused) {
