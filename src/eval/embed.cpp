@@ -120,6 +120,11 @@ ImageEmbeddings embed_images(const DualEncoder& model, std::int64_t count,
     return pack(decode_all(end - start, options.threads, make), start, how.image_size);
   };
 
+  const auto encode = [&](const at::Tensor& pixels) {
+    if (options.projected) return model.encode_image(pixels, options.precision);
+    const auto compute = options.precision == Precision::bf16 ? at::kBFloat16 : at::kFloat;
+    return model.module()->visual->forward(normalize_pixels(pixels.to(model.device()), how), compute).to(at::kFloat);
+  };
   const Evaluating evaluating(model);
   ImageEmbeddings out;
   std::vector<at::Tensor> rows;
@@ -127,7 +132,7 @@ ImageEmbeddings embed_images(const DualEncoder& model, std::int64_t count,
   for (std::int64_t start = 0; start < count; start += options.batch_size) {
     const auto batch = coming.get();
     if (start + options.batch_size < count) coming = std::async(std::launch::async, load, start + options.batch_size);
-    if (!batch.records.empty()) rows.push_back(model.encode_image(batch.pixels, options.precision));
+    if (!batch.records.empty()) rows.push_back(encode(batch.pixels));
     out.records.insert(out.records.end(), batch.records.begin(), batch.records.end());
     out.bad.insert(out.bad.end(), batch.bad.begin(), batch.bad.end());
     if (options.progress) options.progress(std::min(count, start + options.batch_size), count);

@@ -30,8 +30,9 @@ std::string family(const ModelConfig& config) {
   return config.image_projection.present ? "custom" : "SigLIP";
 }
 
-std::string config_text(const ModelConfig& config) {
-  return config.layout == Layout::open_clip ? to_open_clip_json(config) : hugging_face_config_files(config)[0].text;
+std::vector<ConfigFile> config_files(const ModelConfig& config) {
+  if (config.layout == Layout::hugging_face) return hugging_face_config_files(config);
+  return {{"open_clip_config.json", to_open_clip_json(config)}};
 }
 
 ModelConfig with_layout(ModelConfig config, Layout layout) {

@@ -17,11 +17,10 @@ ModelConfig read_hugging_face_config(const nlohmann::json& root, const std::file
 struct ConfigFile {
   std::string name, text;
 };
+/// The config files of a model in its own layout.
+std::vector<ConfigFile> config_files(const ModelConfig& config);
 /// config.json and preprocessor_config.json.
 std::vector<ConfigFile> hugging_face_config_files(const ModelConfig& config);
-
-/// What the config file of the model's own layout says.
-std::string config_text(const ModelConfig& config);
 
 /// The same model as another peer's folder holds it.
 ModelConfig with_layout(ModelConfig config, Layout layout);

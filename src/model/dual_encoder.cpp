@@ -4,11 +4,13 @@
 #include "core/check.hpp"
 #include "core/files.hpp"
 #include "data/load_tokenizer.hpp"
+#include "make_module.hpp"
 #include "model_folder.hpp"
 #include "peer_names.hpp"
 #include "positions.hpp"
 #include "tower_source.hpp"
 #include "vlalign/data/clip_tokenizer.hpp"
+#include "vlalign/model/lora.hpp"
 #include "vlalign/nn/bert.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 #include "vlalign/nn/efficientnet.hpp"
@@ -49,15 +51,6 @@ std::shared_ptr<nn::Tower> make_text_tower(const TextConfig& text, nn::Initializ
   return std::make_shared<nn::TextTransformer>(text, initializer);
 }
 
-std::shared_ptr<nn::DualEncoderImpl> make_module(const ModelConfig& config, std::uint64_t seed) {
-  nn::Initializer initializer(seed);
-  auto image = std::visit(MakeTower{config, initializer}, config.vision);
-  auto text = make_text_tower(config.text, initializer);
-  const nn::DualEncoderImpl::Options options{config.image_projection, config.text_projection, config.scale};
-  return std::make_shared<nn::DualEncoderImpl>(std::move(image), std::move(text), config.embed_dim, options,
-                                               initializer);
-}
-
 std::shared_ptr<const Tokenizer> clip_tokenizer() {
   const auto file = share_folder() / "bpe_simple_vocab_16e6.txt.gz";
   check(fs::exists(file),
@@ -66,8 +59,26 @@ std::shared_ptr<const Tokenizer> clip_tokenizer() {
   return load_tokenizer(file);
 }
 
-std::shared_ptr<const Tokenizer> folder_tokenizer(const fs::path& folder) {
-  return holds_tokenizer(folder) ? load_tokenizer(folder) : clip_tokenizer();
+/// A folder without tokenizer files has CLIP's vocabulary, as open_clip's own models do.
+std::shared_ptr<const Tokenizer> folder_tokenizer(const fs::path& folder, const TextConfig& text) {
+  const bool own = holds_tokenizer(folder);
+  check(own || text.vocab_size == TextConfig{}.vocab_size,
+        "{}: no tokenizer files, and the text tower's {} entries are not CLIP's vocabulary", folder.string(),
+        text.vocab_size);
+  auto tokenizer = own ? load_tokenizer(folder) : clip_tokenizer();
+  // A table may have rows to spare, never too few.
+  check(tokenizer->vocab_size() <= text.vocab_size, "{}: the tokenizer has {} entries, the text tower {}",
+        folder.string(), tokenizer->vocab_size(), text.vocab_size);
+  check(text.pool != TextConfig::Pool::end_token || tokenizer->end_id() == text.end_id,
+        "{}: the text tower pools at token {}, the tokenizer ends texts with {}", folder.string(), text.end_id,
+        tokenizer->end_id());
+  return tokenizer;
+}
+
+/// Whether what stands behind a text changes its feature.
+bool depends_on_padding(const TextConfig& text) {
+  return !text.causal || text.class_embedding || text.pool == TextConfig::Pool::last ||
+         text.pool == TextConfig::Pool::mean;
 }
 
 Preprocess with_image_size(Preprocess how, int image_size) {
@@ -84,6 +95,15 @@ bool is_clips(const Tokenizer& tokenizer) {
 at::ScalarType dtype_of(Precision precision) { return precision == Precision::bf16 ? at::kBFloat16 : at::kFloat; }
 
 }  // namespace
+
+std::shared_ptr<nn::DualEncoderImpl> make_module(const ModelConfig& config, std::uint64_t seed) {
+  nn::Initializer initializer(seed);
+  auto image = std::visit(MakeTower{config, initializer}, config.vision);
+  auto text = make_text_tower(config.text, initializer);
+  const nn::DualEncoderImpl::Options options{config.image_projection, config.text_projection, config.scale};
+  return std::make_shared<nn::DualEncoderImpl>(std::move(image), std::move(text), config.embed_dim, options,
+                                               initializer);
+}
 
 struct DualEncoder::State {
   std::shared_ptr<nn::DualEncoderImpl> module;
@@ -108,6 +128,8 @@ DualEncoder DualEncoder::create(const ModelConfig& config, std::shared_ptr<const
   if (tokenizer) {
     adapted.text.own_vocabulary = tokenizer->vocab_size() != TextConfig{}.vocab_size;
     adapted.text.vocab_size = tokenizer->vocab_size();
+    adapted.text.end_id = tokenizer->end_id();
+    if (depends_on_padding(config.text)) adapted.text.pad_id = tokenizer->pad_id();
   } else {
     check(!config.text.own_vocabulary,
           "model {} needs a tokenizer of its own: train one on the captions, or name a file", config.name);
@@ -122,10 +144,8 @@ DualEncoder DualEncoder::load(const fs::path& folder, const LoadOptions& options
   auto config = read_model_config(config_file_of(folder));
   if (options.image_size) config.preprocess = with_image_size(config.preprocess, *options.image_size);
   if (options.context_length) config.text.context_length = *options.context_length;
-  auto tokenizer = folder_tokenizer(folder);
-  // A table may have rows to spare, never too few.
-  check(tokenizer->vocab_size() <= config.text.vocab_size, "{}: the tokenizer has {} entries, the text tower {}",
-        folder.string(), tokenizer->vocab_size(), config.text.vocab_size);
+  auto tokenizer = folder_tokenizer(folder, config.text);
+  if (depends_on_padding(config.text)) config.text.pad_id = tokenizer->pad_id();  // open_clip's configs don't say it
   DualEncoder model(make_module(config, 0), config, std::move(tokenizer));
   model.load_weights(folder);
   model.train(false);
@@ -151,7 +171,7 @@ void DualEncoder::set_layout(Layout layout) {
   auto config = with_layout(state_->config, layout);
   config.text.own_vocabulary = layout == Layout::hugging_face || !is_clips(*state_->tokenizer);
   naming_schemes(config, layout);
-  config_text(config);
+  config_files(config);
   state_->config = std::move(config);
 }
 
@@ -161,7 +181,9 @@ void DualEncoder::save(const fs::path& folder) const {
 
 void DualEncoder::write(const fs::path& folder) const {
   const auto& config = state_->config;
-  write_folder(folder, config, peer_tensors(*state_->module, naming_schemes(config, config.layout)));
+  const auto merged = merged_weights(*state_->module);
+  write_folder(folder, config, peer_tensors(*state_->module, naming_schemes(config, config.layout), merged));
+  if (!merged.empty()) save_lora(*this, folder / "adapter.safetensors");
   state_->tokenizer->save(folder);
 }
 

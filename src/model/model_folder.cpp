@@ -96,9 +96,7 @@ FolderTensors read_folder_tensors(const fs::path& folder) {
 
 void write_folder(const fs::path& folder, const ModelConfig& config, const NamedTensors& tensors) {
   const bool open_clip = config.layout == Layout::open_clip;
-  const auto files = open_clip ? std::vector<ConfigFile>{{open_clip_config, to_open_clip_json(config)}}
-                               : hugging_face_config_files(config);
-  for (const auto& file : files) write_file_atomically(folder / file.name, file.text);
+  for (const auto& file : config_files(config)) write_file_atomically(folder / file.name, file.text);
   write_safetensors(folder / weights_files[open_clip ? 0 : 1], tensors, {{"format", "pt"}});
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/check.hpp"
+#include "vlalign/nn/lora.hpp"
 
 namespace vlalign {
 namespace {
@@ -48,10 +49,22 @@ void add(NamedTensors& all, const std::string& name, const at::Tensor& tensor, c
 
 }  // namespace
 
-NamedTensors peer_tensors(const torch::nn::Module& module, const NamingSchemes& schemes, const std::string& prefix) {
+NamedTensors peer_tensors(const torch::nn::Module& module, const NamingSchemes& schemes, const NamedTensors& instead,
+                          const std::string& prefix) {
+  const auto adapters = nn::adapter_tensors(module);
   NamedTensors all;
-  for (const auto& item : module.named_parameters()) add(all, prefix + item.key(), item.value().detach(), schemes);
+  for (const auto& item : module.named_parameters()) {
+    if (adapters.contains(item.key())) continue;
+    const auto found = instead.find(item.key());
+    add(all, prefix + item.key(), found == instead.end() ? item.value().detach() : found->second, schemes);
+  }
   for (const auto& item : module.named_buffers()) add(all, prefix + item.key(), item.value().detach(), schemes);
+  return all;
+}
+
+NamedTensors merged_weights(const torch::nn::Module& module) {
+  NamedTensors all;
+  for (const auto& [name, lora] : nn::adapters(module)) all.emplace(name, lora->merged_weight());
   return all;
 }
 

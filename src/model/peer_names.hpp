@@ -43,10 +43,14 @@ NamingSchemes naming_schemes(const ModelConfig& config, Layout layout);
 /// The schemes of transformers' BertModel or GPT2Model, names relative to the tower.
 NamingSchemes text_tower_schemes(const TextConfig& config);
 
-/// All parameters and buffers, detached, under the peer's names and in the peer's shape. Each is a view, so that writing
-/// through it reaches the parameter. `prefix` stands before our names.
+/// All parameters and buffers but adapters', detached, under the peer's names and in the peer's shape. Each is a view,
+/// so that writing through it reaches the parameter. `instead` holds, by our names, what stands for a parameter;
+/// `prefix` stands before our names.
 NamedTensors peer_tensors(const torch::nn::Module& module, const NamingSchemes& schemes,
-                          const std::string& prefix = "");
+                          const NamedTensors& instead = {}, const std::string& prefix = "");
+
+/// The weights that have an adapter, with it merged in, by our names.
+NamedTensors merged_weights(const torch::nn::Module& module);
 
 /// Copies tensors into the views of the same names. `where` is what an error calls their source.
 /// Throws one Error that lists every missing, extra or wrongly shaped tensor, and then has changed nothing.

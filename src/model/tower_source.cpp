@@ -63,7 +63,7 @@ TowerSource text_tower_source(const fs::path& folder, const ModelConfig& config)
 }
 
 void assign_tower(const torch::nn::Module& tower, const TowerSource& source) {
-  const auto wanted = peer_tensors(tower, source.schemes, source.prefix);
+  const auto wanted = peer_tensors(tower, source.schemes, {}, source.prefix);
   auto tensors = with_resized_positions(source.tensors, wanted);
   if (source.whole_model) std::erase_if(tensors, [&](const auto& entry) { return !wanted.contains(entry.first); });
   assign_tensors(wanted, tensors, source.where);

@@ -83,6 +83,19 @@ Features DualEncoderImpl::text_features(const at::Tensor& tokens, std::span<cons
   return features;
 }
 
+std::optional<DualEncoderImpl::Place> DualEncoderImpl::place_of(std::string_view name) const {
+  const auto of = [&](Place::Side side, std::string_view tower_name, const Tower& tower,
+                      std::string_view projection_name, bool projected) -> std::optional<Place> {
+    const auto groups = tower.group_count() + (projected ? 1 : 0);
+    if (name.starts_with(tower_name)) return Place{side, tower.group_of(name.substr(tower_name.size())), groups};
+    if (name.starts_with(projection_name)) return Place{side, groups - 1, groups};
+    return {};
+  };
+  if (const auto place = of(Place::Side::image, "visual.", *visual, "image_projection.", image_projection != nullptr))
+    return place;
+  return of(Place::Side::text, "text.", *text, "text_projection.", text_projection != nullptr);
+}
+
 at::Tensor DualEncoderImpl::logit_scale() const {
   return temperature.defined() ? temperature.reciprocal() : log_logit_scale.exp();
 }

@@ -17,6 +17,8 @@
 
 #include <cmath>
 
+#include "vlalign/nn/lora.hpp"
+
 namespace vlalign::nn {
 namespace {
 
@@ -53,7 +55,8 @@ Linear::Linear(std::int64_t in, std::int64_t out, const Options& options, Initia
 
 Tensor Linear::forward(const Tensor& x) const {
   const auto dtype = x.scalar_type();
-  return at::linear(x, weight.to(dtype), bias.defined() ? std::optional(bias.to(dtype)) : std::nullopt);
+  const auto y = at::linear(x, weight.to(dtype), bias.defined() ? std::optional(bias.to(dtype)) : std::nullopt);
+  return lora ? lora->add_to(y, x) : y;
 }
 
 LayerNorm::LayerNorm(std::int64_t width, double eps)

@@ -10,6 +10,8 @@
 #include <cmath>
 #include <string>
 
+#include "vlalign/nn/lora.hpp"
+
 namespace vlalign::nn {
 namespace {
 
@@ -53,21 +55,31 @@ Attention::Attention(std::int64_t width, std::int64_t heads, const Options& opti
   out_proj = register_module("out_proj", std::make_shared<Linear>(width, width, out, initializer));
 }
 
-Tensor Attention::forward(const Tensor& x, const Tensor& rows, const Tensor& mask) const {
+Tensor Attention::project(const Tensor& x, std::int64_t first, std::int64_t count) const {
   const auto dtype = x.scalar_type();
-  const auto width = rows.size(-1);
-  const auto bias = in_proj_bias.to(dtype);
+  const auto width = in_proj_weight.size(1);
+  const auto rows = [&](const Tensor& fused) {
+    return count == 3 ? fused : fused.narrow(0, first * width, count * width);
+  };
+  const auto y = at::linear(x, rows(in_proj_weight).to(dtype), rows(in_proj_bias).to(dtype));
+  return lora ? lora->add_to(y, x, first, count) : y;
+}
+
+Tensor Attention::forward(const Tensor& x, const Tensor& rows, const Tensor& mask) const {
   Tensor q, k, v;
   if (!in_proj_weight.defined()) {
+    const auto dtype = x.scalar_type();
+    const auto width = rows.size(-1);
+    const auto bias = in_proj_bias.to(dtype);
     q = at::linear(rows, q_proj_weight.to(dtype), bias.narrow(0, 0, width));
     k = at::linear(x, k_proj_weight.to(dtype), bias.narrow(0, width, width));
     v = at::linear(x, v_proj_weight.to(dtype), bias.narrow(0, 2 * width, width));
-  } else if (const auto weight = in_proj_weight.to(dtype); rows.is_same(x)) {
-    const auto qkv = at::linear(x, weight, bias).chunk(3, -1);
+  } else if (rows.is_same(x)) {
+    const auto qkv = project(x, 0, 3).chunk(3, -1);
     q = qkv[0], k = qkv[1], v = qkv[2];
   } else {
-    q = at::linear(rows, weight.narrow(0, 0, width), bias.narrow(0, 0, width));
-    const auto kv = at::linear(x, weight.narrow(0, width, 2 * width), bias.narrow(0, width, 2 * width)).chunk(2, -1);
+    q = project(rows, 0, 1);
+    const auto kv = project(x, 1, 2).chunk(2, -1);
     k = kv[0], v = kv[1];
   }
   const auto mixed = attention(split_heads(q, heads_), split_heads(k, heads_), split_heads(v, heads_), mask);

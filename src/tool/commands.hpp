@@ -19,6 +19,11 @@ void add_embed(CLI::App& program);
 void add_search(CLI::App& program);
 void add_inspect(CLI::App& program);
 void add_convert(CLI::App& program);
+void add_interpolate(CLI::App& program);
+void add_linear_probe(CLI::App& program);
+
+/// --image-key and --caption-key.
+void add_column_flags(CLI::App& command, PairOptions& columns);
 
 /// Where the columns of a table of pairs are named.
 struct DataFlags {

@@ -12,6 +12,10 @@ void DataFlags::add(CLI::App& command) {
           "Pairs: a .tsv/.csv (filepath, title), a .jsonl or a folder with metadata.jsonl (file_name, text), or tar "
           "shards, e.g. shards/{000..031}.tar")
       ->required();
+  add_column_flags(command, columns);
+}
+
+void add_column_flags(CLI::App& command, PairOptions& columns) {
   command.add_option("--image-key", columns.image_key, "Column of the picture's path in a .tsv/.csv")
       ->capture_default_str();
   command.add_option("--caption-key", columns.caption_key, "Column of the caption in a .tsv/.csv")

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "commands.hpp"
+#include "vlalign/nn/dual_encoder.hpp"
 
 namespace vlalign::tool {
 namespace {
@@ -59,23 +60,51 @@ nlohmann::ordered_json describe(const DualEncoder& model) {
             {"std", how.std}}}};
 }
 
+/// [{"name", "shape", "tower", "group", "groups"}]: what patterns, locks and layer decay go by.
+nlohmann::ordered_json parameters_of(const DualEncoder& model) {
+  auto all = nlohmann::ordered_json::array();
+  for (const auto& item : model.module()->named_parameters()) {
+    nlohmann::ordered_json entry{{"name", item.key()}, {"shape", item.value().sizes().vec()}};
+    if (const auto place = model.module()->place_of(item.key())) {
+      entry["tower"] = place->side == nn::DualEncoderImpl::Place::Side::image ? "image" : "text";
+      entry["group"] = place->group;
+      entry["groups"] = place->groups;
+    }
+    all.push_back(std::move(entry));
+  }
+  return all;
+}
+
+void print_parameters(const nlohmann::ordered_json& parameters) {
+  for (const auto& p : parameters) {
+    const auto group = p.contains("tower") ? fmt::format("{} {} of {}", p["tower"].get<std::string>(),
+                                                         p["group"].get<int>() + 1, p["groups"].get<int>())
+                                           : std::string("-");
+    fmt::print("{:<15} {:<16} {}\n", group, p["shape"].dump(), p["name"].get<std::string>());
+  }
+}
+
 }  // namespace
 
 void add_inspect(CLI::App& program) {
   struct Flags {
     std::string folder;
-    bool json = false;
+    bool json = false, parameters = false;
   };
   auto* command = program.add_subcommand("inspect", "What a model folder holds");
   const auto flags = std::make_shared<Flags>();
   command->add_option("--model", flags->folder, "Model folder, such as RUN/model")->required();
   command->add_flag("--json", flags->json, "Print one JSON object on stdout and nothing else there");
+  command->add_flag("--parameters", flags->parameters,
+                    "List the parameters with the groups that locking and layer decay go by, input first");
   command->callback([flags] {
-    const auto facts = describe(DualEncoder::load(flags->folder));
+    const auto model = DualEncoder::load(flags->folder);
+    const auto facts = flags->parameters ? parameters_of(model) : describe(model);
     if (flags->json) {
       fmt::print("{}\n", facts.dump());
       return;
     }
+    if (flags->parameters) return print_parameters(facts);
     for (const auto& [key, value] : facts.items())
       fmt::print("{:<15} {}\n", key, value.is_string() ? value.get<std::string>() : value.dump());
   });

@@ -15,6 +15,7 @@
 #include "vlalign/eval/report.hpp"
 #include "vlalign/eval/retrieval.hpp"
 #include "vlalign/loss/info_nce.hpp"
+#include "vlalign/model/lora.hpp"
 #include "vlalign/train/progress.hpp"
 #include "vlalign/train/trainer.hpp"
 
@@ -29,6 +30,8 @@ struct TrainFlags {
   std::vector<std::string> tests, notes;
   std::string model, init, tokenizer, loss = "infonce", augmentation = "none", title;
   TrainerOptions options;
+  std::optional<std::int64_t> lora_rank;
+  LoraOptions lora;
   bool no_shuffle = false;
 };
 
@@ -166,6 +169,10 @@ void run(TrainFlags& flags) {
   const auto model = make_model(flags, *pairs);
   spdlog::info("{}: {} pictures; {}: {} parameters", flags.data.location, with_thousands(pairs->size()),
                model.config().name, with_thousands(model.parameter_count()));
+  if (flags.lora_rank) {
+    flags.lora.rank = *flags.lora_rank;
+    add_lora(model, flags.lora, options.seed);
+  }
   Trainer trainer(model, make_loss(flags.loss), options);
   trainer.on_step(Progress());
   const auto summary = trainer.fit(pairs);
@@ -192,6 +199,45 @@ void run(TrainFlags& flags) {
   }
   for (const auto& test : tests) print_scores(test.name, test.scores);
   fmt::print("model  {}\nreport {}\n", (options.out / "model").string(), report.string());
+}
+
+void add_fine_tuning_flags(CLI::App& command, TrainFlags& flags) {
+  auto& tuning = flags.options.fine_tuning;
+  constexpr auto group = "Fine-tuning";
+  command.add_option("--freeze", tuning.freeze, "Parameters that stay, by glob pattern; see inspect --parameters")
+      ->group(group);
+  const auto lock = [&](const char* flag, auto& unlocked, const char* tower) {
+    command
+        .add_option(flag, unlocked, fmt::format("Freeze the {} tower but for its last N groups; N=0 without it", tower))
+        ->expected(0, 1)
+        ->default_str("0")
+        ->group(group);
+  };
+  lock("--lock-image", tuning.lock_image, "image");
+  lock("--lock-text", tuning.lock_text, "text");
+  command
+      .add_flag("--freeze-batch-norm", tuning.freeze_batch_norm,
+                "Batch norms keep their statistics: the locked ones, or all where no tower is locked")
+      ->group(group);
+  command
+      .add_option("--layer-decay", tuning.layer_decay, "Factor on the learning rate from each group to the one below")
+      ->capture_default_str()
+      ->group(group);
+  auto* lora =
+      command.add_option("--lora", flags.lora_rank, "Train a low-rank adapter of this rank only")->group(group);
+  command.add_option("--lora-alpha", flags.lora.alpha, "The adapter's factor is alpha / rank")
+      ->capture_default_str()
+      ->needs(lora)
+      ->group(group);
+  command.add_option("--lora-modules", flags.lora.modules, "Attention and MLP modules to adapt, by glob pattern")
+      ->capture_default_str()
+      ->needs(lora)
+      ->group(group);
+  command.add_option("--lora-train", flags.lora.train, "Other parameters that train too, by glob pattern")
+      ->needs(lora)
+      ->group(group);
+  command.add_option("--ema", flags.options.ema_decay, "Decay of an average of the weights, written to model-ema/")
+      ->group(group);
 }
 
 void add_flags(CLI::App& command, TrainFlags& flags) {
@@ -233,6 +279,7 @@ void add_flags(CLI::App& command, TrainFlags& flags) {
   command.add_option("--checkpoint-every", o.checkpoint_every,
                      "Steps between checkpoints; only the last step without it");
   command.add_option("--title", flags.title, "Of the report; the run folder's name without it");
+  add_fine_tuning_flags(command, flags);
   flags.run.add(command);
 }
 

@@ -10,6 +10,8 @@
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
+#include <functional>
+
 namespace vlalign {
 namespace {
 
@@ -19,17 +21,25 @@ bool is_decayed(const std::string& name, const at::Tensor& parameter) {
 
 }  // namespace
 
-AdamW::AdamW(const NamedParameters& parameters, const AdamWOptions& options) : options_(options) {
-  groups_[0].weight_decay = options.weight_decay;
+AdamW::AdamW(const NamedParameters& parameters, const AdamWOptions& options,
+             const std::map<std::string, double>& factors)
+    : options_(options) {
+  std::map<std::pair<double, bool>, Group, std::greater<>> groups;
   for (const auto& [name, parameter] : parameters) {
     if (!parameter.requires_grad()) continue;
-    auto& group = groups_[is_decayed(name, parameter) ? 0 : 1];
+    const auto found = factors.find(name);
+    const double factor = found == factors.end() ? 1.0 : found->second;
+    const bool decayed = is_decayed(name, parameter);
+    auto& group = groups[{factor, decayed}];
+    group.factor = factor;
+    group.weight_decay = decayed ? options.weight_decay : 0.0;
     group.names.push_back(name);
     group.parameters.push_back(parameter);
     group.exp_avg.push_back(at::zeros_like(parameter.detach()));
     group.exp_avg_sq.push_back(at::zeros_like(parameter.detach()));
     group.steps.push_back(at::zeros({}, parameter.options().dtype(at::kFloat).requires_grad(false)));
   }
+  for (auto& [key, group] : groups) groups_.push_back(std::move(group));
 }
 
 void AdamW::step(double learning_rate) {
@@ -49,8 +59,9 @@ void AdamW::step(double learning_rate) {
       steps.push_back(group.steps[i] += 1);
     }
     if (parameters.empty()) continue;
-    at::_fused_adamw_(parameters, gradients, exp_avg, exp_avg_sq, /*max_exp_avg_sqs=*/{}, steps, learning_rate,
-                      options_.beta1, options_.beta2, group.weight_decay, options_.eps, /*amsgrad=*/false,
+    at::_fused_adamw_(parameters, gradients, exp_avg, exp_avg_sq, /*max_exp_avg_sqs=*/{}, steps,
+                      group.factor * learning_rate, options_.beta1, options_.beta2, group.weight_decay, options_.eps,
+                      /*amsgrad=*/false,
                       /*maximize=*/false);
   }
 }

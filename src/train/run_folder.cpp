@@ -123,13 +123,13 @@ std::optional<fs::path> RunFolder::newest_checkpoint() const {
   return path;
 }
 
-Progression RunFolder::restore(DualEncoder& model, const NamedTensors& optimizer_state) {
+Progression RunFolder::restore(DualEncoder& model, const NamedTensors& tensors) {
   Progression progression;
   if (const auto checkpoint = newest_checkpoint()) {
     model.load_weights(*checkpoint);
     const auto file = *checkpoint / "trainer.safetensors";
     const auto stored = read_safetensors(file).tensors;
-    for (const auto& [name, tensor] : optimizer_state) {
+    for (const auto& [name, tensor] : tensors) {
       const auto found = stored.find(name);
       check(found != stored.end() && found->second.sizes() == tensor.sizes(), "{}: {} is missing or of another shape",
             file.string(), name);
@@ -164,12 +164,11 @@ void RunFolder::log(const StepResult& result) {
                                  {"train/pairs_per_s", result.pairs_per_s}});
 }
 
-void RunFolder::save_checkpoint(const Progression& progression, const DualEncoder& model,
-                                const NamedTensors& optimizer_state) {
+void RunFolder::save_checkpoint(const Progression& progression, const DualEncoder& model, const NamedTensors& tensors) {
   const auto name = fmt::format("step-{:08}", progression.step);
   write_folder_atomically(folder_ / "checkpoints" / name, [&](const fs::path& place) {
     model.write(place);
-    write_safetensors(place / "trainer.safetensors", optimizer_state);
+    write_safetensors(place / "trainer.safetensors", tensors);
     const json state{{"step", progression.step},
                      {"samples_seen", progression.samples_seen},
                      {"skipped_steps", progression.skipped_steps},
@@ -179,6 +178,6 @@ void RunFolder::save_checkpoint(const Progression& progression, const DualEncode
   write_file_atomically(folder_ / "checkpoints" / "latest", name + "\n");
 }
 
-void RunFolder::save_model(const DualEncoder& model) { model.save(folder_ / "model"); }
+void RunFolder::save_model(const DualEncoder& model, const char* name) { model.save(folder_ / name); }
 
 }  // namespace vlalign

@@ -37,20 +37,20 @@ class FolderLock {
   int fd_;
 };
 
-/// RUN/config.json, metrics.jsonl, events.out.tfevents.*, checkpoints/, model/.
+/// RUN/config.json, metrics.jsonl, events.out.tfevents.*, checkpoints/, model/, model-ema/.
 class RunFolder {
  public:
   /// Makes the folder, or finds it again: throws Error when it holds another run, a run of other settings, or one that
   /// another process is training.
   RunFolder(std::filesystem::path folder, const nlohmann::json& settings, bool resume);
 
-  /// Restores the newest whole checkpoint into model and optimizer; the run's begin where there is none. Then cuts the
-  /// metrics to what had happened by that step and opens them for more.
-  Progression restore(DualEncoder& model, const NamedTensors& optimizer_state);
+  /// Restores the newest whole checkpoint into the model, then into the other tensors, which are views; the run's begin
+  /// where there is none. Then cuts the metrics to what had happened by that step and opens them for more.
+  Progression restore(DualEncoder& model, const NamedTensors& tensors);
 
   void log(const StepResult& result);
-  void save_checkpoint(const Progression& progression, const DualEncoder& model, const NamedTensors& optimizer_state);
-  void save_model(const DualEncoder& model);
+  void save_checkpoint(const Progression& progression, const DualEncoder& model, const NamedTensors& tensors);
+  void save_model(const DualEncoder& model, const char* name = "model");
 
  private:
   std::optional<std::filesystem::path> newest_checkpoint() const;

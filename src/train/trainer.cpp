@@ -13,10 +13,15 @@
 #include <nlohmann/json.hpp>
 
 #include "core/check.hpp"
+#include "freezing.hpp"
+#include "model/config_json.hpp"
 #include "run_folder.hpp"
 #include "vlalign/loss/info_nce.hpp"
+#include "vlalign/model/lora.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
+#include "vlalign/nn/lora.hpp"
 #include "vlalign/train/schedule.hpp"
+#include "weight_average.hpp"
 
 namespace vlalign {
 namespace {
@@ -45,6 +50,8 @@ void check_options(const TrainerOptions& o) {
         o.grad_clip.value_or(0));
   check(o.micro_batch >= 0, "[Trainer] micro_batch: expected 0 or more pairs, got {}", o.micro_batch);
   check(o.checkpoint_every >= 0, "[Trainer] checkpoint_every: expected 0 or more steps, got {}", o.checkpoint_every);
+  check(!o.ema_decay || (*o.ema_decay >= 0 && *o.ema_decay < 1), "[Trainer] ema_decay: expected 0 to below 1, got {}",
+        o.ema_decay.value_or(0));
   check(!o.resume || !o.out.empty(), "[Trainer] resume: needs the run folder in out");
 }
 
@@ -62,6 +69,39 @@ json to_json(const Augmentation& a) {
           {"grayscale", a.grayscale}};
 }
 
+template <typename T>
+json to_json(const std::optional<T>& value) {
+  return value ? json(*value) : json();
+}
+
+json to_json(const FineTuning& f) {
+  return {{"freeze", f.freeze},
+          {"lock_image", to_json(f.lock_image)},
+          {"lock_text", to_json(f.lock_text)},
+          {"freeze_batch_norm", f.freeze_batch_norm},
+          {"layer_decay", f.layer_decay}};
+}
+
+/// The files that describe the model in its own layout, by name.
+json config_of(const DualEncoder& model) {
+  auto files = json::object();
+  for (const auto& file : config_files(model.config())) files[file.name] = json::parse(file.text);
+  return files;
+}
+
+json lora_of(const DualEncoder& model) {
+  const auto options = lora_options(model);
+  return options ? json::parse(to_json(*options)) : json();
+}
+
+void check_trainable(const nn::DualEncoderImpl& module) {
+  for (const auto& [name, lora] : nn::adapters(module))
+    check(!lora->is_merged(), "[Trainer] the model's adapter is merged: call unmerge_lora() first");
+  const auto parameters = module.parameters();
+  check(std::any_of(parameters.begin(), parameters.end(), [](const auto& p) { return p.requires_grad(); }),
+        "[Trainer] every parameter of the model is frozen");
+}
+
 /// Embeddings of a batch: [B, D] each, unit rows, float32.
 struct Encoded {
   at::Tensor image, text;
@@ -71,19 +111,27 @@ struct Encoded {
 
 struct Trainer::State {
   State(DualEncoder trained, AnyLoss with, TrainerOptions how)
-      : model(std::move(trained)), loss(std::move(with)), options(std::move(how)) {}
+      : model(std::move(trained)), loss(std::move(with)), options(std::move(how)) {
+    check_trainable(*model.module());
+    if (options.ema_decay) average.emplace(*model.module(), *options.ema_decay);
+  }
 
   DualEncoder model;
   AnyLoss loss;
   TrainerOptions options;
   std::function<void(const StepResult&)> on_step = [](const StepResult&) {};
 
-  AdamW optimizer{named_parameters(*model.module()), options.adamw};
+  Freezing freezing{*model.module(), options.fine_tuning};
+  AdamW optimizer{named_parameters(*model.module()), options.adamw,
+                  learning_rate_factors(*model.module(), options.fine_tuning.layer_decay)};
+  std::optional<WeightAverage> average;
   std::int64_t steps = 0, warmup = 0;
   Progression progression;
 
   void plan(std::int64_t batches_per_epoch);
   json settings(const PairSource& pairs) const;
+  NamedTensors tensors() const;
+  void save_checkpoint(RunFolder& folder);
   StepResult step(const PairBatch& batch);
   StepResult train_step(const PairBatch& batch);
   Encoded encode(const PairBatch& batch, std::int64_t begin, std::int64_t count) const;
@@ -117,7 +165,7 @@ TrainSummary Trainer::fit(std::shared_ptr<const PairSource> pairs) {
   std::optional<RunFolder> folder;
   if (!s.options.out.empty()) {
     folder.emplace(s.options.out, s.settings(*pairs), s.options.resume);
-    s.progression = folder->restore(s.model, s.optimizer.state());
+    s.progression = folder->restore(s.model, s.tensors());
   }
   loader.seek(s.progression.step);
   s.model.train();
@@ -132,7 +180,7 @@ TrainSummary Trainer::fit(std::shared_ptr<const PairSource> pairs) {
     s.on_step(summary.last);
     const bool due = s.options.checkpoint_every > 0 && s.progression.step % s.options.checkpoint_every == 0;
     const bool over = s.progression.step == s.steps;
-    if (folder && (due || over)) folder->save_checkpoint(s.progression, s.model, s.optimizer.state());
+    if (folder && (due || over)) s.save_checkpoint(*folder);
   }
   s.model.train(false);
   if (folder) folder->save_model(s.model);
@@ -153,7 +201,10 @@ json Trainer::State::settings(const PairSource& pairs) const {
   const auto& o = options;
   return {{"data", o.data_name},
           {"pairs", pairs.size()},
-          {"model", json::parse(to_open_clip_json(model.config()))},
+          {"model", config_of(model)},
+          {"lora", lora_of(model)},
+          {"fine_tuning", to_json(o.fine_tuning)},
+          {"ema_decay", to_json(o.ema_decay)},
           {"loss", loss->name()},
           {"steps", steps},
           {"warmup", warmup},
@@ -164,13 +215,34 @@ json Trainer::State::settings(const PairSource& pairs) const {
           {"beta2", o.adamw.beta2},
           {"eps", o.adamw.eps},
           {"weight_decay", o.adamw.weight_decay},
-          {"grad_clip", o.grad_clip ? json(*o.grad_clip) : json()},
+          {"grad_clip", to_json(o.grad_clip)},
           {"precision", to_string(o.precision)},
           {"augmentation", to_json(o.augmentation)},
           {"shuffle", o.shuffle},
           {"seed", o.seed},
           {"device", o.device.str()},
           {"threads", at::get_num_threads()}};
+}
+
+/// What a checkpoint holds beside the model folder, as views. That folder's weights have the adapter merged in, which
+/// can't be taken out again to the same bits: so they are here without it too.
+NamedTensors Trainer::State::tensors() const {
+  const auto& module = *model.module();
+  auto all = optimizer.state();
+  if (average) all.merge(average->state());
+  all.merge(nn::adapter_tensors(module));
+  const auto parameters = module.named_parameters();
+  for (const auto& [name, lora] : nn::adapters(module)) all["base." + name] = parameters[name].detach();
+  return all;
+}
+
+void Trainer::State::save_checkpoint(RunFolder& folder) {
+  if (average) {
+    average->swap();
+    folder.save_model(model, "model-ema");
+    average->swap();
+  }
+  folder.save_checkpoint(progression, model, tensors());
 }
 
 StepResult Trainer::State::step(const PairBatch& batch) {
@@ -214,6 +286,7 @@ StepResult Trainer::State::train_step(const PairBatch& batch) {
     if (options.grad_clip) optimizer.clip_grad_norm(norm, *options.grad_clip);
     optimizer.step(learning_rate);
     module.clamp_logit_scale();
+    if (average) average->update();
   }
   optimizer.zero_grad();
   return result;
@@ -261,7 +334,7 @@ std::pair<Encoded, at::Tensor> Trainer::State::forward_backward_in_pieces(const 
     const auto piece = encode(batch, begin, count);
     const auto surrogate = (piece.image * whole.image.grad().narrow(0, begin, count)).sum() +
                            (piece.text * whole.text.grad().narrow(0, begin, count)).sum();
-    surrogate.backward();
+    if (surrogate.requires_grad()) surrogate.backward();  // not when both towers are frozen
   });
   return {whole, value};
 }

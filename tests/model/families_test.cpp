@@ -116,9 +116,7 @@ TEST_P(Family, WritesAConfigThatBuildsTheSameModel) {
   const TempFolder folder;
   const auto model = peer_model(GetParam());
   model.save(folder.path() / "model");
-  auto again = DualEncoder::create(read_model_config(config_file_of(folder.path() / "model")), byte_tokenizer());
-  again.load_weights(folder.path() / "model");
-  again.train(false);
+  const auto again = peer_model(folder.path() / "model", config_file_of(folder.path() / "model"));
   const auto expected = expected_of(GetParam());
   EXPECT_TRUE(again.encode_image(expected.at("pixels")).equal(model.encode_image(expected.at("pixels"))));
   EXPECT_TRUE(again.encode_text(expected.at("tokens")).equal(model.encode_text(expected.at("tokens"))));

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "model/make_module.hpp"
 #include "vlalign/data/clip_tokenizer.hpp"
 #include "vlalign/model/dual_encoder.hpp"
 #include "vlalign/model/safetensors.hpp"
@@ -30,11 +31,16 @@ inline std::filesystem::path config_of_fixture(const std::string& name) {
 }
 
 /// The peer's model, evaluating, with a tokenizer beside it.
-inline DualEncoder peer_model(const std::string& name) {
-  auto model = DualEncoder::create(read_model_config(config_of_fixture(name)), byte_tokenizer());
-  model.load_weights(model_fixture(name));
+inline DualEncoder peer_model(const std::filesystem::path& folder, const std::filesystem::path& config_file) {
+  const auto config = read_model_config(config_file);
+  DualEncoder model(make_module(config, 0), config, byte_tokenizer());
+  model.load_weights(folder);
   model.train(false);
   return model;
+}
+
+inline DualEncoder peer_model(const std::string& name) {
+  return peer_model(model_fixture(name), config_of_fixture(name));
 }
 
 inline NamedTensors expected_of(const std::string& name) {

@@ -19,7 +19,8 @@ class PairSource;
 struct EmbedOptions {
   Precision precision = Precision::fp32;
   std::int64_t batch_size = 256;
-  int threads = 2;  ///< that read, decode and resize pictures
+  int threads = 2;        ///< that read, decode and resize pictures
+  bool projected = true;  ///< false: pictures get the tower's own features [N, W], before projection and normalisation
   std::function<void(std::int64_t done, std::int64_t total)>
       progress{};  ///< called after each batch of pictures, if set
 };

@@ -27,6 +27,15 @@ class DualEncoderImpl : public torch::nn::Module {
   Features text_features(const at::Tensor& tokens, std::span<const std::int64_t> layers,
                          at::ScalarType compute = at::kFloat);
 
+  /// Where a parameter or module stands: its tower's groups from the input to the output, of which the projection,
+  /// where there is one, is the last.
+  struct Place {
+    enum class Side { image, text } side;
+    std::int64_t group, groups;
+  };
+  /// name: as in named_parameters(). None for what belongs to no tower: scale, temperature and bias.
+  std::optional<Place> place_of(std::string_view name) const;
+
   /// The multiplier of the cosines, [].
   at::Tensor logit_scale() const;
   /// Keeps the logit scale in [1, 100]; to be called after each optimizer step.

@@ -28,6 +28,8 @@ class Initializer {
   at::Generator generator_;
 };
 
+class Lora;  // <vlalign/nn/lora.hpp>
+
 /// y = x W^T + b, weight [out, in]. Initialised as torch.nn.Linear unless a standard deviation is given (bias zero
 /// unless torch's default is wanted).
 class Linear : public torch::nn::Module {
@@ -41,6 +43,7 @@ class Linear : public torch::nn::Module {
   Tensor forward(const Tensor& x) const;
 
   Tensor weight, bias;
+  std::shared_ptr<Lora> lora;  ///< null unless add_lora() gave it one
 };
 
 /// Layer normalisation over the last dimension, statistics in float32.

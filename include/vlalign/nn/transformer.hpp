@@ -23,8 +23,12 @@ class Attention : public torch::nn::Module {
   Tensor in_proj_weight, in_proj_bias;
   Tensor q_proj_weight, k_proj_weight, v_proj_weight;
   std::shared_ptr<Linear> out_proj;
+  std::shared_ptr<Lora> lora;  ///< of in_proj_weight, three blocks; null unless add_lora() gave it one
 
  private:
+  /// `count` thirds from `first` of the projection to queries, keys and values: [B, L, count * W].
+  Tensor project(const Tensor& x, std::int64_t first, std::int64_t count) const;
+
   std::int64_t heads_;
 };
 

@@ -25,7 +25,9 @@ class AdamW {
   using NamedParameters = std::vector<std::pair<std::string, at::Tensor>>;
 
   /// Parameters that don't require a gradient are left alone.
-  AdamW(const NamedParameters& parameters, const AdamWOptions& options);
+  ///   factors: on the learning rate, by name; 1 for those that are not in it
+  AdamW(const NamedParameters& parameters, const AdamWOptions& options,
+        const std::map<std::string, double>& factors = {});
 
   /// One update from the parameters' gradients; those without a gradient stay as they are.
   void step(double learning_rate);
@@ -41,15 +43,17 @@ class AdamW {
   std::map<std::string, at::Tensor> state() const;
 
  private:
+  /// Parameters of one weight decay and one factor on the learning rate.
   struct Group {
     double weight_decay = 0.0;
+    double factor = 1.0;
     std::vector<std::string> names;
     std::vector<at::Tensor> parameters, exp_avg, exp_avg_sq, steps;
   };
   std::vector<at::Tensor> gradients() const;
 
   AdamWOptions options_;
-  Group groups_[2];
+  std::vector<Group> groups_;
 };
 
 }  // namespace vlalign

@@ -13,6 +13,7 @@
 #include "vlalign/loss/contrastive_loss.hpp"
 #include "vlalign/model/dual_encoder.hpp"
 #include "vlalign/train/adamw.hpp"
+#include "vlalign/train/fine_tuning.hpp"
 
 namespace vlalign {
 
@@ -24,6 +25,9 @@ struct TrainerOptions {
   std::optional<std::int64_t> warmup{};  ///< steps; a tenth of the run and at most CLIP's 2,000 without it
   AdamWOptions adamw{};
   std::optional<double> grad_clip{};  ///< largest L2 norm of all gradients
+  FineTuning fine_tuning{};  ///< which parameters train, and how fast; the model itself is as before afterwards
+  std::optional<double> ema_decay{};  ///< of an exponential moving average of the weights, e.g. 0.999: the run folder
+                                      ///< then has an averaged model beside the last, model-ema/
   Precision precision = Precision::fp32;
   std::int64_t micro_batch = 0;  ///< > 0: towers run on so many pairs at a time, with the whole batch's exact gradient
                                  ///< (GradCache, Gao et al. 2021); batch norm then sees micro-batches
@@ -78,8 +82,8 @@ class Trainer {
   /// Called after every step, e.g. with a Progress.
   void on_step(std::function<void(const StepResult&)> callback);
 
-  /// Throws Error on options that can't work, on a run folder that holds another run, when too many records are bad,
-  /// and when the loss stays non-finite for 10 steps in a row.
+  /// A model with an adapter (add_lora) trains that alone. Throws Error on options that can't work, on a run folder
+  /// that holds another run, when too many records are bad, and when the loss stays non-finite for 10 steps in a row.
   TrainSummary fit(std::shared_ptr<const PairSource> pairs);
 
  private:

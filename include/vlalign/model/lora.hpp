@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace vlalign {
+
+class DualEncoder;
+
+/// Low-rank adaptation (Hu et al. 2021): a layer of weight W computes with W + (alpha / rank) B A, and only A [rank,
+/// in] and B [out, rank] train. A starts as torch.nn.Linear's weight does, B as zeros: the model starts unchanged.
+struct LoraOptions {
+  std::int64_t rank = 8;
+  double alpha = 16;
+  bool attention = true;                  ///< queries, keys, values (an A and a B each) and output projection
+  bool mlp = true;                        ///< both layers
+  std::vector<std::string> modules{"*"};  ///< glob patterns (*, ?) on names of attention and MLP modules: {"text.*"}
+  std::vector<std::string> train{};       ///< glob patterns on other parameters that train too: {"logit_scale"}
+};
+
+/// Gives the chosen attention and MLP modules of the towers' Transformers an adapter and freezes everything else. Such
+/// a model is written merged, as plain weights, with the adapter beside it as adapter.safetensors.
+///
+///     add_lora(model, {.rank = 8, .modules = {"text.*"}});
+///     Trainer(model, InfoNCE(), {.learning_rate = 1e-4}).fit(pairs);
+///     save_lora(model, "adapter.safetensors");
+///
+/// Throws Error when the model has an adapter already, when a pattern fits nothing, or when nothing is chosen.
+void add_lora(const DualEncoder& model, const LoraOptions& options, std::uint64_t seed = 0);
+
+/// Of the model's adapter, if it has one.
+std::optional<LoraOptions> lora_options(const DualEncoder& model);
+
+/// Adds each (alpha / rank) B A into its weight: the model is then as fast as one without an adapter, and can't be
+/// trained until unmerge_lora() has given back the weights, bit for bit. Either does nothing when it is done already.
+void merge_lora(const DualEncoder& model);
+void unmerge_lora(const DualEncoder& model);
+
+/// The adapter alone, as safetensors: A and B under our names, the options in the metadata under "lora".
+void save_lora(const DualEncoder& model, const std::filesystem::path& file);
+
+/// Gives the model the adapter of a file, as add_lora() with its options. Throws Error, and then has changed nothing,
+/// when the file holds none or one that doesn't fit.
+void load_lora(const DualEncoder& model, const std::filesystem::path& file);
+
+/// {"rank", "alpha", "attention", "mlp", "modules", "train"}
+std::string to_json(const LoraOptions& options);
+
+}  // namespace vlalign

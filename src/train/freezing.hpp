@@ -1,0 +1,31 @@
+// What FineTuning does to a model.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "vlalign/nn/dual_encoder.hpp"
+#include "vlalign/train/fine_tuning.hpp"
+
+namespace vlalign {
+
+/// Keeps parameters and batch norms of a model frozen while it lives; what was frozen before stays so.
+class Freezing {
+ public:
+  /// Throws Error for a pattern that no parameter fits and for more unlocked groups than a tower has.
+  Freezing(const nn::DualEncoderImpl& module, const FineTuning& how);
+  Freezing(const Freezing&) = delete;
+  Freezing& operator=(const Freezing&) = delete;
+  ~Freezing();
+
+ private:
+  std::vector<at::Tensor> parameters_;
+  std::vector<std::shared_ptr<nn::BatchNorm2d>> norms_;
+};
+
+/// The learning rates' factors by layer decay, by parameter name; 1 for those that are not in it.
+std::map<std::string, double> learning_rate_factors(const nn::DualEncoderImpl& module, double layer_decay);
+
+}  // namespace vlalign

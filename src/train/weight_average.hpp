@@ -1,0 +1,30 @@
+#pragma once
+
+#include <torch/nn/module.h>
+
+#include <string>
+#include <vector>
+
+#include "vlalign/model/safetensors.hpp"
+
+namespace vlalign {
+
+/// Exponential moving average of all that training moves in a module, its trainable parameters and floating buffers:
+/// average = decay * average + (1 - decay) * value, from the values it begins with.
+class WeightAverage {
+ public:
+  WeightAverage(const torch::nn::Module& module, double decay);
+
+  void update();
+  /// Changes places with the module's values.
+  void swap();
+  /// The averages, "ema.NAME": views, so that copying into them restores.
+  NamedTensors state() const;
+
+ private:
+  double decay_;
+  std::vector<std::string> names_;
+  std::vector<at::Tensor> values_, averages_;
+};
+
+}  // namespace vlalign
