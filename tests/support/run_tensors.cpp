@@ -1,0 +1,66 @@
+// Runs a model folder on tensors of a peer, for tests/peer_agreement.py:
+//   vlalign_run_tensors embed MODEL IN.safetensors OUT.safetensors [SAVE_FOLDER [open_clip|hf]]
+//     in: pixels [N, 3, S, S] float32, tokens [N, L]; out: image_embedding, text_embedding [N, D]
+//   vlalign_run_tensors train MODEL IN.safetensors OUT.safetensors SAVE_FOLDER
+//     in: pixels [steps, B, 3, S, S], tokens [steps, B, L]; out: losses [steps] of fp32 AdamW at learning rate 1e-5
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/tensor.h>
+
+#include <exception>
+#include <iostream>
+#include <string>
+
+#include "vlalign/loss/info_nce.hpp"
+#include "vlalign/model/dual_encoder.hpp"
+#include "vlalign/model/safetensors.hpp"
+#include "vlalign/nn/dual_encoder.hpp"
+#include "vlalign/train/adamw.hpp"
+
+namespace {
+
+using vlalign::DualEncoder;
+using vlalign::NamedTensors;
+
+NamedTensors embed(const DualEncoder& model, const NamedTensors& in) {
+  const at::NoGradGuard no_grad;
+  return {{"image_embedding", model.encode_image(in.at("pixels"))},
+          {"text_embedding", model.encode_text(in.at("tokens"))}};
+}
+
+NamedTensors train(DualEncoder model, const NamedTensors& in) {
+  constexpr double learning_rate = 1e-5;
+  vlalign::AdamW::NamedParameters parameters;
+  for (const auto& item : model.module()->named_parameters()) parameters.emplace_back(item.key(), item.value());
+  vlalign::AdamW optimizer(parameters, {});
+  model.train();
+  std::vector<double> losses;
+  for (std::int64_t step = 0; step < in.at("pixels").size(0); ++step) {
+    const auto loss = vlalign::InfoNCE().forward(
+        {model.encode_image(in.at("pixels")[step]), model.encode_text(in.at("tokens")[step]), model.logit_scale()});
+    loss.backward();
+    optimizer.step(learning_rate);
+    optimizer.zero_grad();
+    model.module()->clamp_logit_scale();
+    losses.push_back(loss.item<double>());
+  }
+  model.train(false);
+  return {{"losses", at::tensor(losses)}};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 5) return std::cerr << "usage: see the head of tests/support/run_tensors.cpp\n", 2;
+  try {
+    const std::string what = argv[1];
+    auto model = DualEncoder::load(argv[2]);
+    const auto in = vlalign::read_safetensors(argv[3]).tensors;
+    vlalign::write_safetensors(argv[4], what == "train" ? train(model, in) : embed(model, in));
+    if (argc > 6)
+      model.set_layout(argv[6] == std::string("hf") ? vlalign::Layout::hugging_face : vlalign::Layout::open_clip);
+    if (argc > 5) model.save(argv[5]);
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << '\n';
+    return 1;
+  }
+}
