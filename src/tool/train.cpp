@@ -2,7 +2,6 @@
 #include <spdlog/spdlog.h>
 
 #include <cctype>
-#include <charconv>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -11,7 +10,7 @@
 #include "core/check.hpp"
 #include "core/files.hpp"
 #include "print_scores.hpp"
-#include "vlalign/data/clip_tokenizer.hpp"
+#include "start_model.hpp"
 #include "vlalign/eval/report.hpp"
 #include "vlalign/eval/retrieval.hpp"
 #include "vlalign/loss/info_nce.hpp"
@@ -28,7 +27,8 @@ struct TrainFlags {
   DataFlags data;
   RunFlags run;
   std::vector<std::string> tests, notes;
-  std::string model, init, tokenizer, loss = "infonce", augmentation = "none", title;
+  StartFlags start;
+  std::string loss = "infonce", augmentation = "none", title;
   TrainerOptions options;
   std::optional<std::int64_t> lora_rank;
   LoraOptions lora;
@@ -59,31 +59,6 @@ std::string readable(std::string name) {
   for (auto& letter : name) letter = letter == '_' ? ' ' : letter;
   if (!name.empty()) name.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(name.front())));
   return name;
-}
-
-/// --tokenizer FILE or train:N; without it CLIP's vocabulary, or one trained on the captions for a model that has its
-/// own.
-std::shared_ptr<const Tokenizer> make_tokenizer(const std::string& flag, const ModelConfig& config,
-                                                const PairSource& pairs) {
-  constexpr std::string_view train_prefix = "train:";
-  if (flag.empty())
-    return config.text.own_vocabulary ? train_clip_tokenizer(all_captions(pairs), config.text.vocab_size) : nullptr;
-  if (!flag.starts_with(train_prefix)) return load_tokenizer(flag);
-  const auto number = std::string_view(flag).substr(train_prefix.size());
-  std::int64_t size = 0;
-  const auto [end, error] = std::from_chars(number.begin(), number.end(), size);
-  check(error == std::errc() && end == number.end(), "--tokenizer {}: expected train:N with N entries, e.g. train:4096",
-        flag);
-  return train_clip_tokenizer(all_captions(pairs), size);
-}
-
-DualEncoder make_model(const TrainFlags& flags, const PairSource& pairs) {
-  if (!flags.init.empty()) {
-    check(flags.tokenizer.empty(), "--tokenizer: the model folder given with --init brings its own");
-    return DualEncoder::load(flags.init);
-  }
-  const auto config = flags.model.ends_with(".json") ? read_model_config(flags.model) : preset(flags.model);
-  return DualEncoder::create(config, make_tokenizer(flags.tokenizer, config, pairs), flags.options.seed);
 }
 
 AnyLoss make_loss(const std::string& name) {
@@ -166,7 +141,7 @@ void run(TrainFlags& flags) {
 
   const auto pairs = flags.data.open();
   const auto sets = open_tests(flags);
-  const auto model = make_model(flags, *pairs);
+  const auto model = flags.start.make(*pairs, flags.options.seed);
   spdlog::info("{}: {} pictures; {}: {} parameters", flags.data.location, with_thousands(pairs->size()),
                model.config().name, with_thousands(model.parameter_count()));
   if (flags.lora_rank) {
@@ -246,12 +221,7 @@ void add_flags(CLI::App& command, TrainFlags& flags) {
   command.add_option("--val", flags.tests,
                      "Held-out pairs, evaluated at the end; NAME=DATA names a test, repeat for several");
   command.add_option("--val-note", flags.notes, "A sentence about each --val for the report, in the same order");
-  auto* start = command.add_option_group("start", "What to train");
-  start->add_option(
-      "--model", flags.model,
-      "Preset (" + fmt::format("{}", fmt::join(preset_names(), ", ")) + ") or an open_clip config (.json)");
-  start->add_option("--init", flags.init, "Model folder to go on from");
-  start->require_option(1);
+  flags.start.add(command);
   command.add_option("--out", o.out, "Run folder to write")->required();
   auto* steps = command.add_option("--steps", o.steps, "Steps to train for")->check(CLI::PositiveNumber);
   command.add_option("--epochs", o.epochs, "Epochs to train for")
@@ -265,8 +235,6 @@ void add_flags(CLI::App& command, TrainFlags& flags) {
       ->capture_default_str();
   command.add_option("--grad-clip", o.grad_clip, "Largest L2 norm of the gradient; no limit without it");
   command.add_option("--loss", flags.loss, "infonce")->capture_default_str();
-  command.add_option("--tokenizer", flags.tokenizer,
-                     "Vocabulary file or folder, or train:N for one of N entries from the captions");
   command.add_option("--micro-batch", o.micro_batch,
                      "Pairs a tower sees at once; the gradient is still that of the whole batch");
   command

@@ -17,10 +17,12 @@
 #include "support/model_fixture.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
+#include "vlalign/loss/info_nce.hpp"
 #include "vlalign/nn/bert.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 #include "vlalign/nn/resnet.hpp"
 #include "vlalign/nn/text_transformer.hpp"
+#include "vlalign/train/adamw.hpp"
 
 namespace vlalign {
 namespace {
@@ -122,6 +124,32 @@ TEST_P(Family, WritesAConfigThatBuildsTheSameModel) {
   EXPECT_TRUE(again.encode_text(expected.at("tokens")).equal(model.encode_text(expected.at("tokens"))));
   EXPECT_EQ(again.config().preprocess.mean, model.config().preprocess.mean);
   EXPECT_EQ(again.config().preprocess.resize_size, model.config().preprocess.resize_size);
+}
+
+class Training : public testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(OpenClip, Training, testing::Values("vit", "resnet"));
+
+TEST_P(Training, FiftyStepsOfAdamWGiveThePeersLosses) {
+  auto model = peer_model(GetParam());
+  const auto expected = read_safetensors(model_fixture(GetParam()) / "training.safetensors").tensors;
+  AdamW::NamedParameters parameters;
+  for (const auto& item : model.module()->named_parameters()) parameters.emplace_back(item.key(), item.value());
+  AdamW optimizer(parameters, {});
+  model.train();
+  double first = 0, last = 0;
+  for (std::int64_t step = 0; step < 50; ++step) {
+    const auto image = model.encode_image(expected.at("pixels")[step % 3]);
+    const auto loss =
+        InfoNCE().forward({image, model.encode_text(expected.at("tokens")[step % 3]), model.logit_scale()});
+    loss.backward();
+    optimizer.step(1e-5);
+    optimizer.zero_grad();
+    model.module()->clamp_logit_scale();
+    last = loss.item<double>();
+    if (step == 0) first = last;
+    ASSERT_NEAR(last, expected.at("losses")[step].item<double>(), 1e-4) << "step " << step;
+  }
+  EXPECT_GT(std::abs(first - last), 1e-3);  // it learnt something
 }
 
 TEST(Convert, ClipGoesToTransformersAndBack) {

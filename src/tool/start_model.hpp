@@ -1,0 +1,24 @@
+// What `train` starts from.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <optional>
+#include <string>
+
+#include "vlalign/data/pairs.hpp"
+#include "vlalign/model/dual_encoder.hpp"
+
+namespace vlalign::tool {
+
+/// --model or --init, and what may differ from them.
+struct StartFlags {
+  std::string model, init, tokenizer, image_tower, text_tower;
+  std::optional<int> image_size;
+  std::optional<std::int64_t> context_length;
+
+  void add(CLI::App& command);
+  /// pairs: whose captions a vocabulary may be trained on.
+  DualEncoder make(const PairSource& pairs, std::uint64_t seed) const;
+};
+
+}  // namespace vlalign::tool
