@@ -2,6 +2,7 @@
 
 #include "config_json.hpp"
 #include "core/files.hpp"
+#include "core/parse_json.hpp"
 
 namespace vlalign {
 
@@ -17,12 +18,7 @@ std::string family(const ModelConfig& config) {
 }
 
 ModelConfig read_model_config(const std::filesystem::path& file) {
-  nlohmann::json root;
-  try {
-    root = nlohmann::json::parse(read_file(file));
-  } catch (const nlohmann::json::exception& error) {
-    fail("{}: not JSON: {}", file.string(), error.what());
-  }
+  const auto root = parse_json(read_file(file), file.string());
   check(root.is_object(), "{}: expected an object, got {}", file.string(), root.type_name());
   try {
     return root.contains("model_type") ? read_hugging_face_config(root, file) : read_open_clip_config(root, file);
