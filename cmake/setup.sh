@@ -20,7 +20,7 @@ readonly open_clip_version=3.3.0
 readonly debian_packages=(
   g++ cmake ninja-build ccache pkg-config unzip python3-pip
   libfmt-dev libspdlog-dev libcli11-dev nlohmann-json3-dev libeigen3-dev libgtest-dev
-  libjpeg-dev libpng-dev libwebp-dev libarchive-dev zlib1g-dev libicu-dev libxml2-dev
+  libjpeg-dev libpng-dev libwebp-dev libarchive-dev zlib1g-dev libicu-dev libxml2-dev libsentencepiece-dev
   libharfbuzz-dev fonts-noto-color-emoji unicode-cldr-core)
 
 fail() {

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "byte_alphabet.hpp"
 #include "clip_words.hpp"
 #include "core/check.hpp"
 #include "text_cleaning.hpp"
@@ -45,7 +46,7 @@ std::vector<Word> count_words(std::span<const std::string> captions) {
   }
   std::vector<Word> words;
   words.reserve(counts.size());
-  for (const auto& [word, count] : counts) words.push_back({byte_symbols(word), count});
+  for (const auto& [word, count] : counts) words.push_back({byte_symbols(word, WordEnd::marked), count});
   return words;
 }
 

@@ -1,5 +1,7 @@
 #include "clip_words.hpp"
 
+#include <array>
+
 #include "unicode_text.hpp"
 
 namespace vlalign {
@@ -80,27 +82,6 @@ std::size_t word_length(std::string_view text) {
   return length;
 }
 
-ByteAlphabet make_byte_alphabet() {
-  ByteAlphabet alphabet;
-  Symbol symbol = 0;
-  const auto add = [&](unsigned byte, char32_t character) {
-    alphabet.bytes[symbol] = static_cast<unsigned char>(byte);
-    append_utf8(alphabet.characters[symbol], character);
-    alphabet.symbols[byte] = symbol++;
-  };
-  const auto is_printable = [](unsigned byte) {
-    return (byte >= 0x21 && byte <= 0x7E) || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
-  };
-  for (unsigned byte = 0; byte < 256; ++byte) {
-    if (is_printable(byte)) add(byte, byte);
-  }
-  char32_t character = 256;
-  for (unsigned byte = 0; byte < 256; ++byte) {
-    if (!is_printable(byte)) add(byte, character++);
-  }
-  return alphabet;
-}
-
 }  // namespace
 
 std::string_view next_word(std::string_view text, std::size_t& position) {
@@ -113,20 +94,6 @@ std::string_view next_word(std::string_view text, std::size_t& position) {
   const auto word = text.substr(position, word_length(text.substr(position)));
   position += word.size();
   return word;
-}
-
-const ByteAlphabet& byte_alphabet() {
-  static const auto alphabet = make_byte_alphabet();
-  return alphabet;
-}
-
-std::vector<Symbol> byte_symbols(std::string_view word) {
-  const auto& alphabet = byte_alphabet();
-  std::vector<Symbol> symbols;
-  symbols.reserve(word.size());
-  for (const char c : word) symbols.push_back(alphabet.symbols[static_cast<unsigned char>(c)]);
-  if (!symbols.empty()) symbols.back() += kByteSymbols;
-  return symbols;
 }
 
 }  // namespace vlalign

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "clip_words.hpp"
+#include "byte_alphabet.hpp"
 
 namespace vlalign {
 

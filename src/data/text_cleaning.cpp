@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <utility>
 
 #include "html_entities.hpp"
@@ -108,22 +109,6 @@ std::u32string fix_text(std::u32string_view text) {
   return result;
 }
 
-std::string collapse_spaces(std::u32string_view text) {
-  std::string result;
-  result.reserve(text.size() * 2);
-  bool is_after_space = false;
-  for (const char32_t c : text) {
-    if (is_space(c)) {
-      is_after_space = true;
-      continue;
-    }
-    if (is_after_space && !result.empty()) result.push_back(' ');
-    is_after_space = false;
-    append_utf8(result, c);
-  }
-  return result;
-}
-
 // ---- The same for text that needs no fix ----
 
 enum class Plain : unsigned char { no, space, yes };
@@ -138,7 +123,7 @@ constexpr auto kPlain = [] {
 
 // False, with `result` spoiled, at the first character that is anything but printable ASCII or white space, or may
 // begin an HTML reference.
-bool clean_plain_caption(std::string_view caption, std::string& result) {
+bool clean_plain_caption(std::string_view caption, bool lower_case, std::string& result) {
   result.reserve(caption.size());
   bool is_after_space = false;
   for (const char c : caption) {
@@ -150,18 +135,53 @@ bool clean_plain_caption(std::string_view caption, std::string& result) {
     }
     if (is_after_space && !result.empty()) result.push_back(' ');
     is_after_space = false;
-    result.push_back(c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c);
+    result.push_back(lower_case && c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c);
   }
   return true;
 }
 
 }  // namespace
 
+std::string repair_caption(std::string_view caption) {
+  std::string result;
+  if (clean_plain_caption(caption, false, result)) return result;
+  return collapse_spaces(unescape_html(unescape_html(fix_text(to_utf32(caption)))));
+}
+
 std::string clean_caption(std::string_view caption) {
   std::string result;
-  if (clean_plain_caption(caption, result)) return result;
-  const auto fixed = fix_text(to_utf32(caption));
-  return to_lower(collapse_spaces(unescape_html(unescape_html(fixed))));
+  if (clean_plain_caption(caption, true, result)) return result;
+  return to_lower(repair_caption(caption));
+}
+
+std::string canonicalize_caption(std::string_view caption) {
+  auto text = repair_caption(caption);
+  std::replace(text.begin(), text.end(), '_', ' ');
+  return collapse_spaces(to_utf32(to_lower(without_punctuation(text))));
+}
+
+std::string without_punctuation(std::string_view text) {
+  std::string result;
+  std::copy_if(text.begin(), text.end(), std::back_inserter(result), [](char c) {
+    return !(c > ' ' && c < 0x7F) || (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+  });
+  return result;
+}
+
+std::string collapse_spaces(std::u32string_view text) {
+  std::string result;
+  result.reserve(text.size() * 2);
+  bool is_after_space = false;
+  for (const char32_t c : text) {
+    if (is_space(c)) {
+      is_after_space = true;
+      continue;
+    }
+    if (is_after_space && !result.empty()) result.push_back(' ');
+    is_after_space = false;
+    append_utf8(result, c);
+  }
+  return result;
 }
 
 }  // namespace vlalign

@@ -5,6 +5,15 @@
 #include "core/parse_json.hpp"
 
 namespace vlalign {
+namespace {
+
+nlohmann::json parse_object(const std::filesystem::path& file) {
+  auto root = parse_json(read_file(file), file.string());
+  check(root.is_object(), "{}: expected an object, got {}", file.string(), root.type_name());
+  return root;
+}
+
+}  // namespace
 
 std::string family(const ModelConfig& config) {
   const auto* vit = std::get_if<VitConfig>(&config.vision);
@@ -17,9 +26,30 @@ std::string family(const ModelConfig& config) {
   return config.image_projection.present ? "custom" : "SigLIP";
 }
 
+std::string config_text(const ModelConfig& config) {
+  return config.layout == Layout::open_clip ? to_open_clip_json(config) : hugging_face_config_files(config)[0].text;
+}
+
+ModelConfig with_layout(ModelConfig config, Layout layout) {
+  if (layout == config.layout) return config;
+  config.layout = layout;
+  config.custom_text = layout == Layout::open_clip && family(config) == "SigLIP";
+  config.preprocess.crop_rounds_down = layout == Layout::hugging_face;
+  return config;
+}
+
+TextConfig read_text_config(const std::filesystem::path& folder) {
+  const auto file = folder / "config.json";
+  const auto root = parse_object(file);
+  JsonSection section(root, file.string());
+  const auto type = section.require<std::string>("model_type");
+  check(type == "bert" || type == "gpt2", "{}: model_type \"{}\" is no text tower that is built here: bert or gpt2",
+        file.string(), type);
+  return type == "bert" ? bert_of(section) : gpt2_of(section);
+}
+
 ModelConfig read_model_config(const std::filesystem::path& file) {
-  const auto root = parse_json(read_file(file), file.string());
-  check(root.is_object(), "{}: expected an object, got {}", file.string(), root.type_name());
+  const auto root = parse_object(file);
   try {
     return root.contains("model_type") ? read_hugging_face_config(root, file) : read_open_clip_config(root, file);
   } catch (const nlohmann::json::exception& error) {

@@ -20,6 +20,12 @@ struct ConfigFile {
 /// config.json and preprocessor_config.json.
 std::vector<ConfigFile> hugging_face_config_files(const ModelConfig& config);
 
+/// What the config file of the model's own layout says.
+std::string config_text(const ModelConfig& config);
+
+/// The same model as another peer's folder holds it.
+ModelConfig with_layout(ModelConfig config, Layout layout);
+
 /// transformers' keys for the towers that it alone names; open_clip-like configs of custom models use them too.
 EfficientNetConfig efficientnet_of(JsonSection section);
 nlohmann::json to_json(const EfficientNetConfig& config);

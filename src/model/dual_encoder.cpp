@@ -1,10 +1,14 @@
 #include "vlalign/model/dual_encoder.hpp"
 
+#include "config_json.hpp"
 #include "core/check.hpp"
 #include "core/files.hpp"
+#include "data/load_tokenizer.hpp"
 #include "model_folder.hpp"
 #include "peer_names.hpp"
 #include "positions.hpp"
+#include "tower_source.hpp"
+#include "vlalign/data/clip_tokenizer.hpp"
 #include "vlalign/nn/bert.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 #include "vlalign/nn/efficientnet.hpp"
@@ -63,16 +67,18 @@ std::shared_ptr<const Tokenizer> clip_tokenizer() {
 }
 
 std::shared_ptr<const Tokenizer> folder_tokenizer(const fs::path& folder) {
-  for (const auto* file : {"tokenizer.json", "vocab.json", "vocab.txt", "spiece.model"}) {
-    if (fs::exists(folder / file)) return load_tokenizer(folder);
-  }
-  return clip_tokenizer();
+  return holds_tokenizer(folder) ? load_tokenizer(folder) : clip_tokenizer();
 }
 
 Preprocess with_image_size(Preprocess how, int image_size) {
   how.resize_size = static_cast<int>(static_cast<std::int64_t>(how.resize_size) * image_size / how.image_size);
   how.image_size = image_size;
   return how;
+}
+
+/// CLIP's own vocabulary, which open_clip needs no files for.
+bool is_clips(const Tokenizer& tokenizer) {
+  return dynamic_cast<const ClipTokenizer*>(&tokenizer) && tokenizer.vocab_size() == TextConfig{}.vocab_size;
 }
 
 at::ScalarType dtype_of(Precision precision) { return precision == Precision::bf16 ? at::kBFloat16 : at::kFloat; }
@@ -133,6 +139,22 @@ void DualEncoder::load_weights(const fs::path& folder) {
   assign_tensors(wanted, with_resized_positions(tensors, wanted), where);
 }
 
+void DualEncoder::load_image_tower(const fs::path& path) {
+  assign_tower(*state_->module->visual, image_tower_source(path, state_->config));
+}
+
+void DualEncoder::load_text_tower(const fs::path& folder) {
+  assign_tower(*state_->module->text, text_tower_source(folder, state_->config));
+}
+
+void DualEncoder::set_layout(Layout layout) {
+  auto config = with_layout(state_->config, layout);
+  config.text.own_vocabulary = layout == Layout::hugging_face || !is_clips(*state_->tokenizer);
+  naming_schemes(config, layout);
+  config_text(config);
+  state_->config = std::move(config);
+}
+
 void DualEncoder::save(const fs::path& folder) const {
   write_folder_atomically(folder, [this](const fs::path& place) { write(place); });
 }
@@ -150,6 +172,17 @@ at::Tensor DualEncoder::encode_image(const at::Tensor& pixels, Precision precisi
 
 at::Tensor DualEncoder::encode_text(const at::Tensor& tokens, Precision precision) const {
   return state_->module->encode_text(tokens.to(device()), dtype_of(precision));
+}
+
+Features DualEncoder::image_features(const at::Tensor& pixels, std::span<const std::int64_t> layers,
+                                     Precision precision) const {
+  const auto normalized = normalize_pixels(pixels.to(device()), state_->config.preprocess);
+  return state_->module->image_features(normalized, layers, dtype_of(precision));
+}
+
+Features DualEncoder::text_features(const at::Tensor& tokens, std::span<const std::int64_t> layers,
+                                    Precision precision) const {
+  return state_->module->text_features(tokens.to(device()), layers, dtype_of(precision));
 }
 
 at::Tensor DualEncoder::logit_scale() const { return state_->module->logit_scale(); }

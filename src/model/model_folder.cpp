@@ -44,6 +44,7 @@ NamedTensors read_shards(const fs::path& index) {
   } catch (const nlohmann::json::exception& error) {
     fail("{}: {}", index.string(), error.what());
   }
+  check(!file_of.empty(), "{}: weight_map names no tensor", index.string());
   std::set<std::string> files;
   for (const auto& [name, file] : file_of) {
     check(!file.empty() && fs::path(file).filename() == file, "{}: \"{}\" is not the name of a file beside it",

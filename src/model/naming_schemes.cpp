@@ -126,7 +126,23 @@ NamingSchemes open_clip(const ModelConfig& config) {
   return schemes;
 }
 
+NamingSchemes gpt2() {
+  return {{.scope = "",
+           .renames = {{"transformer.resblocks.", "h."},
+                       {"token_embedding.", "wte."},
+                       {"positional_embedding", "wpe.weight"},
+                       {"ln_final.", "ln_f."},
+                       {".attn.in_proj_", ".attn.c_attn."},
+                       {".attn.out_proj.", ".attn.c_proj."}},
+           .transposed = {"in_proj_weight", "out_proj.weight", "c_fc.weight", "c_proj.weight"}}};
+}
+
 }  // namespace
+
+NamingSchemes text_tower_schemes(const TextConfig& config) {
+  if (config.architecture != TextConfig::Architecture::bert) return gpt2();
+  return {{.scope = "", .renames = bert_names, .fused = fused, .parts = bert_parts}};
+}
 
 NamingSchemes naming_schemes(const ModelConfig& config, Layout layout) {
   const auto kind = family(config);

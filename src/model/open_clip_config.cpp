@@ -130,7 +130,7 @@ TextConfig::Pool text_pool_of(JsonSection& text) {
 }
 
 void read_text(JsonSection text, ModelConfig& config, bool quick_gelu) {
-  text.ignore({"output_tokens", "tokenizer_kwargs", "tokenizer_mode", "hf_tokenizer_kwargs", "final_ln_after_pool"});
+  text.ignore({"output_tokens", "tokenizer_mode", "hf_tokenizer_kwargs", "final_ln_after_pool"});
   check(!text.has("hf_model_name"),
         "{}.hf_model_name: such a tower's sizes are not in the folder; export the model with "
         "transformers, or name the tower's own folder",
@@ -159,6 +159,8 @@ void read_text(JsonSection text, ModelConfig& config, bool quick_gelu) {
                    .class_embedding = text.get<bool>("embed_cls", false)};
   }
   config.text.own_vocabulary = !text.get<std::string>("hf_tokenizer_name", {}).empty();
+  if (text.has("tokenizer_kwargs"))
+    config.text.cleaning = text.section("tokenizer_kwargs").get<std::string>("clean", {});
   text.finish();
 }
 
@@ -279,6 +281,7 @@ json text_json(const ModelConfig& config) {
   set_unless(out, "proj_bias", config.text_projection.bias, false);
   if (!config.text_projection.present) out["proj_type"] = "none";
   if (text.own_vocabulary) out["hf_tokenizer_name"] = "local";  // the folder's own files
+  if (!text.cleaning.empty()) out["tokenizer_kwargs"] = json{{"clean", text.cleaning}};
   if (text.architecture == TextConfig::Architecture::bert) return out;
   set_unless(out, "mlp_ratio", text.mlp_ratio, usual.mlp_ratio);
   set_unless(out, "act_kwargs", act_json(text.activation), nullptr);
@@ -336,7 +339,8 @@ std::string to_open_clip_json(const ModelConfig& config) {
   json model{{"embed_dim", config.embed_dim}, {"vision_cfg", vision}, {"text_cfg", text_json(config)}};
   model["quick_gelu"] = is_quick(config);
   set_unless(model, "custom_text", config.custom_text, false);
-  if (config.scale.initial != ScaleConfig{}.initial) model["init_logit_scale"] = std::log(config.scale.initial);
+  if (std::abs(config.scale.initial - ScaleConfig{}.initial) > 1e-9)
+    model["init_logit_scale"] = std::log(config.scale.initial);
   if (config.scale.bias) model["init_logit_bias"] = *config.scale.bias;
   set_unless(model, "temperature", config.scale.temperature, false);
   const json preprocess{{"size", {how.image_size, how.image_size}},

@@ -48,10 +48,10 @@ void add(NamedTensors& all, const std::string& name, const at::Tensor& tensor, c
 
 }  // namespace
 
-NamedTensors peer_tensors(const torch::nn::Module& module, const NamingSchemes& schemes) {
+NamedTensors peer_tensors(const torch::nn::Module& module, const NamingSchemes& schemes, const std::string& prefix) {
   NamedTensors all;
-  for (const auto& item : module.named_parameters()) add(all, item.key(), item.value().detach(), schemes);
-  for (const auto& item : module.named_buffers()) add(all, item.key(), item.value().detach(), schemes);
+  for (const auto& item : module.named_parameters()) add(all, prefix + item.key(), item.value().detach(), schemes);
+  for (const auto& item : module.named_buffers()) add(all, prefix + item.key(), item.value().detach(), schemes);
   return all;
 }
 

@@ -40,9 +40,13 @@ using NamingSchemes = std::vector<NamingScheme>;
 /// model.
 NamingSchemes naming_schemes(const ModelConfig& config, Layout layout);
 
-/// All parameters and buffers, detached, under the peer's names and in the peer's shape. Each is a view, so that
-/// writing through it reaches the parameter.
-NamedTensors peer_tensors(const torch::nn::Module& module, const NamingSchemes& schemes);
+/// The schemes of transformers' BertModel or GPT2Model, names relative to the tower.
+NamingSchemes text_tower_schemes(const TextConfig& config);
+
+/// All parameters and buffers, detached, under the peer's names and in the peer's shape. Each is a view, so that writing
+/// through it reaches the parameter. `prefix` stands before our names.
+NamedTensors peer_tensors(const torch::nn::Module& module, const NamingSchemes& schemes,
+                          const std::string& prefix = "");
 
 /// Copies tensors into the views of the same names. `where` is what an error calls their source.
 /// Throws one Error that lists every missing, extra or wrongly shaped tensor, and then has changed nothing.

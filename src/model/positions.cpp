@@ -13,7 +13,7 @@ namespace {
 
 bool is_positions(const std::string& name) {
   for (const auto* end :
-       {"positional_embedding", "pos_embed", "position_embedding.weight", "position_embeddings.weight"}) {
+       {"positional_embedding", "pos_embed", "position_embedding.weight", "position_embeddings.weight", "wpe.weight"}) {
     if (name.ends_with(end)) return true;
   }
   return false;

@@ -53,7 +53,7 @@ Bert::Bert(const TextConfig& config, Initializer& initializer) : config_(config)
 }
 
 at::Tensor Bert::embed(const at::Tensor& tokens, at::ScalarType compute) const {
-  check_tokens(tokens, config_.context_length, "Bert");
+  check_length(tokens, config_.context_length, "Bert");
   const auto x = at::embedding(word_embeddings, tokens) + token_type_embeddings.select(0, 0) +
                  position_embeddings.narrow(0, 0, tokens.size(1));
   return embeddings_norm->forward(x).to(compute);
@@ -67,10 +67,10 @@ at::Tensor Bert::forward(const at::Tensor& tokens, at::ScalarType compute) {
   return transformer->forward_pooled(x, mask, at::zeros({tokens.size(0)}, tokens.options()));
 }
 
-TowerFeatures Bert::features(const at::Tensor& tokens, at::ScalarType compute, std::span<const std::int64_t> layers) {
+Features Bert::features(const at::Tensor& tokens, at::ScalarType compute, std::span<const std::int64_t> layers) {
   const auto wanted = resolve_layers(layers, config_.layers);
   const auto x = embed(tokens, compute);
-  TowerFeatures features;
+  Features features;
   features.mask = tokens != config_.pad_id;
   std::vector<at::Tensor> outputs;
   features.tokens = transformer->forward(x, padding_mask(features.mask, x.options().requires_grad(false)), &outputs);

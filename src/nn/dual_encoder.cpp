@@ -22,6 +22,16 @@ at::Tensor project(const std::shared_ptr<Linear>& projection, const at::Tensor& 
   return l2_normalize(projection ? projection->forward(pooled) : pooled);
 }
 
+void check_pixels(const at::Tensor& pixels, const char* where) {
+  check(pixels.dim() == 4 && pixels.size(1) == 3, "[{}] pixels: expected [B, 3, S, S], got {}", where,
+        pixels.sizes().vec());
+}
+
+void check_tokens(const at::Tensor& tokens, const char* where) {
+  check(tokens.dim() == 2 && tokens.scalar_type() == at::kLong, "[{}] tokens: expected int64 [B, L], got {} {}", where,
+        c10::toString(tokens.scalar_type()), tokens.sizes().vec());
+}
+
 }  // namespace
 
 DualEncoderImpl::DualEncoderImpl(std::shared_ptr<Tower> image, std::shared_ptr<Tower> text_tower,
@@ -48,20 +58,30 @@ DualEncoderImpl::DualEncoderImpl(std::shared_ptr<Tower> image, std::shared_ptr<T
 }
 
 at::Tensor DualEncoderImpl::encode_image(const at::Tensor& pixels, at::ScalarType compute) {
-  check(pixels.dim() == 4 && pixels.size(1) == 3, "[encode_image] pixels: expected [B, 3, S, S], got {}",
-        pixels.sizes().vec());
-  return project_image(visual->forward(pixels, compute));
+  check_pixels(pixels, "encode_image");
+  return project(image_projection, visual->forward(pixels, compute));
 }
 
 at::Tensor DualEncoderImpl::encode_text(const at::Tensor& tokens, at::ScalarType compute) {
-  check(tokens.dim() == 2 && tokens.scalar_type() == at::kLong,
-        "[encode_text] tokens: expected int64 [B, L], got {} {}", c10::toString(tokens.scalar_type()),
-        tokens.sizes().vec());
-  return project_text(text->forward(tokens, compute));
+  check_tokens(tokens, "encode_text");
+  return project(text_projection, text->forward(tokens, compute));
 }
 
-at::Tensor DualEncoderImpl::project_image(const at::Tensor& pooled) const { return project(image_projection, pooled); }
-at::Tensor DualEncoderImpl::project_text(const at::Tensor& pooled) const { return project(text_projection, pooled); }
+Features DualEncoderImpl::image_features(const at::Tensor& pixels, std::span<const std::int64_t> layers,
+                                         at::ScalarType compute) {
+  check_pixels(pixels, "image_features");
+  auto features = visual->features(pixels, compute, layers);
+  features.embedding = project(image_projection, features.pooled);
+  return features;
+}
+
+Features DualEncoderImpl::text_features(const at::Tensor& tokens, std::span<const std::int64_t> layers,
+                                        at::ScalarType compute) {
+  check_tokens(tokens, "text_features");
+  auto features = text->features(tokens, compute, layers);
+  features.embedding = project(text_projection, features.pooled);
+  return features;
+}
 
 at::Tensor DualEncoderImpl::logit_scale() const {
   return temperature.defined() ? temperature.reciprocal() : log_logit_scale.exp();

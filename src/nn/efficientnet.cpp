@@ -120,8 +120,8 @@ at::Tensor EfficientNet::forward(const at::Tensor& pixels, at::ScalarType comput
   return features(pixels, compute, {}).pooled;
 }
 
-TowerFeatures EfficientNet::features(const at::Tensor& pixels, at::ScalarType compute,
-                                     std::span<const std::int64_t> layers) {
+Features EfficientNet::features(const at::Tensor& pixels, at::ScalarType compute,
+                                std::span<const std::int64_t> layers) {
   const auto wanted = resolve_layers(layers, static_cast<std::int64_t>(blocks_.size()));
   auto x = pixels.to(compute).contiguous(at::MemoryFormat::ChannelsLast);
   x = at::silu(stem_norm_->forward(stem_conv_->forward(at::constant_pad_nd(x, {0, 1, 0, 1}))));
@@ -130,7 +130,7 @@ TowerFeatures EfficientNet::features(const at::Tensor& pixels, at::ScalarType co
     x = block->forward(x);
     if (!wanted.empty()) outputs.push_back(x);
   }
-  TowerFeatures features;
+  Features features;
   features.map = x;
   features.pooled = x.mean({2, 3});
   for (const auto layer : wanted) features.hidden.push_back(outputs[static_cast<std::size_t>(layer)]);

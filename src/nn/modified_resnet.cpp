@@ -107,8 +107,8 @@ at::Tensor ModifiedResNet::forward(const at::Tensor& pixels, at::ScalarType comp
   return features(pixels, compute, {}).pooled;
 }
 
-TowerFeatures ModifiedResNet::features(const at::Tensor& pixels, at::ScalarType compute,
-                                       std::span<const std::int64_t> layers) {
+Features ModifiedResNet::features(const at::Tensor& pixels, at::ScalarType compute,
+                                  std::span<const std::int64_t> layers) {
   const auto wanted = resolve_layers(layers, static_cast<std::int64_t>(stages.size()));
   auto x = pixels.to(compute).contiguous(at::MemoryFormat::ChannelsLast);
   x = bn1->forward(conv1->forward(x)).relu_();
@@ -119,7 +119,7 @@ TowerFeatures ModifiedResNet::features(const at::Tensor& pixels, at::ScalarType 
     for (const auto& block : stage) x = block->forward(x);
     outputs.push_back(x);
   }
-  TowerFeatures features;
+  Features features;
   features.map = x;
   features.pooled = attnpool->forward(x);
   for (const auto layer : wanted) features.hidden.push_back(outputs[static_cast<std::size_t>(layer)]);

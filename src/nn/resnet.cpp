@@ -72,7 +72,7 @@ at::Tensor ResNet::forward(const at::Tensor& pixels, at::ScalarType compute) {
   return features(pixels, compute, {}).pooled;
 }
 
-TowerFeatures ResNet::features(const at::Tensor& pixels, at::ScalarType compute, std::span<const std::int64_t> layers) {
+Features ResNet::features(const at::Tensor& pixels, at::ScalarType compute, std::span<const std::int64_t> layers) {
   const auto wanted = resolve_layers(layers, 4);
   std::vector<at::Tensor> outputs;
   auto x = stem(pixels, compute);
@@ -80,7 +80,7 @@ TowerFeatures ResNet::features(const at::Tensor& pixels, at::ScalarType compute,
     for (const auto& block : stage) x = block->forward(x);
     outputs.push_back(x);
   }
-  TowerFeatures features;
+  Features features;
   features.map = x;
   features.pooled = x.mean({2, 3});
   for (const auto layer : wanted) features.hidden.push_back(outputs[static_cast<std::size_t>(layer)]);

@@ -30,7 +30,7 @@ constexpr std::int64_t most_pieces = 4;
 
 }  // namespace
 
-void check_tokens(const at::Tensor& tokens, std::int64_t context_length, const char* tower) {
+void check_length(const at::Tensor& tokens, std::int64_t context_length, const char* tower) {
   check(tokens.size(1) <= context_length, "[{}] tokens: expected at most {} a text, got {}", tower, context_length,
         tokens.size(1));
 }
@@ -61,7 +61,7 @@ TextTransformer::TextTransformer(const TextConfig& config, Initializer& initiali
 }
 
 at::Tensor TextTransformer::padded(const at::Tensor& tokens) const {
-  check_tokens(tokens, config_.context_length, "TextTransformer");
+  check_length(tokens, config_.context_length, "TextTransformer");
   const auto missing = config_.context_length - tokens.size(1);
   const bool whole = !config_.causal || config_.class_embedding || config_.pool == TextConfig::Pool::last;
   if (missing == 0 || !whole) return tokens;
@@ -126,15 +126,15 @@ at::Tensor TextTransformer::pooled_mean(const at::Tensor& tokens, at::ScalarType
   return masked_mean(y, tokens != config_.pad_id);
 }
 
-TowerFeatures TextTransformer::features(const at::Tensor& cut, at::ScalarType compute,
-                                        std::span<const std::int64_t> layers) {
+Features TextTransformer::features(const at::Tensor& cut, at::ScalarType compute,
+                                   std::span<const std::int64_t> layers) {
   const auto wanted = resolve_layers(layers, config_.layers);
   const auto tokens = padded(cut);
   const auto length = tokens.size(1);
   const auto x = embed(tokens, compute);
   std::vector<at::Tensor> outputs;
   const auto y = ln_final->forward(transformer->forward(x, mask(tokens, x.options().requires_grad(false)), &outputs));
-  TowerFeatures features;
+  Features features;
   features.tokens = y.narrow(1, 0, length);
   const auto place = pooled_place(tokens);
   using Pool = TextConfig::Pool;

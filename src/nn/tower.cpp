@@ -4,9 +4,11 @@
 
 namespace vlalign::nn {
 
-TowerFeatures Tower::features(const at::Tensor& x, at::ScalarType compute, std::span<const std::int64_t> layers) {
+Features Tower::features(const at::Tensor& x, at::ScalarType compute, std::span<const std::int64_t> layers) {
   check(layers.empty(), "[Tower] this tower gives no hidden states");
-  return {.pooled = forward(x, compute), .tokens = {}, .map = {}, .mask = {}, .hidden = {}};
+  Features features;
+  features.pooled = forward(x, compute);
+  return features;
 }
 
 std::int64_t Tower::group_of(std::string_view) const { return 0; }

@@ -117,11 +117,11 @@ at::Tensor Vit::forward(const at::Tensor& pixels, at::ScalarType compute) {
   return ln_post->forward(transformer->forward_pooled(tokens, {}, first));
 }
 
-TowerFeatures Vit::features(const at::Tensor& pixels, at::ScalarType compute, std::span<const std::int64_t> layers) {
+Features Vit::features(const at::Tensor& pixels, at::ScalarType compute, std::span<const std::int64_t> layers) {
   const auto wanted = resolve_layers(layers, config_.layers);
   std::vector<at::Tensor> outputs;
   const auto tokens = transformer->forward(embed(pixels, compute), {}, &outputs);
-  TowerFeatures features;
+  Features features;
   features.pooled = pool(tokens);
   const auto patches = config_.class_token ? tokens.narrow(1, 1, tokens.size(1) - 1) : tokens;
   const bool normed = !config_.norm_after_pool && !query_pooler;

@@ -18,6 +18,7 @@ void add_zero_shot(CLI::App& program);
 void add_embed(CLI::App& program);
 void add_search(CLI::App& program);
 void add_inspect(CLI::App& program);
+void add_convert(CLI::App& program);
 
 /// Where the columns of a table of pairs are named.
 struct DataFlags {

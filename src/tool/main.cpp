@@ -32,7 +32,8 @@ int main(int argc, char** argv) {
   program.require_subcommand(1);
   program.set_version_flag("--version", VLALIGN_VERSION);
   using namespace vlalign::tool;
-  for (const auto add : {add_train, add_eval, add_zero_shot, add_embed, add_search, add_inspect}) add(program);
+  for (const auto add : {add_train, add_eval, add_zero_shot, add_embed, add_search, add_inspect, add_convert})
+    add(program);
   log_to_stderr();
   keep_freed_memory();
   try {

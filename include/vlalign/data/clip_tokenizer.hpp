@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -10,13 +11,26 @@
 #include <utility>
 #include <vector>
 
+#include "vlalign/data/added_token.hpp"
 #include "vlalign/data/tokenizer.hpp"
 
 namespace vlalign {
 
-/// CLIP's byte-level BPE (github.com/openai/CLIP, simple_tokenizer.py): text is cleaned (ftfy, HTML entities twice,
-/// white space, lower case), split into words, each word's bytes are merged by rank, the last symbol of a word carries
-/// "</w>". Ids equal open_clip's SimpleTokenizer.
+/// What CLIP's tokenizers do to a caption before they merge bytes.
+enum class ClipCleaning {
+  open_clip,     ///< ftfy, HTML references twice, white space, lower case, as open_clip's SimpleTokenizer
+  hugging_face,  ///< NFC, white space, lower case, as transformers' CLIPTokenizer
+};
+
+struct ClipTokenizerOptions {
+  ClipCleaning cleaning = ClipCleaning::open_clip;
+  std::optional<std::int64_t> pad_id = {};  ///< by default 0 with open_clip's cleaning, the end token's with the other
+  std::vector<AddedToken> added_tokens = {};  ///< looked for by the other only; by default the start and end tokens
+};
+
+/// CLIP's byte-level BPE (github.com/openai/CLIP, simple_tokenizer.py): a cleaned caption is split into words, each
+/// word's bytes are merged by rank, the last symbol of a word carries "</w>". Ids equal open_clip's SimpleTokenizer or
+/// transformers' CLIPTokenizer, whichever's cleaning is chosen.
 class ClipTokenizer : public Tokenizer {
  public:
   using Merge = std::pair<std::string, std::string>;
@@ -25,12 +39,15 @@ class ClipTokenizer : public Tokenizer {
 
   /// Builds the vocabulary in CLIP's order: 256 bytes, 256 bytes with </w>, one entry a merge (none where the result is
   /// there already), start, end. Throws Error when a merge's side is neither a byte nor the result of an earlier merge.
-  explicit ClipTokenizer(const std::vector<Merge>& merges);
+  explicit ClipTokenizer(const std::vector<Merge>& merges, const ClipTokenizerOptions& options = {});
 
   /// Takes the ids from a vocabulary of any order instead. Throws Error when it lacks an entry that the merges need, or
   /// its ids aren't 0 to its size, each once.
-  ClipTokenizer(const std::vector<Merge>& merges, const Vocabulary& vocabulary);
+  ClipTokenizer(const std::vector<Merge>& merges, const Vocabulary& vocabulary,
+                const ClipTokenizerOptions& options = {});
   ~ClipTokenizer() override;
+
+  ClipCleaning cleaning() const;
 
   std::vector<std::int64_t> encode(std::string_view text, std::int64_t context_length) const override;
   std::string decode(std::span<const std::int64_t> ids) const override;

@@ -20,29 +20,30 @@ struct PairBatch {
   std::vector<std::int64_t> records;  ///< [B], indices into the source
   std::int64_t number = 0;            ///< counted from the start of the run
   std::int64_t epoch = 0;
-  double wait_s = 0.0;                ///< how long next() had to wait for it
+  double wait_s = 0.0;  ///< how long next() had to wait for it
 };
 
 struct LoaderOptions {
   std::int64_t batch_size = 256;
-  int threads = 1;             ///< worker threads that decode and transform
-  int prefetch = 4;            ///< batches made ahead
-  bool shuffle = true;         ///< a new order each epoch; without it, the order of the source
+  int threads = 1;      ///< worker threads that decode and transform
+  int prefetch = 4;     ///< batches made ahead
+  bool shuffle = true;  ///< a new order each epoch; without it, the order of the source
   std::uint64_t seed = 0;
   Augmentation augmentation{};
   std::int64_t cache_mb = 1024;  ///< decoded pictures kept in memory, so that small data sets are decoded once
-  double max_bad = 0.05;         ///< the run stops when more than this share of the records read so far (and at least 10) is bad
+  double max_bad =
+      0.05;  ///< the run stops when more than this share of the records read so far (and at least 10) is bad
 };
 
 /// Makes training batches on worker threads. Batch k is a function of (source, options, k) alone, whatever the thread
 /// count: the epoch's order, each sample's augmentation and its caption come from generators keyed by (seed, epoch,
-/// sample). So a run that seeks to batch k goes on exactly as one that never stopped. The last incomplete batch of an epoch
-/// is dropped. Of several captions one is picked uniformly for each epoch.
+/// sample). So a run that seeks to batch k goes on exactly as one that never stopped. The last incomplete batch of an
+/// epoch is dropped. Of several captions one is picked uniformly for each epoch.
 class Loader {
  public:
   /// Throws Error when the batch is larger than the data.
-  Loader(std::shared_ptr<const PairSource> source, std::shared_ptr<const Tokenizer> tokenizer, std::int64_t context_length,
-         const Preprocess& preprocess, const LoaderOptions& options);
+  Loader(std::shared_ptr<const PairSource> source, std::shared_ptr<const Tokenizer> tokenizer,
+         std::int64_t context_length, const Preprocess& preprocess, const LoaderOptions& options);
   ~Loader();
 
   std::int64_t batches_per_epoch() const;

@@ -28,12 +28,16 @@ class Tokenizer {
   virtual std::int64_t pad_id() const = 0;
   virtual std::int64_t end_id() const = 0;
 
-  /// Writes the files that load_tokenizer reads back (for CLIP's: vocab.json and merges.txt, as Hugging Face names them).
+  /// Writes the files that load_tokenizer and transformers' AutoTokenizer read back, among them tokenizer_config.json.
   virtual void save(const std::filesystem::path& folder) const = 0;
 };
 
-/// Reads bpe_simple_vocab_16e6.txt.gz, a tokenizer.json, or a folder with tokenizer.json or vocab.json + merges.txt.
-/// Throws Error naming the file and the fault.
+/// Reads the tokenizer of a folder that transformers or open_clip wrote: CLIP's and GPT-2's (tokenizer.json, or
+/// vocab.json and merges.txt), BERT's (tokenizer.json or vocab.txt), SigLIP's (spiece.model, or a tokenizer.json with a
+/// Unigram model). tokenizer_config.json says which; without it the files do. Beside an open_clip_config.json captions
+/// are cleaned as open_clip cleans them, otherwise as transformers does. Also reads one file: tokenizer.json,
+/// vocab.txt, spiece.model or CLIP's merges (bpe_simple_vocab_16e6.txt.gz), the last with open_clip's cleaning. Throws
+/// Error naming the file and the fault, and for another tokenizer its name.
 std::shared_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& path);
 
 /// A batch of captions as one tensor, cut to the longest of them: with end-token pooling and a causal mask the

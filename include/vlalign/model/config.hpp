@@ -41,12 +41,12 @@ struct VitConfig {
   bool class_token = true;
   bool patch_bias = false;
   bool ln_pre = true;
-  bool norm_after_pool = false;       ///< the final norm of the pooled vector instead of the tokens
-  bool fixed_positions = false;       ///< two-dimensional sine and cosine, not trained
+  bool norm_after_pool = false;         ///< the final norm of the pooled vector instead of the tokens
+  bool fixed_positions = false;         ///< two-dimensional sine and cosine, not trained
   std::optional<double> layer_scale{};  ///< initial factor of each residual branch (Touvron et al. 2021)
-  double patch_dropout = 0.0;         ///< fraction of patches left out while training (Li et al. 2023, FLIP)
-  std::int64_t pool_queries = 256;    ///< Pool::query
-  std::int64_t pool_heads = 8;        ///< Pool::query
+  double patch_dropout = 0.0;           ///< fraction of patches left out while training (Li et al. 2023, FLIP)
+  std::int64_t pool_queries = 256;      ///< Pool::query
+  std::int64_t pool_heads = 8;          ///< Pool::query
 };
 
 /// CLIP's ModifiedResNet (Radford et al. 2021, section 2.4): three-convolution stem, antialiased strides, attention
@@ -110,12 +110,13 @@ struct TextConfig {
   Pool pool = Pool::largest_id;
   bool causal = true;
   std::int64_t pad_id = 0;
-  std::int64_t end_id = 2;            ///< Pool::end_token
+  std::int64_t end_id = 2;              ///< Pool::end_token
   std::optional<double> layer_scale{};  ///< as VitConfig's
-  bool class_embedding = false;       ///< CoCa's token behind the text, which is pooled instead
-  std::int64_t token_types = 2;       ///< bert
-  bool pooler = false;                ///< bert: the folder holds the [CLS] layer of pre-training, kept though unused
-  bool own_vocabulary = false;        ///< not CLIP's 49,408 entries: the tokenizer's files are part of the model folder
+  bool class_embedding = false;         ///< CoCa's token behind the text, which is pooled instead
+  std::int64_t token_types = 2;         ///< bert
+  bool pooler = false;                  ///< bert: the folder holds the [CLS] layer of pre-training, kept though unused
+  std::string cleaning{};               ///< open_clip\'s tokenizer_kwargs.clean, which its folder\'s tokenizer goes by
+  bool own_vocabulary = false;  ///< not CLIP's 49,408 entries: the tokenizer's files are part of the model folder
 };
 
 /// Towers brought by the user: their code is needed beside the folder to read the model again.
@@ -135,8 +136,8 @@ struct ProjectionConfig {
 
 /// The learnable multiplier of the cosines.
 struct ScaleConfig {
-  bool temperature = false;    ///< the parameter is the temperature itself (ALIGN), not the scale's logarithm
-  double initial = 1 / 0.07;   ///< of the scale (Radford et al. 2021)
+  bool temperature = false;      ///< the parameter is the temperature itself (ALIGN), not the scale's logarithm
+  double initial = 1 / 0.07;     ///< of the scale (Radford et al. 2021)
   std::optional<double> bias{};  ///< initial value of the logit bias; none without it (Zhai et al. 2023: -10)
 };
 
@@ -172,5 +173,8 @@ ModelConfig read_model_config(const std::filesystem::path& file);
 
 /// The text of an open_clip_config.json for a model.
 std::string to_open_clip_json(const ModelConfig& config);
+
+/// The text tower of a folder that transformers wrote (config.json of model_type bert or gpt2).
+TextConfig read_text_config(const std::filesystem::path& folder);
 
 }  // namespace vlalign

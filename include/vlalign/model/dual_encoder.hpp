@@ -7,11 +7,13 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "vlalign/core/device.hpp"
 #include "vlalign/data/tokenizer.hpp"
 #include "vlalign/model/config.hpp"
+#include "vlalign/model/features.hpp"
 
 namespace vlalign {
 
@@ -49,6 +51,15 @@ class DualEncoder {
   /// nothing.
   void load_weights(const std::filesystem::path& folder);
 
+  /// Copies one tower's weights alone, of the same shapes: the image tower from a torchvision ResNet's state dict
+  /// (.safetensors), the text tower from a folder of transformers' BertModel or GPT2Model (or their language models),
+  /// either from a whole model folder. Throws as load() does.
+  void load_image_tower(const std::filesystem::path& path);
+  void load_text_tower(const std::filesystem::path& folder);
+
+  /// Which peer's layout save() writes. Throws Error when that peer has no such model.
+  void set_layout(Layout layout);
+
   /// Writes the folder that load() and the peer of config().layout read: whole beside its place, synced and renamed
   /// over what is there.
   void save(const std::filesystem::path& folder) const;
@@ -60,6 +71,12 @@ class DualEncoder {
   at::Tensor encode_image(const at::Tensor& pixels, Precision precision = Precision::fp32) const;
   /// tokens: int64 [B, L], L <= context length, as tokenize() makes them. Returns unit rows, float32 [B, D].
   at::Tensor encode_text(const at::Tensor& tokens, Precision precision = Precision::fp32) const;
+  /// The embeddings with what the towers give on the way: tokens or map, mask, and the hidden states of `layers`
+  /// (counted from 0; negative ones from the end).
+  Features image_features(const at::Tensor& pixels, std::span<const std::int64_t> layers = {},
+                          Precision precision = Precision::fp32) const;
+  Features text_features(const at::Tensor& tokens, std::span<const std::int64_t> layers = {},
+                         Precision precision = Precision::fp32) const;
   /// The multiplier of the cosines, exp of the learned parameter: float32 scalar [], on the model's device.
   at::Tensor logit_scale() const;
   std::int64_t parameter_count() const;

@@ -11,8 +11,7 @@ class Bert : public Tower {
  public:
   Bert(const TextConfig& config, Initializer& initializer);
   at::Tensor forward(const at::Tensor& tokens, at::ScalarType compute) override;
-  TowerFeatures features(const at::Tensor& tokens, at::ScalarType compute,
-                         std::span<const std::int64_t> layers) override;
+  Features features(const at::Tensor& tokens, at::ScalarType compute, std::span<const std::int64_t> layers) override;
   std::int64_t width() const override { return config_.width; }
   std::int64_t group_count() const override { return config_.layers + 1; }
   std::int64_t group_of(std::string_view name) const override;

@@ -21,9 +21,11 @@ class DualEncoderImpl : public torch::nn::Module {
   /// Unit rows, float32 [B, D]; see Tower::forward for the arguments.
   at::Tensor encode_image(const at::Tensor& pixels, at::ScalarType compute = at::kFloat);
   at::Tensor encode_text(const at::Tensor& tokens, at::ScalarType compute = at::kFloat);
-  /// From a tower's pooled features [B, W] to unit rows [B, D].
-  at::Tensor project_image(const at::Tensor& pooled) const;
-  at::Tensor project_text(const at::Tensor& pooled) const;
+  /// The embeddings with what the tower gives on the way; layers as Tower::features takes them.
+  Features image_features(const at::Tensor& pixels, std::span<const std::int64_t> layers,
+                          at::ScalarType compute = at::kFloat);
+  Features text_features(const at::Tensor& tokens, std::span<const std::int64_t> layers,
+                         at::ScalarType compute = at::kFloat);
 
   /// The multiplier of the cosines, [].
   at::Tensor logit_scale() const;

@@ -34,8 +34,7 @@ class EfficientNet : public Tower {
  public:
   EfficientNet(const EfficientNetConfig& config, Initializer& initializer);
   at::Tensor forward(const at::Tensor& pixels, at::ScalarType compute) override;
-  TowerFeatures features(const at::Tensor& pixels, at::ScalarType compute,
-                         std::span<const std::int64_t> layers) override;
+  Features features(const at::Tensor& pixels, at::ScalarType compute, std::span<const std::int64_t> layers) override;
   std::int64_t width() const override { return width_; }
   std::int64_t group_count() const override;
   std::int64_t group_of(std::string_view name) const override;

@@ -43,8 +43,7 @@ class ModifiedResNet : public Tower {
  public:
   ModifiedResNet(const ModifiedResNetConfig& config, std::int64_t image_size, Initializer& initializer);
   at::Tensor forward(const at::Tensor& pixels, at::ScalarType compute) override;
-  TowerFeatures features(const at::Tensor& pixels, at::ScalarType compute,
-                         std::span<const std::int64_t> layers) override;
+  Features features(const at::Tensor& pixels, at::ScalarType compute, std::span<const std::int64_t> layers) override;
   std::int64_t width() const override { return width_; }
   std::int64_t group_count() const override { return 5; }
   std::int64_t group_of(std::string_view name) const override;

@@ -25,8 +25,7 @@ class ResNet : public Tower {
  public:
   ResNet(const ResNetConfig& config, Initializer& initializer);
   at::Tensor forward(const at::Tensor& pixels, at::ScalarType compute) override;
-  TowerFeatures features(const at::Tensor& pixels, at::ScalarType compute,
-                         std::span<const std::int64_t> layers) override;
+  Features features(const at::Tensor& pixels, at::ScalarType compute, std::span<const std::int64_t> layers) override;
   std::int64_t width() const override { return width_; }
   std::int64_t group_count() const override { return 5; }
   std::int64_t group_of(std::string_view name) const override;

@@ -12,8 +12,7 @@ class TextTransformer : public Tower {
  public:
   TextTransformer(const TextConfig& config, Initializer& initializer);
   at::Tensor forward(const at::Tensor& tokens, at::ScalarType compute) override;
-  TowerFeatures features(const at::Tensor& tokens, at::ScalarType compute,
-                         std::span<const std::int64_t> layers) override;
+  Features features(const at::Tensor& tokens, at::ScalarType compute, std::span<const std::int64_t> layers) override;
   std::int64_t width() const override { return config_.width; }
   std::int64_t group_count() const override { return config_.layers + 1; }
   std::int64_t group_of(std::string_view name) const override;
@@ -41,7 +40,7 @@ class TextTransformer : public Tower {
 /// Mean over the places where the mask is true: x [B, L, W], mask bool [B, L]; returns [B, W].
 at::Tensor masked_mean(const at::Tensor& x, const at::Tensor& mask);
 
-/// Throws Error when ids are more than `context_length` a text, or not of the vocabulary.
-void check_tokens(const at::Tensor& tokens, std::int64_t context_length, const char* tower);
+/// Throws Error when a text has more than `context_length` tokens.
+void check_length(const at::Tensor& tokens, std::int64_t context_length, const char* tower);
 
 }  // namespace vlalign::nn

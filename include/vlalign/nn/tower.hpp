@@ -7,17 +7,9 @@
 #include <string_view>
 #include <vector>
 
-namespace vlalign::nn {
+#include "vlalign/model/features.hpp"
 
-/// What a tower can give beside its pooled vector, for policies and probes. What a tower has none of is undefined.
-struct TowerFeatures {
-  at::Tensor pooled;               ///< [B, W], what forward() gives
-  at::Tensor tokens;               ///< patches [B, N, W] (no class token) or text [B, L, W], after the final norm
-  at::Tensor map;                  ///< convolutional towers: the last feature map [B, C, H, W]
-  at::Tensor mask;                 ///< text: bool [B, L], false where padding stands
-  std::vector<at::Tensor> hidden;  ///< of the layers asked for, in that order, before any final norm: [B, N, W] with
-                                   ///< the class token, or maps [B, C, H, W]
-};
+namespace vlalign::nn {
 
 /// What a DualEncoder is made of: anything that turns a batch into one feature vector each. Derive from it to bring a
 /// tower of your own (examples/custom_tower.cpp).
@@ -30,10 +22,10 @@ class Tower : public torch::nn::Module {
 
   virtual std::int64_t width() const = 0;
 
-  /// forward() with all it computed on the way. layers: which blocks' (or stages') outputs go to `hidden`, counted from
-  /// 0; negative ones from the end. Throws Error for a layer that isn't there. A tower that doesn't override it gives
-  /// the pooled features alone.
-  virtual TowerFeatures features(const at::Tensor& x, at::ScalarType compute, std::span<const std::int64_t> layers);
+  /// forward() with all it computed on the way; everything but the embedding, which the projection gives. layers: which
+  /// blocks' (or stages') outputs go to `hidden`, counted from 0; negative ones from the end. Throws Error for a layer
+  /// that isn't there. A tower that doesn't override it gives the pooled features alone.
+  virtual Features features(const at::Tensor& x, at::ScalarType compute, std::span<const std::int64_t> layers);
 
   /// A tower's parameters belong to groups from the input (0) to the output (group_count() - 1): stem, blocks, the last
   /// with the final norm. Locking and layer-wise learning rates go by them.

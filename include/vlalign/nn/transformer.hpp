@@ -12,7 +12,7 @@ namespace vlalign::nn {
 class Attention : public torch::nn::Module {
  public:
   struct Options {
-    std::optional<std::int64_t> key_width{};   ///< K; W without it
+    std::optional<std::int64_t> key_width{};      ///< K; W without it
     std::optional<double> in_proj{}, out_proj{};  ///< standard deviations; torch.nn.MultiheadAttention's without them
   };
   Attention(std::int64_t width, std::int64_t heads, const Options& options, Initializer& initializer);

@@ -14,8 +14,7 @@ class Vit : public Tower {
   /// embed_dim: the width of Pool::query's queries; unused by the others.
   Vit(const VitConfig& config, std::int64_t image_size, std::int64_t embed_dim, Initializer& initializer);
   at::Tensor forward(const at::Tensor& pixels, at::ScalarType compute) override;
-  TowerFeatures features(const at::Tensor& pixels, at::ScalarType compute,
-                         std::span<const std::int64_t> layers) override;
+  Features features(const at::Tensor& pixels, at::ScalarType compute, std::span<const std::int64_t> layers) override;
   std::int64_t width() const override { return pooled_width_; }
   std::int64_t group_count() const override;
   std::int64_t group_of(std::string_view name) const override;

@@ -1,0 +1,341 @@
+#include "load_tokenizer.hpp"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+
+#include "cleaned_tokenizer.hpp"
+#include "core/files.hpp"
+#include "merges_file.hpp"
+#include "naming.hpp"
+#include "text_cleaning.hpp"
+#include "tokenizer_config.hpp"
+#include "vlalign/data/clip_tokenizer.hpp"
+#include "vlalign/data/gpt2_tokenizer.hpp"
+#include "vlalign/data/sentence_piece_tokenizer.hpp"
+#include "vlalign/data/unigram_tokenizer.hpp"
+#include "vlalign/data/word_piece_tokenizer.hpp"
+
+namespace vlalign {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using TokenizerPointer = std::shared_ptr<const Tokenizer>;
+
+constexpr auto kRead = "CLIPTokenizer, GPT2Tokenizer, BertTokenizer, SiglipTokenizer and T5Tokenizer are read here";
+
+enum class Kind { clip, gpt2, word_piece, siglip, t5 };
+
+// A folder, or a tokenizer.json by itself.
+struct Source {
+  fs::path folder;
+  fs::path tokenizer_file = {};
+  json config = json::object();  // tokenizer_config.json, empty where there is none
+  json tokenizer = {};           // tokenizer.json, null where there is none
+};
+
+json read_json(const fs::path& file) {
+  const auto text = read_file(file);
+  return naming(file.string(), [&] {
+    auto value = json::parse(text);
+    check(value.is_object(), "expected an object, got {}", value.type_name());
+    return value;
+  });
+}
+
+Source open_folder(const fs::path& folder) {
+  Source source{folder, folder / "tokenizer.json"};
+  if (fs::exists(folder / "tokenizer_config.json")) source.config = read_json(folder / "tokenizer_config.json");
+  if (fs::exists(source.tokenizer_file)) source.tokenizer = read_json(source.tokenizer_file);
+  return source;
+}
+
+bool has_file(const Source& source, const char* name) {
+  return !source.folder.empty() && fs::exists(source.folder / name);
+}
+
+// ---- Which kind ----
+
+// The class without "Fast"; empty where none is named or the name says nothing.
+std::string tokenizer_class(const json& config) {
+  auto name = special_token(config, "tokenizer_class", "");
+  if (name == "PreTrainedTokenizerFast" || name == "PreTrainedTokenizer" || name == "TokenizersBackend") return {};
+  if (name.ends_with("Fast")) name.resize(name.size() - 4);
+  return name;
+}
+
+std::optional<Kind> kind_of_class(const std::string& name) {
+  if (name == "CLIPTokenizer") return Kind::clip;
+  if (name == "GPT2Tokenizer") return Kind::gpt2;
+  if (name == "BertTokenizer" || name == "DistilBertTokenizer") return Kind::word_piece;
+  if (name == "SiglipTokenizer") return Kind::siglip;
+  if (name == "T5Tokenizer") return Kind::t5;
+  check(name.empty(), "tokenizer_class {}: {}", name, kRead);
+  return std::nullopt;
+}
+
+std::string type_of(const json& tokenizer, const char* part) {
+  const auto found = tokenizer.find(part);
+  return found == tokenizer.end() || found->is_null() ? "none" : found->value("type", "none");
+}
+
+Kind kind_of_bpe(const json& tokenizer) {
+  const auto& model = tokenizer.at("model");
+  const auto suffix = model.find("end_of_word_suffix");
+  if (suffix != model.end() && *suffix == std::string(kWordEnd)) return Kind::clip;
+  check(!model.value("byte_fallback", false), "model: BPE with byte_fallback, as Gemma's and SigLIP 2's: {}", kRead);
+  const auto before = type_of(tokenizer, "pre_tokenizer"), behind = type_of(tokenizer, "post_processor");
+  check(before == "ByteLevel" && behind != "RobertaProcessing", "model: BPE, pre_tokenizer {}, post_processor {}: {}",
+        before, behind, kRead);
+  return Kind::gpt2;
+}
+
+Kind kind_of_tokenizer_json(const json& tokenizer) {
+  const auto type = tokenizer.at("model").value("type", "BPE");
+  if (type == "BPE") return kind_of_bpe(tokenizer);
+  if (type == "Unigram") return Kind::t5;
+  check(type == "WordPiece", "model: {}: {}", type, kRead);
+  const auto normalizer = type_of(tokenizer, "normalizer"), words = type_of(tokenizer, "pre_tokenizer");
+  check(normalizer == "BertNormalizer" && words == "BertPreTokenizer",
+        "model: WordPiece with normalizer {} and pre_tokenizer {}: {}", normalizer, words, kRead);
+  return Kind::word_piece;
+}
+
+Kind kind_of(const Source& source) {
+  const auto config_file = (source.folder / "tokenizer_config.json").string();
+  const auto named = naming(config_file, [&] { return kind_of_class(tokenizer_class(source.config)); });
+  if (named) return *named;
+  if (!source.tokenizer.is_null()) {
+    return naming(source.tokenizer_file.string(), [&] { return kind_of_tokenizer_json(source.tokenizer); });
+  }
+  if (has_file(source, "spiece.model")) return Kind::siglip;
+  if (has_file(source, "vocab.txt")) return Kind::word_piece;
+  check(has_file(source, "vocab.json") && has_file(source, "merges.txt"),
+        "{}: expected tokenizer.json, or vocab.json and merges.txt, or vocab.txt, or spiece.model, in this folder",
+        source.folder.string());
+  const auto vocabulary = read_json(source.folder / "vocab.json");
+  bool marks_word_end = false;
+  for (const auto& [entry, id] : vocabulary.items()) marks_word_end = marks_word_end || entry.ends_with(kWordEnd);
+  return marks_word_end ? Kind::clip : Kind::gpt2;
+}
+
+// ---- Vocabularies ----
+
+struct Bpe {
+  fs::path file;  // of the vocabulary
+  std::vector<Merge> merges;
+  Vocabulary vocabulary;
+};
+
+std::vector<Merge> parse_merge_list(const json& list) {
+  check(list.is_array(), "model.merges: expected an array, got {}", list.type_name());
+  std::vector<Merge> merges;
+  merges.reserve(list.size());
+  for (const auto& merge : list) {
+    merges.push_back(merge.is_array() ? merge.get<Merge>() : parse_merge(merge.get<std::string>()));
+  }
+  return merges;
+}
+
+Bpe read_bpe(const Source& source) {
+  if (!source.tokenizer.is_null()) {
+    return naming(source.tokenizer_file.string(), [&]() -> Bpe {
+      const auto& model = source.tokenizer.at("model");
+      return {source.tokenizer_file, parse_merge_list(model.at("merges")), model.at("vocab").get<Vocabulary>()};
+    });
+  }
+  const auto vocabulary = source.folder / "vocab.json", merges = source.folder / "merges.txt";
+  auto all_merges = read_merges(merges, std::numeric_limits<std::size_t>::max());
+  const auto entries = read_json(vocabulary);
+  return naming(vocabulary.string(), [&]() -> Bpe {
+    return {vocabulary, std::move(all_merges), entries.get<Vocabulary>()};
+  });
+}
+
+Vocabulary read_lines(const fs::path& file) {
+  auto text = read_file(file);
+  std::string_view rest = text;
+  Vocabulary vocabulary;
+  for (std::int64_t id = 0; !rest.empty(); ++id) {
+    const auto end = rest.find('\n');
+    auto line = rest.substr(0, end);
+    rest.remove_prefix(end == rest.npos ? rest.size() : end + 1);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    const auto [first, is_new] = vocabulary.emplace(line, id);
+    check(is_new, "{}: line {}: '{}' is in line {} already", file.string(), id + 1, line, first->second + 1);
+  }
+  return vocabulary;
+}
+
+// Adds the added tokens to the vocabulary, and the named special tokens to the added ones.
+std::vector<AddedToken> complete(const Source& source, Vocabulary& vocabulary, const std::vector<std::string>& named) {
+  auto tokens = read_added_tokens(source.config, source.tokenizer.is_null() ? json::object() : source.tokenizer);
+  for (const auto& token : tokens) vocabulary.emplace(token.text, token.id);
+  for (const auto& text : named) {
+    const bool is_added = std::any_of(tokens.begin(), tokens.end(), [&](const auto& t) { return t.text == text; });
+    const auto entry = vocabulary.find(text);
+    if (!is_added && entry != vocabulary.end()) tokens.push_back({.text = text, .id = entry->second});
+  }
+  return tokens;
+}
+
+// ---- One function a kind ----
+
+bool is_cleaned_by_open_clip(const Source& source) {
+  return has_file(source, "open_clip_config.json") || source.config.value("cleaning", "") == "open_clip";
+}
+
+TokenizerPointer load_clip(const Source& source) {
+  auto bpe = read_bpe(source);
+  return naming(bpe.file.string(), [&] {
+    ClipTokenizerOptions options;
+    const auto end = special_token(source.config, "eos_token", "<|endoftext|>");
+    const auto pad = special_token(source.config, "pad_token", end);
+    options.added_tokens = complete(source, bpe.vocabulary, {"<|startoftext|>", end, pad});
+    if (is_cleaned_by_open_clip(source)) return std::make_shared<const ClipTokenizer>(bpe.merges, bpe.vocabulary);
+    options.cleaning = ClipCleaning::hugging_face;
+    if (const auto found = bpe.vocabulary.find(pad); found != bpe.vocabulary.end()) options.pad_id = found->second;
+    return std::make_shared<const ClipTokenizer>(bpe.merges, bpe.vocabulary, options);
+  });
+}
+
+TokenizerPointer load_gpt2(const Source& source) {
+  auto bpe = read_bpe(source);
+  return naming(bpe.file.string(), [&] {
+    Gpt2TokenizerOptions options;
+    options.end_token = special_token(source.config, "eos_token", options.end_token);
+    const auto pad = special_token(source.config, "pad_token", options.end_token);
+    options.add_prefix_space = source.config.value("add_prefix_space", false);
+    options.added_tokens = complete(source, bpe.vocabulary, {options.end_token, pad});
+    options.pad_id = id_of_token(bpe.vocabulary, pad);
+    return std::make_shared<const Gpt2Tokenizer>(bpe.merges, bpe.vocabulary, options);
+  });
+}
+
+// transformers' BertTokenizer goes by tokenizer_config.json, a tokenizer.json without it by its normalizer.
+void read_bert_normalization(const Source& source, WordPieceTokenizerOptions& options) {
+  const bool has_config = !source.config.empty() || source.tokenizer.is_null();
+  const auto& from = has_config ? source.config : source.tokenizer.at("normalizer");
+  options.lower_case = from.value(has_config ? "do_lower_case" : "lowercase", true);
+  options.split_chinese_characters = from.value(has_config ? "tokenize_chinese_chars" : "handle_chinese_chars", true);
+  const auto strip = from.find("strip_accents");
+  if (strip != from.end() && !strip->is_null()) options.strip_accents = strip->get<bool>();
+}
+
+TokenizerPointer load_word_piece(const Source& source) {
+  const bool has_json = !source.tokenizer.is_null();
+  const auto file = has_json ? source.tokenizer_file : source.folder / "vocab.txt";
+  return naming(file.string(), [&] {
+    auto vocabulary = has_json ? source.tokenizer.at("model").at("vocab").get<Vocabulary>() : read_lines(file);
+    WordPieceTokenizerOptions options;
+    read_bert_normalization(source, options);
+    options.unknown_token = special_token(source.config, "unk_token", options.unknown_token);
+    options.start_token = special_token(source.config, "cls_token", options.start_token);
+    options.end_token = special_token(source.config, "sep_token", options.end_token);
+    options.pad_token = special_token(source.config, "pad_token", options.pad_token);
+    const auto mask = special_token(source.config, "mask_token", "[MASK]");
+    options.added_tokens = complete(
+        source, vocabulary, {options.unknown_token, options.start_token, options.end_token, options.pad_token, mask});
+    return std::make_shared<const WordPieceTokenizer>(entries_by_id(vocabulary), options);
+  });
+}
+
+TokenizerPointer load_siglip(const Source& source) {
+  const auto file = source.folder / "spiece.model";
+  const auto model = read_file(file);
+  return naming(file.string(), [&] {
+    SentencePieceTokenizerOptions options;
+    options.lower_case = source.config.value("do_lower_case", true);
+    options.unknown_token = special_token(source.config, "unk_token", options.unknown_token);
+    options.end_token = special_token(source.config, "eos_token", options.end_token);
+    options.pad_token = special_token(source.config, "pad_token", options.end_token);
+    options.added_tokens = read_added_tokens(source.config, json::object());
+    return std::make_shared<const SentencePieceTokenizer>(model, options);
+  });
+}
+
+TokenizerPointer load_t5(const Source& source) {
+  const auto text = read_file(source.tokenizer_file);
+  return naming(source.tokenizer_file.string(), [&] {
+    UnigramTokenizerOptions options;
+    options.end_token = special_token(source.config, "eos_token", options.end_token);
+    options.pad_token = special_token(source.config, "pad_token", options.pad_token);
+    options.added_tokens = read_added_tokens(source.config, source.tokenizer);
+    return std::make_shared<const UnigramTokenizer>(text, options);
+  });
+}
+
+TokenizerPointer load(const Source& source) {
+  switch (kind_of(source)) {
+    case Kind::clip:
+      return load_clip(source);
+    case Kind::gpt2:
+      return load_gpt2(source);
+    case Kind::word_piece:
+      return load_word_piece(source);
+    case Kind::siglip:
+      return load_siglip(source);
+    case Kind::t5:
+      return load_t5(source);
+  }
+  fail("[load_tokenizer] {}: unknown kind", source.folder.string());
+}
+
+// ---- open_clip ----
+
+CleanedTokenizer::Clean cleaning_of(const std::string& name) {
+  if (name == "whitespace") return repair_caption;
+  if (name == "lower") return clean_caption;
+  if (name == "canonicalize") return canonicalize_caption;
+  fail("tokenizer_kwargs.clean: expected whitespace, lower or canonicalize, got {}", name);
+}
+
+// What open_clip's HFTokenizer does around another library's tokenizer.
+TokenizerPointer as_open_clip_uses_it(TokenizerPointer tokenizer, const fs::path& config_file) {
+  const auto config = read_json(config_file);
+  return naming(config_file.string(), [&]() -> TokenizerPointer {
+    const auto text = config.value("model_cfg", config).value("text_cfg", json::object());
+    const auto options = text.value("tokenizer_kwargs", json::object());
+    check(!options.value("strip_sep_token", false), "tokenizer_kwargs.strip_sep_token: not read here");
+    check(text.value("tokenizer_mode", json()).is_null(), "text_cfg.tokenizer_mode: not read here");
+    return std::make_shared<const CleanedTokenizer>(std::move(tokenizer),
+                                                    cleaning_of(options.value("clean", "whitespace")));
+  });
+}
+
+TokenizerPointer load_folder(const fs::path& folder) {
+  auto tokenizer = load(open_folder(folder));
+  const auto config_file = folder / "open_clip_config.json";
+  const bool is_clip = dynamic_cast<const ClipTokenizer*>(tokenizer.get()) != nullptr;
+  if (is_clip || !fs::exists(config_file)) return tokenizer;
+  return as_open_clip_uses_it(std::move(tokenizer), config_file);
+}
+
+TokenizerPointer load_clip_merges(const fs::path& file) {
+  constexpr std::size_t kClipMerges = 49152 - 256 - 2;  // CLIP's file holds more, of which it uses none
+  const auto merges = read_merges(file, kClipMerges);
+  return naming(file.string(), [&] { return std::make_shared<const ClipTokenizer>(merges); });
+}
+
+}  // namespace
+
+bool holds_tokenizer(const fs::path& folder) {
+  constexpr const char* kFiles[] = {"tokenizer.json", "vocab.json", "vocab.txt", "spiece.model"};
+  return std::any_of(std::begin(kFiles), std::end(kFiles), [&](auto* name) { return fs::exists(folder / name); });
+}
+
+TokenizerPointer load_tokenizer(const fs::path& path) {
+  if (fs::is_directory(path)) return load_folder(path);
+  if (path.filename() == "vocab.txt" || path.filename() == "spiece.model") {
+    Source source{path.parent_path().empty() ? fs::path(".") : path.parent_path(), {}};
+    return path.extension() == ".txt" ? load_word_piece(source) : load_siglip(source);
+  }
+  if (path.extension() != ".json") return load_clip_merges(path);
+  Source source{{}, path};
+  source.tokenizer = read_json(path);
+  return load(source);
+}
+
+}  // namespace vlalign

@@ -1,0 +1,172 @@
+#include "vlalign/data/sentence_piece_tokenizer.hpp"
+
+#include "core/check.hpp"
+
+#ifdef VLALIGN_SENTENCEPIECE
+
+#include <sentencepiece_processor.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "added_tokens.hpp"
+#include "core/files.hpp"
+#include "text_cleaning.hpp"
+#include "tokenizer_config.hpp"
+#include "unicode_text.hpp"
+
+namespace vlalign {
+namespace {
+
+constexpr char32_t kSpaceCharacter = U'\u2581';  // SentencePiece's space
+const std::string kSpace = "\u2581";
+
+void check_status(const sentencepiece::util::Status& status) {
+  check(status.ok(), "[SentencePiece] {}", status.message());
+}
+
+}  // namespace
+
+struct SentencePieceTokenizer::State {
+  std::string model;
+  SentencePieceTokenizerOptions options;
+  sentencepiece::SentencePieceProcessor processor;
+  std::int64_t end_id, pad_id;
+  AddedTokens added_tokens{{}};
+  std::size_t unknown_pieces = 0;  // that the unknown token's text is cut into
+
+  State(const std::string& bytes, const SentencePieceTokenizerOptions& how) : model(bytes), options(how) {
+    check_status(processor.LoadFromSerializedProto(model));
+    end_id = id_of(options.end_token);
+    pad_id = id_of(options.pad_token);
+    added_tokens = AddedTokens(options.added_tokens.empty() ? default_added_tokens() : options.added_tokens);
+    unknown_pieces = pieces_of(options.unknown_token).size();
+  }
+
+  std::int64_t id_of(const std::string& piece) const {
+    const auto id = processor.PieceToId(piece);
+    check(processor.IdToPiece(id) == piece, "the model lacks the piece '{}'", piece);
+    return id;
+  }
+
+  std::vector<AddedToken> default_added_tokens() const {
+    std::vector<AddedToken> tokens;
+    for (const auto& text : {options.unknown_token, options.end_token, options.pad_token}) {
+      const bool is_new = std::none_of(tokens.begin(), tokens.end(), [&](const auto& t) { return t.text == text; });
+      if (is_new) tokens.push_back({.text = text, .id = id_of(text), .strip_left = true, .strip_right = true});
+    }
+    return tokens;
+  }
+
+  std::vector<std::string> pieces_of(const std::string& text) const {
+    std::vector<std::string> pieces;
+    check_status(processor.Encode(text, &pieces));
+    return pieces;
+  }
+
+  std::string canonicalized(std::string_view text) const {
+    const auto cased = options.lower_case ? to_lower(text) : std::string(text);
+    return collapse_spaces(to_utf32(without_punctuation(cased)));
+  }
+
+  // SentencePiece puts a space before any text; as the peer does, the unknown token's text is put there to take it.
+  void append_inner_pieces(std::string_view text, std::vector<std::string>& pieces) const {
+    const auto found = pieces_of(options.unknown_token + canonicalized(text));
+    const auto first = found.size() >= unknown_pieces ? unknown_pieces : 0;
+    pieces.insert(pieces.end(), found.begin() + static_cast<std::ptrdiff_t>(first), found.end());
+  }
+
+  std::vector<std::int64_t> ids_of(std::string_view text) const {
+    const auto as_is = [](std::string_view plain) { return std::string(plain); };
+    auto prefixed = kSpace;
+    for (const char32_t c : to_utf32(text)) append_utf8(prefixed, c == kSpaceCharacter ? U' ' : c);
+    std::vector<std::string> pieces;
+    std::vector<std::int64_t> tokens;  // of pieces that are added tokens, else -1
+    added_tokens.visit(
+        prefixed, as_is,
+        [&](std::string_view plain) {
+          append_inner_pieces(plain, pieces);
+          tokens.resize(pieces.size(), -1);
+        },
+        [&](const AddedToken& token) {
+          pieces.push_back(token.text);
+          tokens.push_back(token.id);
+        });
+    const bool begins_with_token =
+        pieces.size() > 1 && pieces[0] == kSpace && tokens[1] >= 0 && added_tokens.is_special(tokens[1]);
+    std::vector<std::int64_t> ids;
+    for (std::size_t i = begins_with_token ? 1 : 0; i < pieces.size(); ++i) {
+      ids.push_back(tokens[i] >= 0 ? tokens[i] : processor.PieceToId(pieces[i]));
+    }
+    return ids;
+  }
+};
+
+SentencePieceTokenizer::SentencePieceTokenizer(const std::string& model, const SentencePieceTokenizerOptions& options)
+    : state_(std::make_unique<State>(model, options)) {}
+
+SentencePieceTokenizer::~SentencePieceTokenizer() = default;
+
+std::vector<std::int64_t> SentencePieceTokenizer::encode(std::string_view text, std::int64_t context_length) const {
+  check(context_length >= 1, "[SentencePieceTokenizer.encode] context_length: expected at least 1, got {}",
+        context_length);
+  const auto limit = static_cast<std::size_t>(context_length);
+  auto ids = state_->ids_of(text);
+  if (ids.size() >= limit) ids.resize(limit - 1);
+  const bool has_end = !ids.empty() && ids.back() == state_->end_id;  // by the peer not written twice
+  if (!has_end) ids.push_back(state_->end_id);
+  return ids;
+}
+
+std::string SentencePieceTokenizer::decode(std::span<const std::int64_t> ids) const {
+  std::vector<int> plain;
+  for (const auto id : ids) {
+    check(id >= 0 && id < vocab_size(), "[SentencePieceTokenizer.decode] ids: expected 0 to {}, got {}",
+          vocab_size() - 1, id);
+    if (!state_->added_tokens.is_special(id)) plain.push_back(static_cast<int>(id));
+  }
+  std::string text;
+  check_status(state_->processor.Decode(plain, &text));
+  return text;
+}
+
+std::int64_t SentencePieceTokenizer::vocab_size() const { return state_->processor.GetPieceSize(); }
+std::int64_t SentencePieceTokenizer::pad_id() const { return state_->pad_id; }
+std::int64_t SentencePieceTokenizer::end_id() const { return state_->end_id; }
+
+void SentencePieceTokenizer::save(const std::filesystem::path& folder) const {
+  const auto& options = state_->options;
+  nlohmann::json config{{"tokenizer_class", "SiglipTokenizer"},
+                        {"unk_token", options.unknown_token},
+                        {"eos_token", options.end_token},
+                        {"pad_token", options.pad_token}};
+  config["do_lower_case"] = options.lower_case;
+  config["added_tokens_decoder"] = added_tokens_json(state_->added_tokens.all());
+  write_file_atomically(folder / "tokenizer_config.json", config.dump(2) + "\n");
+  write_file_atomically(folder / "spiece.model", state_->model);
+}
+
+}  // namespace vlalign
+
+#else
+
+namespace vlalign {
+
+struct SentencePieceTokenizer::State {};
+
+SentencePieceTokenizer::SentencePieceTokenizer(const std::string&, const SentencePieceTokenizerOptions&) {
+  fail("a SentencePiece model, which this vlalign was built without: install libsentencepiece-dev and build it again");
+}
+
+SentencePieceTokenizer::~SentencePieceTokenizer() = default;
+
+std::vector<std::int64_t> SentencePieceTokenizer::encode(std::string_view, std::int64_t) const { return {}; }
+std::string SentencePieceTokenizer::decode(std::span<const std::int64_t>) const { return {}; }
+std::int64_t SentencePieceTokenizer::vocab_size() const { return 0; }
+std::int64_t SentencePieceTokenizer::pad_id() const { return 0; }
+std::int64_t SentencePieceTokenizer::end_id() const { return 0; }
+void SentencePieceTokenizer::save(const std::filesystem::path&) const {}
+
+}  // namespace vlalign
+
+#endif

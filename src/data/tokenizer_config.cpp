@@ -1,0 +1,57 @@
+#include "tokenizer_config.hpp"
+
+#include <charconv>
+
+namespace vlalign {
+namespace {
+
+using nlohmann::json;
+
+AddedToken parse_added_token(const json& object, std::int64_t id) {
+  check(!object.value("single_word", false), "added token '{}': single_word is not read here",
+        object.at("content").get<std::string>());
+  return {.text = object.at("content"),
+          .id = id,
+          .strip_left = object.value("lstrip", false),
+          .strip_right = object.value("rstrip", false),
+          .normalized = object.value("normalized", false),
+          .special = object.value("special", true)};
+}
+
+std::int64_t parse_id(const std::string& text) {
+  std::int64_t id = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
+  check(error == std::errc() && end == text.data() + text.size(), "added_tokens_decoder: expected an id, got '{}'",
+        text);
+  return id;
+}
+
+}  // namespace
+
+json added_tokens_json(const std::vector<AddedToken>& tokens) {
+  auto decoder = json::object();
+  for (const auto& token : tokens) {
+    decoder[std::to_string(token.id)] = {{"content", token.text},       {"lstrip", token.strip_left},
+                                         {"rstrip", token.strip_right}, {"normalized", token.normalized},
+                                         {"special", token.special},    {"single_word", false}};
+  }
+  return decoder;
+}
+
+std::vector<AddedToken> read_added_tokens(const json& config, const json& tokenizer) {
+  std::vector<AddedToken> tokens;
+  if (const auto decoder = config.find("added_tokens_decoder"); decoder != config.end()) {
+    for (const auto& [id, object] : decoder->items()) tokens.push_back(parse_added_token(object, parse_id(id)));
+  } else if (const auto list = tokenizer.find("added_tokens"); list != tokenizer.end()) {
+    for (const auto& object : *list) tokens.push_back(parse_added_token(object, object.at("id")));
+  }
+  return tokens;
+}
+
+std::string special_token(const json& config, const char* key, const std::string& fallback) {
+  const auto found = config.find(key);
+  if (found == config.end() || found->is_null()) return fallback;
+  return found->is_object() ? found->at("content").get<std::string>() : found->get<std::string>();
+}
+
+}  // namespace vlalign

@@ -1,0 +1,31 @@
+// The parts of tokenizer_config.json and tokenizer.json that several tokenizers read and write.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "core/check.hpp"
+#include "vlalign/data/added_token.hpp"
+
+namespace vlalign {
+
+/// The id of a special token, which the vocabulary must have.
+template <typename Vocabulary>
+std::int64_t id_of_token(const Vocabulary& vocabulary, const std::string& text) {
+  const auto found = vocabulary.find(text);
+  check(found != vocabulary.end(), "the vocabulary lacks the token '{}'", text);
+  return found->second;
+}
+
+/// tokenizer_config.json's added_tokens_decoder.
+nlohmann::json added_tokens_json(const std::vector<AddedToken>& tokens);
+
+/// Its added_tokens_decoder, or else tokenizer.json's added_tokens; either may be an empty object.
+std::vector<AddedToken> read_added_tokens(const nlohmann::json& config, const nlohmann::json& tokenizer);
+
+/// The text of a special token such as "pad_token": a string, or an object with "content"; `fallback` where it is
+/// missing or null.
+std::string special_token(const nlohmann::json& config, const char* key, const std::string& fallback);
+
+}  // namespace vlalign
