@@ -118,7 +118,8 @@ void write_folder_atomically(const fs::path& path, const std::function<void(cons
 }
 
 std::string read_file(const fs::path& path) {
-  check(!fs::is_directory(path), "{}: is a folder, a file is needed", path.string());
+  std::error_code ignored;
+  check(!fs::is_directory(path, ignored), "{}: is a folder, a file is needed", path.string());
   std::ifstream stream(path, std::ios::binary);
   check(stream.good(), "{}: cannot read: {}", path.string(), reason());
   std::ostringstream contents;

@@ -77,7 +77,8 @@ std::u32string remove_controls(std::u32string_view text) {
 }
 
 std::u32string fix_line(std::u32string line, bool has_references) {
-  for (;;) {
+  constexpr int kMostPasses = 32;  // "&amp;amp;amp;..." would take as many as it has "amp;"
+  for (int pass = 0; pass < kMostPasses; ++pass) {
     const auto fixed_encoding = fix_mojibake(has_references ? unescape_html_with_semicolon(line) : line);
     const std::u32string_view text = fixed_encoding;
     std::u32string fixed;
@@ -86,9 +87,10 @@ std::u32string fix_line(std::u32string line, bool has_references) {
       if (!text.substr(i, 2).starts_with(U"\r\n")) append_fixed(fixed, text[i]);
     }
     fixed = normalize_nfc(remove_controls(fixed));
-    if (fixed == line) return fixed;
+    if (fixed == line) break;
     line = std::move(fixed);
   }
+  return line;
 }
 
 // Line by line; from the first line with a '<' on, the text is taken for HTML proper and its references are left.

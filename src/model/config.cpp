@@ -2,17 +2,13 @@
 
 #include "config_json.hpp"
 #include "core/files.hpp"
+#include "core/parse_json.hpp"
 
 namespace vlalign {
 namespace {
 
 nlohmann::json parse_object(const std::filesystem::path& file) {
-  nlohmann::json root;
-  try {
-    root = nlohmann::json::parse(read_file(file));
-  } catch (const nlohmann::json::exception& error) {
-    fail("{}: not JSON: {}", file.string(), error.what());
-  }
+  auto root = parse_json(read_file(file), file.string());
   check(root.is_object(), "{}: expected an object, got {}", file.string(), root.type_name());
   return root;
 }

@@ -5,6 +5,7 @@
 
 #include "config_json.hpp"
 #include "core/files.hpp"
+#include "core/parse_json.hpp"
 
 namespace vlalign {
 namespace {
@@ -102,7 +103,7 @@ TextConfig text_of(JsonSection& text, std::int64_t vocab, std::int64_t context, 
 
 std::int64_t token_id(JsonSection& text, const char* key, std::int64_t fallback) {
   const auto* id = text.find(key);
-  return id && id->is_number_integer() ? id->get<std::int64_t>() : fallback;
+  return id && id->is_number() ? text.require<std::int64_t>(key) : fallback;
 }
 
 void read_clip(JsonSection& root, ModelConfig& config) {
@@ -111,7 +112,7 @@ void read_clip(JsonSection& root, ModelConfig& config) {
   warn_of_silence(vision);
   warn_of_silence(text);
   config.embed_dim = root.positive("projection_dim", 512);
-  config.scale.initial = std::exp(root.get<double>("logit_scale_init_value", 2.6592));
+  config.scale.initial = std::exp(root.number_between("logit_scale_init_value", 2.6592, -50, 50));
   config.vision = vit_of(vision, {768, 3072, 12, 12, 32, "quick_gelu", 1e-5});
   config.preprocess.image_size = image_size_of(vision, 224);
   config.text = text_of(text, 49408, 77, 512, 8, "quick_gelu", 1e-5);
@@ -155,9 +156,7 @@ void read_align(JsonSection& root, ModelConfig& config) {
   config.text.pooler = true;
   config.image_projection = {.present = false, .bias = false};
   config.text_projection = {.present = true, .bias = true};
-  const auto temperature = root.get<double>("temperature_init_value", 1.0);
-  check(temperature > 0, "{}.temperature_init_value: expected a positive number, got {}", root.where(), temperature);
-  config.scale = {.temperature = true, .initial = 1 / temperature};
+  config.scale = {.temperature = true, .initial = 1 / root.number_between("temperature_init_value", 1.0, 1e-6, 1e6)};
 }
 
 /// Resize, crop and the affine change of colours, in one mean and deviation of pixels / 255.
@@ -189,15 +188,16 @@ void read_preprocessor(JsonSection section, Preprocess& how) {
   const bool normalizes = section.get<bool>("do_normalize", true);
   const auto mean = section.get<std::array<double, 3>>("image_mean", how.mean);
   const auto std = section.get<std::array<double, 3>>("image_std", how.std);
-  const double factor = 255 * section.get<double>("rescale_factor", 1.0 / 255);
+  const double factor = 255 * section.number_between("rescale_factor", 1.0 / 255, 1e-6, 1e6);
   const double offset = section.get<bool>("rescale_offset", false) ? 1.0 : 0.0;
   const bool again = section.get<bool>("include_top", false);  // EfficientNet's: divided by the deviation once more
-  check(factor > 0, "{}.rescale_factor: expected a positive number", section.where());
   for (std::size_t c = 0; c < 3; ++c) {
     const double m = normalizes ? mean[c] : 0.0, s = (normalizes ? std[c] : 1.0) * (again ? std[c] : 1.0);
     check(s > 0, "{}.image_std: expected positive numbers", section.where());
     how.mean[c] = (offset + m) / factor;
     how.std[c] = s / factor;
+    check(std::isfinite(how.mean[c]) && std::isfinite(how.std[c]), "{}: image_mean or image_std is absurdly large",
+          section.where());
   }
 }
 
@@ -336,7 +336,8 @@ ModelConfig read_hugging_face_config(const json& root, const std::filesystem::pa
     return config;
   }
   const auto size = config.preprocess.image_size;
-  read_preprocessor({json::parse(read_file(preprocessor)), preprocessor.string()}, config.preprocess);
+  const auto how = parse_json(read_file(preprocessor), preprocessor.string());
+  read_preprocessor({how, preprocessor.string()}, config.preprocess);
   check(config.preprocess.image_size == size || type == "align", "{}: gives pictures of {} px, {} has image_size {}",
         preprocessor.string(), config.preprocess.image_size, file.string(), size);
   return config;

@@ -1,9 +1,14 @@
 // Reading a config's JSON with errors that name file and key.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
 
 #include "core/check.hpp"
 
@@ -21,10 +26,10 @@ class JsonSection {
     const auto* found = find(key);
     check(found != nullptr, "{}.{} is missing", where_, key);
     try {
-      return found->get<T>();
-    } catch (const nlohmann::json::exception&) {
-      fail("{}.{}: not a value of the expected kind: {}", where_, key, found->dump());
+      if (is_kept_whole<T>(*found)) return found->get<T>();
+    } catch (const nlohmann::json::exception&) {  // said below
     }
+    fail("{}.{}: not a value of the expected kind: {}", where_, key, found->dump());
   }
 
   template <typename T>
@@ -86,6 +91,22 @@ class JsonSection {
   const std::string& where() const { return where_; }
 
  private:
+  /// False where the JSON library would quietly make an integer of a fraction or of a number out of its range, or leave
+  /// the end of a list out.
+  template <typename T>
+  static bool is_kept_whole(const nlohmann::json& value) {
+    if constexpr (std::is_same_v<T, std::vector<std::int64_t>>) {
+      return std::all_of(value.begin(), value.end(), is_kept_whole<std::int64_t>);
+    } else if constexpr (std::is_same_v<T, std::array<double, 3>>) {
+      return value.size() == 3;
+    } else if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+      if (value.is_number_unsigned()) return std::in_range<T>(value.get<std::uint64_t>());
+      return value.is_number_integer() && std::in_range<T>(value.get<std::int64_t>());
+    } else {
+      return true;
+    }
+  }
+
   const nlohmann::json& value_;
   std::string where_;
   std::set<std::string> known_;

@@ -8,6 +8,7 @@
 #include "config_json.hpp"
 #include "core/check.hpp"
 #include "core/files.hpp"
+#include "core/parse_json.hpp"
 
 namespace vlalign {
 namespace {
@@ -39,14 +40,15 @@ NamedTensors tidy(const NamedTensors& tensors) {
 NamedTensors read_shards(const fs::path& index) {
   std::map<std::string, std::string> file_of;
   try {
-    file_of = nlohmann::json::parse(read_file(index)).at("weight_map").get<std::map<std::string, std::string>>();
+    file_of = parse_json(read_file(index), index.string()).at("weight_map").get<std::map<std::string, std::string>>();
   } catch (const nlohmann::json::exception& error) {
     fail("{}: {}", index.string(), error.what());
   }
   check(!file_of.empty(), "{}: weight_map names no tensor", index.string());
   std::set<std::string> files;
   for (const auto& [name, file] : file_of) {
-    check(fs::path(file).filename() == file, "{}: \"{}\" is not the name of a file beside it", index.string(), file);
+    check(!file.empty() && fs::path(file).filename() == file, "{}: \"{}\" is not the name of a file beside it",
+          index.string(), file);
     files.insert(file);
   }
   NamedTensors all;
@@ -77,7 +79,8 @@ NamedTensors read_shards(const fs::path& index) {
 }  // namespace
 
 fs::path config_file_of(const fs::path& folder) {
-  check(fs::is_directory(folder), "{}: no such model folder", folder.string());
+  std::error_code ignored;
+  check(fs::is_directory(folder, ignored), "{}: no such model folder", folder.string());
   for (const auto* file : {open_clip_config, hugging_face_config}) {
     if (fs::exists(folder / file)) return folder / file;
   }

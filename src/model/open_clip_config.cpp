@@ -170,6 +170,7 @@ void read_preprocess(JsonSection section, Preprocess& how) {
   };
   how.mean = triple("mean", how.mean);
   how.std = triple("std", how.std);
+  for (const auto deviation : how.std) check(deviation > 0, "{}.std: expected positive numbers", section.where());
   const auto interpolation = section.get<std::string>("interpolation", "bicubic");
   check(interpolation == "bicubic" || interpolation == "bilinear", "{}.interpolation: bicubic or bilinear, got {}",
         section.where(), interpolation);
@@ -221,7 +222,11 @@ json vision_json(const ResNetConfig& resnet, const ModelConfig& config) {
 
 json vision_json(const VitConfig& vit, const ModelConfig& config) {
   const bool average = vit.pool == VitConfig::Pool::average;
-  if (!vit.class_token) return timm_json(timm_name(vit, config.preprocess.image_size), average ? "avg" : "map", config);
+  if (!vit.class_token) {
+    auto out = timm_json(timm_name(vit, config.preprocess.image_size), average ? "avg" : "map", config);
+    set_unless(out, "patch_dropout", vit.patch_dropout, 0.0);
+    return out;
+  }
   const VitConfig usual;
   json out{{"layers", vit.layers}, {"width", vit.width}, {"patch_size", vit.patch_size}};
   set_unless(out, "head_width", vit.head_width, usual.head_width);
@@ -304,7 +309,7 @@ ModelConfig read_open_clip_config(const json& root, const std::filesystem::path&
   config.embed_dim = model.require_positive("embed_dim");
   const bool quick_gelu = model.get<bool>("quick_gelu", false);
   config.custom_text = model.get<bool>("custom_text", false);
-  config.scale.initial = std::exp(model.get<double>("init_logit_scale", std::log(config.scale.initial)));
+  config.scale.initial = std::exp(model.number_between("init_logit_scale", std::log(config.scale.initial), -50, 50));
   if (model.has("init_logit_bias")) config.scale.bias = model.require<double>("init_logit_bias");
   config.scale.temperature = model.get<bool>("temperature", false);
   read_vision(model.section("vision_cfg"), config, quick_gelu);

@@ -2,10 +2,7 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
-#include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -13,12 +10,14 @@
 #include <cstring>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <set>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "core/check.hpp"
 #include "core/files.hpp"
+#include "core/parse_json.hpp"
+#include "data/input_file.hpp"
 
 namespace vlalign {
 namespace {
@@ -27,7 +26,8 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr std::uint64_t length_bytes = 8;
-constexpr std::uint64_t longest_header = 100'000'000;  // the reference's own limit
+constexpr std::uint64_t longest_header = 100'000'000;            // the reference's own limit
+constexpr std::uint64_t largest_count = std::uint64_t{1} << 48;  // more than any file holds
 
 const std::array<std::pair<const char*, at::ScalarType>, 11> dtypes{{{"F64", at::kDouble},
                                                                      {"F32", at::kFloat},
@@ -44,21 +44,16 @@ const std::array<std::pair<const char*, at::ScalarType>, 11> dtypes{{{"F64", at:
 /// A whole file mapped privately; unmapped when the last tensor that views it is gone.
 class Mapping {
  public:
-  explicit Mapping(const fs::path& file) {
-    const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
-    check(fd >= 0, "{}: cannot read: {}", file.string(), std::strerror(errno));
-    struct stat status {};
-    if (::fstat(fd, &status) == 0 && S_ISREG(status.st_mode)) size_ = static_cast<std::uint64_t>(status.st_size);
-    if (size_ > 0) data_ = ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
-    ::close(fd);
-    check(size_ >= length_bytes, "{}: {} bytes are too few for a safetensors file", file.string(), size_);
-    check(data_ != MAP_FAILED, "{}: cannot map into memory: {}", file.string(), std::strerror(errno));
+  explicit Mapping(const fs::path& path) {
+    const InputFile file(path);
+    size_ = static_cast<std::uint64_t>(file.size());
+    check(size_ >= length_bytes, "{}: {} bytes are too few for a safetensors file", file.name(), size_);
+    data_ = ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE, file.descriptor(), 0);
+    check(data_ != MAP_FAILED, "{}: cannot map into memory: {}", file.name(), std::strerror(errno));
   }
   Mapping(const Mapping&) = delete;
   Mapping& operator=(const Mapping&) = delete;
-  ~Mapping() {
-    if (data_ != nullptr && data_ != MAP_FAILED) ::munmap(data_, size_);
-  }
+  ~Mapping() { ::munmap(data_, size_); }
 
   char* bytes() const { return static_cast<char*>(data_); }
   std::uint64_t size() const { return size_; }
@@ -68,33 +63,37 @@ class Mapping {
   std::uint64_t size_ = 0;
 };
 
-/// Parses, refusing a key that stands twice in one object.
-json parse_header(std::string_view text, const std::string& where) {
-  std::vector<std::set<std::string>> open;
-  const json::parser_callback_t unique = [&](int, json::parse_event_t event, json& value) {
-    if (event == json::parse_event_t::object_start) open.emplace_back();
-    if (event == json::parse_event_t::object_end) open.pop_back();
-    if (event == json::parse_event_t::key) {
-      check(open.back().insert(value.get<std::string>()).second, "{}: \"{}\" is named twice", where,
-            value.get<std::string>());
-    }
-    return true;
-  };
-  try {
-    auto header = json::parse(text, unique);
-    check(header.is_object(), "{}: the header is not an object", where);
-    return header;
-  } catch (const json::exception& error) {
-    fail("{}: the header is not JSON: {}", where, error.what());
-  }
-}
-
 struct Entry {
   std::string name;
   at::ScalarType dtype = at::kFloat;
   std::vector<std::int64_t> shape;
-  std::uint64_t begin = 0, end = 0;
+  std::int64_t begin = 0, end = 0;
 };
+
+/// Whole numbers, as sizes and offsets are.
+std::vector<std::int64_t> counts_of(const json& values, const std::string& where) {
+  check(values.is_array(), "{}: expected a list of numbers, got {}", where, values.dump());
+  std::vector<std::int64_t> counts;
+  for (const auto& value : values) {
+    check(value.is_number_unsigned() && value.get<std::uint64_t>() <= largest_count,
+          "{}: expected numbers from 0 to 2^48, got {}", where, value.dump());
+    counts.push_back(value.get<std::int64_t>());
+  }
+  return counts;
+}
+
+/// The bytes of a tensor, if it is one that ATen can have: its strides count an empty dimension as one of size 1.
+std::optional<std::int64_t> bytes_of(at::ScalarType dtype, const std::vector<std::int64_t>& shape) {
+  constexpr std::size_t most_dimensions = 64;  // ATen's own limit
+  auto bytes = static_cast<std::int64_t>(c10::elementSize(dtype));
+  bool empty = false;
+  for (const auto size : shape) {
+    if (__builtin_mul_overflow(bytes, std::max<std::int64_t>(size, 1), &bytes)) return std::nullopt;
+    empty = empty || size == 0;
+  }
+  if (shape.size() > most_dimensions) return std::nullopt;
+  return empty ? 0 : bytes;
+}
 
 Entry parse_entry(const std::string& name, const json& value, const std::string& file) {
   const auto where = fmt::format("{}: tensor \"{}\"", file, name);
@@ -106,28 +105,26 @@ Entry parse_entry(const std::string& name, const json& value, const std::string&
         std::find_if(dtypes.begin(), dtypes.end(), [&](const auto& known) { return dtype == known.first; });
     check(found != dtypes.end(), "{}: unknown dtype {}", where, dtype);
     entry.dtype = found->second;
-    entry.shape = value.at("shape").get<std::vector<std::int64_t>>();
-    const auto offsets = value.at("data_offsets").get<std::array<std::uint64_t, 2>>();
+    entry.shape = counts_of(value.at("shape"), where + ": shape");
+    const auto offsets = counts_of(value.at("data_offsets"), where + ": data_offsets");
+    check(offsets.size() == 2, "{}: data_offsets: expected two numbers, got {}", where, offsets.size());
     entry.begin = offsets[0], entry.end = offsets[1];
   } catch (const json::exception& error) {
     fail("{}: {}", where, error.what());
   }
-  std::uint64_t bytes = c10::elementSize(entry.dtype);
-  for (const auto size : entry.shape) {
-    check(size >= 0 && !__builtin_mul_overflow(bytes, static_cast<std::uint64_t>(size), &bytes), "{}: absurd shape {}",
-          where, entry.shape);
-  }
-  check(entry.begin <= entry.end && entry.end - entry.begin == bytes,
-        "{}: shape {} needs {} bytes, offsets [{}, {}] hold {}", where, entry.shape, bytes, entry.begin, entry.end,
-        static_cast<std::int64_t>(entry.end - entry.begin));
+  const auto bytes = bytes_of(entry.dtype, entry.shape);
+  check(bytes.has_value(), "{}: absurd shape {}", where, entry.shape);
+  check(entry.begin <= entry.end && entry.end - entry.begin == *bytes,
+        "{}: shape {} needs {} bytes, offsets [{}, {}] hold {}", where, entry.shape, *bytes, entry.begin, entry.end,
+        entry.end - entry.begin);
   return entry;
 }
 
 /// The format wants the buffer covered without gap or overlap.
-void check_layout(std::vector<Entry>& entries, std::uint64_t data_size, const std::string& file) {
+void check_layout(std::vector<Entry>& entries, std::int64_t data_size, const std::string& file) {
   std::sort(entries.begin(), entries.end(),
             [](const Entry& a, const Entry& b) { return std::pair(a.begin, a.end) < std::pair(b.begin, b.end); });
-  std::uint64_t reached = 0;
+  std::int64_t reached = 0;
   for (const auto& entry : entries) {
     check(entry.begin == reached, "{}: tensor \"{}\" begins at byte {} of the data, {} ({})", file, entry.name,
           entry.begin, entry.begin < reached ? "inside another" : "after a gap", reached);
@@ -136,15 +133,30 @@ void check_layout(std::vector<Entry>& entries, std::uint64_t data_size, const st
   check(reached == data_size, "{}: the header describes {} bytes of data, the file holds {}", file, reached, data_size);
 }
 
+at::Tensor tensor_of(const Entry& entry, char* data, std::shared_ptr<Mapping> mapping) {
+  const auto options = at::TensorOptions().dtype(entry.dtype);
+  auto* begin = data + entry.begin;
+  const bool aligned = reinterpret_cast<std::uintptr_t>(begin) % c10::elementSize(entry.dtype) == 0;
+  if (aligned) {
+    return at::from_blob(
+        begin, entry.shape, [mapping = std::move(mapping)](void*) {}, options);
+  }
+  // A stranger's file; copied bytewise to where the dtype may be read.
+  auto copy = at::empty(entry.shape, options);
+  std::copy_n(begin, entry.end - entry.begin, static_cast<char*>(copy.data_ptr()));
+  return copy;
+}
+
 std::string header_of(const NamedTensors& tensors, const std::map<std::string, std::string>& metadata) {
   json header = json::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;
   std::uint64_t offset = 0;
   for (const auto& [name, tensor] : tensors) {
-    const auto* found = std::find_if(dtypes.begin(), dtypes.end(),
-                                     [&](const auto& known) { return tensor.scalar_type() == known.second; });
+    const auto dtype = tensor.scalar_type();
+    const auto* found =
+        std::find_if(dtypes.begin(), dtypes.end(), [&](const auto& known) { return dtype == known.second; });
     check(found != dtypes.end(), "[write_safetensors] \"{}\": dtype {} has no name in the format", name,
-          c10::toString(tensor.scalar_type()));
+          c10::toString(dtype));
     const auto end = offset + tensor.nbytes();
     header[name] = {{"dtype", found->first}, {"shape", tensor.sizes().vec()}, {"data_offsets", {offset, end}}};
     offset = end;
@@ -163,7 +175,8 @@ Safetensors read_safetensors(const fs::path& file) {
   check(header_size <= mapping->size() - length_bytes && header_size <= longest_header,
         "{}: claims a header of {} bytes, the file holds {}; it is damaged or not a safetensors file", file.string(),
         header_size, mapping->size());
-  const auto header = parse_header({mapping->bytes() + length_bytes, header_size}, file.string());
+  const auto header = parse_json({mapping->bytes() + length_bytes, header_size}, file.string() + ": the header");
+  check(header.is_object(), "{}: the header is not an object", file.string());
 
   Safetensors result;
   std::vector<Entry> entries;
@@ -179,18 +192,9 @@ Safetensors read_safetensors(const fs::path& file) {
     }
   }
   char* data = mapping->bytes() + length_bytes + header_size;
-  check_layout(entries, mapping->size() - length_bytes - header_size, file.string());
+  check_layout(entries, static_cast<std::int64_t>(mapping->size() - length_bytes - header_size), file.string());
   for (const auto& entry : entries) {
-    const auto options = at::TensorOptions().dtype(entry.dtype);
-    auto view = at::from_blob(
-        data + entry.begin, entry.shape, [mapping](void*) {}, options);
-    const bool aligned = reinterpret_cast<std::uintptr_t>(data + entry.begin) % c10::elementSize(entry.dtype) == 0;
-    if (!aligned) {  // a stranger's file; copy bytewise to where the dtype may be read
-      auto copy = at::empty(entry.shape, options);
-      std::memcpy(copy.data_ptr(), data + entry.begin, entry.end - entry.begin);
-      view = copy;
-    }
-    result.tensors.emplace(entry.name, view);
+    result.tensors.emplace(entry.name, tensor_of(entry, data, mapping));
   }
   return result;
 }

@@ -69,6 +69,52 @@ TEST_F(Config, RefusesWhatItDoesNotBuild) {
       ": model_type \"blip\" is not one that is built here: clip, siglip (SigLIP 2 of fixed resolution too) or align");
 }
 
+TEST_F(Config, RefusesNumbersThatWouldBeCutOrOverflow) {
+  const auto model = [](const std::string& vision) {
+    return R"({"embed_dim": 4, "vision_cfg": )" + vision + R"(, "text_cfg": {}})";
+  };
+  EXPECT_EQ(error_of(model(R"({"width": 1e300})")),
+            ": (top).vision_cfg.width: not a value of the expected kind: 1e+300");
+  EXPECT_EQ(error_of(model(R"({"width": 96.5})")), ": (top).vision_cfg.width: not a value of the expected kind: 96.5");
+  EXPECT_EQ(error_of(model(R"({"width": 18446744073709551615})")),
+            ": (top).vision_cfg.width: not a value of the expected kind: 18446744073709551615");
+  EXPECT_EQ(error_of(model(R"({"layers": [3, 4, 6.5, 3]})")),
+            ": (top).vision_cfg.layers: not a value of the expected kind: [3,4,6.5,3]");
+  EXPECT_EQ(error_of(R"({"embed_dim": 4, "init_logit_scale": 1e300, "vision_cfg": {}, "text_cfg": {}})"),
+            ": (top).init_logit_scale: expected -50 to 50, got 1e+300");
+}
+
+TEST_F(Config, RefusesAPreprocessingThatDividesByZeroOrHasAFourthColour) {
+  const auto preprocess = [](const std::string& how) {
+    return R"({"model_cfg": {"embed_dim": 4, "vision_cfg": {}, "text_cfg": {}}, "preprocess_cfg": )" + how + "}";
+  };
+  EXPECT_EQ(error_of(preprocess(R"({"std": [0.5, 0, 0.5]})")), ": preprocess_cfg.std: expected positive numbers");
+  EXPECT_EQ(error_of(preprocess(R"({"mean": [0, 0, 0, 0]})")),
+            ": preprocess_cfg.mean: not a value of the expected kind: [0,0,0,0]");
+}
+
+TEST_F(Config, RefusesAKeyNamedTwiceAndValuesThatWouldOverflowTheStack) {
+  EXPECT_EQ(error_of(R"({"embed_dim": 4, "embed_dim": 5, "vision_cfg": {}, "text_cfg": {}})"),
+            ": \"embed_dim\" is named twice");
+  EXPECT_EQ(error_of(R"({"embed_dim": )" + std::string(100'000, '[') + std::string(100'000, ']') + "}"),
+            ": values are nested more than 64 deep");
+}
+
+TEST_F(Config, KeepsThePatchDropoutOfATowerThatTimmNames) {
+  auto before = preset("ViT-B-16-SigLIP");
+  std::get<VitConfig>(before.vision).patch_dropout = 0.25;
+  EXPECT_EQ(std::get<VitConfig>(read(to_open_clip_json(before)).vision).patch_dropout, 0.25);
+}
+
+TEST_F(Config, SaysThatAPathIsNoFile) {
+  const auto error = [](const std::filesystem::path& path) {
+    return message_of<Error>([&] { read_model_config(path); });
+  };
+  EXPECT_EQ(error(folder_.path()), folder_.path().string() + ": is a folder, a file is needed");
+  const auto long_name = folder_.path() / std::string(300, 'a');
+  EXPECT_EQ(error(long_name), long_name.string() + ": cannot read: File name too long");
+}
+
 TEST_F(Config, RefusesWhatIsNotJson) { EXPECT_NE(error_of("{\"embed_dim\": ").find(": not JSON"), std::string::npos); }
 
 TEST_F(Config, ListsThePresetsWhenThereIsNoneOfThatName) {

@@ -4,7 +4,9 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/scalar_tensor.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <cstring>
 
@@ -73,7 +75,7 @@ TEST_F(SafetensorsFile, RefusesDamage) {
   write("{}", 0, 1'000'000'000'000);
   EXPECT_NE(error().find("claims a header of 1000000000000 bytes"), std::string::npos);
   write("{", 0);
-  EXPECT_NE(error().find("the header is not JSON"), std::string::npos);
+  EXPECT_NE(error().find("the header: not JSON"), std::string::npos);
   write(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 4);
   EXPECT_EQ(error(), ": the header describes 8 bytes of data, the file holds 4");
   write(
@@ -85,14 +87,64 @@ TEST_F(SafetensorsFile, RefusesDamage) {
   write(R"({"a":{"dtype":"F32","shape":[3],"data_offsets":[0,4]}})", 4);
   EXPECT_EQ(error(), ": tensor \"a\": shape [3] needs 12 bytes, offsets [0, 4] hold 4");
   write(R"({"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,4]}})", 4);
-  EXPECT_EQ(error(), ": tensor \"a\": absurd shape [4611686018427387904, 4]");
+  EXPECT_EQ(error(), ": tensor \"a\": shape: expected numbers from 0 to 2^48, got 4611686018427387904");
   write(R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", 4);
-  EXPECT_EQ(error(), ": tensor \"a\": absurd shape [-1]");
+  EXPECT_EQ(error(), ": tensor \"a\": shape: expected numbers from 0 to 2^48, got -1");
   write(R"({"a":{"dtype":"F4","shape":[1],"data_offsets":[0,4]}})", 4);
   EXPECT_EQ(error(), ": tensor \"a\": unknown dtype F4");
   write(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})",
         1);
-  EXPECT_EQ(error(), ": \"a\" is named twice");
+  EXPECT_EQ(error(), ": the header: \"a\" is named twice");
+}
+
+TEST_F(SafetensorsFile, RefusesShapesThatNoTensorHas) {
+  const auto error_of = [this](const std::string& shape, const std::string& offsets = "[0,0]") {
+    write(fmt::format(R"({{"a":{{"dtype":"F32","shape":{},"data_offsets":{}}}}})", shape, offsets), 4);
+    return error();
+  };
+  // Products that overflow, the second only where ATen counts an empty dimension as 1.
+  EXPECT_EQ(error_of("[1099511627776,1099511627776]"), ": tensor \"a\": absurd shape [1099511627776, 1099511627776]");
+  EXPECT_EQ(error_of("[0,1099511627776,1099511627776]"),
+            ": tensor \"a\": absurd shape [0, 1099511627776, 1099511627776]");
+  std::string ones = "[1";
+  for (int i = 1; i < 65; ++i) ones += ",1";
+  EXPECT_TRUE(error_of(ones + "]", "[0,4]").starts_with(": tensor \"a\": absurd shape [1, 1"));
+  EXPECT_EQ(error_of("[1.5]"), ": tensor \"a\": shape: expected numbers from 0 to 2^48, got 1.5");
+  EXPECT_EQ(error_of("[1e300]"), ": tensor \"a\": shape: expected numbers from 0 to 2^48, got 1e+300");
+  EXPECT_EQ(error_of("[true]"), ": tensor \"a\": shape: expected numbers from 0 to 2^48, got true");
+  EXPECT_EQ(error_of("4"), ": tensor \"a\": shape: expected a list of numbers, got 4");
+  EXPECT_EQ(error_of("[1]", "[0,-4]"), ": tensor \"a\": data_offsets: expected numbers from 0 to 2^48, got -4");
+  EXPECT_EQ(error_of("[1]", "[0,2.5]"), ": tensor \"a\": data_offsets: expected numbers from 0 to 2^48, got 2.5");
+  EXPECT_EQ(error_of("[1]", "[0]"), ": tensor \"a\": data_offsets: expected two numbers, got 1");
+  EXPECT_EQ(error_of("[1]", "[4,0]"), ": tensor \"a\": shape [1] needs 4 bytes, offsets [4, 0] hold -4");
+}
+
+TEST_F(SafetensorsFile, ReadsAnEmptyTensorAtAnOddPlace) {
+  write(
+      R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"b":{"dtype":"F32","shape":[7,0],"data_offsets":[1,1]}})",
+      1);
+  EXPECT_EQ(read_safetensors(file_).tensors.at("b").sizes(), (at::IntArrayRef{7, 0}));
+}
+
+TEST_F(SafetensorsFile, RefusesValuesThatWouldOverflowTheStack) {
+  write(R"({"__metadata__":)" + std::string(100'000, '[') + std::string(100'000, ']') + "}", 0);
+  EXPECT_EQ(error(), ": the header: values are nested more than 64 deep");
+}
+
+TEST_F(SafetensorsFile, RefusesWhatIsNoFileOfItsKind) {
+  write_file_atomically(file_, "");
+  EXPECT_EQ(error(), ": 0 bytes are too few for a safetensors file");
+  write("[]", 0);
+  EXPECT_EQ(error(), ": the header is not an object");
+  write(R"({"__metadata__":{"format":1}})", 0);
+  EXPECT_EQ(error(), ": __metadata__ holds something that is not text");
+  std::filesystem::remove(file_);
+  EXPECT_EQ(error(), ": cannot open: No such file or directory");
+  ASSERT_EQ(::mkfifo(file_.c_str(), 0600), 0);
+  EXPECT_EQ(error(), ": is not a regular file");  // and doesn't wait for somebody to write into it
+  std::filesystem::remove(file_);
+  std::filesystem::create_directory(file_);
+  EXPECT_EQ(error(), ": is not a regular file");
 }
 
 TEST_F(SafetensorsFile, NeverCrashesOnAPartOfAFile) {

@@ -1,0 +1,43 @@
+// Bytes as a caption: cleaned and encoded without any error, into ids that keep the tokenizer's promises.
+#include <algorithm>
+#include <cstdint>
+
+#include "data/text_cleaning.hpp"
+#include "data/unicode_text.hpp"
+#include "input.hpp"
+#include "vlalign/data/tokenizer.hpp"
+
+namespace vlalign::fuzz {
+namespace {
+
+using Ids = std::vector<std::int64_t>;
+
+bool is_utf8(std::string_view text) { return to_utf8(to_utf32(text)) == text; }
+
+void check_ids(const Tokenizer& tokenizer, const Ids& ids, std::int64_t context_length) {
+  require(!ids.empty() && ids.size() <= static_cast<std::size_t>(context_length));
+  require(ids.back() == tokenizer.end_id());
+  for (const auto id : ids) require(id >= 0 && id < tokenizer.vocab_size());
+}
+
+void check_tokenizer(const Tokenizer& tokenizer, std::string_view text) {
+  constexpr std::int64_t context_length = 77, shorter = 9;
+  const auto whole = tokenizer.encode(text, context_length), cut = tokenizer.encode(text, shorter);
+  check_ids(tokenizer, whole, context_length);
+  check_ids(tokenizer, cut, shorter);
+  require(std::equal(cut.begin(), cut.end() - 1, whole.begin()));
+  require(is_utf8(tokenizer.decode(whole)));
+}
+
+}  // namespace
+}  // namespace vlalign::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace vlalign;
+  static const auto tokenizers = {load_tokenizer(VLALIGN_FIXTURES "/tokenizer/small_vocab.txt.gz"),
+                                  load_tokenizer(VLALIGN_FIXTURES "/tokenizer/hugging_face")};
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  fuzz::require(fuzz::is_utf8(clean_caption(text)));
+  for (const auto& tokenizer : tokenizers) fuzz::check_tokenizer(*tokenizer, text);
+  return 0;
+}
