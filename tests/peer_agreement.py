@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Full-size agreement with open_clip and transformers, by hand (gigabytes, minutes a model):
 
-    python tests/peer_agreement.py BUILD embed ViT-B-32 RN50 hf-clip hf-siglip hf-align ...
+    python tests/peer_agreement.py BUILD embed ViT-B-32 RN50 timm-resnet50 hf-clip hf-siglip hf-align ...
     python tests/peer_agreement.py BUILD train ViT-B-32 RN50
     python tests/peer_agreement.py BUILD folder DIR...      DIR as an exporter of open_clip models leaves it:
                                                             open_clip_config.json, weights, images/, captions.txt, expected.safetensors
@@ -63,9 +63,14 @@ def unigram(folder):
 def open_clip_model(name, folder):
     import open_clip
     torch.manual_seed(0)
-    model = disturb(open_clip.create_model(name, precision="fp32"))
+    if name.startswith("timm-"):
+        config = dict(embed_dim=512, vision_cfg=dict(timm_model_name=name[5:], timm_pool="avg", timm_proj="linear", image_size=224),
+                      text_cfg=dict(context_length=77, vocab_size=49408, width=512, heads=8, layers=12))
+        model = disturb(open_clip.model.CLIP(**config))
+    else:
+        config = open_clip.get_model_config(name)
+        model = disturb(open_clip.create_model(name, precision="fp32"))
     save_file({k: v.contiguous() for k, v in model.state_dict().items()}, str(folder / "open_clip_model.safetensors"))
-    config = open_clip.get_model_config(name)
     size = config["vision_cfg"]["image_size"]
     preprocess = dict(size=[size, size], mean=[.5, .5, .5], std=[.5, .5, .5], interpolation="bicubic", resize_mode="squash")
     (folder / "open_clip_config.json").write_text(json.dumps(dict(model_cfg=config, preprocess_cfg=preprocess)))

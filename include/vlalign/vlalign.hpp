@@ -27,6 +27,7 @@
 #include "vlalign/loss/info_nce.hpp"
 #include "vlalign/model/config.hpp"
 #include "vlalign/model/dual_encoder.hpp"
+#include "vlalign/model/features.hpp"
 #include "vlalign/model/interpolate.hpp"
 #include "vlalign/model/lora.hpp"
 #include "vlalign/model/safetensors.hpp"
