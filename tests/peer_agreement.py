@@ -147,8 +147,8 @@ def embed(build, name):
         save_file(dict(pixels=pixels, tokens=tokens), str(place / "in.safetensors"))
         own = "hf" if name.startswith("hf-") else "open_clip"
         result = {"model": name}
-        clip_vit = name.startswith("ViT-") and "SigLIP" not in name or name == "hf-clip"
-        for layout in [own] + ([{"hf": "open_clip", "open_clip": "hf"}[own]] if clip_vit else []):
+        both = name.startswith("ViT-") or name == "hf-clip"
+        for layout in [own] + ([{"hf": "open_clip", "open_clip": "hf"}[own]] if both else []):
             run(build / "bin/vlalign_run_tensors", "embed", folder, place / "in.safetensors", place / "out.safetensors", place / layout, layout)
             out = load_file(str(place / "out.safetensors"))
             result["embeddings"] = differences((out["image_embedding"], out["text_embedding"]), theirs)

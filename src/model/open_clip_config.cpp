@@ -303,8 +303,8 @@ bool is_quick(const ModelConfig& config) {
 
 ModelConfig read_open_clip_config(const json& root, const std::filesystem::path& file) {
   ModelConfig config;
-  config.name = file.stem();
   const bool folder = root.contains("model_cfg");
+  config.name = folder ? file.parent_path().filename() : file.stem();
   JsonSection model(folder ? root.at("model_cfg") : root, file.string() + (folder ? ": model_cfg" : ": (top)"));
   config.embed_dim = model.require_positive("embed_dim");
   const bool quick_gelu = model.get<bool>("quick_gelu", false);
