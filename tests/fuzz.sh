@@ -57,6 +57,9 @@ make_seeds() {
   printf '{"weight_map": {"a.x": "a", "module.y": "a"}}' | seed config_fuzz index_a i
   printf '{"weight_map": {"a.x": "a", "b.x": "b", "module.y": "b"}}' | seed config_fuzz index_both i
 
+  printf '{"model_type": "bert", "vocab_size": 9, "hidden_size": 8, "num_attention_heads": 2}' | seed config_fuzz bert t
+  printf '{"model_type": "gpt2", "n_embd": 8, "n_head": 2, "n_inner": null, "eos_token_id": 5}' | seed config_fuzz gpt2 t
+
   seed tokenizer_files_fuzz merges m < <(gzip --decompress --stdout $fixtures/tokenizer/small_vocab.txt.gz)
   seed tokenizer_files_fuzz merges_gz m <$fixtures/tokenizer/small_vocab.txt.gz
   joined $fixtures/tokenizer/hugging_face/{vocab.json,merges.txt} | seed tokenizer_files_fuzz vocab v
@@ -64,12 +67,22 @@ make_seeds() {
     seed tokenizer_files_fuzz "$(basename "$file")" t <"$file"
   done
 
+  for file in $fixtures/tokenizers/*/tokenizer.json; do
+    joined "$file" "$(dirname "$file")/tokenizer_config.json" |
+      seed tokenizer_files_fuzz "$(basename "$(dirname "$file")")" t
+  done
+  joined $fixtures/tokenizers/siglip/{tokenizer_config.json,spiece.model} | seed tokenizer_files_fuzz siglip s
+  printf '[PAD]\n[UNK]\n[CLS]\n[SEP]\na\n##b\ncaf\n\n---\n{"tokenizer_class": "BertTokenizer", "do_lower_case": true}' |
+    seed tokenizer_files_fuzz word_piece w
+  printf 'm#version: 0.2\na b</w>\nc a\n' | seed tokenizer_files_fuzz tiny
+
   mkdir -p "$build/seeds/text_fuzz"
-  split --lines 1 --suffix-length 4 $fixtures/tokenizer/captions.json "$build/seeds/text_fuzz/"
+  sed -n 's/^.*{"text":"\(.*\)","clip":.*$/\1/p' $fixtures/tokenizer/captions.json |
+    split --lines 1 --suffix-length 4 - "$build/seeds/text_fuzz/"
 }
 
 run_fuzzer() {
-  local name=$1 status=0 longest=20000
+  local name=$1 status=0 longest=40000
   if [[ $name == text_fuzz ]]; then longest=2000; fi
   mkdir -p "$corpus/$name" "$logs" "$findings/$name"
   ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0:handle_abort=1 \

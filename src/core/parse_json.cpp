@@ -1,7 +1,7 @@
 #include "parse_json.hpp"
 
 #include <nlohmann/json.hpp>
-#include <set>
+#include <unordered_set>
 #include <vector>
 
 #include "check.hpp"
@@ -13,7 +13,7 @@ using nlohmann::json;
 json parse_json(std::string_view text, const std::string& where) {
   constexpr int deepest = 64;
   using Event = json::parse_event_t;
-  std::vector<std::set<std::string>> open;  // the keys so far of each object that has begun and not ended
+  std::vector<std::unordered_set<std::string>> open;  // the keys so far of each object that has begun and not ended
   const json::parser_callback_t look_at = [&](int depth, Event event, json& value) {
     check(depth < deepest, "{}: values are nested more than {} deep", where, deepest);
     if (event == Event::object_start) open.emplace_back();

@@ -34,8 +34,10 @@ std::size_t start_of_spaces(std::string_view text, std::size_t position, std::si
 
 }  // namespace
 
-AddedTokens::AddedTokens(std::vector<AddedToken> tokens) : tokens_(std::move(tokens)) {
+AddedTokens::AddedTokens(std::vector<AddedToken> tokens, std::int64_t vocab_size) : tokens_(std::move(tokens)) {
   for (const auto& token : tokens_) {
+    check(token.id >= 0 && token.id < vocab_size,
+          "the added token '{}' has the id {}; the vocabulary's go from 0 to {}", token.text, token.id, vocab_size - 1);
     check(!token.text.empty(), "the added token with the id {} is empty", token.id);
     is_first_byte_[static_cast<unsigned char>(token.text[0])] = true;
   }

@@ -13,7 +13,8 @@ namespace vlalign {
 
 class AddedTokens {
  public:
-  explicit AddedTokens(std::vector<AddedToken> tokens);
+  /// Throws Error for a token without text, or with an id that isn't below vocab_size.
+  AddedTokens(std::vector<AddedToken> tokens, std::int64_t vocab_size);
 
   const std::vector<AddedToken>& all() const { return tokens_; }
   bool is_special(std::int64_t id) const;

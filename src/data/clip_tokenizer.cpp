@@ -64,7 +64,8 @@ struct ClipTokenizer::State {
         pad_id(options.pad_id.value_or(cleaning == ClipCleaning::open_clip ? 0 : end_id)),
         added_tokens(options.added_tokens.empty()
                          ? std::vector<AddedToken>{{kHuggingFaceStart, start_id}, {kHuggingFaceEnd, end_id}}
-                         : options.added_tokens) {
+                         : options.added_tokens,
+                     bpe.size()) {
     check(pad_id >= 0 && pad_id < bpe.size(), "the pad token's id is {}; the vocabulary's go from 0 to {}", pad_id,
           bpe.size() - 1);
   }

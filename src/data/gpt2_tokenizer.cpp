@@ -24,8 +24,9 @@ struct Gpt2Tokenizer::State {
         end_id(id_of_token(vocabulary, options.end_token)),
         pad_id(options.pad_id.value_or(end_id)),
         add_prefix_space(options.add_prefix_space),
-        added_tokens(options.added_tokens.empty() ? std::vector<AddedToken>{{options.end_token, end_id}}
-                                                  : options.added_tokens) {
+        added_tokens(
+            options.added_tokens.empty() ? std::vector<AddedToken>{{options.end_token, end_id}} : options.added_tokens,
+            bpe.size()) {
     check(pad_id >= 0 && pad_id < bpe.size(), "the pad token's id is {}; the vocabulary's go from 0 to {}", pad_id,
           bpe.size() - 1);
   }

@@ -7,6 +7,7 @@
 
 #include "cleaned_tokenizer.hpp"
 #include "core/files.hpp"
+#include "core/parse_json.hpp"
 #include "merges_file.hpp"
 #include "naming.hpp"
 #include "text_cleaning.hpp"
@@ -37,12 +38,9 @@ struct Source {
 };
 
 json read_json(const fs::path& file) {
-  const auto text = read_file(file);
-  return naming(file.string(), [&] {
-    auto value = json::parse(text);
-    check(value.is_object(), "expected an object, got {}", value.type_name());
-    return value;
-  });
+  auto value = parse_json(read_file(file), file.string());
+  check(value.is_object(), "{}: expected an object, got {}", file.string(), value.type_name());
+  return value;
 }
 
 Source open_folder(const fs::path& folder) {
@@ -129,6 +127,13 @@ struct Bpe {
   Vocabulary vocabulary;
 };
 
+Vocabulary parse_vocabulary(const json& entries) {
+  check(entries.is_object(), "expected an object of entries and their ids, got {}", entries.type_name());
+  Vocabulary vocabulary;
+  for (const auto& [entry, id] : entries.items()) vocabulary.emplace(entry, parse_id(id));
+  return vocabulary;
+}
+
 std::vector<Merge> parse_merge_list(const json& list) {
   check(list.is_array(), "model.merges: expected an array, got {}", list.type_name());
   std::vector<Merge> merges;
@@ -143,14 +148,14 @@ Bpe read_bpe(const Source& source) {
   if (!source.tokenizer.is_null()) {
     return naming(source.tokenizer_file.string(), [&]() -> Bpe {
       const auto& model = source.tokenizer.at("model");
-      return {source.tokenizer_file, parse_merge_list(model.at("merges")), model.at("vocab").get<Vocabulary>()};
+      return {source.tokenizer_file, parse_merge_list(model.at("merges")), parse_vocabulary(model.at("vocab"))};
     });
   }
   const auto vocabulary = source.folder / "vocab.json", merges = source.folder / "merges.txt";
   auto all_merges = read_merges(merges, std::numeric_limits<std::size_t>::max());
   const auto entries = read_json(vocabulary);
   return naming(vocabulary.string(), [&]() -> Bpe {
-    return {vocabulary, std::move(all_merges), entries.get<Vocabulary>()};
+    return {vocabulary, std::move(all_merges), parse_vocabulary(entries)};
   });
 }
 
@@ -228,7 +233,7 @@ TokenizerPointer load_word_piece(const Source& source) {
   const bool has_json = !source.tokenizer.is_null();
   const auto file = has_json ? source.tokenizer_file : source.folder / "vocab.txt";
   return naming(file.string(), [&] {
-    auto vocabulary = has_json ? source.tokenizer.at("model").at("vocab").get<Vocabulary>() : read_lines(file);
+    auto vocabulary = has_json ? parse_vocabulary(source.tokenizer.at("model").at("vocab")) : read_lines(file);
     WordPieceTokenizerOptions options;
     read_bert_normalization(source, options);
     options.unknown_token = special_token(source.config, "unk_token", options.unknown_token);

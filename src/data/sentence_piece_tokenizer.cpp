@@ -32,14 +32,15 @@ struct SentencePieceTokenizer::State {
   SentencePieceTokenizerOptions options;
   sentencepiece::SentencePieceProcessor processor;
   std::int64_t end_id, pad_id;
-  AddedTokens added_tokens{{}};
+  AddedTokens added_tokens{{}, 0};
   std::size_t unknown_pieces = 0;  // that the unknown token's text is cut into
 
   State(const std::string& bytes, const SentencePieceTokenizerOptions& how) : model(bytes), options(how) {
     check_status(processor.LoadFromSerializedProto(model));
     end_id = id_of(options.end_token);
     pad_id = id_of(options.pad_token);
-    added_tokens = AddedTokens(options.added_tokens.empty() ? default_added_tokens() : options.added_tokens);
+    added_tokens = AddedTokens(options.added_tokens.empty() ? default_added_tokens() : options.added_tokens,
+                               processor.GetPieceSize());
     unknown_pieces = pieces_of(options.unknown_token).size();
   }
 

@@ -18,7 +18,7 @@ AddedToken parse_added_token(const json& object, std::int64_t id) {
           .special = object.value("special", true)};
 }
 
-std::int64_t parse_id(const std::string& text) {
+std::int64_t parse_id_text(const std::string& text) {
   std::int64_t id = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
   check(error == std::errc() && end == text.data() + text.size(), "added_tokens_decoder: expected an id, got '{}'",
@@ -27,6 +27,11 @@ std::int64_t parse_id(const std::string& text) {
 }
 
 }  // namespace
+
+std::int64_t parse_id(const json& value) {
+  check(value.is_number_integer(), "expected an id, a whole number, got {}", value.dump());
+  return value.get<std::int64_t>();
+}
 
 json added_tokens_json(const std::vector<AddedToken>& tokens) {
   auto decoder = json::object();
@@ -41,9 +46,9 @@ json added_tokens_json(const std::vector<AddedToken>& tokens) {
 std::vector<AddedToken> read_added_tokens(const json& config, const json& tokenizer) {
   std::vector<AddedToken> tokens;
   if (const auto decoder = config.find("added_tokens_decoder"); decoder != config.end()) {
-    for (const auto& [id, object] : decoder->items()) tokens.push_back(parse_added_token(object, parse_id(id)));
+    for (const auto& [id, object] : decoder->items()) tokens.push_back(parse_added_token(object, parse_id_text(id)));
   } else if (const auto list = tokenizer.find("added_tokens"); list != tokenizer.end()) {
-    for (const auto& object : *list) tokens.push_back(parse_added_token(object, object.at("id")));
+    for (const auto& object : *list) tokens.push_back(parse_added_token(object, parse_id(object.at("id"))));
   }
   return tokens;
 }

@@ -18,6 +18,9 @@ std::int64_t id_of_token(const Vocabulary& vocabulary, const std::string& text) 
   return found->second;
 }
 
+/// A whole number; throws Error for what isn't one.
+std::int64_t parse_id(const nlohmann::json& value);
+
 /// tokenizer_config.json's added_tokens_decoder.
 nlohmann::json added_tokens_json(const std::vector<AddedToken>& tokens);
 

@@ -8,6 +8,7 @@
 #include "character_map.hpp"
 #include "core/check.hpp"
 #include "core/files.hpp"
+#include "core/parse_json.hpp"
 #include "hugging_face_text.hpp"
 #include "tokenizer_config.hpp"
 #include "unicode_text.hpp"
@@ -63,7 +64,7 @@ UnigramPieces read_pieces(const json& model) {
   const auto type = model.value("type", "Unigram");
   check(type == "Unigram", "model.type: expected Unigram, got {}", type);
   check(!model.value("byte_fallback", false), "model.byte_fallback: not read here for Unigram");
-  return {model.at("vocab").get<std::vector<std::pair<std::string, double>>>(), model.at("unk_id").get<std::int64_t>()};
+  return {model.at("vocab").get<std::vector<std::pair<std::string, double>>>(), parse_id(model.at("unk_id"))};
 }
 
 }  // namespace
@@ -81,7 +82,8 @@ struct UnigramTokenizer::State {
         options(how),
         pieces(read_pieces(tokenizer.at("model"))),
         character_map(read_character_map(tokenizer.value("normalizer", json()))),
-        added_tokens(how.added_tokens.empty() ? read_added_tokens(json::object(), tokenizer) : how.added_tokens),
+        added_tokens(how.added_tokens.empty() ? read_added_tokens(json::object(), tokenizer) : how.added_tokens,
+                     pieces.size()),
         end_id(id_of_token(pieces.ids(), how.end_token)),
         pad_id(id_of_token(pieces.ids(), how.pad_token)) {}
 
@@ -108,7 +110,7 @@ struct UnigramTokenizer::State {
 };
 
 UnigramTokenizer::UnigramTokenizer(const std::string& tokenizer_json, const UnigramTokenizerOptions& options)
-    : state_(std::make_unique<State>(tokenizer_json, json::parse(tokenizer_json), options)) {}
+    : state_(std::make_unique<State>(tokenizer_json, parse_json(tokenizer_json, "tokenizer.json"), options)) {}
 
 UnigramTokenizer::~UnigramTokenizer() = default;
 

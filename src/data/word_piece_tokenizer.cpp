@@ -48,7 +48,8 @@ struct WordPieceTokenizer::State {
         start_id(id_of_token(ids, how.start_token)),
         end_id(id_of_token(ids, how.end_token)),
         pad_id(id_of_token(ids, how.pad_token)),
-        added_tokens(how.added_tokens.empty() ? default_added_tokens() : how.added_tokens) {}
+        added_tokens(how.added_tokens.empty() ? default_added_tokens() : how.added_tokens,
+                     static_cast<std::int64_t>(entries.size())) {}
 
   std::vector<AddedToken> default_added_tokens() const {
     std::vector<AddedToken> tokens{{options.pad_token, pad_id},

@@ -48,7 +48,11 @@ JsonSection optional_section(JsonSection& parent, const char* key) {
 }
 
 double mlp_ratio(JsonSection& section, const char* key, std::int64_t fallback, std::int64_t width) {
-  return static_cast<double>(section.positive(key, fallback)) / static_cast<double>(width);
+  constexpr std::int64_t largest = 64;
+  const auto hidden = section.positive(key, fallback);
+  check(hidden <= largest * width, "{}.{}: expected at most {} times the width {}, got {}", section.where(), key,
+        largest, width, hidden);
+  return static_cast<double>(hidden) / static_cast<double>(width);
 }
 
 std::int64_t mlp_width(std::int64_t width, double ratio) {
@@ -153,7 +157,7 @@ void read_align(JsonSection& root, ModelConfig& config) {
   config.vision = efficientnet_of(vision);
   config.preprocess.image_size = image_size_of(vision, 600);
   config.text = bert_of(text);
-  config.text.pooler = true;
+  config.text.pooler = text.get<bool>("pooler", true);  // transformers always has one
   config.image_projection = {.present = false, .bias = false};
   config.text_projection = {.present = true, .bias = true};
   config.scale = {.temperature = true, .initial = 1 / root.number_between("temperature_init_value", 1.0, 1e-6, 1e6)};
@@ -232,7 +236,8 @@ void check_plain(const ModelConfig& config) {
   const bool siglip = family(config) == "SigLIP";
   const auto pool = siglip ? VitConfig::Pool::attention : VitConfig::Pool::token;
   const bool plain_vit = vit && vit->pool == pool && vit->ln_pre != siglip && vit->patch_bias == siglip &&
-                         !vit->fixed_positions && !vit->layer_scale;
+                         !vit->norm_after_pool && !vit->fixed_positions && !vit->layer_scale &&
+                         vit->width % vit->head_width == 0;
   check(plain_vit, "model {}: transformers has no such image tower", config.name);
   const auto& text = config.text;
   const bool ends = text.pool == TextConfig::Pool::largest_id || text.pool == TextConfig::Pool::end_token;
@@ -240,6 +245,9 @@ void check_plain(const ModelConfig& config) {
                           !text.layer_scale && !text.class_embedding && config.text_projection.present &&
                           config.text_projection.bias == siglip && config.image_projection.bias == false;
   check(plain_text, "model {}: transformers has no such text tower", config.name);
+  check(!config.scale.temperature && config.scale.bias.has_value() == siglip,
+        "model {}: transformers' {} has {} logit bias, and the scale's logarithm as its parameter", config.name,
+        siglip ? "SigLIP" : "CLIP", siglip ? "a" : "no");
 }
 
 json clip_json(const ModelConfig& config) {

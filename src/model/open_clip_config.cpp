@@ -46,23 +46,26 @@ VitConfig vit_of(JsonSection& vision, bool quick_gelu) {
   const auto positions = vision.get<std::string>("pos_embed_type", "learnable");
   check(positions == "learnable" || positions == "sin_cos_2d", "{}.pos_embed_type: learnable or sin_cos_2d, got {}",
         vision.where(), positions);
-  return {.patch_size = vision.positive("patch_size", 16),
-          .width = vision.positive("width", 768),
-          .layers = vision.positive("layers", 12),
-          .head_width = vision.positive("head_width", 64),
-          .mlp_ratio = vision.number_between("mlp_ratio", 4.0, 0, 64),
-          .activation = activation_of(vision, quick_gelu),
-          .norm_eps = norm_eps_of(vision),
-          .pool = pool_of(vision),
-          .class_token = true,
-          .patch_bias = false,
-          .ln_pre = !vision.get<bool>("no_ln_pre", false),
-          .norm_after_pool = vision.get<bool>("final_ln_after_pool", false),
-          .fixed_positions = positions == "sin_cos_2d",
-          .layer_scale = layer_scale_of(vision),
-          .patch_dropout = vision.number_between("patch_dropout", 0, 0, 0.999),
-          .pool_queries = vision.positive("attn_pooler_queries", 256),
-          .pool_heads = vision.positive("attn_pooler_heads", 8)};
+  VitConfig vit{.patch_size = vision.positive("patch_size", 16),
+                .width = vision.positive("width", 768),
+                .layers = vision.positive("layers", 12),
+                .head_width = vision.positive("head_width", 64),
+                .mlp_ratio = vision.number_between("mlp_ratio", 4.0, 0, 64),
+                .activation = activation_of(vision, quick_gelu),
+                .norm_eps = norm_eps_of(vision),
+                .pool = pool_of(vision),
+                .class_token = true,
+                .patch_bias = false,
+                .ln_pre = !vision.get<bool>("no_ln_pre", false),
+                .norm_after_pool = vision.get<bool>("final_ln_after_pool", false),
+                .fixed_positions = positions == "sin_cos_2d",
+                .layer_scale = layer_scale_of(vision),
+                .patch_dropout = vision.number_between("patch_dropout", 0, 0, 0.999),
+                .pool_queries = vision.positive("attn_pooler_queries", 256),
+                .pool_heads = vision.positive("attn_pooler_heads", 8)};
+  check(vit.width % vit.head_width == 0, "{}: width {} is not a multiple of head_width {}", vision.where(), vit.width,
+        vit.head_width);
+  return vit;
 }
 
 ModifiedResNetConfig modified_resnet_of(JsonSection& vision) {

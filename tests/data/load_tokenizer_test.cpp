@@ -283,6 +283,16 @@ TEST(LoadTokenizer, NamesTheFileAndTheFaultOfADamagedFolder) {
   EXPECT_NE(message("bert", "tokenizer.json", changed_json([](json& t) { t["added_tokens"][0]["single_word"] = true; }))
                 .find("single_word is not read here"),
             std::string::npos);
+  EXPECT_NE(message("bert", "tokenizer.json", changed_json([](json& t) { t["added_tokens"][0]["id"] = 1'000'000; }))
+                .find("the added token '[PAD]' has the id 1000000; the vocabulary's go from 0 to "),
+            std::string::npos);
+  EXPECT_NE(message("gpt2", "tokenizer.json", changed_json([](json& t) { t["added_tokens"][0]["id"] = 1e300; }))
+                .find("expected an id, a whole number, got 1e+300"),
+            std::string::npos);
+  const auto nested = [](const std::string&) {
+    return R"({"x":)" + std::string(100'000, '[') + std::string(100'000, ']') + "}";
+  };
+  EXPECT_NE(message("bert", "tokenizer.json", nested).find("values are nested more than 64 deep"), std::string::npos);
 #ifdef VLALIGN_SENTENCEPIECE
   message("siglip", "spiece.model", half);
   message("t5", "tokenizer.json", half);

@@ -294,7 +294,8 @@ TEST(Tokenizer, NamesTheFaultOfABadVocabulary) {
   EXPECT_NE(message_with("!", -1).find("'!' has the id -1; the ids of 914 entries go from 0 to 913"),
             std::string::npos);
   EXPECT_NE(message_with("!", 914).find("'!' has the id 914"), std::string::npos);
-  EXPECT_NE(message_with("!", "x").find("type"), std::string::npos);
+  for (const json& id : {json("x"), json(0.5), json(1e300), json(true)})
+    EXPECT_NE(message_with("!", id).find("expected an id, a whole number, got " + id.dump()), std::string::npos);
   auto lacking = good;
   lacking["something else"] = lacking.at("a</w>");
   lacking.erase("a</w>");

@@ -1,4 +1,5 @@
-// Bytes as a caption: cleaned and encoded without any error, into ids that keep the tokenizer's promises.
+// Bytes as a caption, the first choosing the tokenizer: cleaned and encoded without any error, into ids that keep the
+// tokenizer's promises.
 #include <algorithm>
 #include <cstdint>
 
@@ -34,10 +35,20 @@ void check_tokenizer(const Tokenizer& tokenizer, std::string_view text) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace vlalign;
-  static const auto tokenizers = {load_tokenizer(VLALIGN_FIXTURES "/tokenizer/small_vocab.txt.gz"),
-                                  load_tokenizer(VLALIGN_FIXTURES "/tokenizer/hugging_face")};
-  const std::string_view text(reinterpret_cast<const char*>(data), size);
-  fuzz::require(fuzz::is_utf8(clean_caption(text)));
-  for (const auto& tokenizer : tokenizers) fuzz::check_tokenizer(*tokenizer, text);
+  static const auto tokenizers = [] {
+    std::vector<std::shared_ptr<const Tokenizer>> loaded{
+        load_tokenizer(VLALIGN_FIXTURES "/tokenizer/small_vocab.txt.gz"),
+        load_tokenizer(VLALIGN_FIXTURES "/tokenizer/hugging_face")};
+    for (const auto* name : {"bert", "bert_cased", "gpt2", "t5", "siglip"}) {
+      const auto folder = std::string(VLALIGN_FIXTURES "/tokenizers/") + name;
+      fuzz::succeeds([&] { loaded.push_back(load_tokenizer(folder)); });  // SigLIP's needs SentencePiece
+    }
+    return loaded;
+  }();
+  if (size == 0) return 0;
+  const std::string_view text(reinterpret_cast<const char*>(data) + 1, size - 1);
+  for (const auto clean : {repair_caption, clean_caption, canonicalize_caption})
+    fuzz::require(fuzz::is_utf8(clean(text)));
+  fuzz::check_tokenizer(*tokenizers[data[0] % tokenizers.size()], text);
   return 0;
 }

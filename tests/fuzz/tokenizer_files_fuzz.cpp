@@ -16,8 +16,10 @@ struct Kind {
 
 const Kind kinds[] = {
     {'m', {"merges.txt.gz"}, false},
-    {'v', {"vocab.json", "merges.txt"}},
-    {'t', {"tokenizer.json"}},
+    {'v', {"vocab.json", "merges.txt", "tokenizer_config.json"}},
+    {'t', {"tokenizer.json", "tokenizer_config.json", "open_clip_config.json"}},
+    {'w', {"vocab.txt", "tokenizer_config.json"}},
+    {'s', {"tokenizer_config.json", "spiece.model"}},
 };
 
 const Kind& kind_of(char letter) {
@@ -51,9 +53,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto& kind = fuzz::kind_of(bytes[0]);
   bytes.remove_prefix(1);
   folder.clear();
-  for (const auto* file : kind.files) folder.write(file, fuzz::take_part(bytes));
+  for (const auto* file : kind.files) {
+    const auto part = fuzz::take_part(bytes);
+    if (!part.empty()) folder.write(file, part);
+  }
   std::shared_ptr<const Tokenizer> tokenizer;
   const auto path = kind.folder ? folder.path() : folder.path() / kind.files.front();
-  if (fuzz::succeeds([&] { tokenizer = load_tokenizer(path); })) fuzz::use(*tokenizer, folder);
+  if (!fuzz::succeeds([&] { tokenizer = load_tokenizer(path); })) return 0;
+  fuzz::succeeds([&] { fuzz::use(*tokenizer, folder); });
   return 0;
 }

@@ -106,6 +106,33 @@ TEST_F(Config, KeepsThePatchDropoutOfATowerThatTimmNames) {
   EXPECT_EQ(std::get<VitConfig>(read(to_open_clip_json(before)).vision).patch_dropout, 0.25);
 }
 
+TEST_F(Config, RefusesWidthsThatHeadsDoNotDivideAndAbsurdOnes) {
+  EXPECT_EQ(error_of(R"({"embed_dim": 4, "vision_cfg": {"width": 100, "head_width": 64}, "text_cfg": {}})"),
+            ": (top).vision_cfg: width 100 is not a multiple of head_width 64");
+  EXPECT_EQ(error_of(R"({"model_type": "clip", "text_config": {"hidden_size": 4, "intermediate_size": 300}})"),
+            ".text_config.intermediate_size: expected at most 64 times the width 4, got 300");
+}
+
+TEST_F(Config, RefusesALayoutThatWouldLoseAPartOfTheModel) {
+  const auto error = [](const ModelConfig& config) {
+    return message_of<Error>([&] { config_text(with_layout(config, Layout::hugging_face)); });
+  };
+  auto config = preset("ViT-B-32");
+  config.scale.bias = -10;
+  EXPECT_NE(error(config).find("transformers' CLIP has no logit bias"), std::string::npos);
+  config = preset("ViT-B-32");
+  std::get<VitConfig>(config.vision).norm_after_pool = true;
+  EXPECT_NE(error(config).find("transformers has no such image tower"), std::string::npos);
+}
+
+TEST_F(Config, KeepsThatAnAlignHasNoPooler) {
+  auto config = preset("align-base");
+  for (const bool pooler : {true, false}) {
+    config.text.pooler = pooler;
+    EXPECT_EQ(read(config_text(with_layout(config, Layout::hugging_face))).text.pooler, pooler);
+  }
+}
+
 TEST_F(Config, SaysThatAPathIsNoFile) {
   const auto error = [](const std::filesystem::path& path) {
     return message_of<Error>([&] { read_model_config(path); });
