@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "core/files.hpp"
+#include "model/config_json.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
 
@@ -115,7 +116,7 @@ TEST_F(Config, RefusesWidthsThatHeadsDoNotDivideAndAbsurdOnes) {
 
 TEST_F(Config, RefusesALayoutThatWouldLoseAPartOfTheModel) {
   const auto error = [](const ModelConfig& config) {
-    return message_of<Error>([&] { config_text(with_layout(config, Layout::hugging_face)); });
+    return message_of<Error>([&] { config_files(with_layout(config, Layout::hugging_face)); });
   };
   auto config = preset("ViT-B-32");
   config.scale.bias = -10;
@@ -129,7 +130,7 @@ TEST_F(Config, KeepsThatAnAlignHasNoPooler) {
   auto config = preset("align-base");
   for (const bool pooler : {true, false}) {
     config.text.pooler = pooler;
-    EXPECT_EQ(read(config_text(with_layout(config, Layout::hugging_face))).text.pooler, pooler);
+    EXPECT_EQ(read(config_files(with_layout(config, Layout::hugging_face))[0].text).text.pooler, pooler);
   }
 }
 
