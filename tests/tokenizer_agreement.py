@@ -109,7 +109,40 @@ def train(captions, folder):
         )  # fmt: skip
         transformers.SiglipTokenizer(str(files / "spiece.model")).save_pretrained(folder / "siglip")
         write_t5(files / "spiece.model", folder / "t5")
+    write_gemma(names, VOCABULARY, 3000, folder)
     write_clip(folder)
+
+
+def write_gemma(texts, size, alphabet, folder):
+    """SigLIP 2's kind, which lowercases, and Gemma's with more added tokens and a start token. The latter's merges are in
+    any order, so that some come before those they build on, as in a vocabulary made with SentencePiece."""
+    import tokenizers
+    import transformers
+    from tokenizers import AddedToken, normalizers, pre_tokenizers
+
+    pieces = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    space = normalizers.Replace(" ", "\u2581")
+    kinds = ((transformers.Siglip2Tokenizer, "siglip2", normalizers.Sequence([normalizers.Lowercase(), space])),
+             (transformers.GemmaTokenizer, "gemma", space))  # fmt: skip
+    for kind, name, normalizer in kinds:
+        bpe = tokenizers.Tokenizer(tokenizers.models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
+        bpe.normalizer, bpe.pre_tokenizer = normalizer, pre_tokenizers.Split("\u2581", "merged_with_next")
+        trainer = tokenizers.trainers.BpeTrainer(
+            vocab_size=size, limit_alphabet=alphabet, special_tokens=pieces, show_progress=False
+        )
+        bpe.train_from_iterator(texts, trainer)
+        model = json.loads(bpe.to_str())["model"]
+        merges = [tuple(merge) for merge in model["merges"]]
+        if name == "gemma":
+            random.Random(0).shuffle(merges)
+        tokenizer = kind(
+            vocab=model["vocab"], merges=merges, add_bos_token=name == "gemma", add_eos_token=True, padding_side="right"
+        )
+        if name == "gemma":
+            added = [("<table>", False), ("\u2581\u2581", False), ("  ", False), ("A Photo", True), ("\u00e9", True)]
+            tokenizer.add_tokens([AddedToken(text, normalized=normalized) for text, normalized in added])
+            tokenizer.add_tokens([AddedToken("<strip>", lstrip=True, rstrip=True, normalized=False)])
+        tokenizer.save_pretrained(folder / name)
 
 
 def write_t5(model, folder):

@@ -6,6 +6,7 @@
 #include "vlalign/core/normalize.hpp"
 #include "vlalign/core/random.hpp"
 #include "vlalign/data/clip_tokenizer.hpp"
+#include "vlalign/data/gemma_tokenizer.hpp"
 #include "vlalign/data/gpt2_tokenizer.hpp"
 #include "vlalign/data/image.hpp"
 #include "vlalign/data/loader.hpp"

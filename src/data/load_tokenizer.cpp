@@ -8,11 +8,13 @@
 #include "cleaned_tokenizer.hpp"
 #include "core/files.hpp"
 #include "core/parse_json.hpp"
+#include "gemma_files.hpp"
 #include "merges_file.hpp"
 #include "naming.hpp"
 #include "text_cleaning.hpp"
 #include "tokenizer_config.hpp"
 #include "vlalign/data/clip_tokenizer.hpp"
+#include "vlalign/data/gemma_tokenizer.hpp"
 #include "vlalign/data/gpt2_tokenizer.hpp"
 #include "vlalign/data/sentence_piece_tokenizer.hpp"
 #include "vlalign/data/unigram_tokenizer.hpp"
@@ -25,9 +27,12 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 using TokenizerPointer = std::shared_ptr<const Tokenizer>;
 
-constexpr auto kRead = "CLIPTokenizer, GPT2Tokenizer, BertTokenizer, SiglipTokenizer and T5Tokenizer are read here";
+constexpr auto kRead =
+    "CLIPTokenizer, GPT2Tokenizer, BertTokenizer, SiglipTokenizer, T5Tokenizer, GemmaTokenizer and Siglip2Tokenizer "
+    "are "
+    "read here";
 
-enum class Kind { clip, gpt2, word_piece, siglip, t5 };
+enum class Kind { clip, gpt2, word_piece, siglip, t5, gemma };
 
 // A folder, or a tokenizer.json by itself.
 struct Source {
@@ -70,6 +75,7 @@ std::optional<Kind> kind_of_class(const std::string& name) {
   if (name == "BertTokenizer" || name == "DistilBertTokenizer") return Kind::word_piece;
   if (name == "SiglipTokenizer") return Kind::siglip;
   if (name == "T5Tokenizer") return Kind::t5;
+  if (name == "GemmaTokenizer" || name == "Siglip2Tokenizer") return Kind::gemma;
   check(name.empty(), "tokenizer_class {}: {}", name, kRead);
   return std::nullopt;
 }
@@ -83,7 +89,7 @@ Kind kind_of_bpe(const json& tokenizer) {
   const auto& model = tokenizer.at("model");
   const auto suffix = model.find("end_of_word_suffix");
   if (suffix != model.end() && *suffix == std::string(kWordEnd)) return Kind::clip;
-  check(!model.value("byte_fallback", false), "model: BPE with byte_fallback, as Gemma's and SigLIP 2's: {}", kRead);
+  if (model.value("byte_fallback", false)) return Kind::gemma;
   const auto before = type_of(tokenizer, "pre_tokenizer"), behind = type_of(tokenizer, "post_processor");
   check(before == "ByteLevel" && behind != "RobertaProcessing", "model: BPE, pre_tokenizer {}, post_processor {}: {}",
         before, behind, kRead);
@@ -272,6 +278,29 @@ TokenizerPointer load_t5(const Source& source) {
   });
 }
 
+// As transformers decides it: GemmaTokenizer in a SigLIP 2 model's folder is Siglip2Tokenizer.
+bool is_siglip2(const Source& source) {
+  if (tokenizer_class(source.config) == "Siglip2Tokenizer") return true;
+  if (!has_file(source, "config.json")) return false;
+  return special_token(read_json(source.folder / "config.json"), "model_type", "") == "siglip2";
+}
+
+TokenizerPointer load_gemma(const Source& source) {
+  check(!source.tokenizer.is_null(), "{}: expected a tokenizer.json, as GemmaTokenizer and Siglip2Tokenizer have",
+        source.folder.string());
+  const auto bpe = read_bpe(source);
+  const bool lower_case = is_siglip2(source);
+  return naming(source.tokenizer_file.string(), [&] {
+    auto options = read_gemma_options(source.config, source.tokenizer);
+    options.lower_case = options.lower_case || lower_case;
+    const auto mask = special_token(source.config, "mask_token", "<mask>");
+    auto vocabulary = bpe.vocabulary;
+    options.added_tokens = complete(
+        source, vocabulary, {options.start_token, options.end_token, options.pad_token, options.unknown_token, mask});
+    return std::make_shared<const GemmaTokenizer>(bpe.merges, bpe.vocabulary, options);
+  });
+}
+
 TokenizerPointer load(const Source& source) {
   switch (kind_of(source)) {
     case Kind::clip:
@@ -284,6 +313,8 @@ TokenizerPointer load(const Source& source) {
       return load_siglip(source);
     case Kind::t5:
       return load_t5(source);
+    case Kind::gemma:
+      return load_gemma(source);
   }
   fail("[load_tokenizer] {}: unknown kind", source.folder.string());
 }

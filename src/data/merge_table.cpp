@@ -40,7 +40,7 @@ void MergeTable::add(Symbol left, Symbol right, Symbol merged, std::uint32_t ran
   slots_[slot_of(left, right)] = {pair_of(left, right), merged, rank};
 }
 
-void MergeTable::merge(std::vector<Symbol>& word) const {
+void MergeTable::merge(std::vector<Symbol>& word, MergeOrder order) const {
   const auto size = static_cast<std::uint32_t>(word.size());
   if (size < 2) return;
   constexpr Symbol kGone = std::numeric_limits<Symbol>::max();
@@ -85,8 +85,9 @@ void MergeTable::merge(std::vector<Symbol>& word) const {
       if (next[right] != size) previous[next[right]] = position;
       if (position != 0) look_at(previous[position]);
       look_at(position);
+      if (order == MergeOrder::lowest_first) enqueue_found();
     }
-    enqueue_found();  // not sooner: these pairs come after all of this rank
+    enqueue_found();
   }
   std::erase(word, kGone);
 }

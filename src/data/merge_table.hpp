@@ -9,6 +9,12 @@
 
 namespace vlalign {
 
+/// What comes next when a merge makes a pair of lower rank than its own.
+enum class MergeOrder {
+  whole_ranks,   ///< the other pairs of the merge's rank, as in GPT-2's and CLIP's own code
+  lowest_first,  ///< the new pair, as in Hugging Face's tokenizers library
+};
+
 class MergeTable {
  public:
   /// An empty table with room for `merges`.
@@ -20,7 +26,7 @@ class MergeTable {
 
   /// Merges in place until no pair is left that can be merged: each time all of the pair of lowest rank, from left to
   /// right. O(n log n) in the word's length.
-  void merge(std::vector<Symbol>& word) const;
+  void merge(std::vector<Symbol>& word, MergeOrder order = MergeOrder::whole_ranks) const;
 
  private:
   struct Slot {

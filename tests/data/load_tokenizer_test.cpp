@@ -30,9 +30,9 @@ const fs::path kFixtures = fs::path(VLALIGN_FIXTURES) / "tokenizers";
 const fs::path kClip = fs::path(VLALIGN_FIXTURES) / "tokenizer" / "hugging_face";
 
 #ifdef VLALIGN_SENTENCEPIECE
-const std::vector<std::string> kKinds{"clip", "gpt2", "bert", "bert_cased", "t5", "siglip"};
+const std::vector<std::string> kKinds{"clip", "gpt2", "bert", "bert_cased", "t5", "siglip2", "gemma", "siglip"};
 #else
-const std::vector<std::string> kKinds{"clip", "gpt2", "bert", "bert_cased", "t5"};
+const std::vector<std::string> kKinds{"clip", "gpt2", "bert", "bert_cased", "t5", "siglip2", "gemma"};
 #endif
 
 fs::path folder_of(const std::string& kind) { return kind == "clip" ? kClip : kFixtures / kind; }
@@ -104,9 +104,33 @@ TEST(LoadTokenizer, KnowsEachKindByItsVocabularyAlone) {
 }
 
 TEST(LoadTokenizer, ReadsATokenizerJsonByItself) {
-  for (const auto* kind : {"gpt2", "bert", "bert_cased"}) {
+  for (const auto* kind : {"gpt2", "bert", "bert_cased", "siglip2", "gemma"}) {
     expect_peer_ids(*load_tokenizer(kFixtures / kind / "tokenizer.json"), kind);
   }
+}
+
+TEST(LoadTokenizer, LowercasesForGemmasTokenizerInTheFolderOfASiglip2Model) {
+  const TempFolder folder;
+  copy_files(folder_of("gemma"), folder.path());
+  write(folder.path() / "config.json", R"({"model_type": "siglip2"})");
+  expect_peer_ids(*load_tokenizer(folder.path()), "gemma_beside_siglip2");
+}
+
+TEST(LoadTokenizer, GoesByTheFlagsForStartAndEndTokenBeforeThePostProcessor) {
+  const auto ids = [](const json& flags) {
+    const TempFolder folder;
+    copy_files(folder_of("gemma"), folder.path());
+    auto config = read_json(folder.path() / "tokenizer_config.json");
+    config.update(flags);
+    write(folder.path() / "tokenizer_config.json", config.dump());
+    return load_tokenizer(folder.path())->encode("<mask>", 8);
+  };
+  EXPECT_EQ(ids(json::object()), (Ids{2, 4, 1}));
+  EXPECT_EQ(ids({{"add_bos_token", false}, {"add_eos_token", true}}), (Ids{4, 1}));
+  EXPECT_NE(message_of([&] {
+              ids({{"add_bos_token", true}});
+            }).find("no end token comes behind a caption"),
+            std::string::npos);
 }
 
 TEST(LoadTokenizer, CleansCaptionsAsOpenClipBesideItsConfig) {
@@ -151,6 +175,8 @@ TEST(LoadTokenizer, PadsWithTheTokenThatTheFolderNames) {
   EXPECT_EQ(pad_id("clip", {{"pad_token", {{"content", "!"}, {"lstrip", false}}}}), 0);
   EXPECT_EQ(pad_id("gpt2", json::object()), 0);  // <|endoftext|> is the fixture's first
   EXPECT_EQ(pad_id("gpt2", {{"pad_token", "!"}}), 1);
+  EXPECT_EQ(pad_id("siglip2", json::object()), 0);
+  EXPECT_EQ(pad_id("siglip2", {{"pad_token", "<eos>"}}), 1);
   EXPECT_EQ(pad_id("bert", json::object()), 0);
   EXPECT_EQ(pad_id("bert", {{"pad_token", "[MASK]"}}), 4);
 #ifdef VLALIGN_SENTENCEPIECE
@@ -182,6 +208,8 @@ TEST(LoadTokenizer, DecodesWhatItsTokenizersEncoded) {
     return tokenizer->decode(tokenizer->encode(text, 100));
   };
   EXPECT_EQ(decoded("gpt2", " A  caf\u00e9,\n\u6f22\u5b57 it's 3.14 "), " A  caf\u00e9,\n\u6f22\u5b57 it's 3.14 ");
+  EXPECT_EQ(decoded("gemma", " A  caf\u00e9,\n\u6f22\u5b57 it's 3.14 "), " A  caf\u00e9,\n\u6f22\u5b57 it's 3.14 ");
+  EXPECT_EQ(decoded("siglip2", "A  photo of \U0001fae0"), "a  photo of \U0001fae0");
   EXPECT_EQ(decoded("bert", "A photo of TWO dogs"), "a photo of two dogs");
   EXPECT_EQ(decoded("bert_cased", "A photo of dogs"), "A photo of dogs");
   EXPECT_EQ(decoded("clip", "A photo, of TWO dogs"), "a photo , of two dogs");
@@ -233,7 +261,7 @@ TEST(LoadTokenizer, SaysWhichKindItDoesNotRead) {
   const auto message = message_of([&] { load_tokenizer(folder.path()); });
   EXPECT_EQ(message, config.string() +
                          ": tokenizer_class XLMRobertaTokenizer: CLIPTokenizer, GPT2Tokenizer, BertTokenizer, "
-                         "SiglipTokenizer and T5Tokenizer are read here");
+                         "SiglipTokenizer, T5Tokenizer, GemmaTokenizer and Siglip2Tokenizer are read here");
   fs::remove(config);
   const auto file = folder.path() / "tokenizer.json";
   const auto message_with = [&](const json& tokenizer) {
@@ -243,7 +271,6 @@ TEST(LoadTokenizer, SaysWhichKindItDoesNotRead) {
     return text;
   };
   EXPECT_NE(message_with({{"model", {{"type", "WordLevel"}}}}).find("model: WordLevel"), std::string::npos);
-  EXPECT_NE(message_with({{"model", {{"type", "BPE"}, {"byte_fallback", true}}}}).find("Gemma"), std::string::npos);
   EXPECT_NE(
       message_with({{"model", {{"type", "BPE"}}}, {"pre_tokenizer", {{"type", "Split"}}}}).find("pre_tokenizer Split"),
       std::string::npos);
@@ -270,7 +297,7 @@ TEST(LoadTokenizer, NamesTheFileAndTheFaultOfADamagedFolder) {
     };
   };
   const auto half = [](const std::string& text) { return text.substr(0, text.size() / 2); };
-  for (const auto* kind : {"gpt2", "bert"}) {
+  for (const auto* kind : {"gpt2", "bert", "siglip2"}) {
     message(kind, "tokenizer.json", half);
     message(kind, "tokenizer_config.json", half);
   }
@@ -293,6 +320,38 @@ TEST(LoadTokenizer, NamesTheFileAndTheFaultOfADamagedFolder) {
     return R"({"x":)" + std::string(100'000, '[') + std::string(100'000, ']') + "}";
   };
   EXPECT_NE(message("bert", "tokenizer.json", nested).find("values are nested more than 64 deep"), std::string::npos);
+  const auto of_siglip2 = [&](const std::function<void(json&)>& change) {
+    return message("siglip2", "tokenizer.json", changed_json(change));
+  };
+  EXPECT_NE(of_siglip2([](json& t) {
+              t["normalizer"] = {{"type", "NFKC"}};
+            }).find(R"(got {"type":"NFKC"})"),
+            std::string::npos);
+  EXPECT_NE(of_siglip2([](json& t) {
+              t["normalizer"] = {{"type", "Lowercase"}};
+            }).find("is missing"),
+            std::string::npos);
+  EXPECT_NE(of_siglip2([](json& t) { t["normalizer"] = nullptr; }).find("normalizer: expected"), std::string::npos);
+  EXPECT_NE(of_siglip2([](json& t) {
+              t["pre_tokenizer"] = {{"type", "Metaspace"}};
+            }).find("pre_tokenizer: expected"),
+            std::string::npos);
+  EXPECT_NE(of_siglip2([](json& t) { t["post_processor"]["type"] = "ByteLevel"; }).find("got ByteLevel"),
+            std::string::npos);
+  EXPECT_NE(of_siglip2([](json& t) { t["post_processor"] = nullptr; }).find("add_eos_token"), std::string::npos);
+  EXPECT_NE(of_siglip2([](json& t) { t["model"]["ignore_merges"] = true; }).find("model.ignore_merges"),
+            std::string::npos);
+  EXPECT_NE(of_siglip2([](json& t) {
+              t["model"]["merges"][0] = {"a", "none"};
+            }).find("lacks 'none'"),
+            std::string::npos);
+  EXPECT_NE(of_siglip2([](json& t) {
+              t["model"]["vocab"]["x41"] = t["model"]["vocab"]["<0x41>"];
+              t["model"]["vocab"].erase("<0x41>");
+            }).find("lacks the token '<0x41>'"),
+            std::string::npos);
+  EXPECT_NE(of_siglip2([](json& t) { t["added_tokens"][0]["id"] = 1000; }).find("the id 1000 is another entry's"),
+            std::string::npos);
 #ifdef VLALIGN_SENTENCEPIECE
   message("siglip", "spiece.model", half);
   message("t5", "tokenizer.json", half);

@@ -34,8 +34,8 @@ class Tokenizer {
 
 /// Reads the tokenizer of a folder that transformers or open_clip wrote: CLIP's and GPT-2's (tokenizer.json, or
 /// vocab.json and merges.txt), BERT's (tokenizer.json or vocab.txt), SigLIP's (spiece.model, or a tokenizer.json with a
-/// Unigram model). tokenizer_config.json says which; without it the files do. Beside an open_clip_config.json captions
-/// are cleaned as open_clip cleans them, otherwise as transformers does. Also reads one file: tokenizer.json,
+/// Unigram model), SigLIP 2's (tokenizer.json). tokenizer_config.json says which; without it the files do. Beside an
+/// open_clip_config.json captions are cleaned as open_clip cleans them, otherwise as transformers does. Also reads one file: tokenizer.json,
 /// vocab.txt, spiece.model or CLIP's merges (bpe_simple_vocab_16e6.txt.gz), the last with open_clip's cleaning. Throws
 /// Error naming the file and the fault, and for another tokenizer its name.
 std::shared_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& path);
