@@ -87,6 +87,8 @@ void read_timm(JsonSection& vision, ModelConfig& config) {
     const auto* expected = vit->pool == VitConfig::Pool::average ? "avg" : "map";
     check(pool == expected && proj == "none", "{}: {} is built here with timm_pool \"{}\" and timm_proj \"none\"",
           vision.where(), name, expected);
+    check(vit->width == config.embed_dim, "{}: without a projection the width of {}, {}, must be embed_dim, {}",
+          vision.where(), name, vit->width, config.embed_dim);
     vit->patch_dropout = vision.number_between("patch_dropout", 0, 0, 0.999);
     config.vision = *vit;
     return;

@@ -114,6 +114,13 @@ TEST_F(Config, RefusesWidthsThatHeadsDoNotDivideAndAbsurdOnes) {
             ".text_config.intermediate_size: expected at most 64 times the width 4, got 300");
 }
 
+TEST_F(Config, RefusesAnEmbeddingOfAnotherWidthThanATowerWithoutProjection) {
+  EXPECT_EQ(error_of(R"({"embed_dim": 767, "vision_cfg": {"image_size": 224, "timm_pool": "map", "timm_proj": "none",
+    "timm_model_name": "vit_base_patch16_siglip_224"}, "text_cfg": {}})"),
+            ": (top).vision_cfg: without a projection the width of vit_base_patch16_siglip_224, 768, must be "
+            "embed_dim, 767");
+}
+
 TEST_F(Config, RefusesALayoutThatWouldLoseAPartOfTheModel) {
   const auto error = [](const ModelConfig& config) {
     return message_of<Error>([&] { config_files(with_layout(config, Layout::hugging_face)); });
