@@ -316,7 +316,7 @@ TEST(LoadTokenizer, NamesTheFileAndTheFaultOfADamagedFolder) {
   EXPECT_NE(of_siglip2([](json& t) { t["model"]["ignore_merges"] = true; }).find("model.ignore_merges"),
             std::string::npos);
   EXPECT_NE(of_siglip2([](json& t) {
-              t["model"]["merges"][0] = {"a", "none"};
+              t["model"]["merges"][0] = json::array({"a", "none"});
             }).find("lacks 'none'"),
             std::string::npos);
   EXPECT_NE(of_siglip2([](json& t) {
