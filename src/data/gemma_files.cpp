@@ -68,17 +68,6 @@ Ends read_template(const json& processor) {
   return ends;
 }
 
-// transformers goes by the post_processor only where tokenizer_config.json has neither flag.
-Ends read_ends(const json& config, const json& tokenizer, const GemmaTokenizerOptions& defaults) {
-  if (!config.contains("add_bos_token") && !config.contains("add_eos_token")) {
-    return read_template(part_of(tokenizer, "post_processor"));
-  }
-  Ends ends;
-  if (is_set(config, "add_bos_token")) ends.start = defaults.start_token;
-  if (is_set(config, "add_eos_token")) ends.end = defaults.end_token;
-  return ends;
-}
-
 json template_token(const std::string& token, int type) {
   return {{"SpecialToken", {{"id", token}, {"type_id", type}}}};
 }
@@ -117,11 +106,8 @@ GemmaTokenizerOptions read_gemma_options(const json& config, const json& tokeniz
   const auto words = part_of(tokenizer, "pre_tokenizer");
   check(words.is_null() || words == kSplitAtSpace, "pre_tokenizer: expected {}, got {}", kSplitAtSpace.dump(),
         words.dump());
-  const auto ends = read_ends(config, tokenizer, options);
-  check(
-      ends.end.has_value(),
-      "no end token comes behind a caption, as SigLIP 2's does: expected it in the post_processor, or add_eos_token in "
-      "tokenizer_config.json");
+  const auto ends = read_template(part_of(tokenizer, "post_processor"));  // not the configuration's add_eos_token
+  check(ends.end.has_value(), "post_processor: expected an end token behind the caption, as SigLIP 2's has");
   options.end_token = *ends.end;
   options.add_start_token = ends.start.has_value();
   if (ends.start) options.start_token = *ends.start;

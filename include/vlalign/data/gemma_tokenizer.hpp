@@ -27,7 +27,7 @@ struct GemmaTokenizerOptions {
 
 /// Gemma's BPE, which SigLIP 2 uses: spaces are characters like others, so that a caption is merged as a whole, and a
 /// character that the vocabulary lacks becomes a piece for each of its bytes. Ids equal those of transformers'
-/// GemmaTokenizer and Siglip2Tokenizer with add_eos_token.
+/// GemmaTokenizer and Siglip2Tokenizer where they end a caption with the end token.
 class GemmaTokenizer : public Tokenizer {
  public:
   using Merge = std::pair<std::string, std::string>;
