@@ -34,7 +34,8 @@ MergeTable make_table(const std::vector<Merge>& merges, const Vocabulary& vocabu
   const auto symbol = [&](const std::string& text) { return static_cast<Symbol>(id_of(vocabulary, text)); };
   for (std::size_t rank = 0; rank < merges.size(); ++rank) {
     const auto& [left, right] = merges[rank];
-    table.add(symbol(left), symbol(right), symbol(left + right), static_cast<std::uint32_t>(rank));
+    const auto first = symbol(left), second = symbol(right);
+    table.add(first, second, symbol(left + right), static_cast<std::uint32_t>(rank));
   }
   return table;
 }
