@@ -82,20 +82,22 @@ make_seeds() {
 }
 
 run_fuzzer() {
-  local name=$1 status=0 longest=40000
+  local name=$1 status=0 longest=40000 cpu
   if [[ $name == text_fuzz ]]; then longest=2000; fi
   mkdir -p "$corpus/$name" "$logs" "$findings/$name"
-  ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0:handle_abort=1 \
-    UBSAN_OPTIONS=print_stacktrace=1 OMP_NUM_THREADS=1 \
-    "$build/bin/$name" -max_total_time="$2" -timeout=10 -rss_limit_mb=4096 -malloc_limit_mb=1024 -max_len="$longest" \
-    -len_control=20 -use_value_profile=1 -print_final_stats=1 -dict="tests/fuzz/dictionaries/$name.dict" \
-    -artifact_prefix="$findings/$name/" "$corpus/$name" "$build/seeds/$name" >"$logs/$name.log" 2>&1 || status=$?
+  local -x ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0:handle_abort=1 UBSAN_OPTIONS=print_stacktrace=1
+  local -x OMP_NUM_THREADS=1
+  local TIMEFORMAT=%U
+  local command=("$build/bin/$name" -max_total_time="$2" -timeout=10 -rss_limit_mb=4096 -malloc_limit_mb=1024
+    -max_len="$longest" -len_control=20 -use_value_profile=1 -print_final_stats=1
+    -dict="tests/fuzz/dictionaries/$name.dict" -artifact_prefix="$findings/$name/" "$corpus/$name" "$build/seeds/$name")
+  cpu=$({ time "${command[@]}" >"$logs/$name.log" 2>&1; } 2>&1) || status=$?
   local runs edges all
   runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$logs/$name.log")
   edges=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$logs/$name.log" | tail -n 1)
   all=$(sed -n 's/.*Loaded 1 PC tables (\([0-9]*\) PCs).*/\1/p' "$logs/$name.log")
-  printf '%-22s %4s s  %10s executions  %6s of %s edges  %s\n' "$name" "$2" "${runs:-?}" "${edges:-?}" "${all:-?}" \
-    "$( ((status == 0)) && echo 'no finding' || echo "FINDING: see $logs/$name.log and $findings/$name")"
+  printf '%-22s %8s s of CPU  %10s executions  %6s of %s edges  %s\n' "$name" "$cpu" "${runs:-?}" "${edges:-?}" \
+    "${all:-?}" "$( ((status == 0)) && echo 'no finding' || echo "FINDING: see $logs/$name.log and $findings/$name")"
   return "$status"
 }
 
