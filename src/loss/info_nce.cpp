@@ -1,33 +1,74 @@
 #include "vlalign/loss/info_nce.hpp"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/logsumexp.h>
+#include <ATen/ops/log.h>
 #include <ATen/ops/matmul.h>
+#include <ATen/ops/where.h>
 
 #include "core/check.hpp"
+#include "loss/checked_batch.hpp"
+#include "loss/targets.hpp"
+#include "vlalign/loss/tiled.hpp"
 
 namespace vlalign {
 namespace {
 
-void check_shapes(const at::Tensor& image, const at::Tensor& text, const char* who) {
-  check(image.dim() == 2 && image.size(0) > 0, "[{}] image: expected [B, D], got {}", who, image.sizes().vec());
-  check(text.sizes() == image.sizes(), "[{}] text: expected {}, got {}", who, image.sizes().vec(), text.sizes().vec());
+/// sum_i of the cross-entropy with the wanted distribution: w_i LSE_i - S wanted_i, w_i = 1, or 0 where nothing is
+/// wanted.
+at::Tensor cross_entropy(const at::Tensor& rows, const at::Tensor& columns, const at::Tensor& scale,
+                         const at::Tensor& log_sum, const Wanted& wanted, double smoothing) {
+  const auto has_any = (wanted.weight > 0).to(rows.scalar_type());
+  const auto divisor = at::where(wanted.weight > 0, wanted.weight, 1.0).unsqueeze(1);
+  auto target = wanted.sum / divisor;
+  if (smoothing > 0) target = (1 - smoothing) * target + smoothing * has_any.unsqueeze(1) * columns.mean(0);
+  return (has_any * log_sum).sum() - scale * (rows * target).sum();
 }
 
-at::Tensor widened(const at::Tensor& x) { return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat); }
+/// sum_i of -log(1/|P| sum_p softmax_p), both ways.
+at::Tensor log_of_mean(const ContrastiveBatch& batch, const Pairs& pairs, const at::Tensor& scale, RowRange own,
+                       const LogSumExp& all) {
+  const PairFilter positives{.keep = PairFilter::Keep::equal, .row_ids = batch.groups, .column_ids = batch.groups};
+  const auto of_positives = both_directions(pairs, scale, own, positives);
+  const auto log_counts = wanted_texts(batch, pairs.text, own).weight.log();
+  return (all.rows + all.columns - of_positives.rows - of_positives.columns + 2 * log_counts).sum();
+}
 
 }  // namespace
 
+InfoNCE::InfoNCE(const Options& options) : options_(options) {
+  check(options.label_smoothing >= 0 && options.label_smoothing < 1,
+        "[InfoNCE] label_smoothing: expected 0 to below 1, got {}", options.label_smoothing);
+  check(options.label_smoothing == 0 || options.positives == Positives::mean_of_logs,
+        "[InfoNCE] label_smoothing: goes with Positives::mean_of_logs only");
+}
+
+std::string InfoNCE::name() const { return "infonce"; }
+
+BatchParts InfoNCE::uses() const {
+  return {.groups = true, .soft_targets = options_.positives == Positives::mean_of_logs};
+}
+
 at::Tensor InfoNCE::forward(const ContrastiveBatch& batch) const {
-  check_shapes(batch.image, batch.text, "InfoNCE");
-  const auto logits = batch.logit_scale * at::matmul(widened(batch.image), widened(batch.text).t());
-  const auto matching = logits.diagonal().mean();
-  return (at::logsumexp(logits, 1).mean() + at::logsumexp(logits, 0).mean()) / 2 - matching;
+  const auto pairs = checked_pairs(batch, "InfoNCE");
+  const auto scale = checked_scale(batch, "InfoNCE", pairs.image);
+  check_targets(batch, "InfoNCE");
+  const auto own = own_rows(batch);
+  const auto all = both_directions(pairs, scale, own);
+  const auto rows = 2.0 * static_cast<double>(own.count);
+  if (options_.positives == Positives::log_of_mean) {
+    check(!batch.soft_targets.defined(), "[InfoNCE] soft_targets: go with Positives::mean_of_logs only");
+    if (batch.groups.defined()) return log_of_mean(batch, pairs, scale, own, all) / rows;
+  }
+  const auto of_images = cross_entropy(narrowed(pairs.image, own), pairs.text, scale, all.rows,
+                                       wanted_texts(batch, pairs.text, own), options_.label_smoothing);
+  const auto of_texts = cross_entropy(narrowed(pairs.text, own), pairs.image, scale, all.columns,
+                                      wanted_images(batch, pairs.image, own), options_.label_smoothing);
+  return (of_images + of_texts) / rows;
 }
 
 double batch_accuracy(const at::Tensor& image, const at::Tensor& text) {
-  check_shapes(image, text, "batch_accuracy");
-  const auto cosines = at::matmul(widened(image.detach()), widened(text.detach()).t());
+  const auto pairs = checked_pairs({image.detach(), text.detach(), {}}, "batch_accuracy");
+  const auto cosines = at::matmul(pairs.image, pairs.text.t());
   // An own text that reaches the row's maximum alone: no other is as similar.
   const auto at_least = (cosines >= cosines.diagonal().unsqueeze(1)).sum(1);
   return (at_least == 1).to(at::kDouble).mean().item<double>();

@@ -3,51 +3,107 @@
 #include <ATen/core/Tensor.h>
 
 #include <concepts>
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
 
 namespace vlalign {
 
-/// What a contrastive loss is computed from.
-struct ContrastiveBatch {
-  at::Tensor image;        ///< [B, D] unit rows, float32
-  at::Tensor text;         ///< [B, D] unit rows, float32; row i belongs to image i
-  at::Tensor logit_scale;  ///< [] multiplier of the cosines, > 0
+/// Features of each patch or word in the joint space, with which of them are real.
+struct TokenFeatures {
+  at::Tensor features{};  ///< [B, N, D] unit rows
+  at::Tensor mask{};      ///< bool [B, N], false where padding stands; undefined: all are real
 };
+
+/// The rows begin, ..., begin + count - 1.
+struct RowRange {
+  std::int64_t begin = 0;
+  std::int64_t count = 0;
+};
+
+/// What a contrastive loss is computed from. The first three are always there; the others where the loss says that it
+/// uses them (BatchParts). Embeddings may be float64, float32 or bfloat16.
+struct ContrastiveBatch {
+  at::Tensor image;         ///< [B, D] unit rows; a row of zeros is allowed
+  at::Tensor text;          ///< [B, D] unit rows; row i belongs to image i
+  at::Tensor logit_scale;   ///< [] multiplier of the cosines, > 0: 1 / temperature
+  at::Tensor logit_bias{};  ///< [] added to the logits
+
+  // Targets: neither (image i matches text i), or one of these.
+  at::Tensor groups{};        ///< int64 [B]: image i matches text j where groups[i] == groups[j]
+  at::Tensor soft_targets{};  ///< [B, B]: row i is the wanted distribution over the texts of image i; non-negative
+
+  TokenFeatures image_tokens{}, text_tokens{};
+  at::Tensor second_image{};  ///< [B, D] unit rows: the images under another augmentation
+
+  at::Tensor teacher_image{}, teacher_text{};  ///< [B, T] unit rows of a teacher, without gradient
+  at::Tensor teacher_logit_scale{};            ///< []
+
+  at::Tensor frames{};  ///< [B, F, D] embeddings of F frames of clip i in the order of time, of any length
+
+  /// Of a batch shared among several processes, the rows this one answers for; all of them without it. Every process
+  /// holds the whole batch (gathered with its gradient) and answers for as many rows. The mean over processes of a loss
+  /// is that of the whole batch: so a loss may skip the other processes' rows, and one that ignores this is right too.
+  std::optional<RowRange> own{};
+
+  double progress = 0.0;  ///< share of the training run that is done, 0 to 1, for weights that change
+};
+
+/// Which parts of a batch a loss uses beside the embeddings and the logit scale.
+struct BatchParts {
+  bool logit_bias = false;
+  bool groups = false;        ///< if there are any; without them pair i matches i alone
+  bool soft_targets = false;  ///< if there are any
+  bool tokens = false;
+  bool second_image = false;
+  bool teacher = false;
+  bool frames = false;
+};
+
+/// What either of two losses uses.
+BatchParts operator|(const BatchParts& a, const BatchParts& b);
 
 /// A loss over a batch of aligned embeddings. Derive from it, or give the trainer a lambda:
 ///
 ///     Trainer trainer(model, [](const ContrastiveBatch& b) { return (b.image - b.text).square().sum(1).mean(); });
+///
+/// <vlalign/testing/loss_properties.hpp> tests one in a line.
 class ContrastiveLoss {
  public:
   virtual ~ContrastiveLoss() = default;
 
-  /// A scalar [] in nats, differentiable with respect to every tensor of the batch.
+  /// A scalar [] in nats, differentiable with respect to every embedding, the logit scale and the bias.
   virtual at::Tensor forward(const ContrastiveBatch& batch) const = 0;
   virtual std::string name() const = 0;
+
+  /// The trainer supplies these, or refuses the loss before the first step.
+  virtual BatchParts uses() const { return {}; }
 };
 
 /// A function of a batch that gives a scalar, such as a lambda.
 template <typename Function>
 concept LossFunction = std::is_invocable_r_v<at::Tensor, Function, const ContrastiveBatch&>;
 
-/// Holds any loss: a class derived from ContrastiveLoss, or a function of a batch.
+/// Holds any loss: a class derived from ContrastiveLoss, or a function of a batch. Copies share it.
 class AnyLoss {
  public:
   template <std::derived_from<ContrastiveLoss> Loss>
   AnyLoss(Loss loss) : loss_(std::make_shared<Loss>(std::move(loss))) {}
 
   template <LossFunction Function>
-  AnyLoss(Function function) : loss_(from_function(std::move(function))) {}
+  AnyLoss(Function function, BatchParts uses = {}, std::string name = "custom")
+      : loss_(from_function(std::move(function), uses, std::move(name))) {}
 
   const ContrastiveLoss* operator->() const { return loss_.get(); }
+  const ContrastiveLoss& operator*() const { return *loss_; }
 
  private:
   static std::shared_ptr<const ContrastiveLoss> from_function(
-      std::function<at::Tensor(const ContrastiveBatch&)> function);
+      std::function<at::Tensor(const ContrastiveBatch&)> function, BatchParts uses, std::string name);
 
   std::shared_ptr<const ContrastiveLoss> loss_;
 };

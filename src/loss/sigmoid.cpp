@@ -1,0 +1,27 @@
+#include "vlalign/loss/sigmoid.hpp"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/zeros.h>
+
+#include "core/check.hpp"
+#include "loss/checked_batch.hpp"
+#include "loss/targets.hpp"
+#include "vlalign/loss/tiled.hpp"
+
+namespace vlalign {
+
+at::Tensor SigmoidLoss::forward(const ContrastiveBatch& batch) const {
+  const auto [image, text] = checked_pairs(batch, "SigmoidLoss");
+  const auto scale = checked_scale(batch, "SigmoidLoss", image);
+  check(batch.logit_bias.defined() && batch.logit_bias.numel() == 1, "[SigmoidLoss] logit_bias: expected a scalar []");
+  check_targets(batch, "SigmoidLoss");
+  const auto bias = batch.logit_bias.to(image.options()).reshape({});
+  const auto own = own_rows(batch);
+  const auto rows = narrowed(image, own);
+  // softplus(-z) = softplus(z) - z for the matching ones, with probability w: softplus(z) - w z
+  const auto wanted = wanted_texts(batch, text, own);
+  const auto matching = scale * (rows * wanted.sum).sum() + bias * wanted.weight.sum();
+  return (softplus_sum(rows, text, scale, bias) - matching) / static_cast<double>(own.count);
+}
+
+}  // namespace vlalign

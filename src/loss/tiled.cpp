@@ -1,0 +1,228 @@
+#include "vlalign/loss/tiled.hpp"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/aminmax.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/log.h>
+#include <ATen/ops/logaddexp.h>
+#include <ATen/ops/logsumexp.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/sigmoid.h>
+#include <ATen/ops/softplus.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "core/check.hpp"
+#include "loss/checked_batch.hpp"
+
+namespace vlalign {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::Variable;
+using torch::autograd::variable_list;
+using Keep = PairFilter::Keep;
+
+constexpr std::int64_t tile_rows = 512, tile_columns = 4096;
+constexpr double minus_infinity = -std::numeric_limits<double>::infinity();
+/// Within this range of logits exp(S - largest) of all is a normal float32 number, and one exponential serves both
+/// directions.
+constexpr double safe_range = 80.0;
+
+template <typename Visit>
+void for_each_range(std::int64_t size, std::int64_t step, Visit visit) {
+  for (std::int64_t begin = 0; begin < size; begin += step) visit(RowRange{begin, std::min(step, size - begin)});
+}
+
+template <typename Visit>
+void for_each_tile(std::int64_t rows, std::int64_t columns, Visit visit) {
+  for_each_range(rows, tile_rows,
+                 [&](RowRange r) { for_each_range(columns, tile_columns, [&](RowRange c) { visit(r, c); }); });
+}
+
+void check_operands(const at::Tensor& x, const at::Tensor& y, const char* function) {
+  check(x.dim() == 2 && y.dim() == 2 && x.size(1) == y.size(1) && x.size(0) > 0 && y.size(0) > 0,
+        "[{}] x, y: expected [N, D] and [M, D], got {} and {}", function, x.sizes().vec(), y.sizes().vec());
+  check(x.scalar_type() == y.scalar_type() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble),
+        "[{}] x, y: expected both float32 or both float64, got {} and {}", function, c10::toString(x.scalar_type()),
+        c10::toString(y.scalar_type()));
+}
+
+/// x, y and the scale as a node of the graph saves them, and the logits of a tile.
+struct Operands {
+  at::Tensor x, y, scale;
+
+  at::Tensor logits(RowRange r, RowRange c) const { return at::matmul(narrowed(x, r) * scale, narrowed(y, c).t()); }
+};
+
+/// Where the filter drops a logit of the tile: bool [rows, columns], or undefined where it keeps all.
+at::Tensor dropped(const PairFilter& filter, RowRange r, RowRange c) {
+  if (filter.keep == Keep::all) return {};
+  const auto rows = narrowed(filter.row_ids, r).unsqueeze(1), columns = narrowed(filter.column_ids, c).unsqueeze(0);
+  return filter.keep == Keep::equal ? rows != columns : rows == columns;
+}
+
+/// The largest logit of a tile if one exponential serves both directions, NaN otherwise.
+double common_shift(const at::Tensor& logits) {
+  const auto [low, high] = at::aminmax(logits);
+  const auto least = low.item<double>(), most = high.item<double>();
+  return most - least < safe_range ? most : std::numeric_limits<double>::quiet_NaN();
+}
+
+LogSumExp sums_of_tile(at::Tensor logits, const at::Tensor& without) {
+  const auto shift = common_shift(logits);
+  if (std::isnan(shift)) {
+    if (without.defined()) logits.masked_fill_(without, minus_infinity);
+    return {at::logsumexp(logits, 1), at::logsumexp(logits, 0)};
+  }
+  logits.sub_(shift).exp_();
+  if (without.defined()) logits.masked_fill_(without, 0.0);
+  return {logits.sum(1).log_().add_(shift), logits.sum(0).log_().add_(shift)};
+}
+
+/// dL/dS of a tile, in place of its logits: g_i softmax_j + h_j softmax_i.
+at::Tensor gradient_of_tile(at::Tensor logits, const at::Tensor& without, const LogSumExp& sums,
+                            const LogSumExp& gradients) {
+  const auto rows = sums.rows.unsqueeze(1), columns = sums.columns.unsqueeze(0);
+  const auto g = gradients.rows.unsqueeze(1), h = gradients.columns.unsqueeze(0);
+  const auto shift = common_shift(logits);
+  at::Tensor gradient;
+  if (std::isnan(shift)) {
+    gradient = (logits - rows).exp_().mul_(g);
+    gradient.add_(logits.sub_(columns).exp_().mul_(h));
+  } else {
+    const auto factors = (shift - rows).exp_().mul_(g) + (shift - columns).exp_().mul_(h);
+    gradient = logits.sub_(shift).exp_().mul_(factors);
+  }
+  if (without.defined()) gradient.masked_fill_(without, 0.0);
+  return gradient;
+}
+
+/// Sends dL/dS of each tile on to x, y and the scale: {dx, dy, dscale}.
+template <typename TileGradient>
+variable_list gradients_of_operands(const Operands& in, TileGradient tile_gradient) {
+  const auto dx = at::zeros_like(in.x), dy = at::zeros_like(in.y);
+  for_each_tile(in.x.size(0), in.y.size(0), [&](RowRange r, RowRange c) {
+    const auto gradient = tile_gradient(in.logits(r, c), r, c);
+    narrowed(dx, r).addmm_(gradient, narrowed(in.y, c));
+    narrowed(dy, c).addmm_(gradient.t(), narrowed(in.x, r));
+  });
+  // d/dscale sum_ij G_ij scale x_i.y_j = sum_i x_i . (G y)_i
+  const auto dscale = (in.x * dx).sum();
+  return {dx.mul_(in.scale), dy.mul_(in.scale), dscale};
+}
+
+struct LogSumExpNode : torch::autograd::Function<LogSumExpNode> {
+  static variable_list forward(AutogradContext* context, const Variable& x, const Variable& y, const Variable& scale,
+                               const PairFilter& filter) {
+    const Operands in{x, y, scale};
+    auto rows = at::full({x.size(0)}, minus_infinity, x.options());
+    auto columns = at::full({y.size(0)}, minus_infinity, x.options());
+    for_each_tile(x.size(0), y.size(0), [&](RowRange r, RowRange c) {
+      const auto tile = sums_of_tile(in.logits(r, c), dropped(filter, r, c));
+      const auto row_part = narrowed(rows, r), column_part = narrowed(columns, c);
+      row_part.copy_(at::logaddexp(row_part, tile.rows));
+      column_part.copy_(at::logaddexp(column_part, tile.columns));
+    });
+    context->save_for_backward({x, y, scale, rows, columns, filter.row_ids, filter.column_ids});
+    context->saved_data["keep"] = static_cast<std::int64_t>(filter.keep);
+    return {rows, columns};
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& upstream) {
+    const auto saved = context->get_saved_variables();
+    const auto keep = static_cast<Keep>(context->saved_data["keep"].toInt());
+    const PairFilter filter{.keep = keep, .row_ids = saved[5], .column_ids = saved[6]};
+    const LogSumExp sums{saved[3], saved[4]}, gradients{upstream[0], upstream[1]};
+    auto result = gradients_of_operands({saved[0], saved[1], saved[2]}, [&](at::Tensor logits, RowRange r, RowRange c) {
+      return gradient_of_tile(std::move(logits), dropped(filter, r, c),
+                              {narrowed(sums.rows, r), narrowed(sums.columns, c)},
+                              {narrowed(gradients.rows, r), narrowed(gradients.columns, c)});
+    });
+    result.emplace_back();  // of the filter
+    return result;
+  }
+};
+
+struct SoftplusSumNode : torch::autograd::Function<SoftplusSumNode> {
+  static Variable forward(AutogradContext* context, const Variable& x, const Variable& y, const Variable& scale,
+                          const Variable& bias) {
+    const Operands in{x, y, scale};
+    const auto sum = at::zeros({}, x.options());
+    for_each_tile(x.size(0), y.size(0),
+                  [&](RowRange r, RowRange c) { sum.add_(at::softplus(in.logits(r, c).add_(bias)).sum()); });
+    context->save_for_backward({x, y, scale, bias});
+    return sum;
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& upstream) {
+    const auto saved = context->get_saved_variables();
+    const auto bias = saved[3], dbias = at::zeros({}, bias.options());
+    auto result = gradients_of_operands({saved[0], saved[1], saved[2]}, [&](at::Tensor logits, RowRange, RowRange) {
+      auto gradient = logits.add_(bias).sigmoid_().mul_(upstream[0]);
+      dbias.add_(gradient.sum());
+      return gradient;
+    });
+    result.push_back(dbias);
+    return result;
+  }
+};
+
+using Term = std::function<at::Tensor(const std::vector<at::Tensor>&, RowRange)>;
+
+/// The gradients are taken in the forward pass, block by block, and only scaled in the backward one.
+struct SumOverRowsNode : torch::autograd::Function<SumOverRowsNode> {
+  static Variable forward(AutogradContext* context, at::TensorList inputs, std::int64_t count, std::int64_t block,
+                          const Term& term, bool with_gradients) {
+    std::vector<at::Tensor> leaves;
+    for (const auto& input : inputs)
+      leaves.push_back(input.detach().set_requires_grad(with_gradients && input.requires_grad()));
+    at::Tensor sum;
+    for_each_range(count, block, [&](RowRange rows) {
+      const at::AutoGradMode with_graph(with_gradients);
+      const auto part = term(leaves, rows);
+      if (part.requires_grad()) part.backward();
+      sum = sum.defined() ? sum + part.detach() : part.detach();
+    });
+    variable_list gradients;
+    for (const auto& leaf : leaves) gradients.push_back(leaf.grad());
+    context->save_for_backward(gradients);
+    return sum;
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& upstream) {
+    auto result = context->get_saved_variables();
+    for (auto& gradient : result)
+      if (gradient.defined()) gradient = gradient * upstream[0];
+    result.resize(result.size() + 4);  // of count, block, term, with_gradients
+    return result;
+  }
+};
+
+}  // namespace
+
+LogSumExp log_sum_exp(const at::Tensor& x, const at::Tensor& y, const at::Tensor& scale, const PairFilter& filter) {
+  check_operands(x, y, "log_sum_exp");
+  const auto sums = LogSumExpNode::apply(x, y, scale, filter);
+  return {sums[0], sums[1]};
+}
+
+at::Tensor softplus_sum(const at::Tensor& x, const at::Tensor& y, const at::Tensor& scale, const at::Tensor& bias) {
+  check_operands(x, y, "softplus_sum");
+  return SoftplusSumNode::apply(x, y, scale, bias);
+}
+
+at::Tensor sum_over_rows(const std::vector<at::Tensor>& inputs, std::int64_t count, std::int64_t width,
+                         const Term& term) {
+  constexpr std::int64_t elements = std::int64_t{1} << 23;
+  const auto block = std::clamp<std::int64_t>(elements / std::max<std::int64_t>(1, width), 1, count);
+  return SumOverRowsNode::apply(at::TensorList(inputs), count, block, term, at::GradMode::is_enabled());
+}
+
+}  // namespace vlalign
