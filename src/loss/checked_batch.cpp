@@ -20,27 +20,31 @@ void check_lengths(const at::Tensor& rows, std::string_view loss, std::string_vi
        lengths[row].item<double>());
 }
 
+void check_shape(const at::Tensor& rows, std::string_view loss, std::string_view field) {
+  check(rows.defined(), "[{}] {}: the batch has none", loss, field);
+  check(rows.dim() == 2 && rows.size(0) > 0 && rows.is_floating_point(), "[{}] {}: expected floating [B, D], got {} {}",
+        loss, field, c10::toString(rows.scalar_type()), rows.sizes().vec());
+}
+
 }  // namespace
 
 at::Tensor widened(const at::Tensor& x) { return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat); }
 
 at::Tensor checked_unit_rows(const at::Tensor& rows, std::string_view loss, std::string_view field) {
-  check(rows.defined(), "[{}] {}: the batch has none", loss, field);
-  check(rows.dim() == 2 && rows.size(0) > 0 && rows.is_floating_point(), "[{}] {}: expected floating [B, D], got {} {}",
-        loss, field, c10::toString(rows.scalar_type()), rows.sizes().vec());
+  check_shape(rows, loss, field);
   auto wide = widened(rows);
   check_lengths(wide, loss, field);
   return wide;
 }
 
 Pairs checked_pairs(const ContrastiveBatch& batch, std::string_view loss, std::int64_t smallest) {
-  Pairs pairs{checked_unit_rows(batch.image, loss, "image"), {}};
-  check(batch.text.defined() && batch.text.sizes() == batch.image.sizes(), "[{}] text: expected {}, got {}", loss,
-        batch.image.sizes().vec(), batch.text.defined() ? batch.text.sizes().vec() : std::vector<std::int64_t>());
-  pairs.text = checked_unit_rows(batch.text, loss, "text");
-  check(pairs.size() >= smallest, "[{}] image: a batch of {} has no negatives; at least {} pairs are needed", loss,
-        pairs.size(), smallest);
-  return pairs;
+  check_shape(batch.image, loss, "image");
+  check_shape(batch.text, loss, "text");
+  check(batch.text.sizes() == batch.image.sizes(), "[{}] text: expected {}, got {}", loss, batch.image.sizes().vec(),
+        batch.text.sizes().vec());
+  check(batch.image.size(0) >= smallest, "[{}] image: {} pair has no negatives; expected at least {}", loss,
+        batch.image.size(0), smallest);
+  return {checked_unit_rows(batch.image, loss, "image"), checked_unit_rows(batch.text, loss, "text")};
 }
 
 at::Tensor checked_scale(const ContrastiveBatch& batch, std::string_view loss, const at::Tensor& like) {

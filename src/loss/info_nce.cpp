@@ -67,8 +67,9 @@ at::Tensor InfoNCE::forward(const ContrastiveBatch& batch) const {
 }
 
 double batch_accuracy(const at::Tensor& image, const at::Tensor& text) {
-  const auto pairs = checked_pairs({image.detach(), text.detach(), {}}, "batch_accuracy");
-  const auto cosines = at::matmul(pairs.image, pairs.text.t());
+  check(image.dim() == 2 && image.size(0) > 0 && image.sizes() == text.sizes(),
+        "[batch_accuracy] image, text: expected both [B, D], got {} and {}", image.sizes().vec(), text.sizes().vec());
+  const auto cosines = at::matmul(widened(image.detach()), widened(text.detach()).t());
   // An own text that reaches the row's maximum alone: no other is as similar.
   const auto at_least = (cosines >= cosines.diagonal().unsqueeze(1)).sum(1);
   return (at_least == 1).to(at::kDouble).mean().item<double>();
