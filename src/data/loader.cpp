@@ -1,6 +1,7 @@
 #include "vlalign/data/loader.hpp"
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -27,6 +28,7 @@ namespace {
 constexpr std::uint64_t order_tag = 1;
 constexpr std::uint64_t caption_tag = 2;
 constexpr std::uint64_t augment_tag = 3;
+constexpr std::uint64_t second_augment_tag = 4;
 
 constexpr std::size_t tolerated_bad = 10;  // fewer bad records than this never stop a run
 constexpr std::size_t logged_bad = 10;
@@ -40,7 +42,7 @@ struct Slot {
   std::int64_t number = 0;
   std::int64_t epoch = 0;
   std::vector<std::int64_t> records;              // [B]
-  at::Tensor pixels;                              // uint8 [B, S, S, 3]
+  at::Tensor pixels, second_pixels;               // uint8 [B, S, S, 3]; the second undefined unless asked for
   std::vector<std::vector<std::int64_t>> tokens;  // [B], each at most L
   std::vector<std::string> faults;                // [B], why a record is bad; empty for a good one
   std::int64_t rows_done = 0;
@@ -79,17 +81,22 @@ std::string describe_fault(const std::string& name, const std::string& why) {
   return why.starts_with(name) ? why : name + ": " + why;
 }
 
-/// Moves the good rows to the front and returns their numbers.
-std::vector<std::int64_t> compact_rows(Slot& slot) {
-  const auto row_bytes = at(slot.pixels.stride(0));
-  auto* pixels = slot.pixels.mutable_data_ptr<std::uint8_t>();
+std::vector<std::int64_t> good_rows(const Slot& slot) {
   std::vector<std::int64_t> good;
-  for (std::size_t row = 0; row < slot.faults.size(); ++row) {
-    if (!slot.faults[row].empty()) continue;
-    if (good.size() != row) std::memcpy(pixels + good.size() * row_bytes, pixels + row * row_bytes, row_bytes);
-    good.push_back(static_cast<std::int64_t>(row));
-  }
+  for (std::size_t row = 0; row < slot.faults.size(); ++row)
+    if (slot.faults[row].empty()) good.push_back(static_cast<std::int64_t>(row));
   return good;
+}
+
+/// Moves the rows to the front and cuts off what follows: [rows, 3, S, S].
+at::Tensor compacted(at::Tensor& pixels, const std::vector<std::int64_t>& rows) {
+  const auto row_bytes = at(pixels.stride(0));
+  auto* bytes = pixels.mutable_data_ptr<std::uint8_t>();
+  for (std::size_t to = 0; to < rows.size(); ++to) {
+    const auto from = at(rows[to]);
+    if (from != to) std::memcpy(bytes + to * row_bytes, bytes + from * row_bytes, row_bytes);
+  }
+  return pixels.narrow(0, 0, static_cast<std::int64_t>(rows.size())).permute({0, 3, 1, 2});
 }
 
 /// int64 [rows, L], L the longest of them.
@@ -220,6 +227,7 @@ struct Loader::State {
     slot->epoch = number / batches_per_epoch();
     slot->records = batch_records(slot->epoch, number % batches_per_epoch());
     slot->pixels = at::empty({options.batch_size, how.image_size, how.image_size, 3}, at::kByte);
+    if (options.second_view) slot->second_pixels = at::empty_like(slot->pixels);
     slot->tokens.resize(at(options.batch_size));
     slot->faults.resize(at(options.batch_size));
     return slot;
@@ -258,12 +266,17 @@ struct Loader::State {
 
   void write_pixels(Slot& slot, std::int64_t row) {
     const auto record = slot.records[at(row)];
-    Rng rng({options.seed, augment_tag, key(slot.epoch), key(record)});
-    const auto image = augment(*picture(record), how, options.augmentation, rng);
-    const auto row_bytes = at(slot.pixels.stride(0));
-    check(image.rgb.size() == row_bytes, "transformed to {}x{}, expected {}x{}", image.width, image.height,
-          how.image_size, how.image_size);
-    std::memcpy(slot.pixels.mutable_data_ptr<std::uint8_t>() + at(row) * row_bytes, image.rgb.data(), row_bytes);
+    const auto original = picture(record);
+    const auto write = [&](at::Tensor& pixels, std::uint64_t tag) {
+      Rng rng({options.seed, tag, key(slot.epoch), key(record)});
+      const auto image = augment(*original, how, options.augmentation, rng);
+      const auto row_bytes = at(pixels.stride(0));
+      check(image.rgb.size() == row_bytes, "transformed to {}x{}, expected {}x{}", image.width, image.height,
+            how.image_size, how.image_size);
+      std::memcpy(pixels.mutable_data_ptr<std::uint8_t>() + at(row) * row_bytes, image.rgb.data(), row_bytes);
+    };
+    write(slot.pixels, augment_tag);
+    if (options.second_view) write(slot.second_pixels, second_augment_tag);
   }
 
   std::shared_ptr<const Image> picture(std::int64_t record) {
@@ -332,11 +345,12 @@ struct Loader::State {
   }
 
   PairBatch assemble(Slot& slot) const {
-    const auto rows = compact_rows(slot);
+    const auto rows = good_rows(slot);
     check(!rows.empty(), "[Loader] none of the {} records of batch {} could be read; the first is {}",
           options.batch_size, slot.number, slot.faults.front());
     PairBatch batch;
-    batch.pixels = slot.pixels.narrow(0, 0, static_cast<std::int64_t>(rows.size())).permute({0, 3, 1, 2});
+    batch.pixels = compacted(slot.pixels, rows);
+    if (options.second_view) batch.second_pixels = compacted(slot.second_pixels, rows);
     batch.tokens = stack_tokens(slot, rows, tokenizer->pad_id());
     for (const auto row : rows) batch.records.push_back(slot.records[at(row)]);
     batch.number = slot.number;

@@ -59,6 +59,10 @@ AttentionPool2d::AttentionPool2d(std::int64_t side, std::int64_t width, std::int
   v_proj = register_module("v_proj", projection());
 }
 
+at::Tensor AttentionPool2d::values(const at::Tensor& x) const {
+  return v_proj->forward(x.flatten(2).transpose(1, 2) + positional_embedding.to(x.scalar_type()).slice(0, 1));
+}
+
 at::Tensor AttentionPool2d::forward(const at::Tensor& x) const {
   const auto map = x.flatten(2).transpose(1, 2);  // [B, N, W]
   check(map.size(1) + 1 == positional_embedding.size(0), "[AttentionPool2d] expected a map of {} places, got {}",
@@ -103,13 +107,7 @@ ModifiedResNet::ModifiedResNet(const ModifiedResNetConfig& config, std::int64_t 
       "attnpool", std::make_shared<AttentionPool2d>(image_size / 32, width_, width_ / config.head_width, initializer));
 }
 
-at::Tensor ModifiedResNet::forward(const at::Tensor& pixels, at::ScalarType compute) {
-  return features(pixels, compute, {}).pooled;
-}
-
-Features ModifiedResNet::features(const at::Tensor& pixels, at::ScalarType compute,
-                                  std::span<const std::int64_t> layers) {
-  const auto wanted = resolve_layers(layers, static_cast<std::int64_t>(stages.size()));
+std::vector<at::Tensor> ModifiedResNet::stage_outputs(const at::Tensor& pixels, at::ScalarType compute) {
   auto x = pixels.to(compute).contiguous(at::MemoryFormat::ChannelsLast);
   x = bn1->forward(conv1->forward(x)).relu_();
   x = bn2->forward(conv2->forward(x)).relu_();
@@ -119,9 +117,21 @@ Features ModifiedResNet::features(const at::Tensor& pixels, at::ScalarType compu
     for (const auto& block : stage) x = block->forward(x);
     outputs.push_back(x);
   }
+  return outputs;
+}
+
+at::Tensor ModifiedResNet::forward(const at::Tensor& pixels, at::ScalarType compute) {
+  return attnpool->forward(stage_outputs(pixels, compute).back());
+}
+
+Features ModifiedResNet::features(const at::Tensor& pixels, at::ScalarType compute,
+                                  std::span<const std::int64_t> layers) {
+  const auto wanted = resolve_layers(layers, static_cast<std::int64_t>(stages.size()));
+  const auto outputs = stage_outputs(pixels, compute);
   Features features;
-  features.map = x;
-  features.pooled = attnpool->forward(x);
+  features.map = outputs.back();
+  features.pooled = attnpool->forward(features.map);
+  features.tokens = attnpool->values(features.map);
   for (const auto layer : wanted) features.hidden.push_back(outputs[static_cast<std::size_t>(layer)]);
   return features;
 }

@@ -4,7 +4,6 @@
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/cat.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -12,10 +11,12 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "batch_feed.hpp"
 #include "core/check.hpp"
 #include "freezing.hpp"
 #include "model/config_json.hpp"
 #include "run_folder.hpp"
+#include "vlalign/loss/gradient_cache.hpp"
 #include "vlalign/loss/info_nce.hpp"
 #include "vlalign/model/lora.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
@@ -102,9 +103,20 @@ void check_trainable(const nn::DualEncoderImpl& module) {
         "[Trainer] every parameter of the model is frozen");
 }
 
-/// Embeddings of a batch: [B, D] each, unit rows, float32.
-struct Encoded {
-  at::Tensor image, text;
+/// The towers' statistics as they are now.
+class BatchNormStatistics {
+ public:
+  explicit BatchNormStatistics(const nn::DualEncoderImpl& module) {
+    for (const auto& buffer : module.buffers()) saved_.emplace_back(buffer, buffer.clone());
+  }
+
+  void restore() const {
+    const at::NoGradGuard no_graph;
+    for (const auto& [buffer, before] : saved_) buffer.copy_(before);
+  }
+
+ private:
+  std::vector<std::pair<at::Tensor, at::Tensor>> saved_;
 };
 
 }  // namespace
@@ -121,6 +133,7 @@ struct Trainer::State {
   TrainerOptions options;
   std::function<void(const StepResult&)> on_step = [](const StepResult&) {};
 
+  BatchFeed feed{model, *loss, options};
   Freezing freezing{*model.module(), options.fine_tuning};
   AdamW optimizer{named_parameters(*model.module()), options.adamw,
                   learning_rate_factors(*model.module(), options.fine_tuning.layer_decay)};
@@ -134,9 +147,9 @@ struct Trainer::State {
   void save_checkpoint(RunFolder& folder);
   StepResult step(const PairBatch& batch);
   StepResult train_step(const PairBatch& batch);
-  Encoded encode(const PairBatch& batch, std::int64_t begin, std::int64_t count) const;
-  std::pair<Encoded, at::Tensor> forward_backward(const PairBatch& batch);
-  std::pair<Encoded, at::Tensor> forward_backward_in_pieces(const PairBatch& batch);
+  std::pair<ContrastiveBatch, at::Tensor> forward_backward(const PairBatch& batch);
+  std::pair<ContrastiveBatch, at::Tensor> forward_backward_in_pieces(const PairBatch& batch);
+  double progress() const { return static_cast<double>(progression.step) / static_cast<double>(steps); }
   void seed_towers(std::int64_t piece) const;
 };
 
@@ -144,6 +157,10 @@ Trainer::Trainer(DualEncoder model, AnyLoss loss, TrainerOptions options) {
   check_options(options);
   if (options.threads > 0) at::set_num_threads(options.threads);
   model.to(options.device);
+  if (options.teacher) {
+    options.teacher->to(options.device);
+    options.teacher->train(false);
+  }
   state_ = std::make_unique<State>(std::move(model), std::move(loss), std::move(options));
 }
 
@@ -159,7 +176,8 @@ TrainSummary Trainer::fit(std::shared_ptr<const PairSource> pairs) {
                  .threads = s.options.loader_threads,
                  .shuffle = s.options.shuffle,
                  .seed = s.options.seed,
-                 .augmentation = s.options.augmentation});
+                 .augmentation = s.options.augmentation,
+                 .second_view = s.loss->uses().second_image});
   s.plan(loader.batches_per_epoch());
 
   std::optional<RunFolder> folder;
@@ -206,6 +224,8 @@ json Trainer::State::settings(const PairSource& pairs) const {
           {"fine_tuning", to_json(o.fine_tuning)},
           {"ema_decay", to_json(o.ema_decay)},
           {"loss", loss->name()},
+          {"targets", o.targets ? json(o.targets->name) : json()},
+          {"teacher", o.teacher ? config_of(*o.teacher) : json()},
           {"steps", steps},
           {"warmup", warmup},
           {"batch_size", o.batch_size},
@@ -292,50 +312,32 @@ StepResult Trainer::State::train_step(const PairBatch& batch) {
   return result;
 }
 
-Encoded Trainer::State::encode(const PairBatch& batch, std::int64_t begin, std::int64_t count) const {
-  return {model.encode_image(batch.pixels.narrow(0, begin, count), options.precision),
-          model.encode_text(batch.tokens.narrow(0, begin, count), options.precision)};
-}
-
-std::pair<Encoded, at::Tensor> Trainer::State::forward_backward(const PairBatch& batch) {
+std::pair<ContrastiveBatch, at::Tensor> Trainer::State::forward_backward(const PairBatch& batch) {
   seed_towers(0);
-  const auto encoded = encode(batch, 0, batch.pixels.size(0));
-  const auto value = loss->forward({encoded.image, encoded.text, model.logit_scale()});
+  auto encoded = feed.encode(batch, 0, batch.pixels.size(0), /*with_teacher=*/true);
+  feed.complete(encoded, batch, progress());
+  const auto value = loss->forward(encoded);
   value.backward();
   return {encoded, value};
 }
 
-/// GradCache: embeddings of all pieces without a graph, the loss's gradient with respect to them, then each piece again
-/// with a graph through which its share of that gradient is sent. Random state and batch-norm statistics are as in one
-/// pass.
-std::pair<Encoded, at::Tensor> Trainer::State::forward_backward_in_pieces(const PairBatch& batch) {
+/// Random state and batch-norm statistics are as in one pass.
+std::pair<ContrastiveBatch, at::Tensor> Trainer::State::forward_backward_in_pieces(const PairBatch& batch) {
   const auto pairs = batch.pixels.size(0);
-  const auto each_piece = [&](const auto& work) {
-    for (std::int64_t begin = 0; begin < pairs; begin += options.micro_batch) {
-      seed_towers(begin);
-      work(begin, std::min(options.micro_batch, pairs - begin));
-    }
-  };
-  std::vector<at::Tensor> images, texts;
-  {
-    at::NoGradGuard no_grad;
-    std::vector<std::pair<at::Tensor, at::Tensor>> statistics;
-    for (const auto& buffer : model.module()->buffers()) statistics.emplace_back(buffer, buffer.clone());
-    each_piece([&](std::int64_t begin, std::int64_t count) {
-      const auto piece = encode(batch, begin, count);
-      images.push_back(piece.image), texts.push_back(piece.text);
-    });
-    for (const auto& [buffer, before] : statistics) buffer.copy_(before);
-  }
-  const Encoded whole{at::cat(images).requires_grad_(), at::cat(texts).requires_grad_()};
-  const auto value = loss->forward({whole.image, whole.text, model.logit_scale()});
-  value.backward();
-  each_piece([&](std::int64_t begin, std::int64_t count) {
-    const auto piece = encode(batch, begin, count);
-    const auto surrogate = (piece.image * whole.image.grad().narrow(0, begin, count)).sum() +
-                           (piece.text * whole.text.grad().narrow(0, begin, count)).sum();
-    if (surrogate.requires_grad()) surrogate.backward();  // not when both towers are frozen
-  });
+  const auto pieces = (pairs + options.micro_batch - 1) / options.micro_batch;
+  const BatchNormStatistics statistics(*model.module());
+  ContrastiveBatch whole;
+  feed.complete(whole, batch, progress());
+  const auto value = backward_in_pieces(
+      *loss, pieces,
+      [&](std::int64_t piece) {
+        const bool first_pass = !at::GradMode::is_enabled();
+        const auto begin = piece * options.micro_batch;
+        if (!first_pass && piece == 0) statistics.restore();
+        seed_towers(begin);
+        return feed.encode(batch, begin, std::min(options.micro_batch, pairs - begin), /*with_teacher=*/first_pass);
+      },
+      whole);
   return {whole, value};
 }
 

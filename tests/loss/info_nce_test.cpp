@@ -1,16 +1,19 @@
 #include "vlalign/loss/info_nce.hpp"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/eye.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/randn.h>
-#include <ATen/ops/scalar_tensor.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <filesystem>
 #include <vector>
 
+#include "support/rows.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/core/normalize.hpp"
@@ -19,31 +22,49 @@
 namespace vlalign {
 namespace {
 
-at::Tensor scale(double value, at::ScalarType dtype = at::kDouble) { return at::scalar_tensor(value, dtype); }
+using test::scalar;
+using test::unit_rows;
 
-/// The formula as it stands, one logit at a time.
-double by_hand(const at::Tensor& image, const at::Tensor& text, double logit_scale) {
-  const auto n = image.size(0);
-  const auto x = image.accessor<double, 2>(), y = text.accessor<double, 2>();
-  std::vector<std::vector<double>> logits(static_cast<std::size_t>(n),
-                                          std::vector<double>(static_cast<std::size_t>(n)));
-  for (std::int64_t i = 0; i < n; ++i) {
-    for (std::int64_t j = 0; j < n; ++j) {
-      for (std::int64_t d = 0; d < image.size(1); ++d) logits[i][j] += logit_scale * x[i][d] * y[j][d];
-    }
+/// 1/2B of the cross-entropies of each image's and each text's softmax with its wanted distribution: rows of q for the
+/// images, columns for the texts, each divided by its sum, smoothed by e. One logit at a time.
+double by_hand(const at::Tensor& image, const at::Tensor& text, double logit_scale, test::Matrix q = {}, double e = 0) {
+  const auto cosines = test::products(image, text);
+  const auto n = cosines.size();
+  if (q.empty()) {
+    q.assign(n, std::vector<double>(n, 0.0));
+    for (std::size_t i = 0; i < n; ++i) q[i][i] = 1;
   }
   double sum = 0;
-  for (std::int64_t i = 0; i < n; ++i) {
-    double row = 0, column = 0;
-    for (std::int64_t j = 0; j < n; ++j) row += std::exp(logits[i][j]), column += std::exp(logits[j][i]);
-    sum += std::log(row) + std::log(column) - 2 * logits[i][i];
+  for (const bool of_images : {true, false}) {
+    for (std::size_t i = 0; i < n; ++i) {
+      double exponentials = 0, total = 0;
+      for (std::size_t j = 0; j < n; ++j) {
+        exponentials += std::exp(logit_scale * (of_images ? cosines[i][j] : cosines[j][i]));
+        total += of_images ? q[i][j] : q[j][i];
+      }
+      if (total == 0) continue;
+      for (std::size_t j = 0; j < n; ++j) {
+        const auto wanted = (1 - e) * (of_images ? q[i][j] : q[j][i]) / total + e / static_cast<double>(n);
+        sum += wanted * (std::log(exponentials) - logit_scale * (of_images ? cosines[i][j] : cosines[j][i]));
+      }
+    }
   }
   return sum / (2.0 * static_cast<double>(n));
 }
 
+/// q_ij = 1 where the groups agree.
+test::Matrix matches(const std::vector<std::int64_t>& groups) {
+  test::Matrix q(groups.size(), std::vector<double>(groups.size(), 0.0));
+  for (std::size_t i = 0; i < groups.size(); ++i)
+    for (std::size_t j = 0; j < groups.size(); ++j) q[i][j] = groups[i] == groups[j];
+  return q;
+}
+
+at::Tensor ids(const std::vector<std::int64_t>& groups) { return at::tensor(groups, at::kLong); }
+
 TEST(InfoNCE, EqualsItsFormulaInDouble) {
-  const auto image = l2_normalize(at::randn({6, 4}, at::kDouble)), text = l2_normalize(at::randn({6, 4}, at::kDouble));
-  EXPECT_NEAR(InfoNCE().forward({image, text, scale(14.3)}).item<double>(), by_hand(image, text, 14.3), 1e-12);
+  const auto image = unit_rows(6, 4), text = unit_rows(6, 4);
+  EXPECT_NEAR(InfoNCE().forward({image, text, scalar(14.3)}).item<double>(), by_hand(image, text, 14.3), 1e-12);
 }
 
 TEST(InfoNCE, EqualsThePeersLossAndGradients) {
@@ -61,18 +82,18 @@ TEST(InfoNCE, EqualsThePeersLossAndGradients) {
 
 TEST(InfoNCE, IsTheLogOfTheBatchWhenNothingIsTold) {
   const auto same = at::ones({8, 4}, at::kDouble) / 2.0;
-  EXPECT_NEAR(InfoNCE().forward({same, same, scale(100)}).item<double>(), std::log(8.0), 1e-12);
+  EXPECT_NEAR(InfoNCE().forward({same, same, scalar(100)}).item<double>(), std::log(8.0), 1e-12);
 }
 
 TEST(InfoNCE, IsNearlyNothingForAPerfectAlignment) {
   const auto perfect = at::eye(8, at::kDouble);
   const double expected = std::log1p(7 * std::exp(-100.0));
-  EXPECT_NEAR(InfoNCE().forward({perfect, perfect, scale(100)}).item<double>(), expected, 1e-12);
+  EXPECT_NEAR(InfoNCE().forward({perfect, perfect, scalar(100)}).item<double>(), expected, 1e-12);
 }
 
 TEST(InfoNCE, StaysFiniteInFloat32AtTheLargestScale) {
   const auto x = l2_normalize(at::randn({16, 8})).requires_grad_();
-  const auto loss = InfoNCE().forward({x, -x, scale(100, at::kFloat)});
+  const auto loss = InfoNCE().forward({x, -x, scalar(100, at::kFloat)});
   loss.backward();
   EXPECT_TRUE(std::isfinite(loss.item<float>()));
   EXPECT_TRUE(x.grad().isfinite().all().item<bool>());
@@ -81,14 +102,116 @@ TEST(InfoNCE, StaysFiniteInFloat32AtTheLargestScale) {
 TEST(InfoNCE, ComputesLogitsInFloat32ForLowPrecisionEmbeddings) {
   const auto x = l2_normalize(at::randn({16, 8})).to(at::kBFloat16),
              y = l2_normalize(at::randn({16, 8})).to(at::kBFloat16);
-  const auto loss = InfoNCE().forward({x, y, scale(100, at::kFloat)});
+  const auto loss = InfoNCE().forward({x, y, scalar(100, at::kFloat)});
   EXPECT_EQ(loss.scalar_type(), at::kFloat);
   EXPECT_NEAR(loss.item<double>(), by_hand(x.to(at::kDouble), y.to(at::kDouble), 100), 1e-4);
 }
 
+TEST(InfoNCE, SmoothsLabelsAsItsFormulaSays) {
+  const auto image = unit_rows(6, 4), text = unit_rows(6, 4);
+  const InfoNCE loss({.label_smoothing = 0.1});
+  EXPECT_NEAR(loss.forward({image, text, scalar(14.3)}).item<double>(), by_hand(image, text, 14.3, {}, 0.1), 1e-12);
+}
+
+TEST(InfoNCE, SharesEachRowAmongItsGroup) {
+  const std::vector<std::int64_t> groups{7, 2, 7, 7, 0, 2};
+  const auto image = unit_rows(6, 4), text = unit_rows(6, 4);
+  ContrastiveBatch batch{image, text, scalar(14.3)};
+  batch.groups = ids(groups);
+  EXPECT_NEAR(InfoNCE().forward(batch).item<double>(), by_hand(image, text, 14.3, matches(groups)), 1e-12);
+  EXPECT_NEAR(InfoNCE({.label_smoothing = 0.2}).forward(batch).item<double>(),
+              by_hand(image, text, 14.3, matches(groups), 0.2), 1e-12);
+}
+
+TEST(InfoNCE, TakesTheLogOfTheMeanOverPositivesIfAsked) {
+  const std::vector<std::int64_t> groups{7, 2, 7, 7, 0, 2};
+  const auto image = unit_rows(6, 4), text = unit_rows(6, 4);
+  ContrastiveBatch batch{image, text, scalar(14.3)};
+  batch.groups = ids(groups);
+  const auto cosines = test::products(image, text);
+  double sum = 0;
+  for (const bool of_images : {true, false}) {
+    for (std::size_t i = 0; i < 6; ++i) {
+      double all = 0, positive = 0, count = 0;
+      for (std::size_t j = 0; j < 6; ++j) {
+        const auto exponential = std::exp(14.3 * (of_images ? cosines[i][j] : cosines[j][i]));
+        all += exponential;
+        if (groups[i] == groups[j]) positive += exponential, ++count;
+      }
+      sum -= std::log(positive / all / count);
+    }
+  }
+  const InfoNCE loss({.positives = Positives::log_of_mean});
+  EXPECT_NEAR(loss.forward(batch).item<double>(), sum / 12, 1e-12);
+  batch.groups = at::Tensor();
+  EXPECT_NEAR(loss.forward(batch).item<double>(), by_hand(image, text, 14.3), 1e-12);
+}
+
+TEST(InfoNCE, TakesSoftTargetsAlongRowsForImagesAndColumnsForTexts) {
+  const auto image = unit_rows(4, 3), text = unit_rows(4, 3);
+  ContrastiveBatch batch{image, text, scalar(5)};
+  // Nothing is wanted of image 1 and of text 3.
+  const test::Matrix q{{0.9, 0.1, 0, 0}, {0, 0, 0, 0}, {0.5, 0.2, 2.0, 0}, {0, 0.3, 0.3, 0}};
+  batch.soft_targets = at::zeros({4, 4}, at::kDouble);
+  for (std::int64_t i = 0; i < 4; ++i)
+    for (std::int64_t j = 0; j < 4; ++j) batch.soft_targets[i][j] = q[i][j];
+  EXPECT_NEAR(InfoNCE().forward(batch).item<double>(), by_hand(image, text, 5, q), 1e-12);
+}
+
+TEST(InfoNCE, NeverFallsBelowTheLogOfTheGroups) {
+  // Groups of 3 that nothing else resembles: each positive takes a third of the softmax.
+  const auto directions = at::eye(4, at::kDouble).repeat_interleave(3, 0);
+  ContrastiveBatch batch{directions, directions, scalar(100)};
+  batch.groups = at::arange(4, at::kLong).repeat_interleave(3);
+  EXPECT_NEAR(InfoNCE().forward(batch).item<double>(), std::log(3.0), 1e-12);
+}
+
+TEST(InfoNCE, SharesOfABatchAverageToTheWhole) {
+  ContrastiveBatch batch{unit_rows(6, 4), unit_rows(6, 4), scalar(14.3)};
+  batch.groups = ids({0, 1, 0, 2, 3, 1});
+  for (const auto& loss : {InfoNCE(), InfoNCE({.positives = Positives::log_of_mean})}) {
+    batch.own = {};
+    const auto whole = loss.forward(batch).item<double>();
+    double sum = 0;
+    for (const std::int64_t begin : {0, 2, 4}) {
+      batch.own = RowRange{begin, 2};
+      sum += loss.forward(batch).item<double>();
+    }
+    EXPECT_NEAR(sum / 3, whole, 1e-12);
+  }
+}
+
+TEST(InfoNCE, NamesTargetsThatDoNotFit) {
+  ContrastiveBatch batch{unit_rows(3, 4), unit_rows(3, 4), scalar(1)};
+  const auto message = [&] { return test::message_of<Error>([&] { InfoNCE().forward(batch); }); };
+  batch.groups = ids({0, 1});
+  EXPECT_EQ(message(), "[InfoNCE] groups: expected int64 [3], got Long [2]");
+  batch.groups = at::Tensor();
+  batch.soft_targets = at::eye(3) - 0.5;
+  EXPECT_EQ(message(), "[InfoNCE] soft_targets: expected no negative one, got -0.5");
+  batch.groups = ids({0, 1, 2});
+  EXPECT_EQ(message(), "[InfoNCE] the batch has groups and soft targets; expected one of them");
+}
+
+TEST(InfoNCE, RefusesRowsThatAreNotOfUnitLength) {
+  auto image = unit_rows(3, 4);
+  image[1] *= 0.5;
+  EXPECT_EQ(test::message_of<Error>([&] {
+              InfoNCE().forward({image, unit_rows(3, 4), scalar(1)});
+            }),
+            "[InfoNCE] image: expected unit rows, but row 1 has length 0.5; l2_normalize() makes them");
+}
+
+TEST(InfoNCE, RefusesOptionsThatContradictEachOther) {
+  EXPECT_EQ(test::message_of<Error>([] { InfoNCE({.label_smoothing = 1}); }),
+            "[InfoNCE] label_smoothing: expected 0 to below 1, got 1");
+  EXPECT_EQ(test::message_of<Error>([] { InfoNCE({.label_smoothing = 0.1, .positives = Positives::log_of_mean}); }),
+            "[InfoNCE] label_smoothing: goes with Positives::mean_of_logs only");
+}
+
 TEST(InfoNCE, NamesTheShapeThatDoesNotFit) {
   const auto message = test::message_of<Error>([] {
-    InfoNCE().forward({at::randn({4, 8}), at::randn({4, 6}), scale(1)});
+    InfoNCE().forward({at::randn({4, 8}), at::randn({4, 6}), scalar(1)});
   });
   EXPECT_EQ(message, "[InfoNCE] text: expected [4, 8], got [4, 6]");
 }

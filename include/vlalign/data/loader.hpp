@@ -16,6 +16,7 @@ namespace vlalign {
 /// What one training step eats. B is the batch size, less the records that could not be read.
 struct PairBatch {
   at::Tensor pixels;                  ///< uint8 [B, 3, S, S], channels-last
+  at::Tensor second_pixels;           ///< the same under another augmentation, if asked for
   at::Tensor tokens;                  ///< int64 [B, L], cut to the longest caption
   std::vector<std::int64_t> records;  ///< [B], indices into the source
   std::int64_t number = 0;            ///< counted from the start of the run
@@ -30,6 +31,7 @@ struct LoaderOptions {
   bool shuffle = true;  ///< a new order each epoch; without it, the order of the source
   std::uint64_t seed = 0;
   Augmentation augmentation{};
+  bool second_view = false;      ///< each picture a second time, augmented independently
   std::int64_t cache_mb = 1024;  ///< decoded pictures kept in memory, so that small data sets are decoded once
   double max_bad =
       0.05;  ///< the run stops when more than this share of the records read so far (and at least 10) is bad

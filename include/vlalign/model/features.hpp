@@ -10,7 +10,8 @@ namespace vlalign {
 struct Features {
   at::Tensor embedding;            ///< [B, D], unit rows, float32: the point in the joint space
   at::Tensor pooled;               ///< [B, W], the tower's vector before the projection
-  at::Tensor tokens;               ///< patches [B, N, W] (no class token) or text [B, L, W], after the final norm
+  at::Tensor tokens;               ///< patches [B, N, W] (no class token), the values a ModifiedResNet's attention pool
+                                   ///< sees, or text [B, L, W], after the final norm
   at::Tensor map;                  ///< convolutional towers: the last feature map [B, C, H, W]
   at::Tensor mask;                 ///< text: bool [B, L], false where padding stands
   std::vector<at::Tensor> hidden;  ///< outputs of the layers asked for, in that order, before any final norm: tokens

@@ -30,6 +30,9 @@ class AttentionPool2d : public torch::nn::Module {
   AttentionPool2d(std::int64_t side, std::int64_t width, std::int64_t heads, Initializer& initializer);
   /// x: [B, W, side, side]; returns [B, W].
   at::Tensor forward(const at::Tensor& x) const;
+  /// What each place of the map is worth to the pool, whatever it attends to: [B, side^2, W] (Zhou et al. 2022,
+  /// MaskCLIP: through the projection these are dense features in the joint space).
+  at::Tensor values(const at::Tensor& x) const;
 
   at::Tensor positional_embedding;  ///< [side^2 + 1, W]
   std::shared_ptr<Linear> q_proj, k_proj, v_proj;
@@ -54,6 +57,8 @@ class ModifiedResNet : public Tower {
   std::shared_ptr<AttentionPool2d> attnpool;
 
  private:
+  std::vector<at::Tensor> stage_outputs(const at::Tensor& pixels, at::ScalarType compute);
+
   std::int64_t width_;
 };
 

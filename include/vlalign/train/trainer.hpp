@@ -14,6 +14,7 @@
 #include "vlalign/model/dual_encoder.hpp"
 #include "vlalign/train/adamw.hpp"
 #include "vlalign/train/fine_tuning.hpp"
+#include "vlalign/train/targets.hpp"
 
 namespace vlalign {
 
@@ -31,6 +32,8 @@ struct TrainerOptions {
   Precision precision = Precision::fp32;
   std::int64_t micro_batch = 0;  ///< > 0: towers run on so many pairs at a time, with the whole batch's exact gradient
                                  ///< (GradCache, Gao et al. 2021); batch norm then sees micro-batches
+  std::optional<TargetRule> targets{};   ///< which pairs match beside each with itself, for losses that use it
+  std::optional<DualEncoder> teacher{};  ///< for losses that use one: of the same image size and tokenizer
   Augmentation augmentation{};
   bool shuffle = true;
   std::uint64_t seed = 0;
@@ -76,6 +79,7 @@ struct TrainSummary {
 /// step, so that dropout in a tower repeats too.
 class Trainer {
  public:
+  /// Throws Error on options that can't work, and when model, options and pairs can't give what the loss uses.
   Trainer(DualEncoder model, AnyLoss loss, TrainerOptions options = {});
   ~Trainer();
 

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "vlalign/data/loader.hpp"
+
+namespace vlalign {
+
+/// Which images of a batch match which of its texts: groups or soft targets, as ContrastiveBatch holds them.
+struct Targets {
+  at::Tensor groups{};  ///< int64 [B]
+  at::Tensor soft{};    ///< float32 [B, B]
+};
+
+/// Tells a batch's targets from its records and captions. The name goes into the run's config.
+struct TargetRule {
+  std::string name;
+  std::function<Targets(const PairBatch&)> make;
+};
+
+/// Pairs with the same caption are one group: each of its images matches each of its texts.
+TargetRule equal_captions();
+
+/// Soft labels: a share of each row stays with its own pair, the rest is spread over all captions by how many tokens
+/// they have in common with its own (Jaccard index of the sets of tokens).
+///   own: in [0, 1]
+TargetRule shared_tokens(double own = 0.8);
+
+}  // namespace vlalign

@@ -1,0 +1,136 @@
+#include "train/batch_feed.hpp"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/zeros.h>
+
+#include "core/check.hpp"
+#include "vlalign/core/normalize.hpp"
+#include "vlalign/nn/dual_encoder.hpp"
+
+namespace vlalign {
+namespace {
+
+/// Patches, words, or the places of a convolutional tower's last map: [B, N, W].
+at::Tensor places(const Features& features) {
+  if (features.tokens.defined()) return features.tokens;
+  return features.map.defined() ? features.map.flatten(2).transpose(1, 2) : at::Tensor();
+}
+
+at::Tensor in_joint_space(const at::Tensor& rows, const std::shared_ptr<nn::Linear>& projection) {
+  return l2_normalize(projection ? projection->forward(rows) : rows);
+}
+
+bool changes_pictures(const Augmentation& a) {
+  const Augmentation none{};
+  const auto all = [](const Augmentation& x) {
+    return std::tie(x.crop_scale, x.rotate, x.shift, x.zoom, x.flip, x.brightness, x.contrast, x.saturation, x.hue,
+                    x.grayscale);
+  };
+  return all(a) != all(none);
+}
+
+}  // namespace
+
+BatchFeed::BatchFeed(DualEncoder model, const ContrastiveLoss& loss, const TrainerOptions& options)
+    : model_(std::move(model)),
+      uses_(loss.uses()),
+      precision_(options.precision),
+      teacher_(options.teacher),
+      targets_(options.targets) {
+  const auto name = loss.name();
+  check(!uses_.frames,
+        "[Trainer] the loss {} uses frames of a video, and pairs have none: call it in a loop of your own", name);
+  check(!uses_.logit_bias || model_.module()->logit_bias.defined(),
+        "[Trainer] the loss {} uses a logit bias, and the model {} has none: create it with a ScaleConfig such as "
+        "{{.initial = 10, .bias = -10}}",
+        name, model_.config().name);
+  check(!targets_ || uses_.groups || uses_.soft_targets, "[Trainer] targets: the loss {} uses none", name);
+  check(!uses_.second_image || changes_pictures(options.augmentation),
+        "[Trainer] the loss {} compares two views of each image, which are equal without an augmentation", name);
+  check(!uses_.teacher || teacher_, "[Trainer] the loss {} uses a teacher, and there is none in the options", name);
+  check(uses_.teacher || !teacher_, "[Trainer] teacher: the loss {} uses none", name);
+  if (uses_.tokens) check_tokens();
+  if (uses_.teacher) check_teacher();
+}
+
+/// Whether both towers give token features, and of the joint space's dimension after the projection: tried on one pair.
+void BatchFeed::check_tokens() const {
+  const at::NoGradGuard no_graph;
+  auto model = model_;
+  model.train(false);
+  const auto side = model_.config().preprocess.image_size;
+  const auto image = model_.image_features(at::zeros({1, 3, side, side}, at::kByte));
+  const auto text = model_.text_features(at::full({1, 2}, model_.tokenizer()->end_id(), at::kLong));
+  const auto& module = *model_.module();
+  const auto check_width = [](const char* tower, const at::Tensor& tokens, std::int64_t width) {
+    check(tokens.defined() && tokens.size(2) == width,
+          "[Trainer] the loss uses token features, and the {} tower gives none that its projection takes", tower);
+  };
+  check_width("image", places(image), module.visual->width());
+  check_width("text", places(text), module.text->width());
+}
+
+void BatchFeed::check_teacher() const {
+  const auto& mine = model_.config().preprocess;
+  const auto& its = teacher_->config().preprocess;
+  check(its.image_size == mine.image_size,
+        "[Trainer] teacher: it looks at {0}x{0} pixels, the model at {1}x{1}; load it with LoadOptions{{.image_size = "
+        "{1}}}",
+        its.image_size, mine.image_size);
+  check(teacher_->config().text.context_length >= model_.config().text.context_length,
+        "[Trainer] teacher: it reads {} tokens, the model {}", teacher_->config().text.context_length,
+        model_.config().text.context_length);
+  // Equal ids for a sentence with letters, digits, marks and an accent: the tokenizers agree.
+  constexpr std::string_view sentence = "A photo of 3 red cups, don't drop Jos\u00e9's!";
+  const auto length = model_.config().text.context_length;
+  check(teacher_->tokenizer()->vocab_size() == model_.tokenizer()->vocab_size() &&
+            teacher_->tokenizer()->encode(sentence, length) == model_.tokenizer()->encode(sentence, length),
+        "[Trainer] teacher: its tokenizer is not the model's, so it can't read the same tokens");
+}
+
+void BatchFeed::encode_pairs(ContrastiveBatch& out, const at::Tensor& pixels, const at::Tensor& tokens) const {
+  if (!uses_.tokens) {
+    out.image = model_.encode_image(pixels, precision_);
+    out.text = model_.encode_text(tokens, precision_);
+    return;
+  }
+  const auto image = model_.image_features(pixels, {}, precision_), text = model_.text_features(tokens, {}, precision_);
+  const auto& module = *model_.module();
+  out.image = image.embedding;
+  out.text = text.embedding;
+  out.image_tokens = {.features = in_joint_space(places(image), module.image_projection), .mask = image.mask};
+  out.text_tokens = {.features = in_joint_space(places(text), module.text_projection), .mask = text.mask};
+}
+
+ContrastiveBatch BatchFeed::encode(const PairBatch& batch, std::int64_t begin, std::int64_t count,
+                                   bool with_teacher) const {
+  ContrastiveBatch out;
+  const auto pixels = batch.pixels.narrow(0, begin, count), tokens = batch.tokens.narrow(0, begin, count);
+  encode_pairs(out, pixels, tokens);
+  if (uses_.second_image)
+    out.second_image = model_.encode_image(batch.second_pixels.narrow(0, begin, count), precision_);
+  if (uses_.teacher && with_teacher) {
+    const at::NoGradGuard no_graph;
+    out.teacher_image = teacher_->encode_image(pixels, precision_);
+    out.teacher_text = teacher_->encode_text(tokens, precision_);
+  }
+  return out;
+}
+
+void BatchFeed::complete(ContrastiveBatch& whole, const PairBatch& batch, double progress) const {
+  whole.logit_scale = model_.logit_scale();
+  if (uses_.logit_bias) whole.logit_bias = model_.module()->logit_bias;
+  if (uses_.teacher) whole.teacher_logit_scale = teacher_->logit_scale().detach();
+  whole.progress = progress;
+  if (!targets_) return;
+  const auto targets = targets_->make(batch);
+  check(!targets.groups.defined() || uses_.groups, "[Trainer] targets: {} gives groups, which the loss doesn't use",
+        targets_->name);
+  check(!targets.soft.defined() || uses_.soft_targets,
+        "[Trainer] targets: {} gives soft targets, which the loss doesn't use", targets_->name);
+  if (targets.groups.defined()) whole.groups = targets.groups.to(model_.device());
+  if (targets.soft.defined()) whole.soft_targets = targets.soft.to(model_.device());
+}
+
+}  // namespace vlalign
