@@ -42,7 +42,11 @@ InfoNCE::InfoNCE(const Options& options) : options_(options) {
         "[InfoNCE] label_smoothing: goes with Positives::mean_of_logs only");
 }
 
-std::string InfoNCE::name() const { return "infonce"; }
+std::string InfoNCE::name() const {
+  if (options_.positives == Positives::log_of_mean) return "infonce_in";
+  return options_.label_smoothing > 0 ? fmt::format("infonce(label_smoothing={})", options_.label_smoothing)
+                                      : "infonce";
+}
 
 BatchParts InfoNCE::uses() const {
   return {.groups = true, .soft_targets = options_.positives == Positives::mean_of_logs};

@@ -28,6 +28,7 @@ DualEncoder create(const StartFlags& flags, const PairSource& pairs, std::uint64
   auto config = flags.model.ends_with(".json") ? read_model_config(flags.model) : preset(flags.model);
   if (flags.image_size) config.preprocess.image_size = *flags.image_size;
   if (flags.context_length) config.text.context_length = *flags.context_length;
+  if (flags.logit_bias && !config.scale.bias) config.scale = {.initial = 10, .bias = -10};
   if (flags.text_tower.empty())
     return DualEncoder::create(config, make_tokenizer(flags.tokenizer, config, pairs), seed);
   check(flags.tokenizer.empty(), "--tokenizer: the text tower's folder brings its own");

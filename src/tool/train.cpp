@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <array>
 #include <cctype>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -13,7 +14,7 @@
 #include "start_model.hpp"
 #include "vlalign/eval/report.hpp"
 #include "vlalign/eval/retrieval.hpp"
-#include "vlalign/loss/info_nce.hpp"
+#include "vlalign/loss/make_loss.hpp"
 #include "vlalign/model/lora.hpp"
 #include "vlalign/train/progress.hpp"
 #include "vlalign/train/trainer.hpp"
@@ -23,12 +24,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::array target_rules{"pairs", "captions", "tokens"};
+
 struct TrainFlags {
   DataFlags data;
   RunFlags run;
   std::vector<std::string> tests, notes;
   StartFlags start;
-  std::string loss = "infonce", augmentation = "none", title;
+  std::string loss = "infonce", targets = target_rules.front(), teacher, augmentation = "none", title;
   TrainerOptions options;
   std::optional<std::int64_t> lora_rank;
   LoraOptions lora;
@@ -61,9 +64,11 @@ std::string readable(std::string name) {
   return name;
 }
 
-AnyLoss make_loss(const std::string& name) {
-  if (name == "infonce") return InfoNCE();
-  fail("unknown loss \"{}\": it is infonce", name);
+/// --targets; none for pairs.
+std::optional<TargetRule> make_targets(const std::string& rule, const Tokenizer& tokenizer) {
+  if (rule == "captions") return equal_captions();
+  if (rule == "tokens") return shared_tokens(tokenizer);
+  return {};
 }
 
 std::string with_thousands(std::int64_t number) {
@@ -93,6 +98,7 @@ std::vector<ReportFact> facts_of(const DualEncoder& model, const PairSource& pai
           {"Pairs seen", with_thousands(summary.last.samples_seen)},
           {"Steps", with_thousands(summary.last.step)},
           {"Batch", with_thousands(flags.options.batch_size)},
+          {"Loss", flags.loss},
           {"Precision", std::string(to_string(flags.options.precision))},
           {"Training time", fmt::format("{:.0f} s", training_seconds(metrics))},
           {"Seed", std::to_string(flags.options.seed)}};
@@ -141,14 +147,19 @@ void run(TrainFlags& flags) {
 
   const auto pairs = flags.data.open();
   const auto sets = open_tests(flags);
+  const auto loss = make_loss(flags.loss);
+  flags.start.logit_bias = loss->uses().logit_bias;
   const auto model = flags.start.make(*pairs, flags.options.seed);
+  options.targets = make_targets(flags.targets, *model.tokenizer());
+  if (!flags.teacher.empty())
+    options.teacher = DualEncoder::load(flags.teacher, {.image_size = model.config().preprocess.image_size});
   spdlog::info("{}: {} pictures; {}: {} parameters", flags.data.location, with_thousands(pairs->size()),
                model.config().name, with_thousands(model.parameter_count()));
   if (flags.lora_rank) {
     flags.lora.rank = *flags.lora_rank;
     add_lora(model, flags.lora, options.seed);
   }
-  Trainer trainer(model, make_loss(flags.loss), options);
+  Trainer trainer(model, loss, options);
   trainer.on_step(Progress());
   const auto summary = trainer.fit(pairs);
   warn_of_skipped(summary);
@@ -234,7 +245,16 @@ void add_flags(CLI::App& command, TrainFlags& flags) {
   command.add_option("--weight-decay", o.adamw.weight_decay, "Of matrices; vectors and scalars are not decayed")
       ->capture_default_str();
   command.add_option("--grad-clip", o.grad_clip, "Largest L2 norm of the gradient; no limit without it");
-  command.add_option("--loss", flags.loss, "infonce")->capture_default_str();
+  command
+      .add_option("--loss", flags.loss,
+                  "Loss, or a sum such as infonce+0.25*cyclip, of: " + fmt::format("{}", fmt::join(loss_names(), ", ")))
+      ->capture_default_str();
+  command
+      .add_option("--targets", flags.targets,
+                  "What matches an image: its own caption; all equal captions; or, softly, captions that share tokens")
+      ->check(CLI::IsMember(std::vector<std::string>(target_rules.begin(), target_rules.end())))
+      ->capture_default_str();
+  command.add_option("--teacher", flags.teacher, "Model folder of the teacher, for losses that distil one");
   command.add_option("--micro-batch", o.micro_batch,
                      "Pairs a tower sees at once; the gradient is still that of the whole batch");
   command

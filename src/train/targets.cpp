@@ -7,6 +7,7 @@
 #include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 
 #include "core/check.hpp"
@@ -28,10 +29,13 @@ Targets groups_of_captions(const PairBatch& batch) {
   return {.groups = groups};
 }
 
-/// The Jaccard index of each two captions' sets of tokens, [B, B]. Start, end and padding are in all of them alike and
-/// are left out: a token that every caption has tells nothing.
-at::Tensor jaccard(const at::Tensor& tokens) {
-  const auto sets = at::zeros({tokens.size(0), tokens.max().item<std::int64_t>() + 1}).scatter_(1, tokens, 1.0);
+/// The Jaccard index of each two captions' sets of tokens, [B, B]. What all captions have, such as the start token,
+/// tells nothing and is left out, as are the tokens that end them.
+at::Tensor jaccard(const at::Tensor& tokens, std::int64_t pad_id, std::int64_t end_id) {
+  const auto ids = std::max({tokens.max().item<std::int64_t>(), pad_id, end_id}) + 1;
+  auto sets = at::zeros({tokens.size(0), ids}).scatter_(1, tokens, 1.0);
+  sets.select(1, pad_id).zero_();
+  sets.select(1, end_id).zero_();
   const auto telling = sets * (sets.sum(0) < static_cast<double>(tokens.size(0))).to(at::kFloat);
   const auto common = at::matmul(telling, telling.t()), size = telling.sum(1);
   return common / (size.unsqueeze(0) + size.unsqueeze(1) - common).clamp_min(1.0);
@@ -41,10 +45,11 @@ at::Tensor jaccard(const at::Tensor& tokens) {
 
 TargetRule equal_captions() { return {"equal captions", groups_of_captions}; }
 
-TargetRule shared_tokens(double own) {
+TargetRule shared_tokens(const Tokenizer& tokenizer, double own) {
   check(own >= 0 && own <= 1, "[shared_tokens] own: expected 0 to 1, got {}", own);
-  return {fmt::format("shared tokens, own {}", own), [own](const PairBatch& batch) {
-            auto similar = jaccard(batch.tokens);
+  return {fmt::format("shared tokens, own {}", own),
+          [own, pad_id = tokenizer.pad_id(), end_id = tokenizer.end_id()](const PairBatch& batch) {
+            auto similar = jaccard(batch.tokens, pad_id, end_id);
             similar.diagonal().fill_(1.0);
             const auto spread = similar / similar.sum(1, /*keepdim=*/true);
             return Targets{.soft = own * at::eye(similar.size(0)) + (1 - own) * spread};

@@ -245,6 +245,21 @@ TEST_F(LoaderTest, AugmentsAnewInEachEpoch) {
   EXPECT_NE(contents_of(loader.next()).pixels, contents_of(loader.next()).pixels);
 }
 
+TEST_F(LoaderTest, GivesASecondViewOfTheSamePicturesIfAsked) {
+  // Record 1 can't be read; the others differ from each other by more than the augmentation can change.
+  const auto source = std::make_shared<GreyPairs>(6, 1, std::set<std::int64_t>{1});
+  const LoaderOptions options{
+      .batch_size = 6, .shuffle = false, .augmentation = {.brightness = 0.01}, .second_view = true};
+  const auto batch = make_loader(source, options).next();
+  ASSERT_EQ(batch.second_pixels.sizes(), batch.pixels.sizes());
+  EXPECT_FALSE(batch.second_pixels.equal(batch.pixels));
+  for (std::int64_t row = 0; row < 5; ++row) {
+    const auto grey = grey_of(batch.records[static_cast<std::size_t>(row)]);
+    EXPECT_NEAR(batch.second_pixels.select(0, row).max().item<int>(), grey, 1) << row;
+  }
+  EXPECT_FALSE(make_loader(source, {.batch_size = 6}).next().second_pixels.defined());
+}
+
 TEST_F(LoaderTest, PicksEachCaptionEquallyOften) {
   constexpr int epochs = 300;
   auto loader = make_loader(std::make_shared<GreyPairs>(4, 3), {.batch_size = 4, .shuffle = false});

@@ -23,8 +23,8 @@ class DualEncoderImpl;  // <vlalign/nn/dual_encoder.hpp>, for those who build on
 
 /// Other sizes than the folder's; position embeddings are resized to them.
 struct LoadOptions {
-  std::optional<int> image_size;
-  std::optional<std::int64_t> context_length;
+  std::optional<int> image_size{};
+  std::optional<std::int64_t> context_length{};
 };
 
 /// Two towers into one joint space: images and texts become unit vectors whose dot product says how well they match

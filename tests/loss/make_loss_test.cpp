@@ -1,0 +1,37 @@
+#include "vlalign/loss/make_loss.hpp"
+
+#include <ATen/TensorOperators.h>
+#include <gtest/gtest.h>
+
+#include "support/rows.hpp"
+#include "support/temp_folder.hpp"
+#include "vlalign/core/error.hpp"
+#include "vlalign/loss/info_nce.hpp"
+#include "vlalign/loss/sigmoid.hpp"
+
+namespace vlalign {
+namespace {
+
+TEST(MakeLoss, KnowsEachName) {
+  for (const auto& name : loss_names()) EXPECT_NO_THROW(make_loss(name)) << name;
+}
+
+TEST(MakeLoss, SumsWithWeights) {
+  ContrastiveBatch batch{test::unit_rows(5, 3), test::unit_rows(5, 3), test::scalar(10)};
+  batch.logit_bias = test::scalar(-3);
+  const auto expected = InfoNCE().forward(batch) + 0.25 * SigmoidLoss().forward(batch);
+  EXPECT_DOUBLE_EQ(make_loss("infonce+0.25*siglip")->forward(batch).item<double>(), expected.item<double>());
+}
+
+TEST(MakeLoss, NamesWhatItDoesNotKnow) {
+  EXPECT_EQ(test::message_of<Error>([] {
+              make_loss("infonce+nonsense");
+            }).find("unknown loss \"nonsense\": there are infonce,"),
+            0U);
+  EXPECT_EQ(test::message_of<Error>([] { make_loss("x*infonce"); }),
+            "loss term \"x*infonce\": expected a number before *, e.g. 0.5*cyclip");
+  EXPECT_EQ(test::message_of<Error>([] { make_loss(""); }).find("unknown loss \"\""), 0U);
+}
+
+}  // namespace
+}  // namespace vlalign
