@@ -49,15 +49,6 @@ struct Slot {
   std::exception_ptr failure;  // what is no bad record: a fault of the source or the tokenizer
 };
 
-/// The shortest side down to which a JPEG may be decoded: what the smallest crop still needs. 0 is for no reduction.
-int decoded_side(const Preprocess& how, const Augmentation& augmentation) {
-  const auto [smallest, largest] = augmentation.crop_scale;
-  if (smallest == 1.0 && largest == 1.0) return std::max(how.image_size, how.resize_size);
-  const auto narrowest = std::min(augmentation.crop_ratio[0], 1.0 / augmentation.crop_ratio[1]);
-  const auto side = std::ceil(how.image_size / std::sqrt(smallest * narrowest));
-  return side < 1e6 ? static_cast<int>(side) : 0;
-}
-
 /// Throws now what would make every record bad.
 void check_transform(const Preprocess& how, const Augmentation& augmentation) {
   Rng rng({0});

@@ -164,6 +164,14 @@ std::vector<std::string> augmentation_policies() {
   return names;
 }
 
+int decoded_side(const Preprocess& how, const Augmentation& augmentation) {
+  const auto [smallest, largest] = augmentation.crop_scale;
+  if (smallest == 1.0 && largest == 1.0) return std::max(how.image_size, how.resize_size);
+  const auto narrowest = std::min(augmentation.crop_ratio[0], 1.0 / augmentation.crop_ratio[1]);
+  const auto side = std::ceil(how.image_size / std::sqrt(smallest * narrowest));
+  return side < 1e6 ? static_cast<int>(side) : 0;
+}
+
 Image preprocess(const Image& image, const Preprocess& how) {
   check_image(image, "preprocess");
   check_preprocess(how, "preprocess");

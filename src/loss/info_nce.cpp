@@ -1,6 +1,7 @@
 #include "vlalign/loss/info_nce.hpp"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/dot.h>
 #include <ATen/ops/log.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/where.h>
@@ -13,15 +14,26 @@
 namespace vlalign {
 namespace {
 
+at::Tensor sum_of_products(const at::Tensor& x, const at::Tensor& y) { return at::dot(x.reshape(-1), y.reshape(-1)); }
+
 /// sum_i of the cross-entropy with the wanted distribution: w_i LSE_i - S wanted_i, w_i = 1, or 0 where nothing is
 /// wanted.
 at::Tensor cross_entropy(const at::Tensor& rows, const at::Tensor& columns, const at::Tensor& scale,
                          const at::Tensor& log_sum, const Wanted& wanted, double smoothing) {
-  const auto has_any = (wanted.weight > 0).to(rows.scalar_type());
-  const auto divisor = at::where(wanted.weight > 0, wanted.weight, 1.0).unsqueeze(1);
-  auto target = wanted.sum / divisor;
-  if (smoothing > 0) target = (1 - smoothing) * target + smoothing * has_any.unsqueeze(1) * columns.mean(0);
-  return (has_any * log_sum).sum() - scale * (rows * target).sum();
+  auto target = wanted.sum;
+  auto log_sums = log_sum;
+  at::Tensor has_any;
+  if (wanted.weight.defined()) {
+    has_any = (wanted.weight > 0).to(rows.scalar_type());
+    target = target / at::where(wanted.weight > 0, wanted.weight, 1.0).unsqueeze(1);
+    log_sums = has_any * log_sums;
+  }
+  if (smoothing > 0) {
+    const auto everywhere = columns.mean(0, /*keepdim=*/true);
+    target =
+        (1 - smoothing) * target + smoothing * (has_any.defined() ? has_any.unsqueeze(1) * everywhere : everywhere);
+  }
+  return log_sums.sum() - scale * sum_of_products(rows, target);
 }
 
 /// sum_i of -log(1/|P| sum_p softmax_p), both ways.

@@ -1,7 +1,8 @@
 #include "vlalign/loss/sigmoid.hpp"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/zeros.h>
+#include <ATen/ops/dot.h>
+#include <ATen/ops/full.h>
 
 #include "core/check.hpp"
 #include "loss/checked_batch.hpp"
@@ -20,7 +21,8 @@ at::Tensor SigmoidLoss::forward(const ContrastiveBatch& batch) const {
   const auto rows = narrowed(image, own);
   // softplus(-z) = softplus(z) - z for the matching ones, with probability w: softplus(z) - w z
   const auto wanted = wanted_texts(batch, text, own);
-  const auto matching = scale * (rows * wanted.sum).sum() + bias * wanted.weight.sum();
+  const auto weight = wanted.weight.defined() ? wanted.weight.sum() : at::full({}, own.count, image.options());
+  const auto matching = scale * at::dot(rows.reshape(-1), wanted.sum.reshape(-1)) + bias * weight;
   return (softplus_sum(rows, text, scale, bias) - matching) / static_cast<double>(own.count);
 }
 

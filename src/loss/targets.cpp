@@ -4,7 +4,6 @@
 #include <ATen/ops/_unique2.h>
 #include <ATen/ops/bincount.h>
 #include <ATen/ops/matmul.h>
-#include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
 
 #include "core/check.hpp"
@@ -23,7 +22,7 @@ Wanted wanted_of_groups(const at::Tensor& groups, const at::Tensor& columns, Row
 
 Wanted wanted_columns(const at::Tensor& groups, const at::Tensor& soft_rows, const at::Tensor& columns, RowRange rows) {
   if (groups.defined()) return wanted_of_groups(groups.to(columns.device()), columns, rows);
-  if (!soft_rows.defined()) return {narrowed(columns, rows), at::ones({rows.count}, columns.options())};
+  if (!soft_rows.defined()) return {narrowed(columns, rows), {}};
   const auto weights = narrowed(soft_rows, rows).to(columns.options());
   return {at::matmul(weights, columns), weights.sum(1)};
 }

@@ -17,7 +17,7 @@ void check_targets(const ContrastiveBatch& batch, std::string_view loss);
 /// where they are ids.
 struct Wanted {
   at::Tensor sum;     ///< [n, D], sum_j w_ij y_j
-  at::Tensor weight;  ///< [n], sum_j w_ij
+  at::Tensor weight;  ///< [n], sum_j w_ij; undefined: 1 each
 };
 
 /// Rows `rows` of the images want texts, or the other way round (transposed: soft targets are read along their

@@ -1,13 +1,16 @@
 #include "vlalign/loss/tiled.hpp"
 
+#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/aminmax.h>
+#include <ATen/ops/dot.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/log.h>
 #include <ATen/ops/logaddexp.h>
 #include <ATen/ops/logsumexp.h>
 #include <ATen/ops/matmul.h>
+#include <ATen/ops/mm.h>
 #include <ATen/ops/sigmoid.h>
 #include <ATen/ops/softplus.h>
 #include <ATen/ops/zeros.h>
@@ -17,6 +20,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "core/check.hpp"
 #include "loss/checked_batch.hpp"
@@ -29,7 +33,6 @@ using torch::autograd::Variable;
 using torch::autograd::variable_list;
 using Keep = PairFilter::Keep;
 
-constexpr std::int64_t tile_rows = 512, tile_columns = 4096;
 constexpr double minus_infinity = -std::numeric_limits<double>::infinity();
 /// Within this range of logits exp(S - largest) of all is a normal float32 number, and one exponential serves both
 /// directions.
@@ -40,11 +43,39 @@ void for_each_range(std::int64_t size, std::int64_t step, Visit visit) {
   for (std::int64_t begin = 0; begin < size; begin += step) visit(RowRange{begin, std::min(step, size - begin)});
 }
 
-template <typename Visit>
-void for_each_tile(std::int64_t rows, std::int64_t columns, Visit visit) {
-  for_each_range(rows, tile_rows,
-                 [&](RowRange r) { for_each_range(columns, tile_columns, [&](RowRange c) { visit(r, c); }); });
-}
+/// Walks the [N, M] logits in blocks of rows. On a CPU each thread has a stretch of the columns, through which it goes
+/// in tiles that stay in its cache: so what belongs to a column is written by one thread, and what belongs to a row is
+/// summed over the threads when the block is done. A GPU takes larger tiles, one after the other.
+class TileWalk {
+ public:
+  TileWalk(const at::Tensor& x, const at::Tensor& y) : rows_(x.size(0)), columns_(y.size(0)), on_cpu_(x.is_cpu()) {}
+
+  std::int64_t threads() const { return on_cpu_ ? at::get_num_threads() : 1; }
+
+  /// tile(rows, columns, thread) for all tiles of a block, then finish(rows).
+  template <typename Tile, typename Finish>
+  void run(const Tile& tile, const Finish& finish) const {
+    for_each_range(rows_, on_cpu_ ? 512 : 2048, [&](RowRange r) {
+      const auto stretch = [&](std::int64_t begin, std::int64_t end, std::int64_t step) {
+        const at::NoGradGuard no_graph;  // a pool's thread has a mode of its own
+        for_each_range(end - begin, step, [&](RowRange c) {
+          tile(r, RowRange{begin + c.begin, c.count}, on_cpu_ ? at::get_thread_num() : 0);
+        });
+      };
+      if (on_cpu_) {
+        at::parallel_for(0, columns_, /*grain_size=*/64,
+                         [&](std::int64_t begin, std::int64_t end) { stretch(begin, end, 1024); });
+      } else {
+        stretch(0, columns_, 8192);
+      }
+      finish(r);
+    });
+  }
+
+ private:
+  std::int64_t rows_, columns_;
+  bool on_cpu_;
+};
 
 void check_operands(const at::Tensor& x, const at::Tensor& y, const char* function) {
   check(x.dim() == 2 && y.dim() == 2 && x.size(1) == y.size(1) && x.size(0) > 0 && y.size(0) > 0,
@@ -54,9 +85,13 @@ void check_operands(const at::Tensor& x, const at::Tensor& y, const char* functi
         c10::toString(y.scalar_type()));
 }
 
-/// x, y and the scale as a node of the graph saves them, and the logits of a tile.
+/// x, y and the scale without their graph, and the logits of a tile.
 struct Operands {
   at::Tensor x, y, scale;
+
+  static Operands of(const at::Tensor& x, const at::Tensor& y, const at::Tensor& scale) {
+    return {x.detach().contiguous(), y.detach().contiguous(), scale.detach()};
+  }
 
   at::Tensor logits(RowRange r, RowRange c) const { return at::matmul(narrowed(x, r) * scale, narrowed(y, c).t()); }
 };
@@ -106,30 +141,51 @@ at::Tensor gradient_of_tile(at::Tensor logits, const at::Tensor& without, const 
 
 /// Sends dL/dS of each tile on to x, y and the scale: {dx, dy, dscale}.
 template <typename TileGradient>
-variable_list gradients_of_operands(const Operands& in, TileGradient tile_gradient) {
+variable_list gradients_of_operands(const Operands& in, const TileGradient& tile_gradient) {
+  const TileWalk walk(in.x, in.y);
   const auto dx = at::zeros_like(in.x), dy = at::zeros_like(in.y);
-  for_each_tile(in.x.size(0), in.y.size(0), [&](RowRange r, RowRange c) {
-    const auto gradient = tile_gradient(in.logits(r, c), r, c);
-    narrowed(dx, r).addmm_(gradient, narrowed(in.y, c));
-    narrowed(dy, c).addmm_(gradient.t(), narrowed(in.x, r));
-  });
+  std::vector<at::Tensor> row_parts(static_cast<std::size_t>(walk.threads()));
+  walk.run(
+      [&](RowRange r, RowRange c, std::int64_t thread) {
+        const auto gradient = tile_gradient(in.logits(r, c), r, c, thread);
+        auto& part = row_parts[static_cast<std::size_t>(thread)];
+        if (part.defined()) {
+          part.addmm_(gradient, narrowed(in.y, c));
+        } else {
+          part = at::mm(gradient, narrowed(in.y, c));
+        }
+        narrowed(dy, c).addmm_(gradient.t(), narrowed(in.x, r));
+      },
+      [&](RowRange r) {
+        for (auto& part : row_parts)
+          if (part.defined()) narrowed(dx, r).add_(std::exchange(part, {}));
+      });
   // d/dscale sum_ij G_ij scale x_i.y_j = sum_i x_i . (G y)_i
-  const auto dscale = (in.x * dx).sum();
+  const auto dscale = at::dot(in.x.view(-1), dx.view(-1));
   return {dx.mul_(in.scale), dy.mul_(in.scale), dscale};
 }
 
 struct LogSumExpNode : torch::autograd::Function<LogSumExpNode> {
   static variable_list forward(AutogradContext* context, const Variable& x, const Variable& y, const Variable& scale,
                                const PairFilter& filter) {
-    const Operands in{x, y, scale};
-    auto rows = at::full({x.size(0)}, minus_infinity, x.options());
-    auto columns = at::full({y.size(0)}, minus_infinity, x.options());
-    for_each_tile(x.size(0), y.size(0), [&](RowRange r, RowRange c) {
-      const auto tile = sums_of_tile(in.logits(r, c), dropped(filter, r, c));
-      const auto row_part = narrowed(rows, r), column_part = narrowed(columns, c);
-      row_part.copy_(at::logaddexp(row_part, tile.rows));
-      column_part.copy_(at::logaddexp(column_part, tile.columns));
-    });
+    const auto in = Operands::of(x, y, scale);
+    const TileWalk walk(x, y);
+    const auto rows = at::full({x.size(0)}, minus_infinity, in.x.options());
+    const auto columns = at::full({y.size(0)}, minus_infinity, in.x.options());
+    std::vector<at::Tensor> row_parts(static_cast<std::size_t>(walk.threads()));
+    walk.run(
+        [&](RowRange r, RowRange c, std::int64_t thread) {
+          const auto tile = sums_of_tile(in.logits(r, c), dropped(filter, r, c));
+          auto& part = row_parts[static_cast<std::size_t>(thread)];
+          part = part.defined() ? at::logaddexp(part, tile.rows) : tile.rows;
+          const auto column_part = narrowed(columns, c);
+          column_part.copy_(at::logaddexp(column_part, tile.columns));
+        },
+        [&](RowRange r) {
+          const auto row_part = narrowed(rows, r);
+          for (auto& part : row_parts)
+            if (part.defined()) row_part.copy_(at::logaddexp(row_part, std::exchange(part, {})));
+        });
     context->save_for_backward({x, y, scale, rows, columns, filter.row_ids, filter.column_ids});
     context->saved_data["keep"] = static_cast<std::int64_t>(filter.keep);
     return {rows, columns};
@@ -140,11 +196,12 @@ struct LogSumExpNode : torch::autograd::Function<LogSumExpNode> {
     const auto keep = static_cast<Keep>(context->saved_data["keep"].toInt());
     const PairFilter filter{.keep = keep, .row_ids = saved[5], .column_ids = saved[6]};
     const LogSumExp sums{saved[3], saved[4]}, gradients{upstream[0], upstream[1]};
-    auto result = gradients_of_operands({saved[0], saved[1], saved[2]}, [&](at::Tensor logits, RowRange r, RowRange c) {
-      return gradient_of_tile(std::move(logits), dropped(filter, r, c),
-                              {narrowed(sums.rows, r), narrowed(sums.columns, c)},
-                              {narrowed(gradients.rows, r), narrowed(gradients.columns, c)});
-    });
+    auto result = gradients_of_operands(
+        Operands::of(saved[0], saved[1], saved[2]), [&](at::Tensor logits, RowRange r, RowRange c, std::int64_t) {
+          return gradient_of_tile(std::move(logits), dropped(filter, r, c),
+                                  {narrowed(sums.rows, r), narrowed(sums.columns, c)},
+                                  {narrowed(gradients.rows, r), narrowed(gradients.columns, c)});
+        });
     result.emplace_back();  // of the filter
     return result;
   }
@@ -153,23 +210,27 @@ struct LogSumExpNode : torch::autograd::Function<LogSumExpNode> {
 struct SoftplusSumNode : torch::autograd::Function<SoftplusSumNode> {
   static Variable forward(AutogradContext* context, const Variable& x, const Variable& y, const Variable& scale,
                           const Variable& bias) {
-    const Operands in{x, y, scale};
-    const auto sum = at::zeros({}, x.options());
-    for_each_tile(x.size(0), y.size(0),
-                  [&](RowRange r, RowRange c) { sum.add_(at::softplus(in.logits(r, c).add_(bias)).sum()); });
+    const auto in = Operands::of(x, y, scale);
+    const TileWalk walk(x, y);
+    const auto parts = at::zeros({walk.threads()}, in.x.options());
+    walk.run([&](RowRange r, RowRange c,
+                 std::int64_t thread) { parts[thread].add_(at::softplus(in.logits(r, c).add_(bias)).sum()); },
+             [](RowRange) {});
     context->save_for_backward({x, y, scale, bias});
-    return sum;
+    return parts.sum();
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& upstream) {
     const auto saved = context->get_saved_variables();
-    const auto bias = saved[3], dbias = at::zeros({}, bias.options());
-    auto result = gradients_of_operands({saved[0], saved[1], saved[2]}, [&](at::Tensor logits, RowRange, RowRange) {
+    const auto in = Operands::of(saved[0], saved[1], saved[2]);
+    const auto bias = saved[3].detach();
+    const auto dbias = at::zeros({TileWalk(in.x, in.y).threads()}, bias.options());
+    auto result = gradients_of_operands(in, [&](at::Tensor logits, RowRange, RowRange, std::int64_t thread) {
       auto gradient = logits.add_(bias).sigmoid_().mul_(upstream[0]);
-      dbias.add_(gradient.sum());
+      dbias[thread].add_(gradient.sum());
       return gradient;
     });
-    result.push_back(dbias);
+    result.push_back(dbias.sum());
     return result;
   }
 };

@@ -33,7 +33,7 @@ int main(int argc, char** argv) {
   program.set_version_flag("--version", VLALIGN_VERSION);
   using namespace vlalign::tool;
   for (const auto add : {add_train, add_eval, add_zero_shot, add_linear_probe, add_embed, add_search, add_inspect,
-                         add_convert, add_interpolate})
+                         add_convert, add_interpolate, add_bench})
     add(program);
   log_to_stderr();
   keep_freed_memory();

@@ -63,6 +63,10 @@ Image preprocess(const Image& image, const Preprocess& how);
 /// The same generator state gives the same pixels.
 Image augment(const Image& image, const Preprocess& how, const Augmentation& augmentation, Rng& rng);
 
+/// The shortest side down to which a JPEG may be decoded (decode_image) without the transform losing anything: what the
+/// smallest crop still needs. 0: it must not be reduced.
+int decoded_side(const Preprocess& how, const Augmentation& augmentation);
+
 /// (pixels / 255 - mean) / std.
 ///   pixels: uint8 [B, 3, H, W] (any memory format), or floating and already normalised, which is returned as it is
 /// Returns float32 [B, 3, H, W] in the same memory format, on the same device.

@@ -1,0 +1,49 @@
+#include "bench.hpp"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "commands.hpp"
+#include "core/check.hpp"
+#include "core/files.hpp"
+
+namespace vlalign::tool {
+
+double quantile(std::vector<double> values, double q) {
+  std::sort(values.begin(), values.end());
+  const auto place = q * static_cast<double>(values.size() - 1);
+  const auto below = static_cast<std::size_t>(place), above = std::min(below + 1, values.size() - 1);
+  return std::lerp(values[below], values[above], place - static_cast<double>(below));
+}
+
+double peak_memory_mb() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / 1024.0;
+}
+
+std::vector<std::string> read_captions(const std::string& file) {
+  if (file.empty())
+    return {"a photo of a small brown dog running on the beach near the water", "pick up the red cup on the table",
+            "two people riding bicycles down a city street at night", "a red apple"};
+  std::vector<std::string> captions;
+  const auto text = read_file(file);
+  for (std::size_t begin = 0; begin < text.size();) {
+    const auto end = std::min(text.find('\n', begin), text.size());
+    captions.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  check(!captions.empty(), "{}: is empty; expected one caption a line", file);
+  return captions;
+}
+
+void add_bench(CLI::App& program) {
+  auto* bench = program.add_subcommand("bench", "How fast this machine is at a part of the work");
+  bench->require_subcommand(1);
+  for (const auto add : {add_bench_step, add_bench_loss, add_bench_images, add_bench_tokens, add_bench_latency})
+    add(*bench);
+}
+
+}  // namespace vlalign::tool

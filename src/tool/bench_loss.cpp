@@ -1,0 +1,62 @@
+#include <ATen/ops/full.h>
+#include <ATen/ops/randn.h>
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "bench.hpp"
+#include "commands.hpp"
+#include "vlalign/core/normalize.hpp"
+#include "vlalign/loss/make_loss.hpp"
+
+namespace vlalign::tool {
+namespace {
+
+struct LossFlags : RunFlags {
+  std::int64_t n = 16384, dim = 512;
+  std::string loss = "infonce";
+};
+
+void run(const LossFlags& flags) {
+  flags.apply();
+  const auto device = parse_device(flags.device);
+  const auto loss = make_loss(flags.loss);
+  const auto rows = [&] { return l2_normalize(at::randn({flags.n, flags.dim})).to(device).requires_grad_(); };
+  ContrastiveBatch batch{rows(), rows(), at::full({}, 1 / 0.07, device).requires_grad_()};
+  batch.logit_bias = at::full({}, -10.0, device).requires_grad_();
+  const auto before = peak_memory_mb();
+  double seconds = 0, value = 0;
+  for (int run = 0; run < 2; ++run) {  // the first makes the buffers
+    for (auto* leaf : {&batch.image, &batch.text, &batch.logit_scale, &batch.logit_bias}) leaf->mutable_grad().reset();
+    seconds = seconds_of([&] {
+      const auto result = loss->forward(batch);
+      result.backward();
+      value = result.item<double>();
+    });
+  }
+  const auto extra = peak_memory_mb() - before;
+  if (flags.json) {
+    const nlohmann::ordered_json result = {
+        {"n", flags.n}, {"dim", flags.dim}, {"seconds", seconds}, {"extra_mb", extra}, {"loss", value}};
+    fmt::print("{}\n", result.dump());
+  } else {
+    fmt::print("{} of {} pairs of {} dimensions: {:.3f} s forward and backward, {:.0f} MB more memory\n", flags.loss,
+               flags.n, flags.dim, seconds, extra);
+  }
+}
+
+}  // namespace
+
+void add_bench_loss(CLI::App& bench) {
+  auto* command = bench.add_subcommand("loss", "A loss, forward and backward, on random unit embeddings in float32");
+  const auto flags = std::make_shared<LossFlags>();
+  command->add_option("--n", flags->n, "Pairs")->check(CLI::PositiveNumber)->capture_default_str();
+  command->add_option("--dim", flags->dim, "Dimension of the embeddings")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--loss", flags->loss, "As in train; one that needs no more than pairs")->capture_default_str();
+  flags->add(*command);
+  command->callback([flags] { run(*flags); });
+}
+
+}  // namespace vlalign::tool

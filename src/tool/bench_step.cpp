@@ -1,0 +1,115 @@
+#include <ATen/ops/randint.h>
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "bench.hpp"
+#include "commands.hpp"
+#include "vlalign/loss/info_nce.hpp"
+#include "vlalign/nn/dual_encoder.hpp"
+#include "vlalign/train/adamw.hpp"
+
+namespace vlalign::tool {
+namespace {
+
+struct StepFlags : RunFlags {
+  std::string model = "ViT-B-32", captions;
+  std::int64_t batch_size = 32, steps = 3;
+};
+
+/// Random pixels, and captions of real length.
+struct StepInput {
+  at::Tensor pixels, tokens;
+};
+
+StepInput make_input(const DualEncoder& model, const StepFlags& flags) {
+  const auto captions = read_captions(flags.captions);
+  std::vector<std::string> texts;
+  for (std::int64_t i = 0; i < flags.batch_size; ++i)
+    texts.push_back(captions[static_cast<std::size_t>(i) % captions.size()]);
+  const std::int64_t side = model.config().preprocess.image_size;
+  const auto rows = at::randint(0, 256, {flags.batch_size, side, side, 3}, at::kByte);
+  return {rows.permute({0, 3, 1, 2}), tokenize(*model.tokenizer(), texts, model.config().text.context_length)};
+}
+
+AdamW make_optimizer(const DualEncoder& model) {
+  AdamW::NamedParameters parameters;
+  for (const auto& item : model.module()->named_parameters()) parameters.emplace_back(item.key(), item.value());
+  return {parameters, {}};
+}
+
+struct StepTimes {
+  std::vector<double> whole, forward, backward, optimizer;
+};
+
+/// The trainer's step on one batch; a first, untimed one makes the buffers.
+StepTimes measure(const DualEncoder& model, const StepFlags& flags) {
+  const auto precision = parse_precision(flags.precision);
+  const auto input = make_input(model, flags);
+  auto optimizer = make_optimizer(model);
+  StepTimes times;
+  for (std::int64_t step = 0; step <= flags.steps; ++step) {
+    at::Tensor loss;
+    const auto forward = seconds_of([&] {
+      loss = InfoNCE().forward({model.encode_image(input.pixels, precision), model.encode_text(input.tokens, precision),
+                                model.logit_scale()});
+      loss.item<float>();
+    });
+    const auto backward = seconds_of([&] { loss.backward(); });
+    const auto update = seconds_of([&] {
+      optimizer.step(1e-6);
+      optimizer.zero_grad();
+      model.module()->clamp_logit_scale();
+    });
+    if (step == 0) continue;
+    times.whole.push_back(forward + backward + update);
+    times.forward.push_back(forward), times.backward.push_back(backward), times.optimizer.push_back(update);
+  }
+  return times;
+}
+
+void run(const StepFlags& flags) {
+  flags.apply();
+  auto model = DualEncoder::create(flags.model);
+  model.to(parse_device(flags.device));
+  model.train();
+  const auto times = measure(model, flags);
+  const auto step = quantile(times.whole, 0.5);
+  const nlohmann::ordered_json result = {{"model", flags.model},
+                                         {"batch", flags.batch_size},
+                                         {"precision", flags.precision},
+                                         {"pairs_per_s", static_cast<double>(flags.batch_size) / step},
+                                         {"step_s", step},
+                                         {"forward_s", quantile(times.forward, 0.5)},
+                                         {"backward_s", quantile(times.backward, 0.5)},
+                                         {"optimizer_s", quantile(times.optimizer, 0.5)},
+                                         {"peak_mb", peak_memory_mb()}};
+  if (flags.json) {
+    fmt::print("{}\n", result.dump());
+  } else {
+    fmt::print(
+        "{}, batch {}, {}: {:.2f} pairs/s\n  step {:.3f} s = forward {:.3f} + backward {:.3f} + optimizer {:.3f}, peak "
+        "{:.0f} MB\n",
+        flags.model, flags.batch_size, flags.precision, static_cast<double>(flags.batch_size) / step, step,
+        quantile(times.forward, 0.5), quantile(times.backward, 0.5), quantile(times.optimizer, 0.5), peak_memory_mb());
+  }
+}
+
+}  // namespace
+
+void add_bench_step(CLI::App& bench) {
+  auto* command = bench.add_subcommand("step", "A training step: forward, InfoNCE, backward, AdamW; medians");
+  const auto flags = std::make_shared<StepFlags>();
+  command->add_option("--model", flags->model, "Preset")->capture_default_str();
+  command->add_option("--batch-size", flags->batch_size, "Pairs a step")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--captions", flags->captions, "File with a caption a line; a few sentences without it");
+  command->add_option("--steps", flags->steps, "Timed steps, after one that isn't")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  flags->add(*command);
+  command->callback([flags] { run(*flags); });
+}
+
+}  // namespace vlalign::tool
