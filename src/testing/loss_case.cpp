@@ -3,7 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/eye.h>
-#include <ATen/ops/linalg_qr.h>
+#include <ATen/ops/matmul.h>
 #include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros_like.h>
@@ -137,7 +137,14 @@ at::Tensor normal(at::IntArrayRef sizes, Rng& rng) {
 
 at::Tensor unit_rows(at::IntArrayRef sizes, Rng& rng) { return l2_normalize(normal(sizes, rng)); }
 
-at::Tensor orthogonal_matrix(std::int64_t n, Rng& rng) { return std::get<0>(at::linalg_qr(normal({n, n}, rng))); }
+at::Tensor orthogonal_matrix(std::int64_t n, Rng& rng) {
+  auto product = at::eye(n, at::kDouble);
+  for (std::int64_t i = 0; i < n; ++i) {
+    const auto mirror = unit_rows({1, n}, rng);
+    product = product - 2 * at::matmul(at::matmul(product, mirror.t()), mirror);
+  }
+  return product;
+}
 
 at::Tensor as_order(const std::vector<std::int64_t>& rows) { return at::tensor(rows, at::kLong); }
 

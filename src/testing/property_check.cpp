@@ -100,6 +100,8 @@ std::optional<Violation> examine(const Subject& subject, const Case& one,
   Finding found;
   try {
     found = check(one);
+  } catch (const c10::Error& error) {
+    found = fmt::format("it threw \"{}\"", error.what_without_backtrace());
   } catch (const std::exception& error) {
     found = fmt::format("it threw \"{}\"", error.what());
   }

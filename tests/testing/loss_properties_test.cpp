@@ -1,8 +1,9 @@
-// The library's losses have every property that they should.
+// Losses that are right have every property.
 #include "vlalign/testing/loss_properties.hpp"
 
 #include <ATen/TensorOperators.h>
 
+#include "testing/dense_losses.hpp"
 #include "vlalign/core/normalize.hpp"
 #include "vlalign/loss/info_nce.hpp"
 #include "vlalign/loss/sigmoid.hpp"
@@ -23,6 +24,12 @@ VLALIGN_TEST_LOSS(SigmoidLossProperties, SigmoidLoss(), {.lower_bound = 0.0});
 VLALIGN_TEST_LOSS(LambdaProperties, [](const ContrastiveBatch& batch) {
   return (l2_normalize(batch.image) - l2_normalize(batch.text)).square().sum(1).mean();
 });
+
+// Losses that use the other parts of a batch.
+VLALIGN_TEST_LOSS(LateInteractionProperties, test::late_interaction(), {.lower_bound = 0.0});
+VLALIGN_TEST_LOSS(DistillationProperties, test::distillation(), {.lower_bound = 0.0});
+VLALIGN_TEST_LOSS(TwoViewsProperties, test::two_views(), {.lower_bound = 0.0});
+VLALIGN_TEST_LOSS(TimeContrastProperties, test::time_contrast(), {.lower_bound = 0.0});
 
 }  // namespace
 }  // namespace vlalign
