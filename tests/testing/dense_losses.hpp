@@ -13,6 +13,7 @@
 
 #include <string>
 
+#include "vlalign/core/error.hpp"
 #include "vlalign/core/normalize.hpp"
 #include "vlalign/loss/contrastive_loss.hpp"
 
@@ -144,6 +145,18 @@ inline AnyLoss distillation() {
     return -(of_images + of_texts).sum(1).mean() / 2;
   };
   return {loss, {.teacher = true}, "distillation"};
+}
+
+/// VSE++ (Faghri et al. 2018): the hardest negative in the batch, with a margin.
+inline AnyLoss hardest_negative() {
+  const auto loss = [](const ContrastiveBatch& b) {
+    if (b.image.size(0) < 2) throw Error("[hardest_negative] image: at least 2 pairs are needed");
+    const auto cosines = at::matmul(l2_normalize(b.image), l2_normalize(b.text).t());
+    const auto own = cosines.diagonal();
+    const auto negatives = cosines - 10 * at::eye(b.image.size(0), cosines.options());
+    return ((0.2 - own + negatives.amax(1)).relu() + (0.2 - own + negatives.amax(0)).relu()).mean();
+  };
+  return {loss, {}, "hardest negative"};
 }
 
 /// InfoNCE of images and texts, and of the images and their second views.

@@ -171,6 +171,21 @@ TEST(Mutations, BatchTooSmallForNegativesTaken) {
   EXPECT_EQ(lacks(AnyLoss(decoupled), {.smallest_batch = 2}), names({Property::edges}));
 }
 
+TEST(Mutations, GraphBehindTheBatchLookedAt) {
+  const auto curious = changed_value([](auto value, auto& b) { return b.image.is_leaf() ? value : 2 * value; });
+  EXPECT_EQ(lacks(curious), names({Property::micro_batches}));
+}
+
+TEST(Mutations, KinksAreNone) {
+  // Wherever the gradient is taken, a kink: its slopes are 0 and 1 there, and relu's gradient is 0.
+  const auto kink = std::make_shared<at::Tensor>();
+  const AnyLoss loss = [kink](const ContrastiveBatch& b) {
+    if (b.image.requires_grad()) *kink = b.image.detach().clone();
+    return (b.image - *kink).relu().sum();
+  };
+  EXPECT_FALSE(find_violation(Property::gradients, loss));
+}
+
 TEST(Mutations, NotAScalar) {
   const auto rows = [](const ContrastiveBatch& b) { return (b.image - b.text).square().sum(1); };
   const auto found = find_violation(Property::pair_order, AnyLoss(rows));

@@ -1,5 +1,7 @@
 // GoogleTests of a loss, in a line. Needs GoogleTest 1.10 or later, which the project that includes this has to find
 // and link itself: find_package(GTest), GTest::gtest_main. violation.hpp has the same checks for other frameworks.
+// A loss takes about a second; run many at once with OMP_NUM_THREADS=1, as batches are too small for threads:
+//     gtest_discover_tests(my_loss_test PROPERTIES ENVIRONMENT OMP_NUM_THREADS=1)
 #pragma once
 
 #include <gtest/gtest.h>
