@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Trains the quick start's model with every loss of docs/losses.md's table and writes the figures into it.
 
-    python3 tests/loss_table.py                      all rows, three seeds: about 40 minutes on two cores
+    python3 tests/loss_table.py                      all rows, three seeds: half an hour on two cores
     python3 tests/loss_table.py --only siglip        rows whose flags hold this word, the other rows stay
     python3 tests/loss_table.py --steps 20 --seeds 1 --print    a trial, printed instead of written
 
@@ -24,20 +24,19 @@ def arguments():
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build")
     parser.add_argument("--runs", type=pathlib.Path, default=ROOT / "runs" / "losses")
     parser.add_argument("--teacher", type=pathlib.Path, default=ROOT / "runs" / "quickstart" / "model")
-    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", default="", help="part of a row's flags")
     parser.add_argument("--print", action="store_true", help="print the rows, leave the page alone")
     return parser.parse_args()
 
 
-def train(args, out, flags, seed, steps, warmup):
-    """The run's eval.json; the recipe is the quick start's."""
+def train(args, out, *flags):
+    """A run of the quick start's model and augmentation."""
     data = args.build / "data" / "emoji-en"
     command = [args.build / "bin" / "vlalign", "train", "--model", "tiny", "--data", data / "train.jsonl",
                "--val", f"combinations={data / 'combinations.jsonl'}", "--val", f"concepts={data / 'concepts.jsonl'}",
-               "--out", out, "--seed", seed, "--steps", steps, "--warmup", warmup, "--batch-size", 256, "--lr", 2e-3,
-               "--grad-clip", 1, "--precision", "bf16", "--aug", "mild", *flags]
+               "--out", out, "--grad-clip", 1, "--precision", "bf16", "--aug", "mild", *flags]
     subprocess.run([str(word) for word in command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
@@ -50,7 +49,8 @@ def scores(args, flags):
         out = args.runs / f"{name}-{args.steps}-steps-seed-{seed}"
         if not (out / "eval.json").exists():
             real = [str(args.teacher) if word == "TEACHER" else word for word in flags]
-            train(args, out, real, seed, args.steps, args.steps // 10)
+            train(args, out, "--seed", seed, "--steps", args.steps, "--warmup", args.steps // 8, "--batch-size", 128,
+                  "--lr", 1e-3, *real)
         found = json.loads((out / "eval.json").read_text())
         results.append((both(found, "recall@1"), both(found["concepts"], "recall@10")))
         print(f"{' '.join(flags)}, seed {seed}: {results[-1][0]:.1f} {results[-1][1]:.1f}", flush=True)
@@ -76,7 +76,7 @@ def main():
     args = arguments()
     lines = TABLE.read_text().splitlines()
     if any("TEACHER" in line for line in lines) and not args.teacher.exists():
-        train(args, args.teacher.parent, [], 1, 480, 40)
+        train(args, args.teacher.parent, "--seed", 1, "--steps", 480, "--warmup", 40, "--batch-size", 256, "--lr", 2e-3)
     if args.print:
         print("\n".join(row for line in lines if (row := filled(args, line)) != line))
     else:

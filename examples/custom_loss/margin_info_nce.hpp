@@ -2,6 +2,8 @@
 // costs (Yang et al. 2019, "Improving Multilingual Sentence Embedding using Bi-directional Dual Encoder").
 #pragma once
 
+#include <ATen/TensorOperators.h>
+
 #include <vlalign/vlalign.hpp>
 
 class MarginInfoNCE : public vlalign::ContrastiveLoss {

@@ -69,6 +69,7 @@ BatchParts operator|(const BatchParts& a, const BatchParts& b);
 
 /// A loss over a batch of aligned embeddings. Derive from it, or give the trainer a lambda:
 ///
+///     #include <ATen/TensorOperators.h>  // for a - b and such
 ///     Trainer trainer(model, [](const ContrastiveBatch& b) { return (b.image - b.text).square().sum(1).mean(); });
 ///
 /// <vlalign/testing/loss_properties.hpp> tests one in a line.
