@@ -56,6 +56,10 @@ RowRange own_rows(const ContrastiveBatch& batch) { return batch.own.value_or(Row
 
 at::Tensor narrowed(const at::Tensor& rows, RowRange range) { return rows.narrow(0, range.begin, range.count); }
 
+at::Tensor matching_logits(const Pairs& pairs, const at::Tensor& scale, RowRange own) {
+  return scale * (narrowed(pairs.image, own) * narrowed(pairs.text, own)).sum(1);
+}
+
 PairFilter except_own_pair(const Pairs& pairs) {
   const auto ids = at::arange(pairs.size(), pairs.image.options().dtype(at::kLong));
   return {.keep = PairFilter::Keep::different, .row_ids = ids, .column_ids = ids};

@@ -31,6 +31,9 @@ at::Tensor checked_unit_rows(const at::Tensor& rows, std::string_view loss, std:
 RowRange own_rows(const ContrastiveBatch& batch);
 at::Tensor narrowed(const at::Tensor& rows, RowRange range);
 
+/// The logit of each own image with its own text: [n].
+at::Tensor matching_logits(const Pairs& pairs, const at::Tensor& scale, RowRange own);
+
 /// Drops the logit of each pair with itself.
 PairFilter except_own_pair(const Pairs& pairs);
 

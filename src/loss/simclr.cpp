@@ -1,0 +1,34 @@
+#include "vlalign/loss/simclr.hpp"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/scalar_tensor.h>
+
+#include "core/check.hpp"
+#include "loss/checked_batch.hpp"
+#include "vlalign/loss/tiled.hpp"
+
+namespace vlalign {
+
+SimCLR::SimCLR(const Options& options) : options_(options) {
+  check(options.temperature > 0, "[SimCLR] temperature: expected more than 0, got {}", options.temperature);
+}
+
+at::Tensor SimCLR::forward(const ContrastiveBatch& batch) const {
+  const auto first = checked_unit_rows(batch.image, "SimCLR", "image");
+  const auto second = checked_unit_rows(batch.second_image, "SimCLR", "second_image");
+  check(second.sizes() == first.sizes(), "[SimCLR] second_image: expected {}, got {}", first.sizes().vec(),
+        second.sizes().vec());
+  const auto own = own_rows(batch);
+  const auto own_first = narrowed(first, own), own_second = narrowed(second, own);
+  const auto ids = at::arange(2 * first.size(0), first.options().dtype(at::kLong));
+  const auto own_ids = at::cat({narrowed(ids, own), narrowed(ids, own) + first.size(0)});
+  const PairFilter others{.keep = PairFilter::Keep::different, .row_ids = own_ids, .column_ids = ids};
+
+  const auto scale = at::scalar_tensor(1.0 / options_.temperature, first.options());
+  const auto sums = log_sum_exp(at::cat({own_first, own_second}), at::cat({first, second}), scale, others).rows;
+  return sums.mean() - scale * (own_first * own_second).sum(1).mean();
+}
+
+}  // namespace vlalign
