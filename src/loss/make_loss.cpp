@@ -3,8 +3,20 @@
 #include <charconv>
 
 #include "core/check.hpp"
+#include "vlalign/loss/affinity_distillation.hpp"
+#include "vlalign/loss/alignment_uniformity.hpp"
+#include "vlalign/loss/cloob.hpp"
+#include "vlalign/loss/cyclic_consistency.hpp"
+#include "vlalign/loss/decoupled_info_nce.hpp"
+#include "vlalign/loss/feature_distillation.hpp"
+#include "vlalign/loss/filip.hpp"
+#include "vlalign/loss/hard_negative_info_nce.hpp"
 #include "vlalign/loss/info_nce.hpp"
+#include "vlalign/loss/interactive_contrast.hpp"
+#include "vlalign/loss/semi_hard_triplet.hpp"
 #include "vlalign/loss/sigmoid.hpp"
+#include "vlalign/loss/simclr.hpp"
+#include "vlalign/loss/temperature_free.hpp"
 #include "vlalign/loss/weighted_sum.hpp"
 
 namespace vlalign {
@@ -20,7 +32,19 @@ const std::vector<NamedLoss>& known() {
       {"infonce", InfoNCE()},
       {"infonce_smoothed", InfoNCE({.label_smoothing = 0.1})},
       {"infonce_in", InfoNCE({.positives = Positives::log_of_mean})},
+      {"dcl", DecoupledInfoNCE()},
+      {"hcl", HardNegativeInfoNCE()},
       {"siglip", SigmoidLoss()},
+      {"cloob", CLOOB()},
+      {"cyclip", CyclicConsistency()},
+      {"filip", FILIP()},
+      {"simclr", SimCLR()},
+      {"distill", AffinityDistillation()},
+      {"feature_distill", FeatureDistillation()},
+      {"interactive", InteractiveContrast()},
+      {"triplet", SemiHardTriplet()},
+      {"align_uniform", AlignmentUniformity()},
+      {"temperature_free", TemperatureFree()},
   };
   return all;
 }

@@ -79,8 +79,8 @@ void add_parts(ContrastiveBatch& b, std::int64_t size, std::int64_t dim, const B
   }
   if (parts.second_image) b.second_image = l2_normalize(b.image + 0.3 * normal({size, dim}, rng));
   if (parts.teacher) {
-    b.teacher_image = unit_rows({size, dim + 1}, rng);
-    b.teacher_text = l2_normalize(b.teacher_image + normal({size, dim + 1}, rng));
+    b.teacher_image = unit_rows({size, dim}, rng);
+    b.teacher_text = l2_normalize(b.teacher_image + normal({size, dim}, rng));
     b.teacher_logit_scale = scalar(rng.uniform(5, 30));
   }
   if (parts.frames) b.frames = normal({size, frames, dim}, rng);

@@ -71,7 +71,7 @@ TEST(AlignmentUniformity, IsLeastForPairsThatAgreeAndLieOpposite) {
 
 TEST(AlignmentUniformity, NamesWhatDoesNotFit) {
   EXPECT_EQ(test::message_of<Error>([] { loss_of(unit_rows(1, 4), unit_rows(1, 4), {}); }),
-            "[AlignmentUniformity] image: a batch of 1 has no negatives; at least 2 pairs are needed");
+            "[AlignmentUniformity] image: 1 pair has no negatives; expected at least 2");
   EXPECT_EQ(test::message_of<Error>([] { AlignmentUniformity({.weight = 0}); }),
             "[AlignmentUniformity] weight: expected more than 0, got 0");
   EXPECT_EQ(test::message_of<Error>([] { AlignmentUniformity({.t = -2}); }),

@@ -87,7 +87,7 @@ TEST(CLOOB, NamesWhatDoesNotFit) {
   EXPECT_EQ(test::message_of<Error>([] {
               CLOOB().forward({unit_rows(1, 4), unit_rows(1, 4), scalar(1)});
             }),
-            "[CLOOB] image: a batch of 1 has no negatives; at least 2 pairs are needed");
+            "[CLOOB] image: 1 pair has no negatives; expected at least 2");
 }
 
 }  // namespace

@@ -53,7 +53,7 @@ TEST(DecoupledInfoNCE, GivesInfoNCEByWayOfSoftplus) {
 
 TEST(DecoupledInfoNCE, NeedsANegative) {
   const auto message = test::message_of<Error>([] { loss_of(unit_rows(1, 4), unit_rows(1, 4), 1); });
-  EXPECT_EQ(message, "[DecoupledInfoNCE] image: a batch of 1 has no negatives; at least 2 pairs are needed");
+  EXPECT_EQ(message, "[DecoupledInfoNCE] image: 1 pair has no negatives; expected at least 2");
 }
 
 }  // namespace

@@ -107,7 +107,7 @@ TEST(HardNegativeInfoNCE, NamesWhatDoesNotFit) {
   EXPECT_EQ(test::message_of<Error>([] { HardNegativeInfoNCE({.tau_plus = 1}); }),
             "[HardNegativeInfoNCE] tau_plus: expected 0 to below 1, got 1");
   EXPECT_EQ(test::message_of<Error>([] { loss_of(unit_rows(1, 4), unit_rows(1, 4), 1, {}); }),
-            "[HardNegativeInfoNCE] image: a batch of 1 has no negatives; at least 2 pairs are needed");
+            "[HardNegativeInfoNCE] image: 1 pair has no negatives; expected at least 2");
 }
 
 }  // namespace

@@ -102,7 +102,7 @@ TEST(SemiHardTriplet, IsTheMarginForACollapsedSpace) {
 
 TEST(SemiHardTriplet, NamesWhatDoesNotFit) {
   EXPECT_EQ(test::message_of<Error>([] { loss_of(unit_rows(1, 4), unit_rows(1, 4)); }),
-            "[SemiHardTriplet] image: a batch of 1 has no negatives; at least 2 pairs are needed");
+            "[SemiHardTriplet] image: 1 pair has no negatives; expected at least 2");
   EXPECT_EQ(test::message_of<Error>([] { loss_of(unit_rows(3, 4), unit_rows(3, 4), at::zeros({2}, at::kLong)); }),
             "[SemiHardTriplet] groups: expected int64 [3], got Long [2]");
   EXPECT_EQ(test::message_of<Error>([] { SemiHardTriplet({.margin = 0}); }),
