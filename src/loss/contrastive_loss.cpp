@@ -1,5 +1,7 @@
 #include "vlalign/loss/contrastive_loss.hpp"
 
+#include <algorithm>
+
 namespace vlalign {
 namespace {
 
@@ -26,7 +28,7 @@ BatchParts operator|(const BatchParts& a, const BatchParts& b) {
           .tokens = a.tokens || b.tokens,
           .second_image = a.second_image || b.second_image,
           .teacher = a.teacher || b.teacher,
-          .frames = a.frames || b.frames};
+          .frames = std::max(a.frames, b.frames)};
 }
 
 std::shared_ptr<const ContrastiveLoss> AnyLoss::from_function(

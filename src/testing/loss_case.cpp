@@ -44,7 +44,7 @@ constexpr std::array<BatchTensor, 14> tensors{{
     {"teacher_logit_scale", [](B& b) -> at::Tensor& { return b.teacher_logit_scale; }, 0},
 }};
 
-constexpr std::int64_t image_tokens = 2, text_tokens = 3, frames = 4;
+constexpr std::int64_t image_tokens = 2, text_tokens = 3;
 
 at::Tensor scalar(double value) { return at::scalar_tensor(value, at::kDouble); }
 
@@ -83,7 +83,7 @@ void add_parts(ContrastiveBatch& b, std::int64_t size, std::int64_t dim, const B
     b.teacher_text = l2_normalize(b.teacher_image + normal({size, dim}, rng));
     b.teacher_logit_scale = scalar(rng.uniform(5, 30));
   }
-  if (parts.frames) b.frames = normal({size, frames, dim}, rng);
+  if (parts.frames > 0) b.frames = normal({size, parts.frames, dim}, rng);
 }
 
 }  // namespace
@@ -178,7 +178,7 @@ ContrastiveBatch perfectly_aligned(const ContrastiveBatch& batch) {
   }
   if (auto& clips = result.frames; clips.defined()) {
     clips = clips.clone();
-    clips.select(1, frames - 1).copy_(result.text);
+    clips.select(1, -1).copy_(result.text);
   }
   return result;
 }

@@ -49,7 +49,7 @@ std::string_view why_not_applicable(Property property, const BatchParts& uses, c
   switch (property) {
     case Property::modality_symmetry:
       if (uses.second_image) return "it uses a second image, which texts haven't";
-      return uses.frames ? "it uses frames, which texts haven't" : "";
+      return uses.frames > 0 ? "it uses frames, which texts haven't" : "";
     case Property::padding:
       return uses.tokens ? "" : "it uses no tokens";
     case Property::custom_targets:

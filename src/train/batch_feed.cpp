@@ -39,7 +39,7 @@ BatchFeed::BatchFeed(DualEncoder model, const ContrastiveLoss& loss, const Train
       teacher_(options.teacher),
       targets_(options.targets) {
   const auto name = loss.name();
-  check(!uses_.frames,
+  check(uses_.frames == 0,
         "[Trainer] the loss {} uses frames of a video, and pairs have none: call it in a loop of your own", name);
   check(!uses_.logit_bias || model_.module()->logit_bias.defined(),
         "[Trainer] the loss {} uses a logit bias, and the model {} has none: create it with a ScaleConfig such as "

@@ -48,21 +48,32 @@ VLALIGN_TEST_LOSS(SimCLRProperties, SimCLR(), {.lower_bound = 0.0});
 
 VLALIGN_TEST_LOSS(AffinityDistillationProperties, AffinityDistillation(), {.lower_bound = 0.0});
 
-VLALIGN_TEST_LOSS(FeatureDistillationProperties, FeatureDistillation(), {.lower_bound = 0.0});
+VLALIGN_TEST_LOSS(FeatureDistillationProperties, FeatureDistillation(),
+                  {.lower_bound = 0.0, .declined = {{Property::rotation, "the teacher's space stays as it is"}}});
 
-VLALIGN_TEST_LOSS(InteractiveContrastProperties, InteractiveContrast(), {.lower_bound = 0.0});
+VLALIGN_TEST_LOSS(InteractiveContrastProperties, InteractiveContrast(),
+                  {.lower_bound = 0.0, .declined = {{Property::rotation, "the teacher's space stays as it is"}}});
 
-VLALIGN_TEST_LOSS(SemiHardTripletProperties, SemiHardTriplet(), {.lower_bound = 0.0, .smallest_batch = 2});
+VLALIGN_TEST_LOSS(SemiHardTripletProperties, SemiHardTriplet(),
+                  {.lower_bound = 0.0,
+                   .smallest_batch = 2,
+                   .declined = {{Property::perfect_alignment,
+                                 "negatives nearer than the own text are passed over, however wrong it is"},
+                                {Property::custom_targets,
+                                 "a group's members are no negatives, but the positive stays the own text"}}});
 
 VLALIGN_TEST_LOSS(AlignmentUniformityProperties, AlignmentUniformity(), {.smallest_batch = 2});
 
 VLALIGN_TEST_LOSS(TemperatureFreeProperties, TemperatureFree(), {.lower_bound = 0.0});
 
-VLALIGN_TEST_LOSS(TimeContrastiveProperties, TimeContrastive(), {.lower_bound = 0.0});
+VLALIGN_TEST_LOSS(TimeContrastiveProperties, TimeContrastive(),
+                  {.lower_bound = 0.0, .declined = {{Property::rotation, "its L1 penalty is along the axes"}}});
 
 VLALIGN_TEST_LOSS(VIPProperties, VIP());
 
-VLALIGN_TEST_LOSS(LIVProperties, LIV());
+VLALIGN_TEST_LOSS(LIVProperties, LIV(),
+                  {.declined = {
+                       {Property::perfect_alignment, "texts belong to goals, the last frames, not to images"}}});
 
 VLALIGN_TEST_LOSS(WeightedSumProperties, WeightedSum({{InfoNCE(), {0.5}}, {SigmoidLoss(), {.from = 0.1, .to = 0.2}}}),
                   {.lower_bound = 0.0});

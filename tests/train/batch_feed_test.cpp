@@ -110,7 +110,7 @@ TEST_F(FedColours, AreLearntWithTheSigmoidLoss) {
 
 TEST_F(FedColours, WhatCannotBeFedIsRefusedBeforeTheFirstStep) {
   const auto uses = [](BatchParts parts) { return AnyLoss(loss_of_everything, parts, "mine"); };
-  EXPECT_EQ(refusal(model(), uses({.frames = true}), options(1)),
+  EXPECT_EQ(refusal(model(), uses({.frames = 3}), options(1)),
             "[Trainer] the loss mine uses frames of a video, and pairs have none: call it in a loop of your own");
   EXPECT_EQ(refusal(model(), SigmoidLoss(), options(1)),
             "[Trainer] the loss siglip uses a logit bias, and the model small has none: create it with a ScaleConfig "

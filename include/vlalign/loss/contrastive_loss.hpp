@@ -61,7 +61,7 @@ struct BatchParts {
   bool tokens = false;
   bool second_image = false;
   bool teacher = false;
-  bool frames = false;
+  std::int64_t frames = 0;  ///< how many of each clip
 };
 
 /// What either of two losses uses.

@@ -41,7 +41,7 @@ class TimeContrastive : public ContrastiveLoss {
 
   at::Tensor forward(const ContrastiveBatch& batch) const override;
   std::string name() const override { return "r3m"; }
-  BatchParts uses() const override { return {.frames = true}; }
+  BatchParts uses() const override { return {.frames = 3}; }
 
  private:
   Options options_;

@@ -23,7 +23,7 @@ class VIP : public ContrastiveLoss {
 
   at::Tensor forward(const ContrastiveBatch& batch) const override;
   std::string name() const override { return "vip"; }
-  BatchParts uses() const override { return {.frames = true}; }
+  BatchParts uses() const override { return {.frames = 4}; }
 
  private:
   Options options_;
