@@ -87,8 +87,8 @@ RecallScores chance_scores(std::span<const std::int64_t> positives, std::int64_t
   return {.recall_at_1 = ranks.within(1),
           .recall_at_5 = ranks.within(5),
           .recall_at_10 = ranks.within(10),
-          .map_at_10 = ranks.average_precision(10),
-          .median_rank = ranks.median()};
+          .median_rank = ranks.median(),
+          .map_at_10 = ranks.average_precision(10)};
 }
 
 }  // namespace vlalign

@@ -239,8 +239,8 @@ RecallScores recall_scores(std::span<const std::int64_t> ranks, std::span<const 
   return {.recall_at_1 = share_within(ranks, 1),
           .recall_at_5 = share_within(ranks, 5),
           .recall_at_10 = share_within(ranks, 10),
-          .map_at_10 = sum / static_cast<double>(precisions.size()),
-          .median_rank = 0.5 * static_cast<double>(below + sorted[middle])};
+          .median_rank = 0.5 * static_cast<double>(below + sorted[middle]),
+          .map_at_10 = sum / static_cast<double>(precisions.size())};
 }
 
 RetrievalScores evaluate_retrieval(const Embeddings& embeddings) {
@@ -267,7 +267,6 @@ RetrievalScores evaluate_retrieval(const Embeddings& embeddings) {
       .text_effective_rank = effective_rank(e.text),
       .image_to_text_hubness = captions,
       .text_to_image_hubness = pictures,
-      .temperature = {},
   };
 }
 

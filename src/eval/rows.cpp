@@ -25,7 +25,7 @@ const at::Tensor& checked_rows(const at::Tensor& x, std::string_view function, s
 at::Tensor float_rows(const at::Tensor& rows) { return rows.scalar_type() == at::kDouble ? rows : rows.to(at::kFloat); }
 
 std::int64_t block_rows_for(std::int64_t width) {
-  return std::max<std::int64_t>(1, (std::int64_t{1} << 24) / std::max<std::int64_t>(1, width));
+  return std::max<std::int64_t>(1, (std::int64_t{1} << 22) / std::max<std::int64_t>(1, width));
 }
 
 }  // namespace vlalign

@@ -24,7 +24,8 @@ void for_each_block(std::int64_t rows, std::int64_t size, Visit visit) {
   for (std::int64_t start = 0; start < rows; start += size) visit(start, start + size < rows ? start + size : rows);
 }
 
-/// Rows a block so that rows x width floats take about 64 MB.
+/// Rows a block so that rows x width floats take about 16 MB: enough work for a kernel, and malloc keeps such a block
+/// for the next one rather than give it back.
 std::int64_t block_rows_for(std::int64_t width);
 
 }  // namespace vlalign

@@ -12,9 +12,10 @@ namespace vlalign {
 namespace {
 
 /// R of rows = Q R, float64 [min(N, D), D]. R of the rows so far, put on top of the next block, has the R of both.
-/// Unlike the root of X^T X, which loses every singular value below 1e-8 of the largest, it keeps them to 1e-16.
+/// Unlike the root of X^T X, which loses every singular value below 1e-8 of the largest, it keeps them to about 1e-15;
+/// long blocks would cost digits.
 at::Tensor triangular_factor(const at::Tensor& rows) {
-  const auto block_rows = std::max(rows.size(1), block_rows_for(8 * rows.size(1)));
+  const auto block_rows = std::max<std::int64_t>(rows.size(1), 4096);
   at::Tensor r;
   for_each_block(rows.size(0), block_rows, [&](std::int64_t start, std::int64_t end) {
     const auto block = rows.slice(0, start, end).to(at::kDouble);

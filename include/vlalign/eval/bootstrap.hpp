@@ -12,7 +12,7 @@ struct Interval {
 };
 
 struct BootstrapOptions {
-  std::int64_t resamples = 1000;  ///< Efron & Tibshirani 1993, section 13.3, for percentiles
+  std::int64_t resamples = 1000;  ///< as usual for percentiles (Efron & Tibshirani 1993, chapter 13)
   double confidence = 0.95;       ///< of the interval, 0 to 1
   std::uint64_t seed = 0;         ///< the same seed gives the same interval
 };

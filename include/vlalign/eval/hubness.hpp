@@ -16,7 +16,7 @@ struct Hubness {
 };
 
 /// N_k of each candidate: the number of queries that have it among their k nearest by dot product (k-occurrences,
-/// Radovanovic et al. 2010, section 2). Of candidates whose products are equal in float32 the earlier row is nearer.
+/// Radovanovic et al. 2010). Of candidates whose products are equal in float32 the earlier row is nearer.
 /// Runs in tiles of block x block products: never an [N, M] matrix.
 ///   queries: floating [N, D]; candidates: floating [M, D], on the same device, other rows than the queries (a row
 ///   would be its own nearest)

@@ -17,8 +17,8 @@ struct RecallScores {
   double recall_at_1 = 0.0;  ///< share of queries, 0 to 1, with a right candidate among the k best
   double recall_at_5 = 0.0;
   double recall_at_10 = 0.0;
-  double map_at_10 = 0.0;    ///< mean of AP@10, see RetrievalRanks
   double median_rank = 0.0;  ///< of the best right candidate, counted from 1
+  double map_at_10 = 0.0;    ///< mean of AP@10, see RetrievalRanks
 };
 
 /// Intervals that hold the figure in 95 of 100 draws of the pictures, the candidates staying as they are: see
@@ -39,17 +39,17 @@ struct RetrievalScores {
   RecallScores text_to_image;
   RecallScores image_to_text_chance;  ///< the same figures for scores drawn at random
   RecallScores text_to_image_chance;
-  RecallIntervals image_to_text_interval95;
-  RecallIntervals text_to_image_interval95;
+  RecallIntervals image_to_text_interval95{};
+  RecallIntervals text_to_image_interval95{};
   double alignment = 0.0;   ///< see space.hpp; over all (picture, caption) pairs
   double uniformity = 0.0;  ///< mean of the pictures' and the captions'
   double modality_gap = 0.0;
   double linear_cka = 0.0;  ///< over all (picture, caption) pairs
   double image_effective_rank = 0.0;
   double text_effective_rank = 0.0;
-  Hubness image_to_text_hubness;      ///< of captions, among the 10 nearest of each picture
-  Hubness text_to_image_hubness;      ///< of pictures, among the 10 nearest of each caption
-  std::optional<double> temperature;  ///< the model's, 1 / logit scale, where a model was at hand
+  Hubness image_to_text_hubness{};      ///< of captions, among the 10 nearest of each picture
+  Hubness text_to_image_hubness{};      ///< of pictures, among the 10 nearest of each caption
+  std::optional<double> temperature{};  ///< the model's, 1 / logit scale, where a model was at hand
 };
 
 /// The rank of the best right candidate of each query, counted from 1.
@@ -57,8 +57,8 @@ struct RetrievalRanks {
   std::vector<std::int64_t> image_to_text;  ///< [N]
   std::vector<std::int64_t> text_to_image;  ///< [M]
   /// [N], AP@10 of each picture, 0 to 1: sum over its captions with rank r <= 10 of (right ones among the r best) / r,
-  /// divided by min(captions, 10) (Weyand et al. 2020, Google Landmarks v2, section 5.1 with k = 10). A caption's
-  /// AP@10 is 1 / rank within 10, else 0.
+  /// divided by min(captions, 10) (Weyand et al. 2020, Google Landmarks Dataset v2, whose mAP@100 this is with 10 for
+  /// 100). A caption's AP@10 is 1 / rank within 10, else 0.
   std::vector<double> image_to_text_precision;
 };
 

@@ -23,7 +23,7 @@ struct ZeroShotScores {
   /// class, in nats, log C for uniform ones.
   double calibration_error = 0.0;
   double negative_log_likelihood = 0.0;
-  Interval top1_interval95;  ///< over draws of the pictures, see bootstrap.hpp
+  Interval top1_interval95{};  ///< over draws of the pictures, see bootstrap.hpp
 };
 
 /// {"a photo of a {}."}: "{}" stands for the class name.
