@@ -2,13 +2,13 @@
 # Every measure of the space on 1,000,000 embeddings of 512 numbers, each in its own process: seconds and peak memory,
 # which must stay below 4 GB. One tower is float32 (2.05 GB); two towers are bfloat16 (1.02 GB each), since two in float32
 # take 4.1 GB by themselves. Measures whose time grows with the square of the rows take fewer on one side, which their
-# memory does not depend on: QUERIES of them (default 8192).
+# memory does not depend on: QUERIES of them (default 2048).
 #   bash tests/space_scale.sh [BUILD]        run by hand; takes some minutes and 4 GB
 set -euo pipefail
 build=${1:-build}
 rows=${ROWS:-1000000}
 width=${WIDTH:-512}
-queries=${QUERIES:-8192}
+queries=${QUERIES:-2048}
 
 run() { "$build/bin/vlalign_space_scale" "$1" "$rows" "$width" "$queries" "$2"; }
 
