@@ -27,8 +27,8 @@ std::vector<std::int64_t> captions_per_image(const Embeddings& embeddings, std::
 
 CheckedEmbeddings checked_embeddings(const Embeddings& embeddings, std::string_view function) {
   CheckedEmbeddings out;
-  out.image = checked_rows(embeddings.image, function, "image").to(at::kFloat);
-  out.text = checked_rows(embeddings.text, function, "text").to(at::kFloat);
+  out.image = checked_rows(embeddings.image, function, "image");
+  out.text = checked_rows(embeddings.text, function, "text");
   check(out.text.size(1) == out.image.size(1), "[{}] text: expected [M, {}] as image, got [{}, {}]", function,
         out.image.size(1), out.text.size(0), out.text.size(1));
   check(std::ssize(embeddings.image_of_text) == out.text.size(0),

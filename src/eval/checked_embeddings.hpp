@@ -12,8 +12,8 @@
 namespace vlalign {
 
 struct CheckedEmbeddings {
-  at::Tensor image;                              ///< float32 [N, D]
-  at::Tensor text;                               ///< float32 [M, D]
+  at::Tensor image;                              ///< [N, D], as given
+  at::Tensor text;                               ///< [M, D], as given
   at::Tensor owner;                              ///< int64 [M], image_of_text, on the same device
   std::vector<std::int64_t> captions_per_image;  ///< [N], at least 1 each
 };

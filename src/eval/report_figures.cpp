@@ -167,8 +167,8 @@ SpaceMap space_map(const Embeddings& e, const Indices& pictures, const Indices& 
 ReportFigures make_figures(const Embeddings& given, std::int64_t budget) {
   const auto checked = checked_embeddings(given, "report");
   Embeddings embeddings;
-  embeddings.image = checked.image;
-  embeddings.text = checked.text;
+  embeddings.image = checked.image.to(at::kFloat);
+  embeddings.text = checked.text.to(at::kFloat);
   embeddings.image_of_text = given.image_of_text;
   const auto n = embeddings.image.size(0);
   const auto first_caption = first_captions(embeddings);

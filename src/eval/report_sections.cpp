@@ -88,14 +88,15 @@ std::string figures_table(const ReportTest& test) {
   <p class="note">{}, {}{}</p>
   <table>
     <thead><tr><th scope="col">Figure</th><th scope="col">picture → caption</th><th scope="col">caption → picture</th></tr></thead>
-    <tbody>{}{}{}{}{}{}{}</tbody>
+    <tbody>{}{}{}{}{}{}{}{}{}</tbody>
   </table>
 </div>)",
       escape_html(test.name), plural(s.pairs, "picture", "pictures"), plural(s.captions, "caption", "captions"),
       left_out, row("Recall@1", &RecallScores::recall_at_1, percent),
       row("Recall@5", &RecallScores::recall_at_5, percent), row("Recall@10", &RecallScores::recall_at_10, percent),
-      row("Median rank", &RecallScores::median_rank, number), plain("Alignment", s.alignment),
-      plain("Uniformity", s.uniformity), plain("Modality gap", s.modality_gap));
+      row("mAP@10", &RecallScores::map_at_10, percent), row("Median rank", &RecallScores::median_rank, number),
+      plain("Alignment", s.alignment), plain("Uniformity", s.uniformity), plain("Modality gap", s.modality_gap),
+      plain("Linear CKA", s.linear_cka));
 }
 
 std::string thumb(const ReportView& view, const ContactSheet& sheet, std::int64_t picture,

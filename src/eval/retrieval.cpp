@@ -1,6 +1,7 @@
 #include "vlalign/eval/retrieval.hpp"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/ge.h>
@@ -9,200 +10,294 @@
 #include <ATen/ops/ones.h>
 
 #include <algorithm>
+#include <functional>
 #include <limits>
-#include <map>
 #include <nlohmann/json.hpp>
 
 #include "core/check.hpp"
 #include "eval/checked_embeddings.hpp"
+#include "eval/nearest.hpp"
+#include "eval/paired_rows.hpp"
 #include "eval/rows.hpp"
 #include "vlalign/eval/space.hpp"
+#include "vlalign/model/dual_encoder.hpp"
 
 namespace vlalign {
 namespace {
 
-constexpr std::int64_t default_block = 4096;
+constexpr std::int64_t default_block = 2048;
+constexpr std::int64_t k = 10;  // of AP@k and of the k nearest
 constexpr double lowest = -std::numeric_limits<double>::infinity();
-
-/// The cosine of each caption with its own picture, [M].
-at::Tensor positive_scores(const CheckedEmbeddings& e) {
-  const auto scores = at::full({e.text.size(0)}, 0.0, e.text.options());
-  for_each_block(e.text.size(0), block_rows_for(e.text.size(1)), [&](std::int64_t start, std::int64_t end) {
-    const auto own = e.image.index_select(0, e.owner.slice(0, start, end));
-    scores.slice(0, start, end).copy_((e.text.slice(0, start, end) * own).sum(1));
-  });
-  return scores;
-}
 
 /// A stretch of rows.
 struct Range {
   std::int64_t start, end;
-  at::Tensor of(const at::Tensor& rows) const { return rows.slice(0, start, end); }
+  at::Tensor of(const at::Tensor& values) const { return values.slice(0, start, end); }
+  at::Tensor rows_of(const at::Tensor& embeddings) const { return of(embeddings).to(at::kFloat); }
 };
 
-/// Cosines of some pictures with some captions; a picture's own captions score -inf.
-at::Tensor competitor_scores(const CheckedEmbeddings& e, Range pictures, Range captions) {
-  auto scores = at::matmul(pictures.of(e.image), captions.of(e.text).t());
-  const auto owner = captions.of(e.owner);
-  const auto own = at::logical_and(owner.ge(pictures.start), owner.lt(pictures.end)).nonzero().squeeze(1);
-  scores.index_put_({owner.index_select(0, own) - pictures.start, own}, at::full({}, lowest, scores.options()));
+/// The cosine of each caption with its own picture, float32 [M].
+at::Tensor positive_scores(const CheckedEmbeddings& e) {
+  const auto scores = at::empty({e.text.size(0)}, e.text.options().dtype(at::kFloat));
+  for_each_block(e.text.size(0), block_rows_for(e.text.size(1)), [&](std::int64_t start, std::int64_t end) {
+    const Range captions{start, end};
+    const auto own = e.image.index_select(0, captions.of(e.owner)).to(at::kFloat);
+    captions.of(scores).copy_((captions.rows_of(e.text) * own).sum(1));
+  });
   return scores;
 }
 
-std::vector<std::int64_t> to_vector(const at::Tensor& values) {
+/// A picture's own captions score -inf: the others are its wrong candidates, and the picture is not a caption's.
+void mask_own(const CheckedEmbeddings& e, Range pictures, Range captions, at::Tensor& scores) {
+  const auto owner = captions.of(e.owner);
+  const auto own = at::logical_and(owner.ge(pictures.start), owner.lt(pictures.end)).nonzero().squeeze(1);
+  scores.index_put_({owner.index_select(0, own) - pictures.start, own}, at::full({}, lowest, scores.options()));
+}
+
+template <typename T>
+std::vector<T> to_vector(const at::Tensor& values) {
   const auto on_cpu = values.cpu().contiguous();
-  const auto* begin = on_cpu.const_data_ptr<std::int64_t>();
+  const auto* begin = on_cpu.const_data_ptr<T>();
   return {begin, begin + on_cpu.numel()};
 }
 
-RetrievalRanks ranks_of(const CheckedEmbeddings& e, std::int64_t block) {
-  const auto n = e.image.size(0);
-  const auto m = e.text.size(0);
-  const auto caption_score = positive_scores(e);
-  const auto image_score =
-      at::full({n}, lowest, caption_score.options()).scatter_reduce(0, e.owner, caption_score, "amax");
-  const auto caption_bar = caption_score.sub(tie_margin);
-  const auto image_bar = image_score.sub(tie_margin);
-  const auto image_rank = at::ones({n}, e.owner.options());
-  const auto caption_rank = at::ones({m}, e.owner.options());
-  const auto count_tile = [&](Range pictures, Range captions) {
-    const auto scores = competitor_scores(e, pictures, captions);
+/// Makes RetrievalRanks from tiles of scores in which mask_own has been.
+class RankCounter {
+ public:
+  explicit RankCounter(const CheckedEmbeddings& e)
+      : e_(e),
+        caption_score_(positive_scores(e)),
+        caption_bar_(caption_score_.sub(tie_margin)),
+        image_bar_(at::full({e.image.size(0)}, lowest, caption_score_.options())
+                       .scatter_reduce(0, e.owner, caption_score_, "amax")
+                       .sub_(tie_margin)),
+        image_rank_(at::ones({e.image.size(0)}, e.owner.options())),
+        caption_rank_(at::ones({e.text.size(0)}, e.owner.options())),
+        wrong_captions_(e.image.size(0), k) {}
+
+  void add(Range pictures, Range captions, const at::Tensor& scores) {
     auto reached =
         at::empty_like(scores);  // 1 or 0 in float32: sums are exact to 2^24, and ten times as fast as of bool
-    at::ge_out(reached, scores, pictures.of(image_bar).unsqueeze(1));
-    pictures.of(image_rank).add_(reached.sum(1).to(at::kLong));
-    at::ge_out(reached, scores, captions.of(caption_bar).unsqueeze(0));
-    captions.of(caption_rank).add_(reached.sum(0).to(at::kLong));
-  };
-  for_each_block(n, block, [&](std::int64_t start, std::int64_t end) {
-    for_each_block(m, block, [&](std::int64_t first, std::int64_t last) { count_tile({start, end}, {first, last}); });
-  });
-  return {to_vector(image_rank), to_vector(caption_rank)};
-}
-
-double share_within(std::span<const std::int64_t> ranks, std::int64_t k) {
-  const auto hits = std::count_if(ranks.begin(), ranks.end(), [k](std::int64_t rank) { return rank <= k; });
-  return static_cast<double>(hits) / static_cast<double>(ranks.size());
-}
-
-/// Random ranks of the best of P right ones among M, mixed over the queries' P.
-class RandomRanks {
- public:
-  RandomRanks(std::span<const std::int64_t> positives, std::int64_t candidates) : candidates_(candidates) {
-    for (const auto p : positives) {
-      check(p >= 1 && p <= candidates, "[chance_scores] positives: expected 1 to {} (candidates), got {}", candidates,
-            p);
-      queries_with_[p] += 1.0 / static_cast<double>(positives.size());
-    }
+    at::ge_out(reached, scores, pictures.of(image_bar_).unsqueeze(1));
+    pictures.of(image_rank_).add_(reached.sum(1).to(at::kLong));
+    at::ge_out(reached, scores, captions.of(caption_bar_).unsqueeze(0));
+    captions.of(caption_rank_).add_(reached.sum(0).to(at::kLong));
+    wrong_captions_.add(scores, pictures.start, captions.start);
   }
 
-  /// P(rank <= k)
-  double within(std::int64_t k) const {
-    double missed = 0.0;
-    for (const auto& [positives, share] : queries_with_) missed += share * miss(positives, k);
-    return 1.0 - missed;
-  }
-
-  double median() const {
-    return 0.5 * static_cast<double>(first_reaching(0.5 - rounding) + first_reaching(0.5 + rounding));
+  RetrievalRanks ranks() const {
+    return {to_vector<std::int64_t>(image_rank_), to_vector<std::int64_t>(caption_rank_), average_precisions()};
   }
 
  private:
-  static constexpr double rounding = 1e-9;
-
-  /// C(M - P, k) / C(M, k), as a product of P factors
-  double miss(std::int64_t positives, std::int64_t k) const {
-    double product = 1.0;
-    for (std::int64_t i = 0; i < positives; ++i) {
-      product *=
-          static_cast<double>(std::max<std::int64_t>(0, candidates_ - k - i)) / static_cast<double>(candidates_ - i);
+  /// AP@k of each picture. Its p-th best caption has rank p + the wrong ones no worse; for a rank within k these are
+  /// among the k best wrong ones.
+  std::vector<double> average_precisions() const {
+    std::vector<std::vector<float>> bars(static_cast<std::size_t>(e_.image.size(0)));
+    const auto owner = to_vector<std::int64_t>(e_.owner);
+    const auto bar = to_vector<float>(caption_bar_);
+    for (std::size_t text = 0; text < owner.size(); ++text)
+      bars[static_cast<std::size_t>(owner[text])].push_back(bar[text]);
+    std::vector<double> precisions;
+    for (std::int64_t image = 0; image < std::ssize(bars); ++image) {
+      auto& own = bars[static_cast<std::size_t>(image)];
+      std::sort(own.begin(), own.end(), std::greater());
+      precisions.push_back(average_precision(own, wrong_captions_.of(image)));
     }
-    return product;
+    return precisions;
   }
 
-  /// The smallest rank r with P(rank <= r) >= probability.
-  std::int64_t first_reaching(double probability) const {
-    std::int64_t low = 1;
-    std::int64_t high = candidates_;
-    while (low < high) {
-      const auto middle = low + (high - low) / 2;
-      if (within(middle) >= probability) {
-        high = middle;
-      } else {
-        low = middle + 1;
-      }
+  /// own: the bars of the right candidates, highest first; wrong: the k best others, best first
+  static double average_precision(std::span<const float> own, std::span<const Nearest::Neighbour> wrong) {
+    double sum = 0.0;
+    std::int64_t hits = 0;
+    std::int64_t before = 0;
+    for (const auto bar : own) {
+      while (before < k && wrong[static_cast<std::size_t>(before)].score >= bar) ++before;
+      if (++hits + before > k) break;
+      sum += static_cast<double>(hits) / static_cast<double>(hits + before);
     }
-    return low;
+    return sum / static_cast<double>(std::min(k, std::ssize(own)));
   }
 
-  std::int64_t candidates_;
-  std::map<std::int64_t, double> queries_with_;
+  const CheckedEmbeddings& e_;
+  at::Tensor caption_score_, caption_bar_, image_bar_;  // float32 [M], [M], [N]
+  at::Tensor image_rank_, caption_rank_;                // int64 [N], [M]
+  Nearest wrong_captions_;
 };
+
+/// Calls visit(pictures, captions, scores) for tiles of cosines, float32, that the visitor may write on.
+template <typename Visit>
+void for_each_tile(const CheckedEmbeddings& e, std::int64_t block, Visit visit) {
+  for_each_block(e.image.size(0), block, [&](std::int64_t start, std::int64_t end) {
+    const Range pictures{start, end};
+    const auto rows = pictures.rows_of(e.image);
+    for_each_block(e.text.size(0), block, [&](std::int64_t first, std::int64_t last) {
+      const Range captions{first, last};
+      auto scores = at::matmul(rows, captions.rows_of(e.text).t());
+      visit(pictures, captions, scores);
+    });
+  });
+}
+
+/// What a pass over all tiles finds.
+struct Counts {
+  RetrievalRanks ranks;
+  Hubness captions, pictures;
+};
+
+Counts count(const CheckedEmbeddings& e) {
+  const auto n = e.image.size(0);
+  const auto m = e.text.size(0);
+  RankCounter ranks(e);
+  Nearest captions_near(n, std::min(k, m));
+  Nearest pictures_near(m, std::min(k, n));
+  for_each_tile(e, default_block, [&](Range pictures, Range captions, at::Tensor& scores) {
+    captions_near.add(scores, pictures.start, captions.start);
+    pictures_near.add_columns(scores, captions.start, pictures.start);
+    mask_own(e, pictures, captions, scores);
+    ranks.add(pictures, captions, scores);
+  });
+  return {ranks.ranks(), hubness(captions_near.occurrences(m)), hubness(pictures_near.occurrences(n))};
+}
+
+std::vector<double> hits_within(std::span<const std::int64_t> ranks, std::int64_t best) {
+  std::vector<double> hits;
+  for (const auto rank : ranks) hits.push_back(rank <= best ? 1.0 : 0.0);
+  return hits;
+}
+
+double share_within(std::span<const std::int64_t> ranks, std::int64_t best) {
+  const auto hits = std::count_if(ranks.begin(), ranks.end(), [best](std::int64_t rank) { return rank <= best; });
+  return static_cast<double>(hits) / static_cast<double>(ranks.size());
+}
+
+/// AP@k of queries with one right candidate.
+std::vector<double> average_precisions(std::span<const std::int64_t> ranks) {
+  std::vector<double> precisions;
+  for (const auto rank : ranks) precisions.push_back(rank <= k ? 1.0 / static_cast<double>(rank) : 0.0);
+  return precisions;
+}
+
+/// groups: nothing, or the queries' pictures
+template <typename... Groups>
+RecallIntervals intervals(std::span<const std::int64_t> ranks, std::span<const double> precisions,
+                          const Groups&... groups) {
+  return {bootstrap_interval(hits_within(ranks, 1), groups...), bootstrap_interval(hits_within(ranks, 5), groups...),
+          bootstrap_interval(hits_within(ranks, 10), groups...), bootstrap_interval(precisions, groups...)};
+}
 
 nlohmann::ordered_json json_of(const RecallScores& scores) {
   return {{"recall@1", scores.recall_at_1},
           {"recall@5", scores.recall_at_5},
           {"recall@10", scores.recall_at_10},
+          {"map@10", scores.map_at_10},
           {"median_rank", scores.median_rank}};
+}
+
+nlohmann::ordered_json json_of(const RecallIntervals& intervals) {
+  const auto pair = [](const Interval& interval) {
+    return nlohmann::ordered_json::array({interval.low, interval.high});
+  };
+  return {{"recall@1", pair(intervals.recall_at_1)},
+          {"recall@5", pair(intervals.recall_at_5)},
+          {"recall@10", pair(intervals.recall_at_10)},
+          {"map@10", pair(intervals.map_at_10)}};
+}
+
+nlohmann::ordered_json json_of(const Hubness& hubness) {
+  return {{"skewness", hubness.skewness}, {"antihubs", hubness.antihubs}, {"largest", hubness.largest}};
 }
 
 }  // namespace
 
 RetrievalRanks retrieval_ranks(const Embeddings& embeddings, std::int64_t block) {
   check(block > 0, "[retrieval_ranks] block: expected at least 1, got {}", block);
-  return ranks_of(checked_embeddings(embeddings, "retrieval_ranks"), block);
+  const auto e = checked_embeddings(embeddings, "retrieval_ranks");
+  RankCounter counter(e);
+  for_each_tile(e, block, [&](Range pictures, Range captions, at::Tensor& scores) {
+    mask_own(e, pictures, captions, scores);
+    counter.add(pictures, captions, scores);
+  });
+  return counter.ranks();
 }
 
 RecallScores recall_scores(std::span<const std::int64_t> ranks) {
+  return recall_scores(ranks, average_precisions(ranks));
+}
+
+RecallScores recall_scores(std::span<const std::int64_t> ranks, std::span<const double> precisions) {
   check(!ranks.empty(), "[recall_scores] ranks: expected at least one");
+  check(precisions.size() == ranks.size(), "[recall_scores] precisions: expected {}, one a rank, got {}", ranks.size(),
+        precisions.size());
   std::vector<std::int64_t> sorted(ranks.begin(), ranks.end());
   std::sort(sorted.begin(), sorted.end());
   const auto middle = sorted.size() / 2;
   const auto below = sorted[(sorted.size() - 1) / 2];
-  return {share_within(ranks, 1), share_within(ranks, 5), share_within(ranks, 10),
-          0.5 * static_cast<double>(below + sorted[middle])};
-}
-
-RecallScores chance_scores(std::span<const std::int64_t> positives, std::int64_t candidates) {
-  check(!positives.empty(), "[chance_scores] positives: expected at least one");
-  const RandomRanks ranks(positives, candidates);
-  return {ranks.within(1), ranks.within(5), ranks.within(10), ranks.median()};
+  double sum = 0.0;
+  for (const auto precision : precisions) sum += precision;
+  return {.recall_at_1 = share_within(ranks, 1),
+          .recall_at_5 = share_within(ranks, 5),
+          .recall_at_10 = share_within(ranks, 10),
+          .median_rank = 0.5 * static_cast<double>(below + sorted[middle]),
+          .map_at_10 = sum / static_cast<double>(precisions.size())};
 }
 
 RetrievalScores evaluate_retrieval(const Embeddings& embeddings) {
   const auto e = checked_embeddings(embeddings, "retrieval_ranks");
-  const auto ranks = ranks_of(e, default_block);
+  const auto [ranks, captions, pictures] = count(e);
+  const PairedRows pairs{e.image, e.text, e.owner};
   const std::vector<std::int64_t> one_each(embeddings.image_of_text.size(), 1);
   return {
       .pairs = e.image.size(0),
       .captions = e.text.size(0),
       .skipped = std::ssize(embeddings.bad),
-      .image_to_text = recall_scores(ranks.image_to_text),
+      .image_to_text = recall_scores(ranks.image_to_text, ranks.image_to_text_precision),
       .text_to_image = recall_scores(ranks.text_to_image),
       .image_to_text_chance = chance_scores(e.captions_per_image, e.text.size(0)),
       .text_to_image_chance = chance_scores(one_each, e.image.size(0)),
-      .alignment = alignment(e.image.index_select(0, e.owner), e.text),
+      .image_to_text_interval95 = intervals(ranks.image_to_text, ranks.image_to_text_precision),
+      .text_to_image_interval95 =
+          intervals(ranks.text_to_image, average_precisions(ranks.text_to_image), embeddings.image_of_text),
+      .alignment = alignment(pairs),
       .uniformity = 0.5 * (uniformity(e.image) + uniformity(e.text)),
       .modality_gap = modality_gap(e.image, e.text),
+      .linear_cka = linear_cka(pairs),
+      .image_effective_rank = effective_rank(e.image),
+      .text_effective_rank = effective_rank(e.text),
+      .image_to_text_hubness = captions,
+      .text_to_image_hubness = pictures,
   };
 }
 
 RetrievalScores evaluate_retrieval(const DualEncoder& model, const PairSource& source, const EmbedOptions& options) {
-  return evaluate_retrieval(embed_pairs(model, source, options));
+  auto scores = evaluate_retrieval(embed_pairs(model, source, options));
+  scores.temperature = 1.0 / model.logit_scale().item<double>();
+  return scores;
 }
 
 std::string to_json(const RetrievalScores& scores) {
-  const nlohmann::ordered_json json = {{"pairs", scores.pairs},
-                                       {"captions", scores.captions},
-                                       {"skipped", scores.skipped},
-                                       {"image_to_text", json_of(scores.image_to_text)},
-                                       {"text_to_image", json_of(scores.text_to_image)},
-                                       {"alignment", scores.alignment},
-                                       {"uniformity", scores.uniformity},
-                                       {"modality_gap", scores.modality_gap},
-                                       {"chance",
-                                        {{"image_to_text", json_of(scores.image_to_text_chance)},
-                                         {"text_to_image", json_of(scores.text_to_image_chance)}}}};
+  nlohmann::ordered_json json = {
+      {"pairs", scores.pairs},
+      {"captions", scores.captions},
+      {"skipped", scores.skipped},
+      {"image_to_text", json_of(scores.image_to_text)},
+      {"text_to_image", json_of(scores.text_to_image)},
+      {"alignment", scores.alignment},
+      {"uniformity", scores.uniformity},
+      {"modality_gap", scores.modality_gap},
+      {"linear_cka", scores.linear_cka},
+      {"effective_rank", {{"image", scores.image_effective_rank}, {"text", scores.text_effective_rank}}},
+      {"hubness",
+       {{"image_to_text", json_of(scores.image_to_text_hubness)},
+        {"text_to_image", json_of(scores.text_to_image_hubness)}}},
+      {"chance",
+       {{"image_to_text", json_of(scores.image_to_text_chance)},
+        {"text_to_image", json_of(scores.text_to_image_chance)}}},
+      {"interval95",
+       {{"image_to_text", json_of(scores.image_to_text_interval95)},
+        {"text_to_image", json_of(scores.text_to_image_interval95)}}}};
+  if (scores.temperature) json["temperature"] = *scores.temperature;
   return json.dump();
 }
 

@@ -8,23 +8,24 @@
 
 namespace vlalign {
 
-at::Tensor checked_rows(const at::Tensor& x, std::string_view function, std::string_view argument) {
+const at::Tensor& checked_rows(const at::Tensor& x, std::string_view function, std::string_view argument) {
   check(x.defined() && x.dim() == 2 && x.is_floating_point(), "[{}] {}: expected floating [N, D], got {}", function,
         argument,
         x.defined() ? fmt::format("{} {}", c10::toString(x.scalar_type()), fmt::join(x.sizes(), " x ")) : "none");
   check(x.size(0) > 0 && x.size(1) > 0, "[{}] {}: expected at least one row and column, got [{}, {}]", function,
         argument, x.size(0), x.size(1));
-  const auto rows = x.scalar_type() == at::kDouble ? x : x.to(at::kFloat);
-  for_each_block(rows.size(0), block_rows_for(rows.size(1)), [&](std::int64_t start, std::int64_t end) {
-    const auto bad = at::isfinite(rows.slice(0, start, end)).all(1).logical_not().nonzero();
+  for_each_block(x.size(0), block_rows_for(x.size(1)), [&](std::int64_t start, std::int64_t end) {
+    const auto bad = at::isfinite(x.slice(0, start, end)).all(1).logical_not().nonzero();
     check(bad.size(0) == 0, "[{}] {}: row {} is not finite", function, argument,
           bad.size(0) ? start + bad[0][0].item<std::int64_t>() : 0);
   });
-  return rows;
+  return x;
 }
 
+at::Tensor float_rows(const at::Tensor& rows) { return rows.scalar_type() == at::kDouble ? rows : rows.to(at::kFloat); }
+
 std::int64_t block_rows_for(std::int64_t width) {
-  return std::max<std::int64_t>(1, (std::int64_t{1} << 24) / std::max<std::int64_t>(1, width));
+  return std::max<std::int64_t>(1, (std::int64_t{1} << 22) / std::max<std::int64_t>(1, width));
 }
 
 }  // namespace vlalign

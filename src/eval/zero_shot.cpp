@@ -1,17 +1,21 @@
 #include "vlalign/eval/zero_shot.hpp"
 
-#include <ATen/ops/empty.h>
+#include <ATen/ops/log_softmax.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
+#include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <unordered_map>
 
 #include "core/check.hpp"
 #include "eval/rows.hpp"
 #include "vlalign/core/normalize.hpp"
 #include "vlalign/data/pairs.hpp"
+#include "vlalign/eval/calibration.hpp"
 #include "vlalign/model/dual_encoder.hpp"
 
 namespace vlalign {
@@ -52,35 +56,48 @@ std::vector<std::int64_t> labels_of(const PairSource& source, const ClassIndex& 
   return labels;
 }
 
-/// Pictures whose class is among the k best, by class: [C].
-struct Hits {
-  std::vector<std::int64_t> pictures, top1;
-  std::int64_t top5 = 0;
+/// What each picture's scores come to, on the CPU.
+struct Verdicts {
+  std::vector<std::int64_t> rank;  ///< 1 + the other classes that are no worse than the right one
+  std::vector<double> confidence;  ///< the highest probability
+  std::vector<double> surprise;    ///< -log p of the right class
 };
 
-Hits count_hits(const at::Tensor& ranks, std::span<const std::int64_t> labels, std::int64_t classes) {
-  Hits hits{std::vector<std::int64_t>(static_cast<std::size_t>(classes), 0),
-            std::vector<std::int64_t>(static_cast<std::size_t>(classes), 0)};
-  const auto* rank = ranks.const_data_ptr<std::int64_t>();
-  for (std::size_t i = 0; i < labels.size(); ++i) {
-    const auto label = static_cast<std::size_t>(labels[i]);
-    ++hits.pictures[label];
-    hits.top1[label] += rank[i] == 1;
-    hits.top5 += rank[i] <= 5;
-  }
-  return hits;
+template <typename T>
+void append(std::vector<T>& to, const at::Tensor& values) {
+  const auto on_cpu = values.cpu().contiguous();
+  const auto* begin = on_cpu.const_data_ptr<T>();
+  to.insert(to.end(), begin, begin + on_cpu.numel());
 }
 
-/// 1 + the other classes that are no worse than the right one: int64 [N], on the CPU.
-at::Tensor class_ranks(const at::Tensor& image, const at::Tensor& classes, std::span<const std::int64_t> labels) {
+Verdicts verdicts(const at::Tensor& image, const at::Tensor& classes, std::span<const std::int64_t> labels,
+                  double logit_scale) {
   const auto right = at::tensor(labels, at::kLong).unsqueeze(1).to(image.device());
-  const auto ranks = at::empty({image.size(0)}, right.options());
-  for_each_block(image.size(0), block_rows_for(classes.size(0)), [&](std::int64_t start, std::int64_t end) {
-    const auto scores = at::matmul(image.slice(0, start, end), classes.t());
-    const auto bar = scores.gather(1, right.slice(0, start, end)).sub(tie_margin);
-    ranks.slice(0, start, end).copy_(scores.ge(bar).sum(1));  // the right class itself is the 1
+  const auto columns = classes.to(at::kFloat).t();
+  Verdicts out;
+  const auto block = block_rows_for(2 * std::max(image.size(1), classes.size(0)));
+  for_each_block(image.size(0), block, [&](std::int64_t start, std::int64_t end) {
+    const auto scores = at::matmul(image.slice(0, start, end).to(at::kFloat), columns);
+    const auto own = right.slice(0, start, end);
+    append(out.rank, scores.ge(scores.gather(1, own).sub(tie_margin)).sum(1));  // the right class itself is the 1
+    const auto log_p = at::log_softmax(scores.to(at::kDouble).mul_(logit_scale), 1);
+    append(out.confidence, log_p.amax(1).exp_());
+    append(out.surprise, log_p.gather(1, own).neg_());
   });
-  return ranks.cpu();
+  return out;
+}
+
+double mean(std::span<const double> values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+/// The hit rate of each class that has pictures, averaged over them.
+double mean_per_class(std::span<const double> hits, std::span<const std::int64_t> labels) {
+  std::map<std::int64_t, std::vector<double>> of_class;
+  for (std::size_t i = 0; i < hits.size(); ++i) of_class[labels[i]].push_back(hits[i]);
+  double sum = 0.0;
+  for (const auto& [label, own] : of_class) sum += mean(own);
+  return sum / static_cast<double>(of_class.size());
 }
 
 }  // namespace
@@ -94,7 +111,7 @@ std::vector<std::string> class_prompts(const std::string& class_name, std::span<
 }
 
 at::Tensor average_prompts(const at::Tensor& prompts, std::int64_t templates) {
-  const auto rows = checked_rows(prompts, "average_prompts", "prompts");
+  const auto& rows = checked_rows(prompts, "average_prompts", "prompts");
   check(templates > 0 && rows.size(0) % templates == 0,
         "[average_prompts] prompts: expected {} for each class, got {} rows", templates, rows.size(0));
   return l2_normalize(l2_normalize(rows).view({-1, templates, rows.size(1)}).mean(1));
@@ -112,30 +129,35 @@ at::Tensor embed_classes(const DualEncoder& model, std::span<const std::string> 
   return average_prompts(embed_texts(model, prompts, options), std::ssize(templates));
 }
 
-ZeroShotScores score_classes(const at::Tensor& image, const at::Tensor& classes, std::span<const std::int64_t> labels) {
-  const auto images = checked_rows(image, "score_classes", "image").to(at::kFloat);
-  const auto prototypes = checked_rows(classes, "score_classes", "classes").to(at::kFloat);
-  const auto n = images.size(0);
-  const auto c = prototypes.size(0);
-  check(prototypes.size(1) == images.size(1), "[score_classes] classes: expected {} columns as image, got {}",
-        images.size(1), prototypes.size(1));
+ZeroShotScores score_classes(const at::Tensor& image, const at::Tensor& classes, std::span<const std::int64_t> labels,
+                             double logit_scale) {
+  const auto n = checked_rows(image, "score_classes", "image").size(0);
+  const auto c = checked_rows(classes, "score_classes", "classes").size(0);
+  check(classes.size(1) == image.size(1), "[score_classes] classes: expected {} columns as image, got {}",
+        image.size(1), classes.size(1));
   check(std::ssize(labels) == n, "[score_classes] labels: expected {}, got {}", n, labels.size());
   for (const auto label : labels) {
     check(label >= 0 && label < c, "[score_classes] labels: expected 0 to {}, got {}", c - 1, label);
   }
+  check(std::isfinite(logit_scale) && logit_scale > 0.0, "[score_classes] logit_scale: expected more than 0, got {}",
+        logit_scale);
 
-  const auto ranks = class_ranks(images, prototypes, labels);
-  const auto hits = count_hits(ranks, labels, c);
-  ZeroShotScores scores{.images = n, .top5 = static_cast<double>(hits.top5) / static_cast<double>(n)};
-  std::int64_t classes_seen = 0;
-  for (std::size_t i = 0; i < hits.pictures.size(); ++i) {
-    scores.top1 += static_cast<double>(hits.top1[i]) / static_cast<double>(n);
-    if (hits.pictures[i] == 0) continue;
-    scores.mean_per_class += static_cast<double>(hits.top1[i]) / static_cast<double>(hits.pictures[i]);
-    ++classes_seen;
+  const auto found = verdicts(image, classes, labels, logit_scale);
+  std::vector<double> top1, top5;
+  std::vector<Prediction> predictions;
+  for (std::size_t i = 0; i < found.rank.size(); ++i) {
+    top1.push_back(found.rank[i] == 1 ? 1.0 : 0.0);
+    top5.push_back(found.rank[i] <= 5 ? 1.0 : 0.0);
+    predictions.push_back({std::min(1.0, found.confidence[i]), found.rank[i] == 1});
   }
-  scores.mean_per_class /= static_cast<double>(classes_seen);
-  return scores;
+  return {.images = n,
+          .skipped = 0,
+          .top1 = mean(top1),
+          .top5 = mean(top5),
+          .mean_per_class = mean_per_class(top1, labels),
+          .calibration_error = calibration_error(predictions),
+          .negative_log_likelihood = mean(found.surprise),
+          .top1_interval95 = bootstrap_interval(top1)};
 }
 
 ZeroShotScores evaluate_zero_shot(const DualEncoder& model, const PairSource& source,
@@ -146,17 +168,21 @@ ZeroShotScores evaluate_zero_shot(const DualEncoder& model, const PairSource& so
   const auto images = embed_images(model, source, options);
   std::vector<std::int64_t> labels;
   for (const auto record : images.records) labels.push_back(all_labels[static_cast<std::size_t>(record)]);
-  auto scores = score_classes(images.image, prototypes, labels);
+  auto scores = score_classes(images.image, prototypes, labels, model.logit_scale().item<double>());
   scores.skipped = std::ssize(images.bad);
   return scores;
 }
 
 std::string to_json(const ZeroShotScores& scores) {
+  const auto& [low, high] = scores.top1_interval95;
   const nlohmann::ordered_json json = {{"images", scores.images},
                                        {"skipped", scores.skipped},
                                        {"top1", scores.top1},
                                        {"top5", scores.top5},
-                                       {"mean_per_class", scores.mean_per_class}};
+                                       {"mean_per_class", scores.mean_per_class},
+                                       {"calibration_error", scores.calibration_error},
+                                       {"negative_log_likelihood", scores.negative_log_likelihood},
+                                       {"interval95", {{"top1", nlohmann::ordered_json::array({low, high})}}}};
   return json.dump();
 }
 

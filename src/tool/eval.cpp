@@ -20,7 +20,8 @@ void add_eval(CLI::App& program) {
     const auto model = flags->model.load();
     const auto embeddings = embed_pairs(model, *pairs, flags->model.embed_options());
     warn_of_bad(embeddings.bad);
-    const auto scores = evaluate_retrieval(embeddings);
+    auto scores = evaluate_retrieval(embeddings);
+    scores.temperature = 1.0 / model.logit_scale().item<double>();
     if (flags->model.json) {
       fmt::print("{}\n", to_json(scores));
     } else {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "commands.hpp"
 #include "core/check.hpp"
 #include "core/files.hpp"
@@ -49,9 +51,14 @@ void add_zero_shot(CLI::App& program) {
       fmt::print("{}\n", to_json(scores));
       return;
     }
-    fmt::print("{} images, {} classes\n  top-1 {:.1f}%   top-5 {:.1f}%   mean per class {:.1f}%   (chance {:.1f}%)\n",
-               scores.images, classes.size(), 100 * scores.top1, 100 * scores.top5, 100 * scores.mean_per_class,
-               100.0 / static_cast<double>(classes.size()));
+    const auto& [low, high] = scores.top1_interval95;
+    fmt::print("{} images, {} classes\n", scores.images, classes.size());
+    fmt::print(
+        "  top-1 {:.1f}% (95% interval {:.1f}-{:.1f}%)   top-5 {:.1f}%   mean per class {:.1f}%   (chance {:.1f}%)\n",
+        100 * scores.top1, 100 * low, 100 * high, 100 * scores.top5, 100 * scores.mean_per_class,
+        100.0 / static_cast<double>(classes.size()));
+    fmt::print("  calibration error {:.3f}, negative log-likelihood {:.3f} nats (chance {:.3f})\n",
+               scores.calibration_error, scores.negative_log_likelihood, std::log(static_cast<double>(classes.size())));
   });
 }
 

@@ -3,6 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/eye.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/matmul.h>
 #include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
 
@@ -248,6 +249,19 @@ TEST(ZeroShot, ClassifiesPicturesByTheNamesOfTheirClasses) {
   EXPECT_EQ(scores.top1, 0.75);  // the last is labelled blue
   EXPECT_EQ(scores.top5, 1.0);
   EXPECT_NEAR(scores.mean_per_class, (1.0 + 0.5 + 1.0) / 3.0, 1e-12);
+  const auto images = vlalign::embed_images(model.encoder, pairs);
+  const auto prototypes = vlalign::embed_classes(model.encoder, classes, templates);
+  const auto scale = model.encoder.logit_scale().item<double>();
+  const auto likelihood = at::matmul(images.image, prototypes.t()).mul(scale).softmax(1);
+  const auto of_labels = likelihood[0][0] * likelihood[1][2] * likelihood[2][3] * likelihood[3][2];
+  EXPECT_NEAR(scores.negative_log_likelihood, -std::log(of_labels.item<double>()) / 4.0, 1e-4);
+}
+
+TEST(Retrieval, OfAModelTellsItsTemperature) {
+  const ColourModel model;
+  const ColourPairs pairs({"red", "blue"}, {{"red"}, {"blue"}});
+  const auto scores = vlalign::evaluate_retrieval(model.encoder, pairs);
+  EXPECT_NEAR(*scores.temperature, 1.0 / model.encoder.logit_scale().item<double>(), 1e-12);
 }
 
 TEST(ZeroShot, NamesTheRecordWhoseCaptionIsNoClass) {

@@ -205,13 +205,14 @@ TEST(Report, ShowsTheFiguresItIsGivenBesideChance) {
   test.scores = {.pairs = 142,
                  .captions = 710,
                  .skipped = 3,
-                 .image_to_text = {0.6125, 0.75, 0.9, 2.5},
-                 .text_to_image = {0.5, 0.625, 0.875, 4.0},
-                 .image_to_text_chance = {0.0070, 0.0352, 0.0704, 71.5},
-                 .text_to_image_chance = {0.0004, 0.0200, 0.0300, 300.0},
+                 .image_to_text = {0.6125, 0.75, 0.9, 2.5, 0.6875},
+                 .text_to_image = {0.5, 0.625, 0.875, 4.0, 0.575},
+                 .image_to_text_chance = {0.0070, 0.0352, 0.0704, 71.5, 0.0206},
+                 .text_to_image_chance = {0.0004, 0.0200, 0.0300, 300.0, 0.0003},
                  .alignment = 0.8125,
                  .uniformity = -3.25,
-                 .modality_gap = 0.4375};
+                 .modality_gap = 0.4375,
+                 .linear_cka = 0.3125};
   const Page page(vlalign::report_html({.title = "t", .subtitle = {}, .tests = {test}, .metrics = {}, .facts = {}}));
   const std::string card = "//div[@class='headline']/article";
   EXPECT_EQ(page.texts(card + "/h2"), std::vector<std::string>{"Unseen things"});
@@ -228,10 +229,12 @@ TEST(Report, ShowsTheFiguresItIsGivenBesideChance) {
   EXPECT_EQ(row("Recall@1"), (Texts{"61.3%", "chance 0.7%", "50.0%", "chance 0.04%"}));
   EXPECT_EQ(row("Recall@5"), (Texts{"75.0%", "chance 3.5%", "62.5%", "chance 2.0%"}));
   EXPECT_EQ(row("Recall@10"), (Texts{"90.0%", "chance 7.0%", "87.5%", "chance 3.0%"}));
+  EXPECT_EQ(row("mAP@10"), (Texts{"68.8%", "chance 2.1%", "57.5%", "chance 0.03%"}));
   EXPECT_EQ(row("Median rank"), (Texts{"2.5", "chance 71.5", "4", "chance 300"}));
   EXPECT_EQ(page.texts("//tr[th='Alignment']//data/@value"), Texts{"0.8125"});
   EXPECT_EQ(page.texts("//tr[th='Uniformity']//data/@value"), Texts{"-3.25"});
   EXPECT_EQ(page.texts("//tr[th='Modality gap']//data/@value"), Texts{"0.4375"});
+  EXPECT_EQ(page.texts("//tr[th='Linear CKA']//data/@value"), Texts{"0.3125"});
   EXPECT_EQ(page.texts("//div[@class='tables']//p"), Texts{"142 pictures, 710 captions; left out, unreadable: 3"});
   EXPECT_EQ(page.count("//canvas | //figure"), 0U);  // no embeddings, no metrics: nothing is left empty
 }

@@ -15,6 +15,7 @@
 
 #include "vlalign/core/error.hpp"
 #include "vlalign/core/random.hpp"
+#include "vlalign/eval/space.hpp"
 
 namespace {
 
@@ -69,6 +70,18 @@ double cosine(const Embeddings& e, std::int64_t image, std::int64_t text) {
   return sum;
 }
 
+/// AP@10: each right candidate, best first, comes after the better right ones and the wrong ones that are no worse.
+double precision_by_definition(std::vector<double> right, const std::vector<double>& wrong) {
+  std::sort(right.rbegin(), right.rend());
+  double sum = 0.0;
+  for (std::size_t p = 1; p <= right.size(); ++p) {
+    const auto before = std::count_if(wrong.begin(), wrong.end(), [&](double w) { return w > right[p - 1] - 1e-6; });
+    const auto rank = static_cast<std::int64_t>(p) + before;
+    if (rank <= 10) sum += static_cast<double>(p) / static_cast<double>(rank);
+  }
+  return sum / std::min(10.0, static_cast<double>(right.size()));
+}
+
 /// The definition, pair by pair: one more than the wrong candidates that are no worse than the best right one.
 RetrievalRanks by_definition(const Embeddings& e) {
   const auto n = e.image.size(0);
@@ -77,10 +90,10 @@ RetrievalRanks by_definition(const Embeddings& e) {
   const auto no_worse = [](double wrong, double right) { return wrong > right - 1e-6; };
   RetrievalRanks ranks;
   for (std::int64_t i = 0; i < n; ++i) {
-    double best = -2.0;
-    for (std::int64_t j = 0; j < m; ++j) {
-      if (owner(j) == i) best = std::max(best, cosine(e, i, j));
-    }
+    std::vector<double> right, wrong;
+    for (std::int64_t j = 0; j < m; ++j) (owner(j) == i ? right : wrong).push_back(cosine(e, i, j));
+    ranks.image_to_text_precision.push_back(precision_by_definition(right, wrong));
+    const double best = *std::max_element(right.begin(), right.end());
     std::int64_t rank = 1;
     for (std::int64_t j = 0; j < m; ++j) rank += owner(j) != i && no_worse(cosine(e, i, j), best);
     ranks.image_to_text.push_back(rank);
@@ -96,6 +109,9 @@ RetrievalRanks by_definition(const Embeddings& e) {
 void expect_same(const RetrievalRanks& a, const RetrievalRanks& b) {
   EXPECT_EQ(a.image_to_text, b.image_to_text);
   EXPECT_EQ(a.text_to_image, b.text_to_image);
+  ASSERT_EQ(a.image_to_text_precision.size(), b.image_to_text_precision.size());
+  for (std::size_t i = 0; i < a.image_to_text_precision.size(); ++i)
+    EXPECT_NEAR(a.image_to_text_precision[i], b.image_to_text_precision[i], 1e-12) << i;
 }
 
 TEST(RetrievalRanks, EqualADoubleLoopWithTiesAndSeveralCaptions) {
@@ -125,6 +141,7 @@ TEST(Retrieval, OfAPerfectModelHasRecallOne) {
   for (const auto& s : {scores.image_to_text, scores.text_to_image}) {
     EXPECT_EQ(s.recall_at_1, 1.0);
     EXPECT_EQ(s.recall_at_10, 1.0);
+    EXPECT_EQ(s.map_at_10, 1.0);
     EXPECT_EQ(s.median_rank, 1.0);
   }
 }
@@ -136,9 +153,12 @@ TEST(Retrieval, OfACollapsedModelIsNeverBetterThanChance) {
   for (const auto& s : {scores.image_to_text, scores.text_to_image}) {
     EXPECT_EQ(s.recall_at_1, 0.0);
     EXPECT_EQ(s.recall_at_10, 0.0);
+    EXPECT_EQ(s.map_at_10, 0.0);
     EXPECT_EQ(s.median_rank, 777.0);
   }
   EXPECT_NEAR(scores.uniformity, 0.0, 1e-5);
+  EXPECT_EQ(scores.linear_cka, 0.0);
+  EXPECT_NEAR(scores.image_effective_rank, 1.0, 1e-2);
 }
 
 TEST(Retrieval, OfRandomEmbeddingsIsAtChance) {
@@ -162,6 +182,59 @@ TEST(Retrieval, CountsAnyOfAPicturesCaptionsAsAHit) {
   EXPECT_EQ(ranks.text_to_image, (std::vector<std::int64_t>{1, 2, 1}));  // (-1, 0) lies nearer to picture 1
 }
 
+TEST(Retrieval, OfACollapsedModelWithManyCaptionsHasNoBetterPrecisionThanChance) {
+  Embeddings e;
+  e.image = at::eye(1, 4, at::kFloat).repeat({3, 1});
+  e.text = at::eye(1, 4, at::kFloat).repeat({21, 1});
+  for (std::int64_t j = 0; j < 21; ++j) e.image_of_text.push_back(j / 7);
+  const auto scores = vlalign::evaluate_retrieval(e);
+  // chance: (1 / 7) sum_{r <= 10} (1 / 3) (1 + (r - 1) 6 / 20) / r
+  EXPECT_GT(scores.image_to_text_chance.map_at_10, 0.2);
+  EXPECT_EQ(scores.image_to_text.map_at_10, 0.0);  // all 14 wrong captions come first
+  // by chance 1/3 (1 + 1/2 + 1/3); all three pictures tie, so that each is ranked third
+  EXPECT_NEAR(scores.text_to_image_chance.map_at_10, 11.0 / 18.0, 1e-12);
+  EXPECT_NEAR(scores.text_to_image.map_at_10, 1.0 / 3.0, 1e-12);
+}
+
+/// A picture (1, 0) with captions at these cosines, and a second picture, opposite, with the others.
+Embeddings with_cosines(const std::vector<double>& right, const std::vector<double>& wrong) {
+  Embeddings e;
+  std::vector<double> text;
+  for (const auto* group : {&right, &wrong}) {
+    for (const auto c : *group) {
+      text.insert(text.end(), {c, std::sqrt(1.0 - c * c)});
+      e.image_of_text.push_back(group == &right ? 0 : 1);
+    }
+  }
+  e.image = at::tensor({1.0, 0.0, -1.0, 0.0}, at::kFloat).view({2, 2});
+  e.text = at::tensor(text, at::kFloat).view({-1, 2});
+  return e;
+}
+
+TEST(AveragePrecision, OfRightCaptionsAtPlacesOneThreeAndFourIsWorkedByHand) {
+  const auto ranks = vlalign::retrieval_ranks(with_cosines({0.5, 0.9, 0.6}, {0.7, 0.1}));
+  EXPECT_NEAR(ranks.image_to_text_precision[0], (1.0 + 2.0 / 3.0 + 3.0 / 4.0) / 3.0, 1e-12);
+}
+
+TEST(AveragePrecision, PutsAWrongCaptionThatTiesFirst) {
+  const auto ranks = vlalign::retrieval_ranks(with_cosines({0.9, 0.6}, {0.6, 0.1}));
+  EXPECT_NEAR(ranks.image_to_text_precision[0], (1.0 + 2.0 / 3.0) / 2.0, 1e-12);
+}
+
+TEST(AveragePrecision, AsksForNoMoreThanTenRightCaptions) {
+  const std::vector<double> twelve{.99, .98, .97, .96, .95, .94, .93, .92, .91, .9, .89, .88};
+  EXPECT_NEAR(vlalign::retrieval_ranks(with_cosines(twelve, {0.5})).image_to_text_precision[0], 1.0, 1e-12);
+  // one wrong caption in front: places 2 to 10 hold nine right ones, (1/2 + 2/3 + ... + 9/10) / 10
+  double expected = 0.0;
+  for (int hits = 1; hits <= 9; ++hits) expected += 0.1 * hits / (hits + 1.0);
+  EXPECT_NEAR(vlalign::retrieval_ranks(with_cosines(twelve, {0.995})).image_to_text_precision[0], expected, 1e-12);
+}
+
+TEST(AveragePrecision, IsNothingBeyondTheTenthPlace) {
+  const std::vector<double> wrong{.99, .98, .97, .96, .95, .94, .93, .92, .91};
+  EXPECT_NEAR(vlalign::retrieval_ranks(with_cosines({0.5, 0.4}, wrong)).image_to_text_precision[0], 0.05, 1e-12);
+}
+
 TEST(Retrieval, MissesAtOneWhenTwoPicturesShareACaption) {
   Embeddings e;
   e.image = at::tensor({1.0, 0.0, 0.8, 0.6}, at::kFloat).view({2, 2});
@@ -177,8 +250,11 @@ TEST(RecallScores, AreSharesOfQueriesAndTheMiddleRank) {
   EXPECT_EQ(scores.recall_at_5, 0.5);
   EXPECT_EQ(scores.recall_at_10, 0.75);
   EXPECT_EQ(scores.median_rank, 4.5);
+  EXPECT_NEAR(scores.map_at_10, (1.0 + 1.0 / 3.0 + 1.0 / 6.0) / 4.0, 1e-12);  // one right candidate each
   const std::vector<std::int64_t> odd{9, 2, 4};
   EXPECT_EQ(vlalign::recall_scores(odd).median_rank, 4.0);
+  EXPECT_EQ(vlalign::recall_scores(odd, std::vector<double>{0.5, 1.0, 0.0}).map_at_10, 0.5);
+  EXPECT_THROW(vlalign::recall_scores(odd, std::vector<double>{0.5}), vlalign::Error);
 }
 
 TEST(Chance, WithOneRightCandidateIsKOverN) {
@@ -188,6 +264,7 @@ TEST(Chance, WithOneRightCandidateIsKOverN) {
     EXPECT_NEAR(chance.recall_at_1, 1.0 / static_cast<double>(n), 1e-12);
     EXPECT_NEAR(chance.recall_at_5, 5.0 / static_cast<double>(n), 1e-12);
     EXPECT_NEAR(chance.recall_at_10, 10.0 / static_cast<double>(n), 1e-12);
+    EXPECT_NEAR(chance.map_at_10, 7381.0 / 2520.0 / static_cast<double>(n), 1e-12);  // 1 + 1/2 + ... + 1/10
     EXPECT_EQ(chance.median_rank, 0.5 * static_cast<double>(n + 1));
   }
 }
@@ -198,6 +275,8 @@ TEST(Chance, WithTwoRightAmongFourIsWorkedByHand) {
   EXPECT_NEAR(chance.recall_at_1, 0.5, 1e-12);
   EXPECT_EQ(chance.recall_at_5, 1.0);
   EXPECT_EQ(chance.median_rank, 1.5);
+  // their places: 12, 13, 14, 23, 24, 34
+  EXPECT_NEAR(chance.map_at_10, (1.0 + 5.0 / 6 + 3.0 / 4 + 7.0 / 12 + 1.0 / 2 + 5.0 / 12) / 6.0, 1e-12);
 }
 
 TEST(Chance, EqualsASimulationForMixedNumbersOfCaptions) {
@@ -205,6 +284,7 @@ TEST(Chance, EqualsASimulationForMixedNumbersOfCaptions) {
   const std::int64_t candidates = 37;
   Rng rng({7});
   std::vector<std::int64_t> ranks;
+  std::vector<double> precisions;
   for (int trial = 0; trial < 40000; ++trial) {
     const auto p = positives[static_cast<std::size_t>(trial) % positives.size()];
     std::vector<int> right(static_cast<std::size_t>(candidates), 0);
@@ -214,20 +294,76 @@ TEST(Chance, EqualsASimulationForMixedNumbersOfCaptions) {
       place = 1;
     }
     ranks.push_back(1 + (std::find(right.begin(), right.end(), 1) - right.begin()));
+    double precision = 0.0;
+    for (int rank = 1, hits = 0; rank <= 10; ++rank) {
+      if (right[static_cast<std::size_t>(rank) - 1] == 1) precision += ++hits / static_cast<double>(rank);
+    }
+    precisions.push_back(precision / static_cast<double>(p));
   }
-  const auto simulated = vlalign::recall_scores(ranks);
+  const auto simulated = vlalign::recall_scores(ranks, precisions);
   const auto chance = vlalign::chance_scores(positives, candidates);
   EXPECT_NEAR(chance.recall_at_1, simulated.recall_at_1, 0.01);
   EXPECT_NEAR(chance.recall_at_5, simulated.recall_at_5, 0.01);
   EXPECT_NEAR(chance.recall_at_10, simulated.recall_at_10, 0.01);
+  EXPECT_NEAR(chance.map_at_10, simulated.map_at_10, 0.005);
   EXPECT_NEAR(chance.median_rank, simulated.median_rank, 1.0);
+}
+
+TEST(RetrievalScores, MeasureTheSpaceOfThePairs) {
+  Rng rng({9});
+  auto e = several_captions(30, rng);
+  e.image = fine_rows(30, 6, rng);
+  e.text = fine_rows(e.text.size(0), 6, rng);
+  const auto scores = vlalign::evaluate_retrieval(e);
+  const auto pictures = e.image.index_select(0, at::tensor(e.image_of_text, at::kLong));
+  EXPECT_NEAR(scores.linear_cka, vlalign::linear_cka(pictures, e.text), 1e-12);
+  EXPECT_EQ(scores.image_effective_rank, vlalign::effective_rank(e.image));
+  EXPECT_EQ(scores.text_effective_rank, vlalign::effective_rank(e.text));
+  const auto captions = vlalign::hubness(vlalign::k_occurrences(e.image, e.text));
+  EXPECT_EQ(scores.image_to_text_hubness.skewness, captions.skewness);
+  EXPECT_EQ(scores.image_to_text_hubness.antihubs, captions.antihubs);
+  const auto hubs = vlalign::hubness(vlalign::k_occurrences(e.text, e.image));
+  EXPECT_EQ(scores.text_to_image_hubness.skewness, hubs.skewness);
+  EXPECT_EQ(scores.text_to_image_hubness.largest, hubs.largest);
+  EXPECT_FALSE(scores.temperature.has_value());
+}
+
+TEST(RetrievalScores, DrawThePicturesForTheirIntervals) {
+  Rng rng({10});
+  const auto e = several_captions(60, rng);
+  const auto scores = vlalign::evaluate_retrieval(e);
+  const auto ranks = by_definition(e);
+  std::vector<double> image_hits, text_hits;
+  for (const auto rank : ranks.image_to_text) image_hits.push_back(rank <= 5 ? 1.0 : 0.0);
+  for (const auto rank : ranks.text_to_image) text_hits.push_back(rank <= 5 ? 1.0 : 0.0);
+  const auto image = vlalign::bootstrap_interval(image_hits);
+  const auto text = vlalign::bootstrap_interval(text_hits, e.image_of_text);
+  EXPECT_EQ(scores.image_to_text_interval95.recall_at_5.low, image.low);
+  EXPECT_EQ(scores.image_to_text_interval95.recall_at_5.high, image.high);
+  EXPECT_EQ(scores.text_to_image_interval95.recall_at_5.low, text.low);
+  EXPECT_EQ(scores.text_to_image_interval95.recall_at_5.high, text.high);
+  EXPECT_LT(scores.text_to_image_interval95.map_at_10.low, scores.text_to_image.map_at_10);
+  EXPECT_GT(scores.text_to_image_interval95.map_at_10.high, scores.text_to_image.map_at_10);
+}
+
+TEST(Retrieval, RanksHalfPrecisionAsItsValuesInFloat32) {
+  Rng rng({11});
+  auto e = several_captions(40, rng);
+  e.image = e.image.to(at::kBFloat16);
+  e.text = e.text.to(at::kBFloat16);
+  const auto half = vlalign::retrieval_ranks(e);
+  e.image = e.image.to(at::kFloat);
+  e.text = e.text.to(at::kFloat);
+  expect_same(half, vlalign::retrieval_ranks(e));
 }
 
 TEST(RetrievalScores, BecomeJsonUnderTheNamesOfTheInterface) {
   Rng rng({8});
   auto e = several_captions(40, rng);
   e.bad = {"lost.png: no such file"};
-  const auto scores = vlalign::evaluate_retrieval(e);
+  auto scores = vlalign::evaluate_retrieval(e);
+  EXPECT_FALSE(nlohmann::json::parse(vlalign::to_json(scores)).contains("temperature"));
+  scores.temperature = 0.07;
   const auto json = nlohmann::json::parse(vlalign::to_json(scores));
   EXPECT_EQ(json.at("pairs"), 40);
   EXPECT_EQ(json.at("captions"), e.text.size(0));
@@ -240,6 +376,16 @@ TEST(RetrievalScores, BecomeJsonUnderTheNamesOfTheInterface) {
   EXPECT_EQ(json.at("uniformity"), scores.uniformity);
   EXPECT_EQ(json.at("modality_gap"), scores.modality_gap);
   EXPECT_EQ(json.at("chance").at("image_to_text").at("recall@1"), scores.image_to_text_chance.recall_at_1);
+  EXPECT_EQ(json.at("image_to_text").at("map@10"), scores.image_to_text.map_at_10);
+  EXPECT_EQ(json.at("linear_cka"), scores.linear_cka);
+  EXPECT_EQ(json.at("effective_rank").at("image"), scores.image_effective_rank);
+  EXPECT_EQ(json.at("effective_rank").at("text"), scores.text_effective_rank);
+  EXPECT_EQ(json.at("hubness").at("image_to_text").at("skewness"), scores.image_to_text_hubness.skewness);
+  EXPECT_EQ(json.at("hubness").at("image_to_text").at("antihubs"), scores.image_to_text_hubness.antihubs);
+  EXPECT_EQ(json.at("hubness").at("text_to_image").at("largest"), scores.text_to_image_hubness.largest);
+  EXPECT_EQ(json.at("temperature"), 0.07);
+  const auto& interval = scores.text_to_image_interval95.map_at_10;
+  EXPECT_EQ(json.at("interval95").at("text_to_image").at("map@10"), (nlohmann::json{interval.low, interval.high}));
 }
 
 std::string complaint(const Embeddings& e) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "vlalign/eval/bootstrap.hpp"
 #include "vlalign/eval/embed.hpp"
 
 namespace vlalign {
@@ -18,6 +19,11 @@ struct ZeroShotScores {
   double top1 = 0.0;            ///< share of pictures whose class has the best score; ties count against it
   double top5 = 0.0;            ///< ... is among the min(5, C) best
   double mean_per_class = 0.0;  ///< top1 of each class that has pictures, averaged over those classes
+  /// Of the class probabilities softmax(logit_scale * cosines): see calibration.hpp; the mean of -log p of the right
+  /// class, in nats, log C for uniform ones.
+  double calibration_error = 0.0;
+  double negative_log_likelihood = 0.0;
+  Interval top1_interval95{};  ///< over draws of the pictures, see bootstrap.hpp
 };
 
 /// {"a photo of a {}."}: "{}" stands for the class name.
@@ -37,8 +43,10 @@ at::Tensor embed_classes(const DualEncoder& model, std::span<const std::string> 
                          std::span<const std::string> templates, const EmbedOptions& options = {});
 
 /// Scores picture embeddings against class embeddings.
-///   image: floating [N, D], unit rows; classes: floating [C, D], unit rows, same device; labels: [N], 0 to C - 1
-ZeroShotScores score_classes(const at::Tensor& image, const at::Tensor& classes, std::span<const std::int64_t> labels);
+///   image: floating [N, D], unit rows; classes: floating [C, D], unit rows, same device; labels: [N], 0 to C - 1;
+///   logit_scale: the model's, > 0, which makes probabilities of cosines; no rank depends on it
+ZeroShotScores score_classes(const at::Tensor& image, const at::Tensor& classes, std::span<const std::int64_t> labels,
+                             double logit_scale);
 
 /// Zero-shot classification of a data set whose (first) caption is the class name.
 /// Throws Error naming the record when its caption is not among the classes.
@@ -46,7 +54,8 @@ ZeroShotScores evaluate_zero_shot(const DualEncoder& model, const PairSource& so
                                   std::span<const std::string> classes, std::span<const std::string> templates,
                                   const EmbedOptions& options = {});
 
-/// {"images", "skipped", "top1", "top5", "mean_per_class"}
+/// {"images", "skipped", "top1", "top5", "mean_per_class", "calibration_error", "negative_log_likelihood",
+///  "interval95": {"top1": [low, high]}}
 std::string to_json(const ZeroShotScores& scores);
 
 }  // namespace vlalign

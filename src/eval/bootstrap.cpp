@@ -1,0 +1,105 @@
+#include "vlalign/eval/bootstrap.hpp"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/binomial.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/full_like.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <numeric>
+#include <utility>
+#include <vector>
+
+#include "core/check.hpp"
+#include "vlalign/core/random.hpp"
+
+namespace vlalign {
+namespace {
+
+/// What is drawn as a whole: its values' sum and how many they are. Equal ones are drawn together.
+using Unit = std::pair<double, std::int64_t>;
+using Units = std::map<Unit, std::int64_t>;  // how many there are of each
+
+void check_arguments(std::span<const double> values, const BootstrapOptions& options) {
+  check(!values.empty(), "[bootstrap_interval] values: expected at least one");
+  const auto bad = std::find_if_not(values.begin(), values.end(), [](double value) { return std::isfinite(value); });
+  check(bad == values.end(), "[bootstrap_interval] values: entry {} is not finite", bad - values.begin());
+  check(options.resamples > 0, "[bootstrap_interval] resamples: expected at least 1, got {}", options.resamples);
+  check(options.confidence > 0.0 && options.confidence < 1.0,
+        "[bootstrap_interval] confidence: expected between 0 and 1, got {}", options.confidence);
+}
+
+Units units_of(std::span<const double> values) {
+  Units units;
+  for (const auto value : values) ++units[{value, 1}];
+  return units;
+}
+
+Units units_of(std::span<const double> values, std::span<const std::int64_t> groups) {
+  const auto [least, most] = std::minmax_element(groups.begin(), groups.end());
+  check(*least >= 0, "[bootstrap_interval] groups: expected 0 or more, got {}", *least);
+  std::vector<Unit> members(static_cast<std::size_t>(*most) + 1);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    auto& [sum, count] = members[static_cast<std::size_t>(groups[i])];
+    sum += values[i];
+    ++count;
+  }
+  Units units;
+  for (const auto& unit : members) ++units[unit];
+  units.erase({0.0, 0});
+  return units;
+}
+
+/// The mean of each resample, in increasing order: float64 [resamples].
+at::Tensor resampled_means(const Units& units, const BootstrapOptions& options) {
+  auto generator = at::make_generator<at::CPUGeneratorImpl>(Rng({options.seed}).next());
+  auto unseen = std::accumulate(units.begin(), units.end(), std::int64_t{0},
+                                [](std::int64_t sum, const auto& item) { return sum + item.second; });
+  auto to_draw = at::full({options.resamples}, static_cast<double>(unseen), at::kDouble);
+  auto sums = at::zeros({options.resamples}, at::kDouble);
+  auto counts = at::zeros({options.resamples}, at::kDouble);
+  // A multinomial draw, as binomial draws from what is left.
+  for (const auto& [unit, times] : units) {
+    const double share = static_cast<double>(times) / static_cast<double>(unseen);
+    const auto drawn = at::binomial(to_draw, at::full_like(to_draw, share), generator);
+    sums.add_(drawn, unit.first);
+    counts.add_(drawn, unit.second);
+    to_draw.sub_(drawn);
+    unseen -= times;
+  }
+  return std::get<0>(sums.div_(counts).sort());
+}
+
+Interval interval_of(const Units& units, const BootstrapOptions& options) {
+  const auto means = resampled_means(units, options);
+  const auto* mean = means.const_data_ptr<double>();
+  const auto quantile = [&](double share) {
+    const double place = share * static_cast<double>(options.resamples - 1);
+    const auto below = static_cast<std::int64_t>(place);
+    const auto above = std::min(below + 1, options.resamples - 1);
+    return std::lerp(mean[below], mean[above], place - static_cast<double>(below));
+  };
+  const double tail = 0.5 * (1.0 - options.confidence);
+  return {quantile(tail), quantile(1.0 - tail)};
+}
+
+}  // namespace
+
+Interval bootstrap_interval(std::span<const double> values, const BootstrapOptions& options) {
+  check_arguments(values, options);
+  return interval_of(units_of(values), options);
+}
+
+Interval bootstrap_interval(std::span<const double> values, std::span<const std::int64_t> groups,
+                            const BootstrapOptions& options) {
+  check_arguments(values, options);
+  check(groups.size() == values.size(), "[bootstrap_interval] groups: expected {}, one a value, got {}", values.size(),
+        groups.size());
+  return interval_of(units_of(values, groups), options);
+}
+
+}  // namespace vlalign

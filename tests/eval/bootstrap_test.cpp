@@ -1,0 +1,188 @@
+#include "vlalign/eval/bootstrap.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "vlalign/core/error.hpp"
+#include "vlalign/core/random.hpp"
+
+namespace {
+
+using vlalign::bootstrap_interval;
+using vlalign::Interval;
+using vlalign::Rng;
+
+std::vector<double> hits(std::int64_t n, std::int64_t right) {
+  std::vector<double> values(static_cast<std::size_t>(n), 0.0);
+  std::fill_n(values.begin(), right, 1.0);
+  return values;
+}
+
+std::vector<double> skewed_values(std::size_t n, Rng& rng) {
+  std::vector<double> values;
+  for (std::size_t i = 0; i < n; ++i) values.push_back(-std::log(1.0 - rng.uniform()));
+  return values;
+}
+
+/// Draws whole groups one by one: the 2.5th and 97.5th percentile of the means.
+Interval by_drawing(const std::vector<std::vector<double>>& groups, int resamples) {
+  Rng rng({99});
+  std::vector<double> means;
+  for (int r = 0; r < resamples; ++r) {
+    double sum = 0.0, count = 0.0;
+    for (std::size_t i = 0; i < groups.size(); ++i) {
+      const auto& drawn = groups[static_cast<std::size_t>(rng.below(std::ssize(groups)))];
+      sum += std::accumulate(drawn.begin(), drawn.end(), 0.0);
+      count += static_cast<double>(drawn.size());
+    }
+    means.push_back(sum / count);
+  }
+  std::sort(means.begin(), means.end());
+  const auto n = static_cast<double>(resamples);
+  return {means[static_cast<std::size_t>(0.025 * n)], means[static_cast<std::size_t>(0.975 * n)]};
+}
+
+TEST(BootstrapInterval, OfAShareIsThatOfTheNormalApproximation) {
+  const auto found = bootstrap_interval(hits(10'000, 3'000), {.resamples = 20'000});
+  const double half = 1.959964 * std::sqrt(0.3 * 0.7 / 10'000);
+  // a percentile of 20,000 means has a standard error of a fiftieth of their standard deviation
+  EXPECT_NEAR(found.low, 0.3 - half, 0.0005);
+  EXPECT_NEAR(found.high, 0.3 + half, 0.0005);
+}
+
+TEST(BootstrapInterval, EqualsDrawingValuesOneByOne) {
+  Rng rng({1});
+  const auto values = skewed_values(40, rng);
+  std::vector<std::vector<double>> alone;
+  for (const auto value : values) alone.push_back({value});
+  const auto expected = by_drawing(alone, 40'000);
+  const auto found = bootstrap_interval(values, {.resamples = 40'000});
+  EXPECT_NEAR(found.low, expected.low, 0.02 * (expected.high - expected.low));
+  EXPECT_NEAR(found.high, expected.high, 0.02 * (expected.high - expected.low));
+}
+
+TEST(BootstrapInterval, OfGroupsEqualsDrawingGroupsOneByOne) {
+  Rng rng({2});
+  std::vector<std::vector<double>> groups;
+  std::vector<double> values;
+  std::vector<std::int64_t> group_of;
+  for (std::int64_t g = 0; g < 30; ++g) {
+    const double level = rng.uniform();
+    groups.emplace_back();
+    for (std::int64_t i = 0; i <= rng.below(5); ++i) {
+      groups.back().push_back(level + 0.1 * rng.uniform());
+      values.push_back(groups.back().back());
+      group_of.push_back(g);
+    }
+  }
+  const auto expected = by_drawing(groups, 40'000);
+  const auto found = bootstrap_interval(values, group_of, {.resamples = 40'000});
+  EXPECT_NEAR(found.low, expected.low, 0.02 * (expected.high - expected.low));
+  EXPECT_NEAR(found.high, expected.high, 0.02 * (expected.high - expected.low));
+}
+
+TEST(BootstrapInterval, OfFiveEqualCaptionsAPictureIsThatOfThePictures) {
+  const auto pictures = hits(200, 80);
+  std::vector<double> captions;
+  std::vector<std::int64_t> picture_of;
+  for (std::size_t i = 0; i < pictures.size(); ++i) {
+    captions.insert(captions.end(), 5, pictures[i]);
+    picture_of.insert(picture_of.end(), 5, static_cast<std::int64_t>(i));
+  }
+  const auto of_pictures = bootstrap_interval(pictures);
+  const auto of_captions = bootstrap_interval(captions, picture_of);
+  EXPECT_NEAR(of_captions.low, of_pictures.low, 1e-12);
+  EXPECT_NEAR(of_captions.high, of_pictures.high, 1e-12);
+  const auto as_if_independent = bootstrap_interval(captions);
+  EXPECT_LT(as_if_independent.high - as_if_independent.low, 0.6 * (of_captions.high - of_captions.low));
+}
+
+TEST(BootstrapInterval, OfGroupsOfOneIsThatOfTheValues) {
+  Rng rng({3});
+  const auto values = skewed_values(25, rng);
+  std::vector<std::int64_t> alone(values.size());
+  std::iota(alone.begin(), alone.end(), 7);  // some numbers have no value
+  const auto a = bootstrap_interval(values);
+  const auto b = bootstrap_interval(values, alone);
+  EXPECT_EQ(a.low, b.low);
+  EXPECT_EQ(a.high, b.high);
+}
+
+TEST(BootstrapInterval, HoldsTheTruthNineteenTimesInTwenty) {
+  Rng rng({4});
+  int held = 0;
+  for (int trial = 0; trial < 400; ++trial) {
+    std::vector<double> values;
+    for (int i = 0; i < 300; ++i) values.push_back(rng.chance(0.4) ? 1.0 : 0.0);
+    const auto [low, high] = bootstrap_interval(values, {.seed = static_cast<std::uint64_t>(trial)});
+    held += low <= 0.4 && 0.4 <= high;
+  }
+  EXPECT_GT(held, 362);  // 380 expected, standard error 4.4
+  EXPECT_LT(held, 396);
+}
+
+TEST(BootstrapInterval, IsNarrowerWithLessConfidence) {
+  const auto wide = bootstrap_interval(hits(500, 100), {.confidence = 0.95});
+  const auto narrow = bootstrap_interval(hits(500, 100), {.confidence = 0.5});
+  EXPECT_LT(wide.low, narrow.low);
+  EXPECT_LT(narrow.high, wide.high);
+}
+
+TEST(BootstrapInterval, OfEqualValuesIsThatValue) {
+  const auto all = bootstrap_interval(hits(50, 50));
+  EXPECT_EQ(all.low, 1.0);
+  EXPECT_EQ(all.high, 1.0);
+  const auto one = bootstrap_interval(std::vector<double>{0.25}, {.resamples = 1});
+  EXPECT_EQ(one.low, 0.25);
+  EXPECT_EQ(one.high, 0.25);
+}
+
+TEST(BootstrapInterval, IsTheSameForTheSameSeed) {
+  Rng rng({5});
+  const auto values = skewed_values(60, rng);
+  EXPECT_EQ(bootstrap_interval(values, {.seed = 1}).low, bootstrap_interval(values, {.seed = 1}).low);
+  EXPECT_NE(bootstrap_interval(values, {.seed = 1}).low, bootstrap_interval(values, {.seed = 2}).low);
+}
+
+TEST(BootstrapInterval, OfAMillionQueriesIsDrawnExactly) {
+  const auto [low, high] = bootstrap_interval(hits(1'000'000, 500'000));
+  EXPECT_NEAR(high - low, 2 * 1.959964 * 0.5 / 1000.0, 2e-4);
+}
+
+template <typename Call>
+std::string complaint(const Call& call) {
+  try {
+    call();
+  } catch (const vlalign::Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(BootstrapInterval, SaysWhichArgumentIsWrong) {
+  const std::vector<double> values{1.0, 0.0};
+  EXPECT_EQ(complaint([] { bootstrap_interval(std::vector<double>{}); }),
+            "[bootstrap_interval] values: expected at least one");
+  EXPECT_EQ(complaint([] {
+              bootstrap_interval(std::vector<double>{0.0, std::numeric_limits<double>::quiet_NaN()});
+            }),
+            "[bootstrap_interval] values: entry 1 is not finite");
+  EXPECT_EQ(complaint([&] { bootstrap_interval(values, {.resamples = 0}); }),
+            "[bootstrap_interval] resamples: expected at least 1, got 0");
+  EXPECT_EQ(complaint([&] { bootstrap_interval(values, {.confidence = 1.0}); }),
+            "[bootstrap_interval] confidence: expected between 0 and 1, got 1");
+  EXPECT_EQ(complaint([&] { bootstrap_interval(values, std::vector<std::int64_t>{0}); }),
+            "[bootstrap_interval] groups: expected 2, one a value, got 1");
+  EXPECT_EQ(complaint([&] {
+              bootstrap_interval(values, std::vector<std::int64_t>{0, -1});
+            }),
+            "[bootstrap_interval] groups: expected 0 or more, got -1");
+}
+
+}  // namespace
