@@ -125,6 +125,7 @@ std::vector<ReportTest> evaluate(const DualEncoder& model, const std::vector<Tes
                     .source = set.pairs};
     warn_of_bad(test.embeddings.bad);
     test.scores = evaluate_retrieval(test.embeddings);
+    test.scores.temperature = 1 / model.logit_scale().item<double>();
     tests.push_back(std::move(test));
   }
   return tests;

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/core/random.hpp"
 
@@ -155,31 +156,22 @@ TEST(BootstrapInterval, OfAMillionQueriesIsDrawnExactly) {
   EXPECT_NEAR(high - low, 2 * 1.959964 * 0.5 / 1000.0, 2e-4);
 }
 
-template <typename Call>
-std::string complaint(const Call& call) {
-  try {
-    call();
-  } catch (const vlalign::Error& error) {
-    return error.what();
-  }
-  return "";
-}
-
 TEST(BootstrapInterval, SaysWhichArgumentIsWrong) {
   const std::vector<double> values{1.0, 0.0};
-  EXPECT_EQ(complaint([] { bootstrap_interval(std::vector<double>{}); }),
+  EXPECT_EQ(vlalign::test::message_of<vlalign::Error>([] { bootstrap_interval(std::vector<double>{}); }),
             "[bootstrap_interval] values: expected at least one");
-  EXPECT_EQ(complaint([] {
+  EXPECT_EQ(vlalign::test::message_of<vlalign::Error>([] {
               bootstrap_interval(std::vector<double>{0.0, std::numeric_limits<double>::quiet_NaN()});
             }),
             "[bootstrap_interval] values: entry 1 is not finite");
-  EXPECT_EQ(complaint([&] { bootstrap_interval(values, {.resamples = 0}); }),
+  EXPECT_EQ(vlalign::test::message_of<vlalign::Error>([&] { bootstrap_interval(values, {.resamples = 0}); }),
             "[bootstrap_interval] resamples: expected at least 1, got 0");
-  EXPECT_EQ(complaint([&] { bootstrap_interval(values, {.confidence = 1.0}); }),
+  EXPECT_EQ(vlalign::test::message_of<vlalign::Error>([&] { bootstrap_interval(values, {.confidence = 1.0}); }),
             "[bootstrap_interval] confidence: expected between 0 and 1, got 1");
-  EXPECT_EQ(complaint([&] { bootstrap_interval(values, std::vector<std::int64_t>{0}); }),
-            "[bootstrap_interval] groups: expected 2, one a value, got 1");
-  EXPECT_EQ(complaint([&] {
+  EXPECT_EQ(
+      vlalign::test::message_of<vlalign::Error>([&] { bootstrap_interval(values, std::vector<std::int64_t>{0}); }),
+      "[bootstrap_interval] groups: expected 2, one a value, got 1");
+  EXPECT_EQ(vlalign::test::message_of<vlalign::Error>([&] {
               bootstrap_interval(values, std::vector<std::int64_t>{0, -1});
             }),
             "[bootstrap_interval] groups: expected 0 or more, got -1");

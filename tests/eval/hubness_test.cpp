@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/core/random.hpp"
 
@@ -112,26 +113,20 @@ TEST(Hubness, IsExtremeForACollapsedModel) {
   EXPECT_NEAR(found.skewness, 99.0 / 10.0, 1e-9);
 }
 
-template <typename Call>
-std::string complaint(const Call& call) {
-  try {
-    call();
-  } catch (const vlalign::Error& error) {
-    return error.what();
-  }
-  return "";
-}
-
 TEST(Hubness, SaysWhichArgumentIsWrong) {
   const auto x = at::ones({3, 2}, at::kFloat);
-  EXPECT_EQ(complaint([&] {
+  EXPECT_EQ(vlalign::test::message_of<vlalign::Error>([&] {
               k_occurrences(x, at::ones({3, 4}, at::kFloat));
             }),
             "[k_occurrences] candidates: expected 2 columns as queries, got 4");
-  EXPECT_EQ(complaint([&] { k_occurrences(x, x, 0); }), "[k_occurrences] k: expected at least 1, got 0");
-  EXPECT_EQ(complaint([&] { k_occurrences(x, x, 1, 0); }), "[k_occurrences] block: expected at least 1, got 0");
-  EXPECT_EQ(complaint([&] { k_occurrences(x, x / 0.0); }), "[k_occurrences] candidates: row 0 is not finite");
-  EXPECT_EQ(complaint([] { hubness({}); }), "[hubness] occurrences: expected at least one");
+  EXPECT_EQ(vlalign::test::message_of<vlalign::Error>([&] { k_occurrences(x, x, 0); }),
+            "[k_occurrences] k: expected at least 1, got 0");
+  EXPECT_EQ(vlalign::test::message_of<vlalign::Error>([&] { k_occurrences(x, x, 1, 0); }),
+            "[k_occurrences] block: expected at least 1, got 0");
+  EXPECT_EQ(vlalign::test::message_of<vlalign::Error>([&] { k_occurrences(x, x / 0.0); }),
+            "[k_occurrences] candidates: row 0 is not finite");
+  EXPECT_EQ(vlalign::test::message_of<vlalign::Error>([] { hubness({}); }),
+            "[hubness] occurrences: expected at least one");
 }
 
 }  // namespace

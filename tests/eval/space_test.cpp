@@ -17,6 +17,7 @@
 
 #include "eval/paired_rows.hpp"
 #include "eval/singular_values.hpp"
+#include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/core/random.hpp"
 
@@ -230,24 +231,18 @@ TEST(Space, MeasuresHalfPrecisionAsItsValuesInFloat32) {
   EXPECT_EQ(effective_rank(x), effective_rank(wide_x));
 }
 
-template <typename Call>
-std::string complaint(const Call& call) {
-  try {
-    call();
-  } catch (const vlalign::Error& error) {
-    return error.what();
-  }
-  return "";
-}
-
 TEST(Space, SaysWhichArgumentIsWrong) {
   const auto x = rows({{1, 0}, {0, 1}});
-  EXPECT_EQ(complaint([&] { linear_cka(x, rows({{1, 0}})); }), "[linear_cka] y: expected 2 rows as x, got 1");
-  EXPECT_EQ(complaint([&] {
+  EXPECT_EQ(vlalign::test::message_of<vlalign::Error>([&] {
+              linear_cka(x, rows({{1, 0}}));
+            }),
+            "[linear_cka] y: expected 2 rows as x, got 1");
+  EXPECT_EQ(vlalign::test::message_of<vlalign::Error>([&] {
               effective_rank(at::zeros({2, 2}, at::kLong));
             }),
             "[effective_rank] x: expected floating [N, D], got Long 2 x 2");
-  EXPECT_EQ(complaint([&] { effective_rank(x / 0.0); }), "[effective_rank] x: row 0 is not finite");
+  EXPECT_EQ(vlalign::test::message_of<vlalign::Error>([&] { effective_rank(x / 0.0); }),
+            "[effective_rank] x: row 0 is not finite");
 }
 
 TEST(Space, RefusesWhatIsNotRowsOfFiniteNumbers) {

@@ -10,6 +10,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/core/random.hpp"
 
@@ -21,21 +22,12 @@ at::Tensor random_unit_rows(std::int64_t n, std::int64_t d, vlalign::Rng& rng) {
   return x / x.norm(2, 1, true);
 }
 
-template <typename Call>
-std::string complaint(const Call& call) {
-  try {
-    call();
-  } catch (const vlalign::Error& error) {
-    return error.what();
-  }
-  return "";
-}
-
 TEST(ZeroShot, PutsTheClassNameIntoEveryTemplate) {
   const std::vector<std::string> templates{"a photo of a {}.", "{}, not {{}}"};
   EXPECT_EQ(vlalign::class_prompts("red {} cat", templates),
             (std::vector<std::string>{"a photo of a red {} cat.", "red {} cat, not {red {} cat}"}));
-  EXPECT_EQ(complaint([] { vlalign::class_prompts("cat", std::vector<std::string>{"a photo"}); }),
+  EXPECT_EQ(vlalign::test::message_of<vlalign::Error>(
+                [] { vlalign::class_prompts("cat", std::vector<std::string>{"a photo"}); }),
             "template \"a photo\": expected {} where the class name goes");
 }
 
@@ -121,19 +113,19 @@ TEST(ZeroShot, CountsTiesAgainstTheModel) {
 
 TEST(ZeroShot, SaysWhichArgumentIsWrong) {
   const auto eye = at::eye(3, at::kFloat);
-  EXPECT_EQ(complaint([&] {
+  EXPECT_EQ(vlalign::test::message_of<vlalign::Error>([&] {
               vlalign::score_classes(eye, eye, std::vector<std::int64_t>{0, 1, 3}, 1.0);
             }),
             "[score_classes] labels: expected 0 to 2, got 3");
-  EXPECT_EQ(complaint([&] {
+  EXPECT_EQ(vlalign::test::message_of<vlalign::Error>([&] {
               vlalign::score_classes(eye, eye, std::vector<std::int64_t>{0, 1}, 1.0);
             }),
             "[score_classes] labels: expected 3, got 2");
-  EXPECT_EQ(complaint([&] {
+  EXPECT_EQ(vlalign::test::message_of<vlalign::Error>([&] {
               vlalign::score_classes(eye, at::eye(3, 2, at::kFloat), std::vector<std::int64_t>{0, 1, 2}, 1.0);
             }),
             "[score_classes] classes: expected 3 columns as image, got 2");
-  EXPECT_EQ(complaint([&] {
+  EXPECT_EQ(vlalign::test::message_of<vlalign::Error>([&] {
               vlalign::score_classes(eye, eye, std::vector<std::int64_t>{0, 1, 2}, 0.0);
             }),
             "[score_classes] logit_scale: expected more than 0, got 0");

@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+"""Times vlalign beside open_clip on the same work, alternately, and prints the ratios of the medians as a table.
+
+    python3 tests/peer_speed.py --peer DIR --python PYTHON [--build build] [--rounds 3] [--only WORD]
+
+DIR holds programs that measure the peer, each printing one JSON line: step.py, loss.py, images.py, tokens.py. PYTHON has
+torch, open_clip_torch, transformers and pillow. The emoji pairs of the quick start must be there (build/data/emoji-en).
+Nothing else should run meanwhile.
+"""
+import argparse
+import json
+import pathlib
+import statistics
+import subprocess
+import tempfile
+
+FRAMES = """
+import io, pathlib, random, sys
+from PIL import Image
+source, out = map(pathlib.Path, sys.argv[1:])
+pictures, chance = sorted(source.rglob("*.png")), random.Random(1)
+for number in range(40):
+    frame = Image.effect_noise((640, 480), 40).convert("RGB")
+    for _ in range(12):
+        with Image.open(chance.choice(pictures)) as picture:
+            frame.paste(picture.convert("RGB").resize((160, 160)), (chance.randrange(480), chance.randrange(320)))
+    frame.save(out / f"{number:02}.jpg", quality=90)
+"""
+
+LATENCY = """
+import json, statistics, sys, time, numpy, torch, open_clip
+from PIL import Image
+torch.set_num_threads(2)
+precision, runs = sys.argv[1], 30
+model, _, transform = open_clip.create_model_and_transforms("ViT-B-32")
+model.eval()
+tokenizer = open_clip.get_tokenizer("ViT-B-32")
+frame = numpy.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=numpy.uint8)
+def image(): return model.encode_image(transform(Image.fromarray(frame)).unsqueeze(0), normalize=True)
+def text(): return model.encode_text(tokenizer(["pick up the red cup on the table"]), normalize=True)
+def median(work):
+    times = []
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+        for i in range(runs + 3):
+            start = time.perf_counter(); work(); times.append(1000 * (time.perf_counter() - start))
+    return statistics.median(times[3:])
+print(json.dumps({"image_ms_p50": median(image), "text_ms_p50": median(text)}))
+"""
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peer", type=pathlib.Path, required=True)
+    parser.add_argument("--python", required=True)
+    parser.add_argument("--build", type=pathlib.Path, default=pathlib.Path("build"))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default="", help="part of a row's name")
+    return parser.parse_args()
+
+
+def last_json(command):
+    done = subprocess.run([str(word) for word in command], check=True, capture_output=True, text=True)
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+class Bench:
+    def __init__(self, args, work):
+        self.args, self.work = args, pathlib.Path(work)
+        self.data = args.build / "data" / "emoji-en"
+        self.captions = self.work / "captions.txt"
+        lines = (self.data / "train.jsonl").read_text().splitlines()
+        texts = [json.loads(line)["text"] for line in lines]
+        self.captions.write_text("\n".join(t if isinstance(t, str) else t[0] for t in texts) + "\n")
+        self.frames = self.work / "frames"
+        self.frames.mkdir()
+        subprocess.run([args.python, "-c", FRAMES, self.data / "images", self.frames], check=True)
+
+    def ours(self, *words):
+        return lambda: last_json([self.args.build / "bin" / "vlalign", "bench", *words, "--json"])
+
+    def peer(self, program, *words):
+        return lambda: last_json([self.args.python, self.args.peer / program, *words])
+
+    def latency(self, precision):
+        return lambda: last_json([self.args.python, "-c", LATENCY, precision])
+
+    def rows(self):
+        """(name, ours, peer, key of ours, key of the peer, whether more is better)"""
+        captions = ["--captions", self.captions]
+        for model, batch in (("ViT-B-32", 32), ("RN50", 16), ("ViT-B-16", 16)):
+            for precision, its in (("bf16", "amp_bf16"), ("fp32", "fp32")):
+                yield (f"step {model}, batch {batch}, {precision}, pairs/s",
+                       self.ours("step", "--model", model, "--batch-size", batch, "--precision", precision, *captions),
+                       self.peer("step.py", "--model", model, "--batch", batch, "--precision", its, *captions),
+                       "pairs_per_s", "pairs_per_s", True)
+        loss = self.ours("loss"), self.peer("loss.py")
+        yield ("loss 16384 x 512, s", *loss, "seconds", "seconds", False)
+        yield ("loss 16384 x 512, MB", *loss, "extra_mb", "extra_mb", False)
+        for name, folder, size in (("640x480 JPEG to 224", self.frames, 224), ("emoji PNG to 64", self.data / "images", 64),
+                                   ("emoji PNG to 224", self.data / "images", 224)):
+            where = ["--dir", folder, "--size", size]
+            yield (f"{name}, training, pictures/s", self.ours("images", *where), self.peer("images.py", *where), "train",
+                   "train", True)
+        for its, of in (("open_clip", "open_clip's"), ("rust_one_by_one", "the Rust tokenizer's")):
+            yield (f"tokenizer beside {of}, captions/s", self.ours("tokens", *captions), self.peer("tokens.py", *captions),
+                   "captions_per_s", its, True)
+        for precision in ("fp32", "bf16"):
+            pair = self.ours("latency", "--precision", precision), self.latency(precision)
+            yield (f"latency ViT-B-32 {precision}, a frame, ms", *pair, "image_ms_p50", "image_ms_p50", False)
+            yield (f"latency ViT-B-32 {precision}, a sentence, ms", *pair, "text_ms_p50", "text_ms_p50", False)
+
+
+def main():
+    args = arguments()
+    print("| work | vlalign | peer | times better |\n| --- | --- | --- | --- |")
+    with tempfile.TemporaryDirectory() as work:
+        for name, ours, peer, our_key, its_key, more_is_better in Bench(args, work).rows():
+            if args.only not in name:
+                continue
+            rounds = [(ours()[our_key], peer()[its_key]) for _ in range(args.rounds)]
+            mine, its = (statistics.median(side) for side in zip(*rounds))
+            print(f"| {name} | {mine:.4g} | {its:.4g} | {mine / its if more_is_better else its / mine:.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
