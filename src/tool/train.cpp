@@ -248,7 +248,7 @@ void add_flags(CLI::App& command, TrainFlags& flags) {
   command.add_option("--grad-clip", o.grad_clip, "Largest L2 norm of the gradient; no limit without it");
   command
       .add_option("--loss", flags.loss,
-                  "Loss, or a sum such as infonce+0.25*cyclip, of: " + fmt::format("{}", fmt::join(loss_names(), ", ")))
+                  "Loss, or a sum such as infonce+0.5*simclr, of: " + fmt::format("{}", fmt::join(loss_names(), ", ")))
       ->capture_default_str();
   command
       .add_option("--targets", flags.targets,

@@ -8,7 +8,7 @@
 
 namespace vlalign {
 
-/// A loss by name with its paper's settings, or a sum of several with weights: "infonce", "infonce+0.25*cyclip".
+/// A loss by name with its paper's settings, or a sum of several with weights: "infonce", "infonce+0.5*simclr".
 /// Throws Error naming what there is on anything else.
 AnyLoss make_loss(std::string_view text);
 
