@@ -2,6 +2,7 @@
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/batch_norm.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/empty.h>
@@ -44,6 +45,20 @@ Tensor Initializer::uniform(at::IntArrayRef shape, double bound) {
   return at::empty(shape).uniform_(-bound, bound, generator_);
 }
 
+Tensor KeptCast::operator()(const Tensor& parameter, at::ScalarType dtype) const {
+  const bool with_graph = at::GradMode::is_enabled() && parameter.requires_grad();
+  if (with_graph || parameter.scalar_type() == dtype) return parameter.to(dtype);
+  const std::lock_guard lock(mutex_);
+  const bool current = cast_.defined() && cast_.scalar_type() == dtype && memory_ == parameter.const_data_ptr() &&
+                       version_ == parameter._version();
+  if (!current) {
+    cast_ = parameter.detach().to(dtype);
+    memory_ = parameter.const_data_ptr();
+    version_ = static_cast<std::uint32_t>(parameter._version());
+  }
+  return cast_;
+}
+
 Linear::Linear(std::int64_t in, std::int64_t out, const Options& options, Initializer& initializer) {
   const double bound = 1.0 / std::sqrt(static_cast<double>(in));
   weight = register_parameter("weight", options.standard_deviation
@@ -55,7 +70,8 @@ Linear::Linear(std::int64_t in, std::int64_t out, const Options& options, Initia
 
 Tensor Linear::forward(const Tensor& x) const {
   const auto dtype = x.scalar_type();
-  const auto y = at::linear(x, weight.to(dtype), bias.defined() ? std::optional(bias.to(dtype)) : std::nullopt);
+  const auto y = at::linear(x, cast_weight_(weight, dtype),
+                            bias.defined() ? std::optional(cast_bias_(bias, dtype)) : std::nullopt);
   return lora ? lora->add_to(y, x) : y;
 }
 
@@ -80,7 +96,8 @@ Conv2d::Conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel, const Opt
 
 Tensor Conv2d::forward(const Tensor& x) const {
   const auto dtype = x.scalar_type();
-  return at::conv2d(x, weight.to(dtype), bias.defined() ? std::optional(bias.to(dtype)) : std::nullopt, options_.stride,
+  return at::conv2d(x, cast_weight_(weight, dtype),
+                    bias.defined() ? std::optional(cast_bias_(bias, dtype)) : std::nullopt, options_.stride,
                     options_.padding, /*dilation=*/1, options_.groups);
 }
 

@@ -61,7 +61,7 @@ Tensor Attention::project(const Tensor& x, std::int64_t first, std::int64_t coun
   const auto rows = [&](const Tensor& fused) {
     return count == 3 ? fused : fused.narrow(0, first * width, count * width);
   };
-  const auto y = at::linear(x, rows(in_proj_weight).to(dtype), rows(in_proj_bias).to(dtype));
+  const auto y = at::linear(x, rows(cast_weight_(in_proj_weight, dtype)), rows(cast_bias_(in_proj_bias, dtype)));
   return lora ? lora->add_to(y, x, first, count) : y;
 }
 

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 
 #include "vlalign/model/config.hpp"
@@ -13,7 +14,7 @@
 namespace vlalign::nn {
 
 // Parameters are float32. A layer computes in the dtype of its input: it casts its parameters to it where they are
-// used, so that gradients come back in float32.
+// used, so that gradients come back in float32. Without gradients a cast is kept.
 
 using at::Tensor;
 
@@ -26,6 +27,19 @@ class Initializer {
 
  private:
   at::Generator generator_;
+};
+
+/// A parameter in the dtype a layer computes in. Without gradients the cast is kept until the parameter changes, so
+/// that inference casts each weight once; safe to call from several threads.
+class KeptCast {
+ public:
+  Tensor operator()(const Tensor& parameter, at::ScalarType dtype) const;
+
+ private:
+  mutable std::mutex mutex_;
+  mutable Tensor cast_;
+  mutable const void* memory_ = nullptr;  // of the parameter that was cast, and its version
+  mutable std::uint32_t version_ = 0;
 };
 
 class Lora;  // <vlalign/nn/lora.hpp>
@@ -44,6 +58,9 @@ class Linear : public torch::nn::Module {
 
   Tensor weight, bias;
   std::shared_ptr<Lora> lora;  ///< null unless add_lora() gave it one
+
+ private:
+  KeptCast cast_weight_, cast_bias_;
 };
 
 /// Layer normalisation over the last dimension, statistics in float32.
@@ -74,6 +91,7 @@ class Conv2d : public torch::nn::Module {
 
  private:
   Options options_;
+  KeptCast cast_weight_, cast_bias_;
 };
 
 /// Batch normalisation over [B, C, H, W]; batch statistics while training, unless frozen.

@@ -30,6 +30,7 @@ class Attention : public torch::nn::Module {
   Tensor project(const Tensor& x, std::int64_t first, std::int64_t count) const;
 
   std::int64_t heads_;
+  KeptCast cast_weight_, cast_bias_;
 };
 
 struct TransformerOptions {
