@@ -63,6 +63,8 @@ void AdamW::step(double learning_rate) {
                       group.factor * learning_rate, options_.beta1, options_.beta2, group.weight_decay, options_.eps,
                       /*amsgrad=*/false,
                       /*maximize=*/false);
+    // The fused operator doesn't count its change as one, and what was made from a parameter would pass for current.
+    for (const auto& parameter : parameters) parameter.unsafeGetTensorImpl()->bump_version();
   }
 }
 
