@@ -24,15 +24,14 @@ struct Logits {
 
 /// sum over the own rows of the cross-entropy (or the KL divergence) of the student's distribution from the teacher's.
 at::Tensor divergence(const Logits& student, const Logits& teacher, RowRange own, bool subtract_entropy) {
-  const auto of_block = [&](const std::vector<at::Tensor>& in, RowRange block) {
-    const RowRange rows{own.begin + block.begin, block.count};
+  const auto of_block = [&](const std::vector<at::Tensor>& in, RowRange rows) {
     const auto log_wanted = teacher.log_probabilities(rows);
     auto missing = -Logits{in[0], in[1], in[2]}.log_probabilities(rows);
     if (subtract_entropy) missing = missing + log_wanted;
     return (log_wanted.exp() * missing).sum();
   };
   constexpr std::int64_t matrices = 2;
-  return sum_over_rows({student.rows, student.columns, student.scale}, own.count, matrices * student.columns.size(0),
+  return sum_over_rows({student.rows, student.columns, student.scale}, own, matrices * student.columns.size(0),
                        of_block);
 }
 

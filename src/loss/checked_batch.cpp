@@ -2,6 +2,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/dot.h>
 
 #include "core/check.hpp"
 
@@ -55,6 +56,8 @@ at::Tensor checked_scale(const ContrastiveBatch& batch, std::string_view loss, c
 RowRange own_rows(const ContrastiveBatch& batch) { return batch.own.value_or(RowRange{0, batch.image.size(0)}); }
 
 at::Tensor narrowed(const at::Tensor& rows, RowRange range) { return rows.narrow(0, range.begin, range.count); }
+
+at::Tensor sum_of_products(const at::Tensor& x, const at::Tensor& y) { return at::dot(x.reshape(-1), y.reshape(-1)); }
 
 at::Tensor matching_logits(const Pairs& pairs, const at::Tensor& scale, RowRange own) {
   return scale * (narrowed(pairs.image, own) * narrowed(pairs.text, own)).sum(1);

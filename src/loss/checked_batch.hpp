@@ -31,6 +31,9 @@ at::Tensor checked_unit_rows(const at::Tensor& rows, std::string_view loss, std:
 RowRange own_rows(const ContrastiveBatch& batch);
 at::Tensor narrowed(const at::Tensor& rows, RowRange range);
 
+/// sum_i x_i . y_i of rows, without making the products' matrix: a scalar [].
+at::Tensor sum_of_products(const at::Tensor& x, const at::Tensor& y);
+
 /// The logit of each own image with its own text: [n].
 at::Tensor matching_logits(const Pairs& pairs, const at::Tensor& scale, RowRange own);
 

@@ -11,8 +11,7 @@ namespace vlalign {
 at::Tensor CyclicConsistency::forward(const ContrastiveBatch& batch) const {
   const auto pairs = checked_pairs(batch, "CyclicConsistency");
   const auto own = own_rows(batch);
-  const auto of_block = [&](const std::vector<at::Tensor>& in, RowRange block) {
-    const RowRange rows{own.begin + block.begin, block.count};
+  const auto of_block = [&](const std::vector<at::Tensor>& in, RowRange rows) {
     const auto &x = in[0], &y = in[1];
     const auto own_x = narrowed(x, rows), own_y = narrowed(y, rows);
     const auto in_modal = (at::matmul(own_x, x.t()) - at::matmul(own_y, y.t())).square().sum();
@@ -20,7 +19,7 @@ at::Tensor CyclicConsistency::forward(const ContrastiveBatch& batch) const {
     return options_.in_modal * in_modal + options_.cross_modal * cross_modal;
   };
   constexpr std::int64_t matrices = 4;
-  const auto sum = sum_over_rows({pairs.image, pairs.text}, own.count, matrices * pairs.size(), of_block);
+  const auto sum = sum_over_rows({pairs.image, pairs.text}, own, matrices * pairs.size(), of_block);
   return sum / static_cast<double>(own.count);
 }
 

@@ -59,12 +59,11 @@ at::Tensor late_interaction(const at::Tensor& x, const at::Tensor& weights, RowR
 
 /// sum_i of the cross-entropy of finding the own item of y.
 at::Tensor cross_entropy(const Tokens& x, const Tokens& y, const at::Tensor& scale, RowRange own) {
-  const auto of_block = [&](const std::vector<at::Tensor>& in, RowRange block) {
-    const RowRange rows{own.begin + block.begin, block.count};
+  const auto of_block = [&](const std::vector<at::Tensor>& in, RowRange rows) {
     const auto logits = in[2] * late_interaction(in[0], x.weights, rows, in[1], y.padding);
     return -at::log_softmax(logits, 1).diagonal(rows.begin).sum();
   };
-  return sum_over_rows({x.features, y.features, scale}, own.count, x.features.size(1) * y.weights.numel(), of_block);
+  return sum_over_rows({x.features, y.features, scale}, own, x.features.size(1) * y.weights.numel(), of_block);
 }
 
 }  // namespace

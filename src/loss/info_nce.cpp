@@ -1,7 +1,6 @@
 #include "vlalign/loss/info_nce.hpp"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/dot.h>
 #include <ATen/ops/log.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/where.h>
@@ -13,8 +12,6 @@
 
 namespace vlalign {
 namespace {
-
-at::Tensor sum_of_products(const at::Tensor& x, const at::Tensor& y) { return at::dot(x.reshape(-1), y.reshape(-1)); }
 
 /// sum_i of the cross-entropy with the wanted distribution: w_i LSE_i - S wanted_i, w_i = 1, or 0 where nothing is
 /// wanted.

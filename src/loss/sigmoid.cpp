@@ -1,7 +1,6 @@
 #include "vlalign/loss/sigmoid.hpp"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/dot.h>
 #include <ATen/ops/full.h>
 
 #include "core/check.hpp"
@@ -22,7 +21,7 @@ at::Tensor SigmoidLoss::forward(const ContrastiveBatch& batch) const {
   // softplus(-z) = softplus(z) - z for the matching ones, with probability w: softplus(z) - w z
   const auto wanted = wanted_texts(batch, text, own);
   const auto weight = wanted.weight.defined() ? wanted.weight.sum() : at::full({}, own.count, image.options());
-  const auto matching = scale * at::dot(rows.reshape(-1), wanted.sum.reshape(-1)) + bias * weight;
+  const auto matching = scale * sum_of_products(rows, wanted.sum) + bias * weight;
   return (softplus_sum(rows, text, scale, bias) - matching) / static_cast<double>(own.count);
 }
 

@@ -239,15 +239,15 @@ using Term = std::function<at::Tensor(const std::vector<at::Tensor>&, RowRange)>
 
 /// The gradients are taken in the forward pass, block by block, and only scaled in the backward one.
 struct SumOverRowsNode : torch::autograd::Function<SumOverRowsNode> {
-  static Variable forward(AutogradContext* context, at::TensorList inputs, std::int64_t count, std::int64_t block,
+  static Variable forward(AutogradContext* context, at::TensorList inputs, RowRange rows, std::int64_t block,
                           const Term& term, bool with_gradients) {
     std::vector<at::Tensor> leaves;
     for (const auto& input : inputs)
       leaves.push_back(input.detach().set_requires_grad(with_gradients && input.requires_grad()));
     at::Tensor sum;
-    for_each_range(count, block, [&](RowRange rows) {
+    for_each_range(rows.count, block, [&](RowRange within) {
       const at::AutoGradMode with_graph(with_gradients);
-      const auto part = term(leaves, rows);
+      const auto part = term(leaves, {rows.begin + within.begin, within.count});
       if (part.requires_grad()) part.backward();
       sum = sum.defined() ? sum + part.detach() : part.detach();
     });
@@ -261,7 +261,7 @@ struct SumOverRowsNode : torch::autograd::Function<SumOverRowsNode> {
     auto result = context->get_saved_variables();
     for (auto& gradient : result)
       if (gradient.defined()) gradient = gradient * upstream[0];
-    result.resize(result.size() + 4);  // of count, block, term, with_gradients
+    result.resize(result.size() + 4);  // of rows, block, term, with_gradients
     return result;
   }
 };
@@ -279,11 +279,10 @@ at::Tensor softplus_sum(const at::Tensor& x, const at::Tensor& y, const at::Tens
   return SoftplusSumNode::apply(x, y, scale, bias);
 }
 
-at::Tensor sum_over_rows(const std::vector<at::Tensor>& inputs, std::int64_t count, std::int64_t width,
-                         const Term& term) {
+at::Tensor sum_over_rows(const std::vector<at::Tensor>& inputs, RowRange rows, std::int64_t width, const Term& term) {
   constexpr std::int64_t elements = std::int64_t{1} << 23;
-  const auto block = std::clamp<std::int64_t>(elements / std::max<std::int64_t>(1, width), 1, count);
-  return SumOverRowsNode::apply(at::TensorList(inputs), count, block, term, at::GradMode::is_enabled());
+  const auto block = std::clamp<std::int64_t>(elements / std::max<std::int64_t>(1, width), 1, rows.count);
+  return SumOverRowsNode::apply(at::TensorList(inputs), rows, block, term, at::GradMode::is_enabled());
 }
 
 }  // namespace vlalign

@@ -113,7 +113,7 @@ TEST(SumOverRows, EqualsTheWholeWithManyBlocks) {
   };
   const auto run = [&](std::int64_t width) {
     std::vector<at::Tensor> in{leaf(x), leaf(y)};
-    const auto sum = sum_over_rows(in, 11, width, term);
+    const auto sum = sum_over_rows(in, {0, 11}, width, term);
     (3 * sum).backward();
     return std::vector<at::Tensor>{sum.detach(), in[0].grad(), in[1].grad()};
   };
@@ -131,7 +131,7 @@ TEST(SumOverRows, EqualsTheWholeWithManyBlocks) {
 TEST(SumOverRows, NeedsNoGradient) {
   const auto x = unit_rows(4, 3);
   const auto sum =
-      sum_over_rows({x}, 4, 3, [](const auto& in, RowRange r) { return in[0].narrow(0, r.begin, r.count).sum(); });
+      sum_over_rows({x}, {0, 4}, 3, [](const auto& in, RowRange r) { return in[0].narrow(0, r.begin, r.count).sum(); });
   EXPECT_FALSE(sum.requires_grad());
   EXPECT_NEAR(sum.item<double>(), x.sum().item<double>(), 1e-12);
 }

@@ -35,12 +35,12 @@ LogSumExp log_sum_exp(const at::Tensor& x, const at::Tensor& y, const at::Tensor
 ///   scale, bias: []
 at::Tensor softplus_sum(const at::Tensor& x, const at::Tensor& y, const at::Tensor& scale, const at::Tensor& bias);
 
-/// The sum of term(inputs, rows) over blocks of rows that cover 0, ..., count - 1, for a loss whose rows can be
-/// computed apart from each other; only one block's graph lives at a time, since its gradient is taken at once.
+/// The sum of term(inputs, block) over blocks that together are `rows`, for a loss whose rows can be computed apart
+/// from each other; only one block's graph lives at a time, since its gradient is taken at once.
 ///   inputs: what the term is computed from; gradients reach only these
 ///   term: a scalar, e.g. [](auto& in, RowRange r) { return cross_entropy(in[0].narrow(0, r.begin, r.count), in[1]); }
 ///   width: elements a row takes, e.g. M for a row of logits; blocks take about 32 MB in float32
-at::Tensor sum_over_rows(const std::vector<at::Tensor>& inputs, std::int64_t count, std::int64_t width,
+at::Tensor sum_over_rows(const std::vector<at::Tensor>& inputs, RowRange rows, std::int64_t width,
                          const std::function<at::Tensor(const std::vector<at::Tensor>&, RowRange)>& term);
 
 }  // namespace vlalign
