@@ -25,7 +25,7 @@ std::int32_t weighted_sum(const std::uint8_t* in, std::ptrdiff_t step, const std
   return sum;
 }
 
-void plain_rows(const ImageView& image, const Taps& taps, std::uint8_t* out) {
+void plain_rows(const RgbView& image, const Taps& taps, std::uint8_t* out) {
   for (int y = 0; y < image.height; ++y) {
     const std::uint8_t* row = image.rgb + y * image.stride;
     const std::int32_t* weight = taps.weight.data();
@@ -37,7 +37,7 @@ void plain_rows(const ImageView& image, const Taps& taps, std::uint8_t* out) {
   }
 }
 
-void plain_columns(const ImageView& image, const Taps& taps, std::uint8_t* out) {
+void plain_columns(const RgbView& image, const Taps& taps, std::uint8_t* out) {
   const std::int32_t* weight = taps.weight.data();
   for (const int first : taps.first) {
     const std::uint8_t* row = image.rgb + first * image.stride;
@@ -106,7 +106,7 @@ VLALIGN_AVX2 void four_rows(const FourPixels* in, const Taps& taps, const std::a
   }
 }
 
-VLALIGN_AVX2 void avx2_rows(const ImageView& image, const Taps& taps, std::uint8_t* out) {
+VLALIGN_AVX2 void avx2_rows(const RgbView& image, const Taps& taps, std::uint8_t* out) {
   const auto out_stride = channels * static_cast<std::ptrdiff_t>(taps.first.size());
   std::vector<FourPixels> wide(static_cast<std::size_t>(image.width));
   for (int top = 0; top < image.height; top += 4) {
@@ -136,7 +136,7 @@ VLALIGN_AVX2 void columns32(const std::uint8_t* in, std::ptrdiff_t stride, const
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_permutevar8x32_epi32(bytes, order));
 }
 
-VLALIGN_AVX2 void avx2_columns(const ImageView& image, const Taps& taps, std::uint8_t* out) {
+VLALIGN_AVX2 void avx2_columns(const RgbView& image, const Taps& taps, std::uint8_t* out) {
   const int bytes = 3 * image.width;
   if (bytes < 32) return plain_columns(image, taps, out);
   const std::int32_t* weight = taps.weight.data();

@@ -8,7 +8,7 @@
 namespace vlalign {
 
 /// 8-bit RGB rows that belong to someone else; `stride` bytes from one to the next.
-struct ImageView {
+struct RgbView {
   const std::uint8_t* rgb = nullptr;
   int width = 0;
   int height = 0;
@@ -28,9 +28,9 @@ struct Taps {
 /// Outputs are rows without padding.
 struct ResampleKernels {
   /// Resamples each row of the picture. out: [height, taps.first.size(), 3]
-  void (*rows)(const ImageView& image, const Taps& taps, std::uint8_t* out);
+  void (*rows)(const RgbView& image, const Taps& taps, std::uint8_t* out);
   /// Resamples each column. out: [taps.first.size(), width, 3]
-  void (*columns)(const ImageView& image, const Taps& taps, std::uint8_t* out);
+  void (*columns)(const RgbView& image, const Taps& taps, std::uint8_t* out);
 };
 
 /// Plain loops.

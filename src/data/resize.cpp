@@ -88,7 +88,7 @@ Range trim(Taps& taps) {
 
 /// Pillow's choice of the cheaper order, since its version 13. Each pass rounds and cuts to 8 bits, so the order
 /// matters.
-bool columns_first(const ImageView& image, std::int64_t width, std::int64_t height) {
+bool columns_first(const RgbView& image, std::int64_t width, std::int64_t height) {
   const std::int64_t rows_lost = image.height - height, columns_lost = image.width - width;
   return rows_lost > 0 && rows_lost > 2 * columns_lost;
 }
@@ -100,21 +100,21 @@ Image black(int width, int height) {
 
 }  // namespace
 
-ImageView view_of(const Image& image) {
+RgbView view_of(const Image& image) {
   return {image.rgb.data(), image.width, image.height, 3 * std::ptrdiff_t{image.width}};
 }
 
-ImageView crop(const ImageView& image, const Box& box) {
+RgbView crop(const RgbView& image, const Box& box) {
   return {image.rgb + box.top * image.stride + 3 * box.left, box.width, box.height, image.stride};
 }
 
-Image resize_part(const ImageView& image, std::int64_t width, std::int64_t height, const Box& part,
+Image resize_part(const RgbView& image, std::int64_t width, std::int64_t height, const Box& part,
                   Interpolation interpolation, const ResampleKernels& kernels) {
   const Filter filter = filter_of(interpolation);
   Taps along_rows = make_taps(image.width, width, part.left, part.width, filter);
   Taps along_columns = make_taps(image.height, height, part.top, part.height, filter);
   const Range x = trim(along_rows), y = trim(along_columns);
-  const ImageView used = crop(image, {x.first, y.first, x.count, y.count});
+  const RgbView used = crop(image, {x.first, y.first, x.count, y.count});
 
   Image resized = black(part.width, part.height);
   if (columns_first(image, width, height)) {

@@ -19,13 +19,13 @@ struct Box {
   int height = 0;
 };
 
-ImageView view_of(const Image& image);
+RgbView view_of(const Image& image);
 
 /// The pixels inside the box, which must lie inside the picture.
-ImageView crop(const ImageView& image, const Box& box);
+RgbView crop(const RgbView& image, const Box& box);
 
 /// The pixels inside `part` of the picture resized to width x height. Only these are computed.
-Image resize_part(const ImageView& image, std::int64_t width, std::int64_t height, const Box& part,
+Image resize_part(const RgbView& image, std::int64_t width, std::int64_t height, const Box& part,
                   Interpolation interpolation, const ResampleKernels& kernels = fastest_resample_kernels());
 
 }  // namespace vlalign
