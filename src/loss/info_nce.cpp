@@ -72,6 +72,8 @@ at::Tensor InfoNCE::forward(const ContrastiveBatch& batch) const {
     check(!batch.soft_targets.defined(), "[InfoNCE] soft_targets: go with Positives::mean_of_logs only");
     if (batch.groups.defined()) return log_of_mean(batch, pairs, scale, own, all) / rows;
   }
+  const bool own_pairs_only = !batch.groups.defined() && !batch.soft_targets.defined() && options_.label_smoothing == 0;
+  if (own_pairs_only && own.count == pairs.size()) return (all.rows + all.columns - 2 * all.diagonal).sum() / rows;
   const auto of_images = cross_entropy(narrowed(pairs.image, own), pairs.text, scale, all.rows,
                                        wanted_texts(batch, pairs.text, own), options_.label_smoothing);
   const auto of_texts = cross_entropy(narrowed(pairs.text, own), pairs.image, scale, all.columns,

@@ -5,12 +5,11 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/aminmax.h>
 #include <ATen/ops/dot.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/log.h>
 #include <ATen/ops/logaddexp.h>
 #include <ATen/ops/logsumexp.h>
-#include <ATen/ops/matmul.h>
-#include <ATen/ops/mm.h>
 #include <ATen/ops/sigmoid.h>
 #include <ATen/ops/softplus.h>
 #include <ATen/ops/zeros.h>
@@ -23,6 +22,7 @@
 #include <utility>
 
 #include "core/check.hpp"
+#include "core/product.hpp"
 #include "loss/checked_batch.hpp"
 
 namespace vlalign {
@@ -93,7 +93,7 @@ struct Operands {
     return {x.detach().contiguous(), y.detach().contiguous(), scale.detach()};
   }
 
-  at::Tensor logits(RowRange r, RowRange c) const { return at::matmul(narrowed(x, r) * scale, narrowed(y, c).t()); }
+  at::Tensor logits(RowRange r, RowRange c) const { return product(narrowed(x, r) * scale, narrowed(y, c)); }
 };
 
 /// Where the filter drops a logit of the tile: bool [rows, columns], or undefined where it keeps all.
@@ -114,11 +114,11 @@ LogSumExp sums_of_tile(at::Tensor logits, const at::Tensor& without) {
   const auto shift = common_shift(logits);
   if (std::isnan(shift)) {
     if (without.defined()) logits.masked_fill_(without, minus_infinity);
-    return {at::logsumexp(logits, 1), at::logsumexp(logits, 0)};
+    return {at::logsumexp(logits, 1), at::logsumexp(logits, 0), {}};
   }
   logits.sub_(shift).exp_();
   if (without.defined()) logits.masked_fill_(without, 0.0);
-  return {logits.sum(1).log_().add_(shift), logits.sum(0).log_().add_(shift)};
+  return {logits.sum(1).log_().add_(shift), logits.sum(0).log_().add_(shift), {}};
 }
 
 /// dL/dS of a tile, in place of its logits: g_i softmax_j + h_j softmax_i.
@@ -140,8 +140,10 @@ at::Tensor gradient_of_tile(at::Tensor logits, const at::Tensor& without, const 
 }
 
 /// Sends dL/dS of each tile on to x, y and the scale: {dx, dy, dscale}.
+///   diagonal: [min(N, M)], what dL/dS has there besides; or undefined
 template <typename TileGradient>
-variable_list gradients_of_operands(const Operands& in, const TileGradient& tile_gradient) {
+variable_list gradients_of_operands(const Operands& in, const TileGradient& tile_gradient,
+                                    const at::Tensor& diagonal = {}) {
   const TileWalk walk(in.x, in.y);
   const auto dx = at::zeros_like(in.x), dy = at::zeros_like(in.y);
   std::vector<at::Tensor> row_parts(static_cast<std::size_t>(walk.threads()));
@@ -149,20 +151,34 @@ variable_list gradients_of_operands(const Operands& in, const TileGradient& tile
       [&](RowRange r, RowRange c, std::int64_t thread) {
         const auto gradient = tile_gradient(in.logits(r, c), r, c, thread);
         auto& part = row_parts[static_cast<std::size_t>(thread)];
+        const auto of_rows = product(gradient, narrowed(in.y, c).t());
         if (part.defined()) {
-          part.addmm_(gradient, narrowed(in.y, c));
+          part.add_(of_rows);
         } else {
-          part = at::mm(gradient, narrowed(in.y, c));
+          part = of_rows;
         }
-        narrowed(dy, c).addmm_(gradient.t(), narrowed(in.x, r));
+        narrowed(dy, c).add_(product(gradient.t(), narrowed(in.x, r).t()));
       },
       [&](RowRange r) {
         for (auto& part : row_parts)
           if (part.defined()) narrowed(dx, r).add_(std::exchange(part, {}));
       });
+  if (diagonal.defined()) {
+    const RowRange shared{0, diagonal.size(0)};
+    const auto g = diagonal.unsqueeze(1);
+    narrowed(dx, shared).addcmul_(narrowed(in.y, shared), g);
+    narrowed(dy, shared).addcmul_(narrowed(in.x, shared), g);
+  }
   // d/dscale sum_ij G_ij scale x_i.y_j = sum_i x_i . (G y)_i
   const auto dscale = at::dot(in.x.view(-1), dx.view(-1));
   return {dx.mul_(in.scale), dy.mul_(in.scale), dscale};
+}
+
+at::Tensor diagonal_of(const Operands& in) {
+  const auto diagonal = at::empty({std::min(in.x.size(0), in.y.size(0))}, in.x.options());
+  for_each_range(diagonal.size(0), 512,
+                 [&](RowRange r) { narrowed(diagonal, r).copy_((narrowed(in.x, r) * narrowed(in.y, r)).sum(1)); });
+  return diagonal.mul_(in.scale);
 }
 
 struct LogSumExpNode : torch::autograd::Function<LogSumExpNode> {
@@ -188,20 +204,22 @@ struct LogSumExpNode : torch::autograd::Function<LogSumExpNode> {
         });
     context->save_for_backward({x, y, scale, rows, columns, filter.row_ids, filter.column_ids});
     context->saved_data["keep"] = static_cast<std::int64_t>(filter.keep);
-    return {rows, columns};
+    return {rows, columns, diagonal_of(in)};
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& upstream) {
     const auto saved = context->get_saved_variables();
     const auto keep = static_cast<Keep>(context->saved_data["keep"].toInt());
     const PairFilter filter{.keep = keep, .row_ids = saved[5], .column_ids = saved[6]};
-    const LogSumExp sums{saved[3], saved[4]}, gradients{upstream[0], upstream[1]};
+    const LogSumExp sums{saved[3], saved[4], {}}, gradients{upstream[0], upstream[1], {}};
     auto result = gradients_of_operands(
-        Operands::of(saved[0], saved[1], saved[2]), [&](at::Tensor logits, RowRange r, RowRange c, std::int64_t) {
+        Operands::of(saved[0], saved[1], saved[2]),
+        [&](at::Tensor logits, RowRange r, RowRange c, std::int64_t) {
           return gradient_of_tile(std::move(logits), dropped(filter, r, c),
-                                  {narrowed(sums.rows, r), narrowed(sums.columns, c)},
-                                  {narrowed(gradients.rows, r), narrowed(gradients.columns, c)});
-        });
+                                  {narrowed(sums.rows, r), narrowed(sums.columns, c), {}},
+                                  {narrowed(gradients.rows, r), narrowed(gradients.columns, c), {}});
+        },
+        upstream[2]);
     result.emplace_back();  // of the filter
     return result;
   }
@@ -271,7 +289,7 @@ struct SumOverRowsNode : torch::autograd::Function<SumOverRowsNode> {
 LogSumExp log_sum_exp(const at::Tensor& x, const at::Tensor& y, const at::Tensor& scale, const PairFilter& filter) {
   check_operands(x, y, "log_sum_exp");
   const auto sums = LogSumExpNode::apply(x, y, scale, filter);
-  return {sums[0], sums[1]};
+  return {sums[0], sums[1], sums[2]};
 }
 
 at::Tensor softplus_sum(const at::Tensor& x, const at::Tensor& y, const at::Tensor& scale, const at::Tensor& bias) {

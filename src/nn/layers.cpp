@@ -8,7 +8,6 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/layer_norm.h>
-#include <ATen/ops/linear.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
@@ -18,6 +17,7 @@
 
 #include <cmath>
 
+#include "core/product.hpp"
 #include "vlalign/nn/lora.hpp"
 
 namespace vlalign::nn {
@@ -31,6 +31,17 @@ Tensor plain_attention(const Tensor& q, const Tensor& k, const Tensor& v, const 
   auto scores = at::matmul(q * scale, k.transpose(-2, -1));
   if (mask.defined()) scores = scores + mask;
   return at::matmul(at::softmax(scores, -1), v);
+}
+
+/// A convolution whose windows lie side by side, as one matrix product of its patches: [B, C, H, W] with w [N, C, k, k]
+/// to [B, N, H / k, W / k], channels-last.
+Tensor patch_products(const Tensor& x, const Tensor& w, const Tensor& bias) {
+  const auto k = w.size(3), rows = x.size(2) / k, columns = x.size(3) / k;
+  const auto whole = x.narrow(2, 0, rows * k).narrow(3, 0, columns * k);
+  // Channels innermost, as they lie in memory.
+  const auto patches = whole.unflatten(3, {columns, k}).unflatten(2, {rows, k}).permute({0, 2, 4, 3, 5, 1});
+  const auto y = product(patches.reshape({x.size(0) * rows * columns, -1}), w.permute({0, 2, 3, 1}).flatten(1), bias);
+  return y.view({x.size(0), rows, columns, -1}).permute({0, 3, 1, 2});
 }
 
 }  // namespace
@@ -70,8 +81,7 @@ Linear::Linear(std::int64_t in, std::int64_t out, const Options& options, Initia
 
 Tensor Linear::forward(const Tensor& x) const {
   const auto dtype = x.scalar_type();
-  const auto y = at::linear(x, cast_weight_(weight, dtype),
-                            bias.defined() ? std::optional(cast_bias_(bias, dtype)) : std::nullopt);
+  const auto y = product(x, cast_weight_(weight, dtype), bias.defined() ? cast_bias_(bias, dtype) : bias);
   return lora ? lora->add_to(y, x) : y;
 }
 
@@ -96,9 +106,12 @@ Conv2d::Conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel, const Opt
 
 Tensor Conv2d::forward(const Tensor& x) const {
   const auto dtype = x.scalar_type();
-  return at::conv2d(x, cast_weight_(weight, dtype),
-                    bias.defined() ? std::optional(cast_bias_(bias, dtype)) : std::nullopt, options_.stride,
-                    options_.padding, /*dilation=*/1, options_.groups);
+  const auto w = cast_weight_(weight, dtype), b = bias.defined() ? cast_bias_(bias, dtype) : bias;
+  const bool patches =
+      options_.stride > 1 && options_.stride == weight.size(3) && options_.padding == 0 && options_.groups == 1;
+  if (patches) return patch_products(x, w, b);
+  return at::conv2d(x, w, b.defined() ? std::optional(b) : std::nullopt, options_.stride, options_.padding,
+                    /*dilation=*/1, options_.groups);
 }
 
 BatchNorm2d::BatchNorm2d(std::int64_t channels, double eps, double momentum)

@@ -3,7 +3,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/block_diag.h>
-#include <ATen/ops/linear.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/zeros.h>
 
@@ -12,6 +11,7 @@
 
 #include "core/check.hpp"
 #include "core/glob.hpp"
+#include "core/product.hpp"
 #include "vlalign/nn/transformer.hpp"
 
 namespace vlalign::nn {
@@ -108,8 +108,8 @@ Tensor Lora::add_to(const Tensor& y, const Tensor& x, std::int64_t first, std::o
   if (is_merged()) return y;
   const auto dtype = x.scalar_type();
   const auto n = count.value_or(blocks_);
-  const auto thin = at::linear(x, a.narrow(0, first * options.rank, n * options.rank).to(dtype));
-  return y + at::linear(thin, scaled_b(first, n).to(dtype));
+  const auto thin = product(x, a.narrow(0, first * options.rank, n * options.rank).to(dtype));
+  return y + product(thin, scaled_b(first, n).to(dtype));
 }
 
 Tensor Lora::merged_weight() const {

@@ -3,13 +3,13 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/full.h>
-#include <ATen/ops/linear.h>
 #include <ATen/ops/zeros.h>
 
 #include <charconv>
 #include <cmath>
 #include <string>
 
+#include "core/product.hpp"
 #include "vlalign/nn/lora.hpp"
 
 namespace vlalign::nn {
@@ -61,7 +61,7 @@ Tensor Attention::project(const Tensor& x, std::int64_t first, std::int64_t coun
   const auto rows = [&](const Tensor& fused) {
     return count == 3 ? fused : fused.narrow(0, first * width, count * width);
   };
-  const auto y = at::linear(x, rows(cast_weight_(in_proj_weight, dtype)), rows(cast_bias_(in_proj_bias, dtype)));
+  const auto y = product(x, rows(cast_weight_(in_proj_weight, dtype)), rows(cast_bias_(in_proj_bias, dtype)));
   return lora ? lora->add_to(y, x, first, count) : y;
 }
 
@@ -71,9 +71,9 @@ Tensor Attention::forward(const Tensor& x, const Tensor& rows, const Tensor& mas
     const auto dtype = x.scalar_type();
     const auto width = rows.size(-1);
     const auto bias = in_proj_bias.to(dtype);
-    q = at::linear(rows, q_proj_weight.to(dtype), bias.narrow(0, 0, width));
-    k = at::linear(x, k_proj_weight.to(dtype), bias.narrow(0, width, width));
-    v = at::linear(x, v_proj_weight.to(dtype), bias.narrow(0, 2 * width, width));
+    q = product(rows, q_proj_weight.to(dtype), bias.narrow(0, 0, width));
+    k = product(x, k_proj_weight.to(dtype), bias.narrow(0, width, width));
+    v = product(x, v_proj_weight.to(dtype), bias.narrow(0, 2 * width, width));
   } else if (rows.is_same(x)) {
     const auto qkv = project(x, 0, 3).chunk(3, -1);
     q = qkv[0], k = qkv[1], v = qkv[2];

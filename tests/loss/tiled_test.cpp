@@ -30,7 +30,7 @@ LogSumExp dense(const at::Tensor& x, const at::Tensor& y, const at::Tensor& scal
     const auto equal = filter.row_ids.unsqueeze(1) == filter.column_ids.unsqueeze(0);
     logits = logits.masked_fill(filter.keep == Keep::equal ? equal.logical_not() : equal, -INFINITY);
   }
-  return {at::logsumexp(logits, 1), at::logsumexp(logits, 0)};
+  return {at::logsumexp(logits, 1), at::logsumexp(logits, 0), (scale * at::matmul(x, y.t())).diagonal()};
 }
 
 struct Case {
@@ -48,13 +48,16 @@ TEST_P(TiledLogSumExp, EqualsTheDenseFormAndItsGradients) {
   PairFilter filter{.keep = keep};
   if (keep != Keep::all)
     filter.row_ids = at::arange(rows, at::kLong) % 5, filter.column_ids = at::arange(columns, at::kLong) % 5;
-  const auto row_weight = at::randn({rows}, at::kDouble), column_weight = at::randn({columns}, at::kDouble);
+  const auto row_weight = at::randn({rows}, at::kDouble), column_weight = at::randn({columns}, at::kDouble),
+             diagonal_weight = at::randn({std::min(rows, columns)}, at::kDouble);
 
   const auto run = [&](auto function) {
     std::vector<at::Tensor> in{leaf(x), leaf(y), leaf(scalar(scale_value))};
     const LogSumExp sums = function(in[0], in[1], in[2], filter);
-    ((sums.rows * row_weight).sum() + (sums.columns * column_weight).sum()).backward();
-    return std::vector<at::Tensor>{sums.rows.detach(), sums.columns.detach(), in[0].grad(), in[1].grad(), in[2].grad()};
+    ((sums.rows * row_weight).sum() + (sums.columns * column_weight).sum() - (sums.diagonal * diagonal_weight).sum())
+        .backward();
+    return std::vector<at::Tensor>{sums.rows.detach(), sums.columns.detach(), sums.diagonal.detach(),
+                                   in[0].grad(),       in[1].grad(),          in[2].grad()};
   };
   const auto tiled = run(log_sum_exp), plain = run(dense);
   for (std::size_t i = 0; i < plain.size(); ++i) EXPECT_TRUE(tiled[i].allclose(plain[i], 1e-10, 1e-10)) << i;

@@ -21,10 +21,12 @@ struct PairFilter {
   at::Tensor column_ids{};  ///< int64 [M]
 };
 
-/// logsumexp of S = scale x y^T along either direction; -inf where the filter leaves nothing.
+/// logsumexp of S = scale x y^T along either direction, -inf where the filter leaves nothing; and S_ii, which no filter
+/// concerns.
 struct LogSumExp {
-  at::Tensor rows;     ///< [N], over j
-  at::Tensor columns;  ///< [M], over i
+  at::Tensor rows;      ///< [N], over j
+  at::Tensor columns;   ///< [M], over i
+  at::Tensor diagonal;  ///< [min(N, M)]
 };
 
 /// Each tile serves both directions, and the largest logit is taken out of every exponential.

@@ -1,0 +1,92 @@
+#include "core/product.hpp"
+
+#include <ATen/Context.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/cpu/Utils.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/mm.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+namespace vlalign {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+/// An operator that LibTorch has where it is built with oneDNN.
+template <typename Signature>
+std::optional<c10::TypedOperatorHandle<Signature>> find_operator(const char* name) {
+  const auto found = c10::Dispatcher::singleton().findSchema({name, ""});
+  return found ? std::optional(found->template typed<Signature>()) : std::nullopt;
+}
+
+using Product = at::Tensor(const at::Tensor& x, const at::Tensor& w, const std::optional<at::Tensor>& bias,
+                           std::string_view activation, c10::List<std::optional<at::Scalar>> scalars,
+                           std::optional<std::string_view> algorithm);
+using Reorder = at::Tensor(const at::Tensor& w, std::optional<c10::SymInt> rows);
+
+const auto& product_operator() {
+  static const auto found = find_operator<Product>("mkldnn::_linear_pointwise");
+  return found;
+}
+
+const auto& reorder_operator() {
+  static const auto found = find_operator<Reorder>("mkldnn::_reorder_linear_weight");
+  return found;
+}
+
+bool is_fast(const at::Tensor& x) {
+  if (!x.is_cpu() || x.numel() == 0 || !product_operator() || !at::globalContext().userEnabledMkldnn()) return false;
+  return x.scalar_type() == at::kFloat || (x.scalar_type() == at::kBFloat16 && at::cpu::is_avx512_vnni_supported());
+}
+
+at::Tensor one_dnn(const at::Tensor& x, const at::Tensor& w, const std::optional<at::Tensor>& bias) {
+  return product_operator()->call(x, w, bias, "none", c10::List<std::optional<at::Scalar>>(), "");
+}
+
+struct ProductNode : torch::autograd::Function<ProductNode> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& w,
+                            const std::optional<at::Tensor>& bias) {
+    context->save_for_backward({x, w});
+    context->saved_data["bias"] = bias.has_value();
+    return one_dnn(x, w, bias);
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& upstream) {
+    const at::NoGradGuard once;
+    const auto saved = context->get_saved_variables();
+    const auto& x = saved[0];
+    const auto& w = saved[1];
+    const auto gradient = upstream[0].reshape({-1, w.size(0)});
+    at::Tensor dx, dw, dbias;
+    if (context->needs_input_grad(0)) dx = one_dnn(gradient, w.t(), {}).view(x.sizes());
+    if (context->needs_input_grad(1)) {
+      const auto rows = x.reshape({-1, w.size(1)});
+      const bool in_float32 = x.scalar_type() == at::kFloat;
+      dw = in_float32 ? one_dnn(gradient.t(), rows.t(), {}) : at::mm(gradient.t(), rows);
+    }
+    const bool with_bias = context->saved_data["bias"].toBool();
+    if (with_bias && context->needs_input_grad(2)) dbias = gradient.sum(0);
+    return {dx, dw, dbias};
+  }
+};
+
+}  // namespace
+
+at::Tensor product(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias) {
+  const auto added = bias.defined() ? std::optional(bias) : std::nullopt;
+  if (!is_fast(x)) return at::linear(x, w, added);
+  const bool with_graph =
+      at::GradMode::is_enabled() && (x.requires_grad() || w.requires_grad() || (added && bias.requires_grad()));
+  return with_graph ? ProductNode::apply(x, w, added) : one_dnn(x, w, added);
+}
+
+at::Tensor packed(const at::Tensor& w, std::int64_t rows) {
+  if (!is_fast(w) || !reorder_operator()) return w;
+  const at::NoGradGuard no_graph;
+  return reorder_operator()->call(w.contiguous(), rows);
+}
+
+}  // namespace vlalign

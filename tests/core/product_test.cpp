@@ -1,0 +1,91 @@
+#include "core/product.hpp"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/randn.h>
+#include <gtest/gtest.h>
+
+namespace vlalign {
+namespace {
+
+struct Operands {
+  at::Tensor x, w, bias;
+
+  static Operands random(at::IntArrayRef rows, std::int64_t k, std::int64_t n, at::ScalarType dtype) {
+    auto shape = rows.vec();
+    shape.push_back(k);
+    return {at::randn(shape).to(dtype), at::randn({n, k}).to(dtype), at::randn({n}).to(dtype)};
+  }
+
+  Operands leaves(at::ScalarType dtype) const {
+    const auto leaf = [&](const at::Tensor& t) { return t.detach().to(dtype).clone().requires_grad_(); };
+    return {leaf(x), leaf(w), leaf(bias)};
+  }
+};
+
+/// Rounding of the sums' terms: of float32 over a few thousand terms, or of the result to bfloat16.
+double tolerance(at::ScalarType dtype) { return dtype == at::kFloat ? 1e-5 : 1e-2; }
+
+void expect_close(const at::Tensor& got, const at::Tensor& expected, at::ScalarType dtype) {
+  ASSERT_EQ(got.sizes(), expected.sizes());
+  EXPECT_EQ(got.scalar_type(), dtype);
+  const auto largest = expected.abs().max().item<double>();
+  EXPECT_LT((got.to(at::kDouble) - expected).abs().max().item<double>(), tolerance(dtype) * largest);
+}
+
+class ProductOf : public testing::TestWithParam<at::ScalarType> {};
+
+TEST_P(ProductOf, AndItsGradientsEqualDoublePrecision) {
+  for (const auto& rows : {std::vector<std::int64_t>{1}, {50}, {3, 7}, {2, 3, 4}}) {
+    const auto inputs = Operands::random(rows, 96, 40, GetParam());
+    const auto in = inputs.leaves(GetParam()), wide = inputs.leaves(at::kDouble);
+    const auto y = product(in.x, in.w, in.bias), expected = at::linear(wide.x, wide.w, wide.bias);
+    expect_close(y.detach(), expected.detach(), GetParam());
+    const auto upstream = at::randn(y.sizes()).to(GetParam());
+    y.backward(upstream);
+    expected.backward(upstream.to(at::kDouble));
+    expect_close(in.x.grad(), wide.x.grad(), GetParam());
+    expect_close(in.w.grad(), wide.w.grad(), GetParam());
+    expect_close(in.bias.grad(), wide.bias.grad(), GetParam());
+  }
+}
+
+TEST_P(ProductOf, TakesTransposedOperands) {
+  const auto a = at::randn({30, 20}).to(GetParam()), b = at::randn({30, 10}).to(GetParam());
+  const auto expected = at::linear(a.t().to(at::kDouble), b.t().to(at::kDouble));
+  expect_close(product(a.t(), b.t()), expected, GetParam());
+}
+
+TEST_P(ProductOf, SendsGradientsOnlyWhereTheyAreWanted) {
+  const auto inputs = Operands::random({5}, 8, 6, GetParam());
+  auto in = inputs.leaves(GetParam());
+  in.w.requires_grad_(false);
+  product(in.x, in.w).sum().backward();
+  EXPECT_TRUE(in.x.grad().defined());
+  EXPECT_FALSE(in.w.grad().defined());
+  const at::NoGradGuard no_graph;
+  EXPECT_FALSE(product(in.x, in.w, in.bias).requires_grad());
+}
+
+TEST_P(ProductOf, OfPackedWeightsIsThatOfTheWeights) {
+  const at::NoGradGuard no_graph;
+  const auto in = Operands::random({50}, 64, 48, GetParam());
+  const auto w = packed(in.w, 50);
+  for (const std::int64_t rows : {1, 50, 77}) {
+    const auto x = at::randn({rows, 64}).to(GetParam());
+    expect_close(product(x, w, in.bias), at::linear(x.to(at::kDouble), in.w.to(at::kDouble), in.bias.to(at::kDouble)),
+                 GetParam());
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Dtypes, ProductOf, testing::Values(at::kFloat, at::kBFloat16));
+
+TEST(Product, OfDoublesAndOfNoRows) {
+  const auto in = Operands::random({4}, 8, 6, at::kDouble);
+  EXPECT_TRUE(product(in.x, in.w, in.bias).equal(at::linear(in.x, in.w, in.bias)));
+  EXPECT_EQ(product(at::randn({0, 8}), at::randn({6, 8})).sizes(), (std::vector<std::int64_t>{0, 6}));
+}
+
+}  // namespace
+}  // namespace vlalign
