@@ -83,10 +83,10 @@ at::Tensor product(const at::Tensor& x, const at::Tensor& w, const at::Tensor& b
   return with_graph ? ProductNode::apply(x, w, added) : one_dnn(x, w, added);
 }
 
-at::Tensor packed(const at::Tensor& w, std::int64_t rows) {
+at::Tensor packed(const at::Tensor& w) {
   if (!is_fast(w) || !reorder_operator()) return w;
   const at::NoGradGuard no_graph;
-  return reorder_operator()->call(w.contiguous(), rows);
+  return reorder_operator()->call(w.contiguous(), /*rows=*/std::nullopt);
 }
 
 }  // namespace vlalign

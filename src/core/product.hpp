@@ -14,7 +14,7 @@ at::Tensor product(const at::Tensor& x, const at::Tensor& w, const at::Tensor& b
 
 /// w in the order in which product() reads it fastest, for weights that are used again and again without gradients: an
 /// opaque tensor that only product() takes, or w itself where there is no such order.
-///   w: [N, K], rows: how many rows x will have, a hint
-at::Tensor packed(const at::Tensor& w, std::int64_t rows);
+///   w: [N, K]
+at::Tensor packed(const at::Tensor& w);
 
 }  // namespace vlalign

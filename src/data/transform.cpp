@@ -174,7 +174,14 @@ int decoded_side(const Preprocess& how, const Augmentation& augmentation) {
 
 Image preprocess(const Image& image, const Preprocess& how) {
   check_image(image, "preprocess");
+  return preprocess(ImageView(image), how);
+}
+
+Image preprocess(const ImageView& view, const Preprocess& how) {
+  const auto* rows = view.rgb_rows();
+  if (!rows) return preprocess(to_image(view), how);
   check_preprocess(how, "preprocess");
+  const RgbView image{rows, view.width(), view.height(), static_cast<std::ptrdiff_t>(view.row_bytes())};
   const int size = how.image_size, resized = how.resize_size > 0 ? how.resize_size : size;
   std::int64_t width = resized, height = resized;
   if (how.resize == Preprocess::Resize::shortest) {
@@ -188,7 +195,7 @@ Image preprocess(const Image& image, const Preprocess& how) {
     const double half = static_cast<double>(side - size) / 2;
     return static_cast<std::int64_t>(how.crop_rounds_down ? std::floor(half) : std::nearbyint(half));
   };
-  return resize_part(view_of(image), width, height, {margin(width), margin(height), size, size}, how.interpolation);
+  return resize_part(image, width, height, {margin(width), margin(height), size, size}, how.interpolation);
 }
 
 Image augment(const Image& image, const Preprocess& how, const Augmentation& augmentation, Rng& rng) {

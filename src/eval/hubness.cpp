@@ -1,11 +1,10 @@
 #include "vlalign/eval/hubness.hpp"
 
-#include <ATen/ops/matmul.h>
-
 #include <algorithm>
 #include <cmath>
 
 #include "core/check.hpp"
+#include "core/product.hpp"
 #include "eval/nearest.hpp"
 #include "eval/rows.hpp"
 
@@ -23,7 +22,7 @@ std::vector<std::int64_t> k_occurrences(const at::Tensor& queries, const at::Ten
   for_each_block(n, block, [&](std::int64_t start, std::int64_t end) {
     const auto rows = queries.slice(0, start, end).to(at::kFloat);
     for_each_block(m, block, [&](std::int64_t first, std::int64_t last) {
-      nearest.add(at::matmul(rows, candidates.slice(0, first, last).to(at::kFloat).t()), start, first);
+      nearest.add(product(rows, candidates.slice(0, first, last).to(at::kFloat)), start, first);
     });
   });
   return nearest.occurrences(m);

@@ -6,7 +6,6 @@
 #include <ATen/ops/full.h>
 #include <ATen/ops/ge.h>
 #include <ATen/ops/logical_and.h>
-#include <ATen/ops/matmul.h>
 #include <ATen/ops/ones.h>
 
 #include <algorithm>
@@ -15,6 +14,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/check.hpp"
+#include "core/product.hpp"
 #include "eval/checked_embeddings.hpp"
 #include "eval/nearest.hpp"
 #include "eval/paired_rows.hpp"
@@ -134,7 +134,7 @@ void for_each_tile(const CheckedEmbeddings& e, std::int64_t block, Visit visit) 
     const auto rows = pictures.rows_of(e.image);
     for_each_block(e.text.size(0), block, [&](std::int64_t first, std::int64_t last) {
       const Range captions{first, last};
-      auto scores = at::matmul(rows, captions.rows_of(e.text).t());
+      auto scores = product(rows, captions.rows_of(e.text));
       visit(pictures, captions, scores);
     });
   });

@@ -2,7 +2,6 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/matmul.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/zeros.h>
 
@@ -11,6 +10,7 @@
 #include <numeric>
 
 #include "core/check.hpp"
+#include "core/product.hpp"
 #include "eval/paired_rows.hpp"
 #include "eval/rows.hpp"
 #include "eval/singular_values.hpp"
@@ -30,7 +30,7 @@ at::Tensor exponent_rows(const at::Tensor& block, bool left) {
 }
 
 double sum_of_exponentials(const at::Tensor& left, const at::Tensor& right, bool above_diagonal) {
-  auto values = at::matmul(left, right.t()).exp_();
+  auto values = product(left, right).exp_();
   if (above_diagonal) values = values.triu_(1);
   return values.sum(1).sum(at::kDouble).item<double>();
 }

@@ -1,7 +1,6 @@
 #include "vlalign/eval/zero_shot.hpp"
 
 #include <ATen/ops/log_softmax.h>
-#include <ATen/ops/matmul.h>
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
@@ -12,6 +11,7 @@
 #include <unordered_map>
 
 #include "core/check.hpp"
+#include "core/product.hpp"
 #include "eval/rows.hpp"
 #include "vlalign/core/normalize.hpp"
 #include "vlalign/data/pairs.hpp"
@@ -73,11 +73,11 @@ void append(std::vector<T>& to, const at::Tensor& values) {
 Verdicts verdicts(const at::Tensor& image, const at::Tensor& classes, std::span<const std::int64_t> labels,
                   double logit_scale) {
   const auto right = at::tensor(labels, at::kLong).unsqueeze(1).to(image.device());
-  const auto columns = classes.to(at::kFloat).t();
+  const auto wide_classes = classes.to(at::kFloat);
   Verdicts out;
   const auto block = block_rows_for(2 * std::max(image.size(1), classes.size(0)));
   for_each_block(image.size(0), block, [&](std::int64_t start, std::int64_t end) {
-    const auto scores = at::matmul(image.slice(0, start, end).to(at::kFloat), columns);
+    const auto scores = product(image.slice(0, start, end).to(at::kFloat), wide_classes);
     const auto own = right.slice(0, start, end);
     append(out.rank, scores.ge(scores.gather(1, own).sub(tie_margin)).sum(1));  // the right class itself is the 1
     const auto log_p = at::log_softmax(scores.to(at::kDouble).mul_(logit_scale), 1);

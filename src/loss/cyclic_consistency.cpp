@@ -1,8 +1,8 @@
 #include "vlalign/loss/cyclic_consistency.hpp"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/matmul.h>
 
+#include "core/product.hpp"
 #include "loss/checked_batch.hpp"
 #include "vlalign/loss/tiled.hpp"
 
@@ -14,8 +14,8 @@ at::Tensor CyclicConsistency::forward(const ContrastiveBatch& batch) const {
   const auto of_block = [&](const std::vector<at::Tensor>& in, RowRange rows) {
     const auto &x = in[0], &y = in[1];
     const auto own_x = narrowed(x, rows), own_y = narrowed(y, rows);
-    const auto in_modal = (at::matmul(own_x, x.t()) - at::matmul(own_y, y.t())).square().sum();
-    const auto cross_modal = (at::matmul(own_x, y.t()) - at::matmul(own_y, x.t())).square().sum();
+    const auto in_modal = (product(own_x, x) - product(own_y, y)).square().sum();
+    const auto cross_modal = (product(own_x, y) - product(own_y, x)).square().sum();
     return options_.in_modal * in_modal + options_.cross_modal * cross_modal;
   };
   constexpr std::int64_t matrices = 4;

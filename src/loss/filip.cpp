@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "core/check.hpp"
+#include "core/product.hpp"
 #include "loss/checked_batch.hpp"
 #include "vlalign/loss/tiled.hpp"
 
@@ -51,7 +52,7 @@ Tokens checked_tokens(const TokenFeatures& tokens, std::int64_t size, std::strin
 at::Tensor late_interaction(const at::Tensor& x, const at::Tensor& weights, RowRange rows, const at::Tensor& y,
                             const at::Tensor& padding) {
   const auto own = narrowed(x, rows);
-  auto cosines = at::matmul(own.flatten(0, 1), y.flatten(0, 1).t()).unflatten(1, {y.size(0), y.size(1)});
+  auto cosines = product(own.flatten(0, 1), y.flatten(0, 1)).unflatten(1, {y.size(0), y.size(1)});
   if (padding.defined()) cosines = cosines.masked_fill(padding, -std::numeric_limits<double>::infinity());
   const auto best = std::get<0>(cosines.max(2)).unflatten(0, {rows.count, x.size(1)});  // [n, N, B]
   return at::matmul(narrowed(weights, rows).unsqueeze(1), best).squeeze(1);

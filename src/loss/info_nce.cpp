@@ -2,10 +2,10 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/log.h>
-#include <ATen/ops/matmul.h>
 #include <ATen/ops/where.h>
 
 #include "core/check.hpp"
+#include "core/product.hpp"
 #include "loss/checked_batch.hpp"
 #include "loss/targets.hpp"
 #include "vlalign/loss/tiled.hpp"
@@ -84,7 +84,7 @@ at::Tensor InfoNCE::forward(const ContrastiveBatch& batch) const {
 double batch_accuracy(const at::Tensor& image, const at::Tensor& text) {
   check(image.dim() == 2 && image.size(0) > 0 && image.sizes() == text.sizes(),
         "[batch_accuracy] image, text: expected both [B, D], got {} and {}", image.sizes().vec(), text.sizes().vec());
-  const auto cosines = at::matmul(widened(image.detach()), widened(text.detach()).t());
+  const auto cosines = product(widened(image.detach()), widened(text.detach()));
   // An own text that reaches the row's maximum alone: no other is as similar.
   const auto at_least = (cosines >= cosines.diagonal().unsqueeze(1)).sum(1);
   return (at_least == 1).to(at::kDouble).mean().item<double>();

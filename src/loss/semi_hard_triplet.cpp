@@ -3,7 +3,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
-#include <ATen/ops/matmul.h>
 #include <ATen/ops/max.h>
 #include <ATen/ops/min.h>
 #include <ATen/ops/where.h>
@@ -11,6 +10,7 @@
 #include <limits>
 
 #include "core/check.hpp"
+#include "core/product.hpp"
 #include "loss/checked_batch.hpp"
 #include "loss/targets.hpp"
 #include "vlalign/loss/tiled.hpp"
@@ -27,7 +27,7 @@ struct Negatives {
 Negatives semi_hard(const at::Tensor& x, const at::Tensor& y, const at::Tensor& groups, RowRange rows) {
   const at::NoGradGuard no_graph;
   constexpr auto infinity = std::numeric_limits<double>::infinity();
-  const auto cosines = at::matmul(narrowed(x, rows), y.t());
+  const auto cosines = product(narrowed(x, rows), y);
   const auto same = narrowed(groups, rows).unsqueeze(1) == groups.unsqueeze(0);
   const auto own = cosines.diagonal(rows.begin).unsqueeze(1);
   // The nearer, the larger the cosine.

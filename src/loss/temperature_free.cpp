@@ -2,8 +2,8 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/log_softmax.h>
-#include <ATen/ops/matmul.h>
 
+#include "core/product.hpp"
 #include "loss/checked_batch.hpp"
 #include "vlalign/loss/tiled.hpp"
 
@@ -15,7 +15,7 @@ constexpr double largest_cosine = 1.0 - 1e-6;
 /// sum_i of the cross-entropy of finding the own row of y.
 at::Tensor cross_entropy(const at::Tensor& x, const at::Tensor& y, RowRange own) {
   const auto of_block = [&](const std::vector<at::Tensor>& in, RowRange rows) {
-    const auto cosines = at::matmul(narrowed(in[0], rows), in[1].t()).clamp(-largest_cosine, largest_cosine);
+    const auto cosines = product(narrowed(in[0], rows), in[1]).clamp(-largest_cosine, largest_cosine);
     return -at::log_softmax(2.0 * cosines.atanh(), 1).diagonal(rows.begin).sum();
   };
   constexpr std::int64_t matrices = 3;

@@ -33,14 +33,17 @@ Tensor plain_attention(const Tensor& q, const Tensor& k, const Tensor& v, const 
   return at::matmul(at::softmax(scores, -1), v);
 }
 
-/// A convolution whose windows lie side by side, as one matrix product of its patches: [B, C, H, W] with w [N, C, k, k]
-/// to [B, N, H / k, W / k], channels-last.
-Tensor patch_products(const Tensor& x, const Tensor& w, const Tensor& bias) {
-  const auto k = w.size(3), rows = x.size(2) / k, columns = x.size(3) / k;
+/// A convolution's weight [N, C, k, k] as [N, k * k * C].
+Tensor as_matrix(const Tensor& w) { return w.permute({0, 2, 3, 1}).flatten(1); }
+
+/// A convolution whose windows lie side by side, as one matrix product of its patches: [B, C, H, W] with w [N, k * k *
+/// C] to [B, N, H / k, W / k], channels-last.
+Tensor patch_products(const Tensor& x, std::int64_t k, const Tensor& w, const Tensor& bias) {
+  const auto rows = x.size(2) / k, columns = x.size(3) / k;
   const auto whole = x.narrow(2, 0, rows * k).narrow(3, 0, columns * k);
   // Channels innermost, as they lie in memory.
   const auto patches = whole.unflatten(3, {columns, k}).unflatten(2, {rows, k}).permute({0, 2, 4, 3, 5, 1});
-  const auto y = product(patches.reshape({x.size(0) * rows * columns, -1}), w.permute({0, 2, 3, 1}).flatten(1), bias);
+  const auto y = product(patches.reshape({x.size(0) * rows * columns, -1}), w, bias);
   return y.view({x.size(0), rows, columns, -1}).permute({0, 3, 1, 2});
 }
 
@@ -56,18 +59,21 @@ Tensor Initializer::uniform(at::IntArrayRef shape, double bound) {
   return at::empty(shape).uniform_(-bound, bound, generator_);
 }
 
-Tensor KeptCast::operator()(const Tensor& parameter, at::ScalarType dtype) const {
+Tensor KeptWeight::operator()(const Tensor& parameter, at::ScalarType dtype, Tensor (*form)(const Tensor&)) const {
+  const auto make = [&](const Tensor& from) { return form ? form(from.to(dtype)) : from.to(dtype); };
   const bool with_graph = at::GradMode::is_enabled() && parameter.requires_grad();
-  if (with_graph || parameter.scalar_type() == dtype) return parameter.to(dtype);
+  if (with_graph || (!form && parameter.scalar_type() == dtype)) return make(parameter);
   const std::lock_guard lock(mutex_);
-  const bool current = cast_.defined() && cast_.scalar_type() == dtype && memory_ == parameter.const_data_ptr() &&
+  const bool current = kept_.defined() && dtype_ == dtype && form_ == form && memory_ == parameter.const_data_ptr() &&
                        version_ == parameter._version();
   if (!current) {
-    cast_ = parameter.detach().to(dtype);
+    kept_ = make(parameter.detach());
+    form_ = form;
+    dtype_ = dtype;
     memory_ = parameter.const_data_ptr();
     version_ = static_cast<std::uint32_t>(parameter._version());
   }
-  return cast_;
+  return kept_;
 }
 
 Linear::Linear(std::int64_t in, std::int64_t out, const Options& options, Initializer& initializer) {
@@ -81,7 +87,9 @@ Linear::Linear(std::int64_t in, std::int64_t out, const Options& options, Initia
 
 Tensor Linear::forward(const Tensor& x) const {
   const auto dtype = x.scalar_type();
-  const auto y = product(x, cast_weight_(weight, dtype), bias.defined() ? cast_bias_(bias, dtype) : bias);
+  const bool as_packed = packed_ && !at::GradMode::is_enabled();
+  const auto y =
+      product(x, weight_(weight, dtype, as_packed ? packed : nullptr), bias.defined() ? bias_(bias, dtype) : bias);
   return lora ? lora->add_to(y, x) : y;
 }
 
@@ -106,11 +114,12 @@ Conv2d::Conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel, const Opt
 
 Tensor Conv2d::forward(const Tensor& x) const {
   const auto dtype = x.scalar_type();
-  const auto w = cast_weight_(weight, dtype), b = bias.defined() ? cast_bias_(bias, dtype) : bias;
+  const auto b = bias.defined() ? bias_(bias, dtype) : bias;
   const bool patches =
       options_.stride > 1 && options_.stride == weight.size(3) && options_.padding == 0 && options_.groups == 1;
-  if (patches) return patch_products(x, w, b);
-  return at::conv2d(x, w, b.defined() ? std::optional(b) : std::nullopt, options_.stride, options_.padding,
+  if (patches) return patch_products(x, weight.size(3), weight_(weight, dtype, as_matrix), b);
+  return at::conv2d(x, weight_(weight, dtype), b.defined() ? std::optional(b) : std::nullopt, options_.stride,
+                    options_.padding,
                     /*dilation=*/1, options_.groups);
 }
 

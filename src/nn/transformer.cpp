@@ -61,7 +61,10 @@ Tensor Attention::project(const Tensor& x, std::int64_t first, std::int64_t coun
   const auto rows = [&](const Tensor& fused) {
     return count == 3 ? fused : fused.narrow(0, first * width, count * width);
   };
-  const auto y = product(x, rows(cast_weight_(in_proj_weight, dtype)), rows(cast_bias_(in_proj_bias, dtype)));
+  const auto which = static_cast<std::size_t>(count == 3 ? 0 : count);
+  const bool as_packed = packed_ && !at::GradMode::is_enabled();
+  const auto y = product(x, weight_[which](rows(in_proj_weight), dtype, as_packed ? packed : nullptr),
+                         bias_[which](rows(in_proj_bias), dtype));
   return lora ? lora->add_to(y, x, first, count) : y;
 }
 
@@ -84,6 +87,11 @@ Tensor Attention::forward(const Tensor& x, const Tensor& rows, const Tensor& mas
   }
   const auto mixed = attention(split_heads(q, heads_), split_heads(k, heads_), split_heads(v, heads_), mask);
   return out_proj->forward(mixed.transpose(1, 2).flatten(-2));
+}
+
+void Attention::pack() {
+  packed_ = true;
+  out_proj->pack();
 }
 
 Mlp::Mlp(const TransformerOptions& options, Initializer& initializer) : activation_(options.activation) {

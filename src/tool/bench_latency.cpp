@@ -5,7 +5,7 @@
 #include "bench.hpp"
 #include "commands.hpp"
 #include "vlalign/core/random.hpp"
-#include "vlalign/eval/embed.hpp"
+#include "vlalign/model/live_encoder.hpp"
 
 namespace vlalign::tool {
 namespace {
@@ -37,14 +37,15 @@ void run(const LatencyFlags& flags) {
   flags.apply();
   auto model = DualEncoder::create(flags.model);
   model.to(parse_device(flags.device));
-  model.train(false);
-  const EmbedOptions options{.precision = parse_precision(flags.precision), .threads = 1};
+  const LiveEncoder encoder(model, {.precision = parse_precision(flags.precision)});
   const auto frame = random_frame(flags.width, flags.height);
-  const auto image = milliseconds(flags.runs, [&] {
-    embed_images(
-        model, 1, [&](std::int64_t) { return frame; }, options);
+  std::vector<float> embedding(static_cast<std::size_t>(encoder.dim()));
+  const auto image = milliseconds(flags.runs, [&] { encoder.embed(ImageView(frame), embedding); });
+  std::string words = flags.words;
+  const auto text = milliseconds(flags.runs, [&] {
+    encoder.embed(words);
+    words += ' ';  // the same tokens, but not the text that is kept
   });
-  const auto text = milliseconds(flags.runs, [&] { embed_texts(model, std::vector{flags.words}, options); });
   if (flags.json) {
     const nlohmann::ordered_json result = {{"image_ms_p50", quantile(image, 0.5)},
                                            {"image_ms_p99", quantile(image, 0.99)},

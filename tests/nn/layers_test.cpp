@@ -17,7 +17,7 @@ void expect_current(const Linear& layer, const Tensor& x) {
   EXPECT_TRUE(layer.forward(x).allclose(expected, 1e-2, 1e-2));
 }
 
-TEST(KeptCast, FollowsEveryChangeOfTheWeight) {
+TEST(KeptWeight, FollowsEveryChangeOfTheWeight) {
   Initializer initializer(1);
   Linear layer(8, 4, {}, initializer);
   const auto x = at::randn({3, 8}).to(at::kBFloat16);
@@ -39,7 +39,7 @@ TEST(KeptCast, FollowsEveryChangeOfTheWeight) {
   expect_current(layer, x);
 }
 
-TEST(KeptCast, LeavesTheGradientItsWay) {
+TEST(KeptWeight, LeavesTheGradientItsWay) {
   Initializer initializer(1);
   const Linear layer(8, 4, {}, initializer);
   const auto x = at::randn({3, 8}).to(at::kBFloat16);

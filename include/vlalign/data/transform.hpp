@@ -9,6 +9,7 @@
 
 #include "vlalign/core/random.hpp"
 #include "vlalign/data/image.hpp"
+#include "vlalign/data/image_view.hpp"
 
 namespace vlalign {
 
@@ -57,6 +58,7 @@ Image resize(const Image& image, int width, int height, Interpolation interpolat
 
 /// The evaluation transform: [image_size, image_size] pixels, still 8-bit; normalize_pixels does the rest on the
 /// device.
+Image preprocess(const ImageView& image, const Preprocess& how);
 Image preprocess(const Image& image, const Preprocess& how);
 
 /// The training transform: the augmentation's random changes, then image_size pixels.

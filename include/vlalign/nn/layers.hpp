@@ -29,16 +29,19 @@ class Initializer {
   at::Generator generator_;
 };
 
-/// A parameter in the dtype a layer computes in. Without gradients the cast is kept until the parameter changes, so
-/// that inference casts each weight once; safe to call from several threads.
-class KeptCast {
+/// A parameter in the dtype and the form in which a layer computes with it. Without gradients it is kept until the
+/// parameter changes, so that inference makes it once; safe to call from several threads.
+class KeptWeight {
  public:
-  Tensor operator()(const Tensor& parameter, at::ScalarType dtype) const;
+  /// form(parameter in that dtype); the cast itself without a form
+  Tensor operator()(const Tensor& parameter, at::ScalarType dtype, Tensor (*form)(const Tensor&) = nullptr) const;
 
  private:
   mutable std::mutex mutex_;
-  mutable Tensor cast_;
-  mutable const void* memory_ = nullptr;  // of the parameter that was cast, and its version
+  mutable Tensor kept_;
+  mutable Tensor (*form_)(const Tensor&) = nullptr;
+  mutable at::ScalarType dtype_ = at::kFloat;
+  mutable const void* memory_ = nullptr;  // of the parameter it was made from, and its version
   mutable std::uint32_t version_ = 0;
 };
 
@@ -56,11 +59,15 @@ class Linear : public torch::nn::Module {
   Linear(std::int64_t in, std::int64_t out, const Options& options, Initializer& initializer);
   Tensor forward(const Tensor& x) const;
 
+  /// From now on inference keeps the weight in the order a CPU reads fastest, beside the parameter itself.
+  void pack() { packed_ = true; }
+
   Tensor weight, bias;
   std::shared_ptr<Lora> lora;  ///< null unless add_lora() gave it one
 
  private:
-  KeptCast cast_weight_, cast_bias_;
+  bool packed_ = false;
+  KeptWeight weight_, bias_;
 };
 
 /// Layer normalisation over the last dimension, statistics in float32.
@@ -91,7 +98,7 @@ class Conv2d : public torch::nn::Module {
 
  private:
   Options options_;
-  KeptCast cast_weight_, cast_bias_;
+  KeptWeight weight_, bias_;
 };
 
 /// Batch normalisation over [B, C, H, W]; batch statistics while training, unless frozen.

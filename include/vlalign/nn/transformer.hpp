@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <vector>
 
 #include "vlalign/nn/layers.hpp"
@@ -20,6 +21,9 @@ class Attention : public torch::nn::Module {
   /// x: [B, L, K], rows: the queries' inputs [B, Q, W] (x itself, or the token that is pooled); returns [B, Q, W].
   Tensor forward(const Tensor& x, const Tensor& rows, const Tensor& mask) const;
 
+  /// As Linear::pack, out_proj's too.
+  void pack();
+
   Tensor in_proj_weight, in_proj_bias;
   Tensor q_proj_weight, k_proj_weight, v_proj_weight;
   std::shared_ptr<Linear> out_proj;
@@ -30,7 +34,8 @@ class Attention : public torch::nn::Module {
   Tensor project(const Tensor& x, std::int64_t first, std::int64_t count) const;
 
   std::int64_t heads_;
-  KeptCast cast_weight_, cast_bias_;
+  bool packed_ = false;
+  std::array<KeptWeight, 3> weight_, bias_;  // what projects queries, keys and values; queries; keys and values
 };
 
 struct TransformerOptions {
