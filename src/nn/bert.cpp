@@ -1,7 +1,6 @@
 #include "vlalign/nn/bert.hpp"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/embedding.h>
 #include <ATen/ops/zeros.h>
 
 #include <limits>
@@ -54,7 +53,7 @@ Bert::Bert(const TextConfig& config, Initializer& initializer) : config_(config)
 
 at::Tensor Bert::embed(const at::Tensor& tokens, at::ScalarType compute) const {
   check_length(tokens, config_.context_length, "Bert");
-  const auto x = at::embedding(word_embeddings, tokens) + token_type_embeddings.select(0, 0) +
+  const auto x = look_up(word_embeddings, tokens) + token_type_embeddings.select(0, 0) +
                  position_embeddings.narrow(0, 0, tokens.size(1));
   return embeddings_norm->forward(x).to(compute);
 }

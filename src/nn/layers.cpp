@@ -5,6 +5,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/batch_norm.h>
 #include <ATen/ops/conv2d.h>
+#include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/layer_norm.h>
@@ -141,6 +142,12 @@ Tensor BatchNorm2d::forward(const Tensor& x) {
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask) {
   if (q.is_cpu() && k.size(-2) <= longest_plain(q.scalar_type())) return plain_attention(q, k, v, mask);
   return at::scaled_dot_product_attention(q, k, v, mask.defined() ? std::optional(mask) : std::nullopt);
+}
+
+Tensor look_up(const Tensor& table, const Tensor& places) {
+  constexpr std::int64_t few = 16;  // of the table's rows, one in so many
+  const bool sparse = table.is_cpu() && places.numel() < table.size(0) / few;
+  return at::embedding(table, places, /*padding_idx=*/-1, /*scale_grad_by_freq=*/false, sparse);
 }
 
 Tensor activate(const Tensor& x, Activation activation) {

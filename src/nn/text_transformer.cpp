@@ -3,7 +3,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/embedding.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
@@ -69,7 +68,7 @@ at::Tensor TextTransformer::padded(const at::Tensor& tokens) const {
 }
 
 at::Tensor TextTransformer::embed(const at::Tensor& tokens, at::ScalarType compute) const {
-  auto x = at::embedding(token_embedding, tokens);
+  auto x = look_up(token_embedding, tokens);
   if (config_.class_embedding) x = at::cat({x, class_embedding.expand({x.size(0), 1, -1})}, 1);
   return (x + positional_embedding.narrow(0, 0, x.size(1))).to(compute);
 }

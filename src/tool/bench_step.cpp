@@ -5,6 +5,7 @@
 
 #include "bench.hpp"
 #include "commands.hpp"
+#include "vlalign/loss/gradient_cache.hpp"
 #include "vlalign/loss/info_nce.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 #include "vlalign/train/adamw.hpp"
@@ -14,7 +15,7 @@ namespace {
 
 struct StepFlags : RunFlags {
   std::string model = "ViT-B-32", captions;
-  std::int64_t batch_size = 32, steps = 3;
+  std::int64_t batch_size = 32, steps = 3, micro_batch = 0;
 };
 
 /// Random pixels, and captions of real length.
@@ -42,6 +43,28 @@ struct StepTimes {
   std::vector<double> whole, forward, backward, optimizer;
 };
 
+/// The rows of the input that make a piece.
+StepInput narrowed(const StepInput& input, std::int64_t begin, std::int64_t count) {
+  return {input.pixels.narrow(0, begin, count), input.tokens.narrow(0, begin, count)};
+}
+
+ContrastiveBatch encode(const DualEncoder& model, const StepInput& input, Precision precision) {
+  return {model.encode_image(input.pixels, precision), model.encode_text(input.tokens, precision), {}};
+}
+
+void backward_in_pieces(const DualEncoder& model, const StepInput& input, std::int64_t size, Precision precision) {
+  const auto pairs = input.pixels.size(0);
+  ContrastiveBatch whole;
+  whole.logit_scale = model.logit_scale();
+  vlalign::backward_in_pieces(
+      InfoNCE(), (pairs + size - 1) / size,
+      [&](std::int64_t piece) {
+        const auto begin = piece * size;
+        return encode(model, narrowed(input, begin, std::min(size, pairs - begin)), precision);
+      },
+      whole);
+}
+
 /// The trainer's step on one batch; a first, untimed one makes the buffers.
 StepTimes measure(const DualEncoder& model, const StepFlags& flags) {
   const auto precision = parse_precision(flags.precision);
@@ -49,13 +72,19 @@ StepTimes measure(const DualEncoder& model, const StepFlags& flags) {
   auto optimizer = make_optimizer(model);
   StepTimes times;
   for (std::int64_t step = 0; step <= flags.steps; ++step) {
-    at::Tensor loss;
-    const auto forward = seconds_of([&] {
-      loss = InfoNCE().forward({model.encode_image(input.pixels, precision), model.encode_text(input.tokens, precision),
-                                model.logit_scale()});
-      loss.item<float>();
-    });
-    const auto backward = seconds_of([&] { loss.backward(); });
+    double forward = 0, backward = 0;
+    if (flags.micro_batch > 0) {  // its forward and backward passes go piece by piece
+      backward = seconds_of([&] { backward_in_pieces(model, input, flags.micro_batch, precision); });
+    } else {
+      at::Tensor loss;
+      forward = seconds_of([&] {
+        auto batch = encode(model, input, precision);
+        batch.logit_scale = model.logit_scale();
+        loss = InfoNCE().forward(batch);
+        loss.item<float>();
+      });
+      backward = seconds_of([&] { loss.backward(); });
+    }
     const auto update = seconds_of([&] {
       optimizer.step(1e-6);
       optimizer.zero_grad();
@@ -105,6 +134,9 @@ void add_bench_step(CLI::App& bench) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command->add_option("--captions", flags->captions, "File with a caption a line; a few sentences without it");
+  command->add_option("--micro-batch", flags->micro_batch, "Gradient cache: pieces of this many pairs; 0: none")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   command->add_option("--steps", flags->steps, "Timed steps, after one that isn't")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();

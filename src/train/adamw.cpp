@@ -19,6 +19,13 @@ bool is_decayed(const std::string& name, const at::Tensor& parameter) {
   return parameter.dim() > 1 && !name.ends_with("positional_embedding") && !name.ends_with("class_embedding");
 }
 
+/// A sparse gradient with each row once.
+const at::Tensor& merged(const at::Tensor& parameter) {
+  auto& gradient = parameter.mutable_grad();
+  if (gradient.is_sparse() && !gradient.is_coalesced()) gradient = gradient.coalesce();
+  return gradient;
+}
+
 }  // namespace
 
 AdamW::AdamW(const NamedParameters& parameters, const AdamWOptions& options,
@@ -37,6 +44,7 @@ AdamW::AdamW(const NamedParameters& parameters, const AdamWOptions& options,
     group.parameters.push_back(parameter);
     group.exp_avg.push_back(at::zeros_like(parameter.detach()));
     group.exp_avg_sq.push_back(at::zeros_like(parameter.detach()));
+    group.dense.emplace_back();
     group.steps.push_back(at::zeros({}, parameter.options().dtype(at::kFloat).requires_grad(false)));
   }
   for (auto& [key, group] : groups) groups_.push_back(std::move(group));
@@ -47,13 +55,9 @@ void AdamW::step(double learning_rate) {
   for (auto& group : groups_) {
     std::vector<at::Tensor> parameters, gradients, exp_avg, exp_avg_sq, steps;
     for (std::size_t i = 0; i < group.parameters.size(); ++i) {
-      const auto& parameter = group.parameters[i];
-      const auto& gradient = parameter.grad();
-      if (!gradient.defined()) continue;
-      parameters.push_back(parameter);
-      // The fused kernel walks memory, not indices: a gradient must lie as its parameter does.
-      const bool alike = gradient.strides() == parameter.strides();
-      gradients.push_back(alike ? gradient : at::empty_like(parameter).copy_(gradient));
+      if (!group.parameters[i].grad().defined()) continue;
+      parameters.push_back(group.parameters[i]);
+      gradients.push_back(group.dense_gradient(i));
       exp_avg.push_back(group.exp_avg[i]);
       exp_avg_sq.push_back(group.exp_avg_sq[i]);
       steps.push_back(group.steps[i] += 1);
@@ -65,7 +69,22 @@ void AdamW::step(double learning_rate) {
                       /*maximize=*/false);
     // The fused operator doesn't count its change as one, and what was made from a parameter would pass for current.
     for (const auto& parameter : parameters) parameter.unsafeGetTensorImpl()->bump_version();
+    for (std::size_t i = 0; i < group.parameters.size(); ++i) {
+      const auto& gradient = group.parameters[i].grad();
+      if (gradient.defined() && gradient.is_sparse()) group.dense[i].index_fill_(0, gradient._indices()[0], 0);
+    }
   }
+}
+
+at::Tensor AdamW::Group::dense_gradient(std::size_t i) {
+  const auto& parameter = parameters[i];
+  const auto& gradient = merged(parameter);
+  if (gradient.is_sparse()) {
+    if (!dense[i].defined()) dense[i] = at::zeros_like(parameter.detach());
+    return dense[i].index_copy_(0, gradient._indices()[0], gradient._values());
+  }
+  // The fused kernel walks memory, not indices: a gradient must lie as its parameter does.
+  return gradient.strides() == parameter.strides() ? gradient : at::empty_like(parameter).copy_(gradient);
 }
 
 void AdamW::zero_grad() {
@@ -78,7 +97,9 @@ std::vector<at::Tensor> AdamW::gradients() const {
   std::vector<at::Tensor> all;
   for (const auto& group : groups_) {
     for (const auto& parameter : group.parameters) {
-      if (parameter.grad().defined()) all.push_back(parameter.grad());
+      if (!parameter.grad().defined()) continue;
+      const auto& gradient = merged(parameter);
+      all.push_back(gradient.is_sparse() ? gradient._values() : gradient);
     }
   }
   return all;

@@ -1,11 +1,16 @@
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/embedding.h>
 #include <ATen/ops/ones.h>
+#include <ATen/ops/randint.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
 #include <string>
 
 #include "vlalign/model/safetensors.hpp"
+#include "vlalign/nn/layers.hpp"
 #include "vlalign/train/adamw.hpp"
 #include "vlalign/train/schedule.hpp"
 
@@ -45,6 +50,31 @@ TEST(AdamW, ReadsAGradientThatLiesOtherwiseThanItsParameter) {
   optimizer.step(0.1);
   EXPECT_TRUE(turned.equal(plain));
   EXPECT_TRUE(upright.equal(plain));
+}
+
+/// Rows that a step doesn't touch still decay and still move by their moments.
+TEST(AdamW, TakesTheSparseGradientOfATableAsTheDenseOne) {
+  const auto start = at::randn({200, 4});
+  auto sparse = start.clone().requires_grad_(), dense = start.clone().requires_grad_();
+  AdamW of_sparse({{"table", sparse}}, {}), of_dense({{"table", dense}}, {});
+  for (int step = 0; step < 5; ++step) {
+    const auto tokens = at::randint(0, 200, {2, 3}).index_fill(1, at::zeros({1}, at::kLong), 7);  // 7 comes twice
+    const auto upstream = at::randn({2, 3, 4});
+    for (int use = 0; use < 2; ++use) {  // as the pieces of a gradient cache add up
+      nn::look_up(sparse, tokens).backward(upstream);
+      at::embedding(dense, tokens).backward(upstream);
+    }
+    ASSERT_TRUE(sparse.grad().is_sparse());
+    const auto norm = of_sparse.grad_norm();
+    EXPECT_TRUE(norm.allclose(of_dense.grad_norm(), 1e-6));
+    of_sparse.clip_grad_norm(norm, 0.5);
+    of_dense.clip_grad_norm(norm, 0.5);
+    of_sparse.step(0.01);
+    of_dense.step(0.01);
+    of_sparse.zero_grad();
+    of_dense.zero_grad();
+    EXPECT_TRUE(sparse.allclose(dense, 1e-6, 1e-7)) << "step " << step;
+  }
 }
 
 TEST(AdamW, LeavesParametersWithoutAGradientAlone) {

@@ -119,6 +119,10 @@ class BatchNorm2d : public torch::nn::Module {
 /// everything else through at::scaled_dot_product_attention.
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask);
 
+/// Rows of a table, [V, W] at int64 [B, L] to [B, L, W]. On a CPU the gradient of a few of very many rows is a sparse
+/// tensor: writing one of the table's size takes longer than all else that is done with them.
+Tensor look_up(const Tensor& table, const Tensor& places);
+
 Tensor activate(const Tensor& x, Activation activation);
 
 }  // namespace vlalign::nn

@@ -19,7 +19,8 @@ struct AdamWOptions {
 };
 
 /// AdamW (Loshchilov & Hutter 2019) through ATen's fused operator. Vectors and scalars (biases, gains, the logit scale)
-/// and position and class embeddings are not decayed, as in open_clip.
+/// and position and class embeddings are not decayed, as in open_clip. A sparse gradient of some of a table's rows is
+/// that of the whole table, zero elsewhere: moments and decay go on in every row.
 class AdamW {
  public:
   using NamedParameters = std::vector<std::pair<std::string, at::Tensor>>;
@@ -49,6 +50,9 @@ class AdamW {
     double factor = 1.0;
     std::vector<std::string> names;
     std::vector<at::Tensor> parameters, exp_avg, exp_avg_sq, steps;
+    std::vector<at::Tensor> dense;  ///< zeros, kept for the sparse gradients that are laid into them for a step
+
+    at::Tensor dense_gradient(std::size_t i);
   };
   std::vector<at::Tensor> gradients() const;
 
