@@ -17,6 +17,7 @@
 #include "vlalign/nn/modified_resnet.hpp"
 #include "vlalign/nn/resnet.hpp"
 #include "vlalign/nn/text_transformer.hpp"
+#include "vlalign/nn/transformer.hpp"
 #include "vlalign/nn/vit.hpp"
 
 namespace vlalign {
@@ -216,6 +217,10 @@ std::int64_t DualEncoder::parameter_count() const {
 }
 
 void DualEncoder::train(bool on) { state_->module->train(on); }
+void DualEncoder::checkpoint_activations(bool on) {
+  for (const auto& child : state_->module->modules())
+    if (const auto blocks = std::dynamic_pointer_cast<nn::Transformer>(child)) blocks->checkpoints = on;
+}
 void DualEncoder::to(c10::Device device) { state_->module->to(device); }
 c10::Device DualEncoder::device() const { return state_->module->logit_scale().device(); }
 

@@ -15,6 +15,7 @@
 #include <ATen/ops/sigmoid.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/zeros.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>
 
@@ -33,6 +34,19 @@ Tensor plain_attention(const Tensor& q, const Tensor& k, const Tensor& v, const 
   if (mask.defined()) scores = scores + mask;
   return at::matmul(at::softmax(scores, -1), v);
 }
+
+/// A parameter's cast that is there already, as a function of the parameter.
+struct CastNode : torch::autograd::Function<CastNode> {
+  static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& parameter, const Tensor& cast) {
+    context->saved_data["dtype"] = parameter.scalar_type();
+    return cast.detach();
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& upstream) {
+    return {upstream[0].to(context->saved_data["dtype"].toScalarType()), Tensor()};
+  }
+};
 
 /// A convolution's weight [N, C, k, k] as [N, k * k * C].
 Tensor as_matrix(const Tensor& w) { return w.permute({0, 2, 3, 1}).flatten(1); }
@@ -61,14 +75,20 @@ Tensor Initializer::uniform(at::IntArrayRef shape, double bound) {
 }
 
 Tensor KeptWeight::operator()(const Tensor& parameter, at::ScalarType dtype, Tensor (*form)(const Tensor&)) const {
-  const auto make = [&](const Tensor& from) { return form ? form(from.to(dtype)) : from.to(dtype); };
+  if (!form && parameter.scalar_type() == dtype) return parameter;
   const bool with_graph = at::GradMode::is_enabled() && parameter.requires_grad();
-  if (with_graph || (!form && parameter.scalar_type() == dtype)) return make(parameter);
+  if (with_graph) return form ? form(parameter.to(dtype)) : CastNode::apply(parameter, kept(parameter, dtype, form));
+  return kept(parameter, dtype, form);
+}
+
+Tensor KeptWeight::kept(const Tensor& parameter, at::ScalarType dtype, Tensor (*form)(const Tensor&)) const {
   const std::lock_guard lock(mutex_);
   const bool current = kept_.defined() && dtype_ == dtype && form_ == form && memory_ == parameter.const_data_ptr() &&
                        version_ == parameter._version();
   if (!current) {
-    kept_ = make(parameter.detach());
+    const at::NoGradGuard no_graph;
+    const auto cast = parameter.detach().to(dtype);
+    kept_ = form ? form(cast) : cast;
     form_ = form;
     dtype_ = dtype;
     memory_ = parameter.const_data_ptr();

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "core/product.hpp"
+#include "nn/checkpoint.hpp"
 #include "vlalign/nn/lora.hpp"
 
 namespace vlalign::nn {
@@ -156,7 +157,7 @@ Transformer::Transformer(const TransformerOptions& options, Initializer& initial
 Tensor Transformer::forward(const Tensor& x, const Tensor& mask, std::vector<Tensor>* outputs) const {
   auto y = x;
   for (const auto& block : resblocks) {
-    y = block->forward(y, y, mask);
+    y = run(block, y, y, mask);
     if (outputs) outputs->push_back(y);
   }
   return y;
@@ -165,8 +166,16 @@ Tensor Transformer::forward(const Tensor& x, const Tensor& mask, std::vector<Ten
 Tensor Transformer::forward_pooled(const Tensor& x, const Tensor& mask, const Tensor& index) const {
   if (resblocks.empty()) return token_at(x, index);
   auto y = x;
-  for (std::size_t i = 0; i + 1 < resblocks.size(); ++i) y = resblocks[i]->forward(y, y, mask);
-  return resblocks.back()->forward(y, token_at(y, index).unsqueeze(1), mask_at(mask, index)).squeeze(1);
+  for (std::size_t i = 0; i + 1 < resblocks.size(); ++i) y = run(resblocks[i], y, y, mask);
+  return run(resblocks.back(), y, token_at(y, index).unsqueeze(1), mask_at(mask, index)).squeeze(1);
+}
+
+Tensor Transformer::run(const std::shared_ptr<ResidualBlock>& block, const Tensor& x, const Tensor& rows,
+                        const Tensor& mask) const {
+  if (!checkpoints) return block->forward(x, rows, mask);
+  const bool all_rows = rows.is_same(x);
+  return checkpointed([=](const Inputs& in) { return block->forward(in.front(), in.back(), mask); },
+                      all_rows ? Inputs{x} : Inputs{x, rows}, block->parameters());
 }
 
 Tensor token_at(const Tensor& x, const Tensor& index) {

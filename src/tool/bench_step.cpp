@@ -16,6 +16,7 @@ namespace {
 struct StepFlags : RunFlags {
   std::string model = "ViT-B-32", captions;
   std::int64_t batch_size = 32, steps = 3, micro_batch = 0;
+  bool checkpoints = false;
 };
 
 /// Random pixels, and captions of real length.
@@ -102,6 +103,7 @@ void run(const StepFlags& flags) {
   auto model = DualEncoder::create(flags.model);
   model.to(parse_device(flags.device));
   model.train();
+  model.checkpoint_activations(flags.checkpoints);
   const auto times = measure(model, flags);
   const auto step = quantile(times.whole, 0.5);
   const nlohmann::ordered_json result = {{"model", flags.model},
@@ -137,6 +139,7 @@ void add_bench_step(CLI::App& bench) {
   command->add_option("--micro-batch", flags->micro_batch, "Gradient cache: pieces of this many pairs; 0: none")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  command->add_flag("--grad-checkpointing", flags->checkpoints, "Compute activations again instead of keeping them");
   command->add_option("--steps", flags->steps, "Timed steps, after one that isn't")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();

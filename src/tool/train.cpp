@@ -35,7 +35,7 @@ struct TrainFlags {
   TrainerOptions options;
   std::optional<std::int64_t> lora_rank;
   LoraOptions lora;
-  bool no_shuffle = false;
+  bool no_shuffle = false, checkpoints = false;
 };
 
 /// A held-out set: NAME=LOCATION, or a location alone.
@@ -150,7 +150,8 @@ void run(TrainFlags& flags) {
   const auto sets = open_tests(flags);
   const auto loss = make_loss(flags.loss);
   flags.start.logit_bias = loss->uses().logit_bias;
-  const auto model = flags.start.make(*pairs, flags.options.seed);
+  auto model = flags.start.make(*pairs, flags.options.seed);
+  model.checkpoint_activations(flags.checkpoints);
   options.targets = make_targets(flags.targets, *model.tokenizer());
   if (!flags.teacher.empty())
     options.teacher = DualEncoder::load(flags.teacher, {.image_size = model.config().preprocess.image_size});
@@ -258,6 +259,9 @@ void add_flags(CLI::App& command, TrainFlags& flags) {
   command.add_option("--teacher", flags.teacher, "Model folder of the teacher, for losses that distil one");
   command.add_option("--micro-batch", o.micro_batch,
                      "Pairs a tower sees at once; the gradient is still that of the whole batch");
+  command.add_flag(
+      "--grad-checkpointing", flags.checkpoints,
+      "Compute a Transformer's activations again in the backward pass: less memory, more time, the same result");
   command
       .add_option("--aug", flags.augmentation,
                   "Augmentation: " + fmt::format("{}", fmt::join(augmentation_policies(), ", ")))

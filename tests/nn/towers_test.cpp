@@ -61,6 +61,35 @@ TEST(Attention, PlainProductsAgreeWithAtensKernelForwardAndBackward) {
   for (std::size_t i = 0; i < 3; ++i) EXPECT_LT(largest_difference(plain[i].grad(), fused[i].grad()), 1e-5);
 }
 
+/// All the gradients that forward and backward give: of the input, of the parameters.
+std::vector<Tensor> gradients_of(Transformer& transformer, bool checkpoints, const Tensor& mask, bool input_wants_one) {
+  transformer.checkpoints = checkpoints;
+  transformer.zero_grad();
+  const auto x = (at::arange(2 * 5 * 8, at::kFloat).view({2, 5, 8}) * 0.37).sin().requires_grad_(input_wants_one);
+  const auto all = transformer.forward(x, mask);
+  const auto pooled = transformer.forward_pooled(x, mask, at::full({2}, 3, at::kLong));
+  ((all * all).sum() + (pooled * 3).sin().sum()).backward();
+  std::vector<Tensor> gradients{all.detach(), pooled.detach()};
+  if (input_wants_one) gradients.push_back(x.grad());
+  for (const auto& parameter : transformer.parameters()) gradients.push_back(parameter.grad());
+  return gradients;
+}
+
+TEST(Transformer, CheckpointsChangeNoGradient) {
+  Initializer initializer(1);
+  Transformer transformer({.width = 8, .heads = 2, .layers = 3}, initializer);
+  const auto mask = at::full({5, 5}, -std::numeric_limits<double>::infinity()).triu_(1).to(at::kFloat);
+  for (const bool input_wants_one : {true, false}) {  // without one, the parameters' gradients must come all the same
+    const auto kept = gradients_of(transformer, false, mask, input_wants_one);
+    const auto computed_again = gradients_of(transformer, true, mask, input_wants_one);
+    ASSERT_EQ(kept.size(), computed_again.size());
+    for (std::size_t i = 0; i < kept.size(); ++i) {
+      ASSERT_TRUE(computed_again[i].defined()) << i;
+      EXPECT_TRUE(kept[i].allclose(computed_again[i], 1e-6, 1e-6)) << i;
+    }
+  }
+}
+
 TEST(Transformer, PooledTokenEqualsTheWholeComputation) {
   Initializer initializer(1);
   const Transformer transformer({.width = 16, .heads = 2, .layers = 3}, initializer);

@@ -29,14 +29,17 @@ class Initializer {
   at::Generator generator_;
 };
 
-/// A parameter in the dtype and the form in which a layer computes with it. Without gradients it is kept until the
-/// parameter changes, so that inference makes it once; safe to call from several threads.
+/// A parameter in the dtype and the form in which a layer computes with it, made once and kept until the parameter
+/// changes: once a step in training, however many pieces the batch has, and once in all in inference. Safe to call from
+/// several threads.
 class KeptWeight {
  public:
-  /// form(parameter in that dtype); the cast itself without a form
+  /// form(parameter in that dtype), or the cast alone. A form is kept without gradients only.
   Tensor operator()(const Tensor& parameter, at::ScalarType dtype, Tensor (*form)(const Tensor&) = nullptr) const;
 
  private:
+  Tensor kept(const Tensor& parameter, at::ScalarType dtype, Tensor (*form)(const Tensor&)) const;
+
   mutable std::mutex mutex_;
   mutable Tensor kept_;
   mutable Tensor (*form_)(const Tensor&) = nullptr;

@@ -93,6 +93,12 @@ class Transformer : public torch::nn::Module {
   Tensor forward_pooled(const Tensor& x, const Tensor& mask, const Tensor& index) const;
 
   std::vector<std::shared_ptr<ResidualBlock>> resblocks;
+  bool checkpoints = false;  ///< keep only each block's input for the backward pass, which computes the block again
+
+ private:
+  /// A block's forward().
+  Tensor run(const std::shared_ptr<ResidualBlock>& block, const Tensor& x, const Tensor& rows,
+             const Tensor& mask) const;
 };
 
 /// x[b, index[b]]: [B, L, W] to [B, W].
