@@ -3,8 +3,8 @@
 
     python3 tests/peer_speed.py --peer DIR --python PYTHON [--build build] [--rounds 3] [--only WORD]
 
-DIR holds programs that measure the peer, each printing one JSON line: step.py, loss.py, images.py, tokens.py. PYTHON has
-torch, open_clip_torch, transformers and pillow. The emoji pairs of the quick start must be there (build/data/emoji-en).
+DIR holds programs that measure the peer, each printing one JSON line: step.py, loss.py, images.py, tokens.py, and gemm.py
+for the machine's own limit. PYTHON has torch, open_clip_torch, transformers and pillow. The emoji pairs of the quick start must be there (build/data/emoji-en).
 Nothing else should run meanwhile.
 """
 import argparse
@@ -47,6 +47,26 @@ def median(work):
 print(json.dumps({"image_ms_p50": median(image), "text_ms_p50": median(text)}))
 """
 
+LENGTHS = """
+import sys, json, open_clip
+captions = open(sys.argv[1]).read().splitlines()[:int(sys.argv[2])]
+print(json.dumps([int(row.argmax()) + 1 for row in open_clip.get_tokenizer("ViT-B-32")(captions)]))
+"""
+
+
+def needed_gflop(lengths):
+    """A training step of ViT-B-32 without padding, and with the last blocks' one token that is pooled: forward once, and
+    twice that backward, but for the pixels' gradient."""
+
+    def tower(lengths, width, layers, keys):
+        linear = sum((layers - 1) * 24 * width**2 * n + 4 * width**2 * n + 20 * width**2 for n in lengths)
+        return linear + sum((layers - 1) * 4 * keys * n * n * width + 4 * n * width for n in lengths)
+
+    batch = len(lengths)
+    patches = batch * 49 * 3072 * 768 * 2
+    image, text = tower([50] * batch, 768, 12, keys=1), tower(lengths, 512, 12, keys=0.5)  # causal: half the keys
+    return (3 * (image + text + batch * (768 + 512) * 512 * 2) + 2 * patches) / 1e9
+
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -84,15 +104,31 @@ class Bench:
     def latency(self, precision):
         return lambda: last_json([self.args.python, "-c", LATENCY, precision])
 
+    def rate(self):
+        """The arithmetic that a step of ViT-B-32 needs, a second."""
+        command = [self.args.python, "-c", LENGTHS, str(self.captions), "32"]
+        needed = needed_gflop(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+        step = self.ours("step", "--precision", "bf16", "--steps", 8, "--captions", self.captions)
+        return lambda: {"gflops": needed / step()["step_s"]}
+
     def rows(self):
         """(name, ours, peer, key of ours, key of the peer, whether more is better)"""
         captions = ["--captions", self.captions]
         for model, batch in (("ViT-B-32", 32), ("RN50", 16), ("ViT-B-16", 16)):
             for precision, its in (("bf16", "amp_bf16"), ("fp32", "fp32")):
                 yield (f"step {model}, batch {batch}, {precision}, pairs/s",
-                       self.ours("step", "--model", model, "--batch-size", batch, "--precision", precision, *captions),
-                       self.peer("step.py", "--model", model, "--batch", batch, "--precision", its, *captions),
+                       self.ours("step", "--model", model, "--batch-size", batch, "--precision", precision, "--steps", 5,
+                                 *captions),
+                       self.peer("step.py", "--model", model, "--batch", batch, "--precision", its, "--steps", 5,
+                                 *captions),
                        "pairs_per_s", "pairs_per_s", True)
+        yield ("ViT-B-32, bf16: needed arithmetic beside the machine's matrix products, GFLOP/s", self.rate(),
+               self.peer("gemm.py"), "gflops", "bf16_gflops", True)
+        step = ["step", "--precision", "bf16", *captions]
+        pieces = self.ours(*step, "--batch-size", 256, "--micro-batch", 32), self.ours(*step, "--steps", 8)
+        yield ("gradient cache, 256 pairs in pieces of 32, beside plain steps of 32, pairs/s", *pieces, "pairs_per_s",
+               "pairs_per_s", True)
+        yield ("gradient cache, the same, peak MB", *pieces, "peak_mb", "peak_mb", False)
         loss = self.ours("loss"), self.peer("loss.py")
         yield ("loss 16384 x 512, s", *loss, "seconds", "seconds", False)
         yield ("loss 16384 x 512, MB", *loss, "extra_mb", "extra_mb", False)

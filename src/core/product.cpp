@@ -9,6 +9,8 @@
 #include <ATen/ops/mm.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "core/bf16_panels.hpp"
+
 namespace vlalign {
 namespace {
 
@@ -41,6 +43,8 @@ bool is_fast(const at::Tensor& x) {
   if (!x.is_cpu() || x.numel() == 0 || !product_operator() || !at::globalContext().userEnabledMkldnn()) return false;
   return x.scalar_type() == at::kFloat || (x.scalar_type() == at::kBFloat16 && at::cpu::is_avx512_vnni_supported());
 }
+
+bool is_panels(const at::Tensor& w) { return w.dim() == 4; }
 
 at::Tensor one_dnn(const at::Tensor& x, const at::Tensor& w, const std::optional<at::Tensor>& bias) {
   return product_operator()->call(x, w, bias, "none", c10::List<std::optional<at::Scalar>>(), "");
@@ -76,7 +80,8 @@ struct ProductNode : torch::autograd::Function<ProductNode> {
 }  // namespace
 
 at::Tensor product(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias) {
-  const auto added = bias.defined() ? std::optional(bias) : std::nullopt;
+  if (is_panels(w)) return product_with_panels(x, w, bias);
+  const auto added = bias.defined() ? std::optional(bias.to(x.scalar_type())) : std::nullopt;
   if (!is_fast(x)) return at::linear(x, w, added);
   const bool with_graph =
       at::GradMode::is_enabled() && (x.requires_grad() || w.requires_grad() || (added && bias.requires_grad()));
@@ -84,8 +89,9 @@ at::Tensor product(const at::Tensor& x, const at::Tensor& w, const at::Tensor& b
 }
 
 at::Tensor packed(const at::Tensor& w) {
-  if (!is_fast(w) || !reorder_operator()) return w;
   const at::NoGradGuard no_graph;
+  if (fits_panels(w)) return to_panels(w);
+  if (!is_fast(w) || !reorder_operator()) return w;
   return reorder_operator()->call(w.contiguous(), /*rows=*/std::nullopt);
 }
 

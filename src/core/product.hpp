@@ -9,7 +9,7 @@ namespace vlalign {
 /// float32 about twice as fast as at::linear where that calls MKL on a processor that isn't Intel's
 /// (docs/performance.md); everything else is at::linear.
 ///   x: [..., K], w: [N, K], of one dtype; or w packed, where no gradient is asked for
-///   bias: [N] or undefined
+///   bias: [N] of any floating dtype, or undefined
 at::Tensor product(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias = {});
 
 /// w in the order in which product() reads it fastest, for weights that are used again and again without gradients: an

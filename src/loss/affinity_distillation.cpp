@@ -2,9 +2,9 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/log_softmax.h>
+#include <ATen/ops/matmul.h>
 
 #include "core/check.hpp"
-#include "core/product.hpp"
 #include "loss/checked_batch.hpp"
 #include "loss/checked_teacher.hpp"
 #include "vlalign/loss/tiled.hpp"
@@ -18,7 +18,7 @@ struct Logits {
 
   /// log softmax over the columns.
   at::Tensor log_probabilities(RowRange range) const {
-    return at::log_softmax(product(narrowed(rows, range) * scale, columns), 1);
+    return at::log_softmax(at::matmul(narrowed(rows, range) * scale, columns.t()), 1);
   }
 };
 

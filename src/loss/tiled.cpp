@@ -22,6 +22,7 @@
 #include <utility>
 
 #include "core/check.hpp"
+#include "core/parallel.hpp"
 #include "core/product.hpp"
 #include "loss/checked_batch.hpp"
 
@@ -50,7 +51,7 @@ class TileWalk {
  public:
   TileWalk(const at::Tensor& x, const at::Tensor& y) : rows_(x.size(0)), columns_(y.size(0)), on_cpu_(x.is_cpu()) {}
 
-  std::int64_t threads() const { return on_cpu_ ? at::get_num_threads() : 1; }
+  std::int64_t threads() const { return on_cpu_ ? most_threads() : 1; }
 
   /// tile(rows, columns, thread) for all tiles of a block, then finish(rows).
   template <typename Tile, typename Finish>

@@ -28,6 +28,10 @@ namespace {
 /// The longest sequence for which plain batched products are used on a CPU, by compute dtype.
 std::int64_t longest_plain(at::ScalarType dtype) { return dtype == at::kFloat ? 128 : 512; }
 
+/// Up to here one sequence alone, without gradients, is quicker in one kernel: calling several takes longer than they
+/// do.
+constexpr std::int64_t longest_alone = 24;
+
 Tensor plain_attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask) {
   const double scale = 1.0 / std::sqrt(static_cast<double>(q.size(-1)));
   auto scores = at::matmul(q * scale, k.transpose(-2, -1));
@@ -50,6 +54,7 @@ struct CastNode : torch::autograd::Function<CastNode> {
 
 /// A convolution's weight [N, C, k, k] as [N, k * k * C].
 Tensor as_matrix(const Tensor& w) { return w.permute({0, 2, 3, 1}).flatten(1); }
+Tensor as_packed_matrix(const Tensor& w) { return packed(as_matrix(w)); }
 
 /// A convolution whose windows lie side by side, as one matrix product of its patches: [B, C, H, W] with w [N, k * k *
 /// C] to [B, N, H / k, W / k], channels-last.
@@ -109,8 +114,8 @@ Linear::Linear(std::int64_t in, std::int64_t out, const Options& options, Initia
 Tensor Linear::forward(const Tensor& x) const {
   const auto dtype = x.scalar_type();
   const bool as_packed = packed_ && !at::GradMode::is_enabled();
-  const auto y =
-      product(x, weight_(weight, dtype, as_packed ? packed : nullptr), bias.defined() ? bias_(bias, dtype) : bias);
+  const auto y = as_packed ? product(x, weight_(weight, dtype, packed), bias)
+                           : product(x, weight_(weight, dtype), bias.defined() ? bias_(bias, dtype) : bias);
   return lora ? lora->add_to(y, x) : y;
 }
 
@@ -138,7 +143,8 @@ Tensor Conv2d::forward(const Tensor& x) const {
   const auto b = bias.defined() ? bias_(bias, dtype) : bias;
   const bool patches =
       options_.stride > 1 && options_.stride == weight.size(3) && options_.padding == 0 && options_.groups == 1;
-  if (patches) return patch_products(x, weight.size(3), weight_(weight, dtype, as_matrix), b);
+  const auto form = at::GradMode::is_enabled() ? as_matrix : as_packed_matrix;
+  if (patches) return patch_products(x, weight.size(3), weight_(weight, dtype, form), b);
   return at::conv2d(x, weight_(weight, dtype), b.defined() ? std::optional(b) : std::nullopt, options_.stride,
                     options_.padding,
                     /*dilation=*/1, options_.groups);
@@ -160,7 +166,8 @@ Tensor BatchNorm2d::forward(const Tensor& x) {
 }
 
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask) {
-  if (q.is_cpu() && k.size(-2) <= longest_plain(q.scalar_type())) return plain_attention(q, k, v, mask);
+  const bool one_short = !at::GradMode::is_enabled() && q.size(0) == 1 && k.size(-2) <= longest_alone;
+  if (q.is_cpu() && !one_short && k.size(-2) <= longest_plain(q.scalar_type())) return plain_attention(q, k, v, mask);
   return at::scaled_dot_product_attention(q, k, v, mask.defined() ? std::optional(mask) : std::nullopt);
 }
 

@@ -64,8 +64,9 @@ Tensor Attention::project(const Tensor& x, std::int64_t first, std::int64_t coun
   };
   const auto which = static_cast<std::size_t>(count == 3 ? 0 : count);
   const bool as_packed = packed_ && !at::GradMode::is_enabled();
-  const auto y = product(x, weight_[which](rows(in_proj_weight), dtype, as_packed ? packed : nullptr),
-                         bias_[which](rows(in_proj_bias), dtype));
+  const auto w = rows(in_proj_weight), b = rows(in_proj_bias);
+  const auto y = as_packed ? product(x, weight_[which](w, dtype, packed), b)
+                           : product(x, weight_[which](w, dtype), bias_[which](b, dtype));
   return lora ? lora->add_to(y, x, first, count) : y;
 }
 

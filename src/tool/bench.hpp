@@ -27,6 +27,8 @@ double quantile(std::vector<double> values, double q);
 
 /// The largest memory this process has had so far, in MB (2^20 bytes).
 double peak_memory_mb();
+/// From now on the peak counts from the memory in use, in MB, which is returned.
+double start_of_peak_memory_mb();
 
 /// The lines of a file; a few sentences without one.
 std::vector<std::string> read_captions(const std::string& file);

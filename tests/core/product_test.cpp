@@ -68,14 +68,20 @@ TEST_P(ProductOf, SendsGradientsOnlyWhereTheyAreWanted) {
   EXPECT_FALSE(product(in.x, in.w, in.bias).requires_grad());
 }
 
-TEST_P(ProductOf, OfPackedWeightsIsThatOfTheWeights) {
+/// Shapes that fit the panels for a few rows and shapes that don't, and more rows than a block of them has.
+TEST_P(ProductOf, PackedWeightsIsThatOfTheWeights) {
   const at::NoGradGuard no_graph;
-  const auto in = Operands::random({50}, 64, 48, GetParam());
-  const auto w = packed(in.w);
-  for (const std::int64_t rows : {1, 50, 77}) {
-    const auto x = at::randn({rows, 64}).to(GetParam());
-    expect_close(product(x, w, in.bias), at::linear(x.to(at::kDouble), in.w.to(at::kDouble), in.bias.to(at::kDouble)),
-                 GetParam());
+  for (const auto& [k, n] : {std::pair{64, 96}, {62, 32}, {64, 40}, {63, 64}}) {
+    const auto in = Operands::random({1}, k, n, GetParam());
+    const auto w = packed(in.w);
+    for (std::int64_t rows = 1; rows < 30; rows += rows < 15 ? 1 : 7) {
+      const auto x = at::randn({1, rows, k}).to(GetParam());
+      for (const auto& bias : {in.bias, at::Tensor()}) {
+        const auto expected = at::linear(x.to(at::kDouble), in.w.to(at::kDouble),
+                                         bias.defined() ? std::optional(bias.to(at::kDouble)) : std::nullopt);
+        expect_close(product(x, w, bias.defined() ? bias.to(at::kFloat) : bias), expected, GetParam());
+      }
+    }
   }
 }
 
