@@ -65,7 +65,7 @@ class TileWalk {
       };
       if (on_cpu_) {
         at::parallel_for(0, columns_, /*grain_size=*/64,
-                         [&](std::int64_t begin, std::int64_t end) { stretch(begin, end, 1024); });
+                         [&](std::int64_t begin, std::int64_t end) { stretch(begin, end, 512); });
       } else {
         stretch(0, columns_, 8192);
       }
