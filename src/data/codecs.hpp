@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string_view>
 
@@ -14,8 +15,14 @@ using Bytes = std::span<const std::uint8_t>;
 
 constexpr std::int64_t max_pixels = std::int64_t{1} << 28;
 
+/// The shortest side that is still needed of an upright picture of this size; 0: it must not be reduced.
+using NeededSide = std::function<int(int width, int height)>;
+
+/// decode_image with a needed side that depends on the picture's size.
+Image decode(std::span<const std::byte> bytes, std::string_view name, const NeededSide& needed_side);
+
 /// Each throws Error unless `bytes` hold a whole, undamaged picture, and returns it upright.
-Image decode_jpeg(Bytes bytes, std::string_view name, int shortest_side);
+Image decode_jpeg(Bytes bytes, std::string_view name, const NeededSide& needed_side);
 Image decode_png(Bytes bytes, std::string_view name);
 Image decode_webp(Bytes bytes, std::string_view name);
 

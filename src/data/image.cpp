@@ -20,13 +20,17 @@ bool starts_with(Bytes bytes, std::size_t offset, std::string_view magic) {
 
 }  // namespace
 
-Image decode_image(std::span<const std::byte> bytes, std::string_view name, int shortest_side) {
+Image decode(std::span<const std::byte> bytes, std::string_view name, const NeededSide& needed_side) {
   const Bytes file(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
   check(!file.empty(), "[decode_image] {}: empty, expected a JPEG, PNG or WebP file", name);
-  if (starts_with(file, 0, "\xff\xd8\xff")) return decode_jpeg(file, name, shortest_side);
+  if (starts_with(file, 0, "\xff\xd8\xff")) return decode_jpeg(file, name, needed_side);
   if (starts_with(file, 0, "\x89PNG\r\n\x1a\n")) return decode_png(file, name);
   if (starts_with(file, 0, "RIFF") && starts_with(file, 8, "WEBP")) return decode_webp(file, name);
   fail("[decode_image] {}: its first bytes are those of no JPEG, PNG or WebP file", name);
+}
+
+Image decode_image(std::span<const std::byte> bytes, std::string_view name, int shortest_side) {
+  return decode(bytes, name, [&](int, int) { return shortest_side; });
 }
 
 Image read_image(const std::filesystem::path& path, int shortest_side) {

@@ -2,6 +2,7 @@
 #include <csetjmp>
 #include <cstdio>
 #include <string_view>
+#include <utility>
 
 // clang-format off: it needs <cstdio> before it
 #include <jpeglib.h>
@@ -50,16 +51,18 @@ int read_orientation(const jpeg_decompress_struct& jpeg) {
   return 1;
 }
 
-unsigned reduction(const jpeg_decompress_struct& jpeg, int shortest_side) {
-  if (shortest_side <= 0) return 1;
-  const unsigned shorter = std::min(jpeg.image_width, jpeg.image_height);
-  for (const unsigned denominator : {8U, 4U, 2U}) {
-    if ((shorter + denominator - 1) / denominator >= static_cast<unsigned>(shortest_side)) return denominator;
+/// 1, 2, 4 or 8; scales between these have no vector code in libjpeg-turbo and cost more than the whole picture.
+unsigned reduction(const Decoder& decoder, const NeededSide& needed_side) {
+  int width = static_cast<int>(decoder.jpeg.image_width), height = static_cast<int>(decoder.jpeg.image_height);
+  if (decoder.orientation >= 5) std::swap(width, height);
+  const int needed = needed_side(width, height), shorter = std::min(width, height);
+  for (const int denominator : {8, 4, 2}) {
+    if (needed > 0 && (shorter + denominator - 1) / denominator >= needed) return static_cast<unsigned>(denominator);
   }
   return 1;
 }
 
-bool read_header(Decoder& decoder, Bytes bytes, int shortest_side) {
+bool read_header(Decoder& decoder, Bytes bytes) {
   auto& jpeg = decoder.jpeg;
   jpeg.err = jpeg_std_error(&decoder.errors);
   decoder.errors.error_exit = jump;
@@ -72,8 +75,13 @@ bool read_header(Decoder& decoder, Bytes bytes, int shortest_side) {
   decoder.orientation = read_orientation(jpeg);
   const bool four_inks = jpeg.jpeg_color_space == JCS_CMYK || jpeg.jpeg_color_space == JCS_YCCK;
   jpeg.out_color_space = four_inks ? JCS_CMYK : JCS_RGB;
-  jpeg.scale_denom = reduction(jpeg, shortest_side);
-  jpeg_calc_output_dimensions(&jpeg);
+  return true;
+}
+
+bool set_reduction(Decoder& decoder, unsigned denominator) {
+  if (setjmp(decoder.on_fault)) return false;
+  decoder.jpeg.scale_denom = denominator;
+  jpeg_calc_output_dimensions(&decoder.jpeg);
   return true;
 }
 
@@ -101,12 +109,13 @@ bool read_pixels(Decoder& decoder, std::vector<std::uint8_t>& inks, std::uint8_t
 
 }  // namespace
 
-Image decode_jpeg(Bytes bytes, std::string_view name, int shortest_side) {
+Image decode_jpeg(Bytes bytes, std::string_view name, const NeededSide& needed_side) {
   Decoder decoder;
   const auto& jpeg = decoder.jpeg;
   const auto broken = [&] { fail("[decode_image] {}: broken JPEG file: {}", name, decoder.message); };
-  if (!read_header(decoder, bytes, shortest_side)) broken();
+  if (!read_header(decoder, bytes)) broken();
   check_size(jpeg.image_width, jpeg.image_height, name);
+  if (!set_reduction(decoder, reduction(decoder, needed_side))) broken();
   Image image = blank_image(jpeg.output_width, jpeg.output_height, name);
   std::vector<std::uint8_t> inks(jpeg.out_color_space == JCS_CMYK ? 4 * std::size_t{jpeg.output_width} : 0);
   if (!read_pixels(decoder, inks, image.rgb.data())) broken();

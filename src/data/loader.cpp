@@ -113,7 +113,6 @@ struct Loader::State {
   std::int64_t context_length;
   Preprocess how;
   LoaderOptions options;
-  int side;  // see decoded_side
 
   ImageCache cache;
 
@@ -144,7 +143,6 @@ struct Loader::State {
         context_length(length),
         how(preprocess),
         options(loader_options),
-        side(decoded_side(preprocess, loader_options.augmentation)),
         cache(loader_options.cache_mb) {}
 
   ~State() {
@@ -273,7 +271,7 @@ struct Loader::State {
   std::shared_ptr<const Image> picture(std::int64_t record) {
     if (auto cached = cache.find(record)) return cached;
     const auto pair = source->read(record);
-    auto image = std::make_shared<const Image>(decode_image(pair.image, pair.name, side));
+    auto image = std::make_shared<const Image>(decode_for_augment(pair.image, pair.name, how, options.augmentation));
     cache.add(record, image);
     return image;
   }

@@ -1,5 +1,6 @@
 #include <png.h>
 
+#include <array>
 #include <csetjmp>
 #include <cstring>
 #include <string>
@@ -40,7 +41,8 @@ void take(png_structp png, png_bytep out, std::size_t size) {
   reader->rest = reader->rest.subspan(size);
 }
 
-/// Reads all that comes before the pixels, and asks for 8-bit RGB, or RGBA where anything is transparent.
+/// Reads all that comes before the pixels, and asks for 8-bit RGB, or RGBA where anything is transparent; for a byte a
+/// pixel where there is a palette.
 bool read_header(Reader& reader) {
   reader.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &reader, jump, ignore);
   if (reader.png == nullptr || setjmp(reader.on_fault)) return false;
@@ -50,9 +52,13 @@ bool read_header(Reader& reader) {
   png_set_read_fn(png, &reader, take);
   png_set_crc_action(png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
   png_read_info(png, reader.info);
-  png_set_expand(png);
-  png_set_strip_16(png);
-  png_set_gray_to_rgb(png);
+  if (png_get_color_type(png, reader.info) == PNG_COLOR_TYPE_PALETTE) {
+    png_set_packing(png);
+  } else {
+    png_set_expand(png);
+    png_set_strip_16(png);
+    png_set_gray_to_rgb(png);
+  }
   png_set_interlace_handling(png);
   png_read_update_info(png, reader.info);
   return true;
@@ -72,6 +78,30 @@ int read_orientation(Reader& reader) {
   return exif_orientation({exif, size});
 }
 
+using Rgbx = std::array<std::uint8_t, 4>;
+
+/// The palette's colours laid on white; black past its end.
+std::array<Rgbx, 256> read_palette(Reader& reader) {
+  png_colorp colors = nullptr;
+  png_bytep alphas = nullptr;
+  int size = 0, transparent = 0;
+  png_get_PLTE(reader.png, reader.info, &colors, &size);
+  png_get_tRNS(reader.png, reader.info, &alphas, &transparent, nullptr);
+  std::array<Rgbx, 256> palette{};
+  for (int i = 0; i < size; ++i) {
+    const Rgbx color{colors[i].red, colors[i].green, colors[i].blue, i < transparent ? alphas[i] : std::uint8_t{255}};
+    lay_on_white(color.data(), 1, palette[static_cast<std::size_t>(i)].data());
+  }
+  return palette;
+}
+
+void look_up(const std::vector<std::uint8_t>& indices, const std::array<Rgbx, 256>& palette, std::uint8_t* rgb) {
+  const std::size_t last = indices.size() - 1;
+  for (std::size_t i = 0; i < last; ++i)
+    std::memcpy(rgb + 3 * i, palette[indices[i]].data(), 4);  // 4 at once is fastest
+  std::memcpy(rgb + 3 * last, palette[indices[last]].data(), 3);
+}
+
 std::vector<std::uint8_t*> row_pointers(std::uint8_t* pixels, std::size_t height, std::size_t row_bytes) {
   std::vector<std::uint8_t*> rows(height);
   for (std::size_t y = 0; y < height; ++y) rows[y] = pixels + y * row_bytes;
@@ -86,14 +116,14 @@ Image decode_png(Bytes bytes, std::string_view name) {
   if (!read_header(reader)) broken();
   const auto width = png_get_image_width(reader.png, reader.info);
   const auto height = png_get_image_height(reader.png, reader.info);
-  const bool transparent = png_get_channels(reader.png, reader.info) == 4;
+  const auto channels = std::size_t{png_get_channels(reader.png, reader.info)};
   Image image = blank_image(width, height, name);
   const std::size_t pixels = std::size_t{width} * height;
-  std::vector<std::uint8_t> rgba(transparent ? 4 * pixels : 0);
-  auto rows =
-      row_pointers(transparent ? rgba.data() : image.rgb.data(), height, png_get_rowbytes(reader.png, reader.info));
+  std::vector<std::uint8_t> raw(channels == 3 ? 0 : channels * pixels);  // RGBA, or indices into the palette
+  auto rows = row_pointers(channels == 3 ? image.rgb.data() : raw.data(), height, channels * width);
   if (!read_pixels(reader, rows)) broken();
-  if (transparent) lay_on_white(rgba.data(), pixels, image.rgb.data());
+  if (channels == 4) lay_on_white(raw.data(), pixels, image.rgb.data());
+  if (channels == 1) look_up(raw, read_palette(reader), image.rgb.data());
   return turn_upright(std::move(image), read_orientation(reader));
 }
 

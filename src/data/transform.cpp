@@ -1,7 +1,6 @@
 #include "vlalign/data/transform.hpp"
 
-#include <ATen/ops/add.h>
-#include <ATen/ops/mul.h>
+#include <ATen/ops/addcmul.h>
 #include <ATen/ops/tensor.h>
 #include <c10/core/ScalarType.h>
 
@@ -91,6 +90,8 @@ Draw draw_from(const Augmentation& a, Rng& rng) {
           .grayscale = rng.chance(a.grayscale)};
 }
 
+bool keeps_whole(const Augmentation& a) { return a.crop_scale[0] == 1 && a.crop_scale[1] == 1; }
+
 // torchvision.transforms.RandomResizedCrop.get_params
 Box random_crop(const Image& image, const Augmentation& a, Rng rng) {
   const auto round_to_int = [](double v) { return static_cast<int>(std::lround(v)); };
@@ -114,8 +115,26 @@ Box random_crop(const Image& image, const Augmentation& a, Rng rng) {
   return box;
 }
 
+/// The shortest side of any crop that random_crop may draw from a picture of this size.
+double shortest_crop_side(double width, double height, const Augmentation& a) {
+  // An area of at least a.crop_scale[0] and sides that are neither longer than the picture's nor outside the ratios.
+  const double least = a.crop_scale[0], area = least * width * height;
+  const double narrowest = std::max(least * width, std::sqrt(area * a.crop_ratio[0]));
+  const double lowest = std::max(least * height, std::sqrt(area / a.crop_ratio[1]));
+  // Its second resort.
+  const double central = std::min({width, height, height * a.crop_ratio[1], width / a.crop_ratio[0]});
+  return std::min({narrowest, lowest, central});
+}
+
+/// The shortest side to which a picture may be reduced without the transform having to enlarge it again.
+int needed_side(int width, int height, const Preprocess& how, const Augmentation& a) {
+  if (keeps_whole(a)) return std::max(how.image_size, how.resize_size);
+  const int shorter = std::min(width, height);
+  return static_cast<int>(std::ceil(std::min(1.0, how.image_size / shortest_crop_side(width, height, a)) * shorter));
+}
+
 Image crop_and_resize(const Image& image, const Preprocess& how, const Augmentation& a, const Rng& rng) {
-  if (a.crop_scale[0] == 1 && a.crop_scale[1] == 1) return preprocess(image, how);
+  if (keeps_whole(a)) return preprocess(image, how);
   const int size = how.image_size;
   return resize_part(crop(view_of(image), random_crop(image, a, rng)), size, size, {0, 0, size, size},
                      how.interpolation);
@@ -164,12 +183,9 @@ std::vector<std::string> augmentation_policies() {
   return names;
 }
 
-int decoded_side(const Preprocess& how, const Augmentation& augmentation) {
-  const auto [smallest, largest] = augmentation.crop_scale;
-  if (smallest == 1.0 && largest == 1.0) return std::max(how.image_size, how.resize_size);
-  const auto narrowest = std::min(augmentation.crop_ratio[0], 1.0 / augmentation.crop_ratio[1]);
-  const auto side = std::ceil(how.image_size / std::sqrt(smallest * narrowest));
-  return side < 1e6 ? static_cast<int>(side) : 0;
+Image decode_for_augment(std::span<const std::byte> bytes, std::string_view name, const Preprocess& how,
+                         const Augmentation& augmentation) {
+  return decode(bytes, name, [&](int width, int height) { return needed_side(width, height, how, augmentation); });
 }
 
 Image preprocess(const Image& image, const Preprocess& how) {
@@ -223,10 +239,18 @@ at::Tensor normalize_pixels(const at::Tensor& pixels, const Preprocess& how) {
     scale.push_back(static_cast<float>(1 / (255 * how.std[c])));
     offset.push_back(static_cast<float>(-how.mean[c] / how.std[c]));
   }
-  const auto per_channel = [&](const std::vector<float>& values) {
-    return at::tensor(values).view({1, 3, 1, 1}).to(pixels.device());
+  const auto normalize = [&](const at::Tensor& of, const auto& spread) {
+    const auto constant = [&](const std::vector<float>& values) { return spread(at::tensor(values).to(of.device())); };
+    return at::addcmul(constant(offset), of.to(at::kFloat), constant(scale));
   };
-  return at::mul(pixels, per_channel(scale)).add_(per_channel(offset));
+  if (!pixels.is_contiguous(at::MemoryFormat::ChannelsLast)) {
+    return normalize(pixels, [](const at::Tensor& channels) { return channels.view({1, 3, 1, 1}); });
+  }
+  // A channel's number a pixel would be three numbers a vector instruction; a row's are 3 W side by side.
+  const auto rows = pixels.permute({0, 2, 3, 1});
+  return normalize(rows.flatten(2), [&](const at::Tensor& channels) { return channels.repeat(pixels.size(3)); })
+      .view(rows.sizes())
+      .permute({0, 3, 1, 2});
 }
 
 }  // namespace vlalign

@@ -56,11 +56,10 @@ void run_images(const std::string& folder, int size, std::int64_t count, bool js
   Rng rng({0});
   const auto decode = rate(files, count, [](auto bytes) { decode_image(bytes, "picture"); });
   const auto train = rate(files, count, [&](auto bytes) {
-    normalized(augment(decode_image(bytes, "picture", decoded_side(how, policy)), how, policy, rng), how);
+    normalized(augment(decode_for_augment(bytes, "picture", how, policy), how, policy, rng), how);
   });
-  const auto eval = rate(files, count, [&](auto bytes) {
-    normalized(preprocess(decode_image(bytes, "picture", decoded_side(how, {})), how), how);
-  });
+  const auto eval =
+      rate(files, count, [&](auto bytes) { normalized(preprocess(decode_image(bytes, "picture"), how), how); });
   if (json) {
     const nlohmann::ordered_json result = {{"decode", decode}, {"train", train}, {"eval", eval}};
     fmt::print("{}\n", result.dump());

@@ -3,6 +3,8 @@
 #include <ATen/core/Tensor.h>
 
 #include <array>
+#include <cstddef>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -65,9 +67,12 @@ Image preprocess(const Image& image, const Preprocess& how);
 /// The same generator state gives the same pixels.
 Image augment(const Image& image, const Preprocess& how, const Augmentation& augmentation, Rng& rng);
 
-/// The shortest side down to which a JPEG may be decoded (decode_image) without the transform losing anything: what the
-/// smallest crop still needs. 0: it must not be reduced.
-int decoded_side(const Preprocess& how, const Augmentation& augmentation);
+/// Decodes a picture for augment(): a JPEG at the smallest DCT scale at which the smallest crop that may be drawn still
+/// has image_size pixels a side. Any epoch can use it: the scale depends on the picture's size, not on the crop.
+///   name: what error messages call the picture
+/// Throws Error as decode_image does.
+Image decode_for_augment(std::span<const std::byte> bytes, std::string_view name, const Preprocess& how,
+                         const Augmentation& augmentation);
 
 /// (pixels / 255 - mean) / std.
 ///   pixels: uint8 [B, 3, H, W] (any memory format), or floating and already normalised, which is returned as it is
