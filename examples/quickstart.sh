@@ -29,7 +29,7 @@ printf '\n== Pairs ==\n'
 
 printf '\n== Training ==\n'
 "$bin/vlalign" train --model tiny --data "$data/train.jsonl" --out "$out" --resume --seed "$seed" --checkpoint-every 100 \
-  --steps 220 --batch-size 256 --lr 2e-3 --warmup 20 --grad-clip 1 --precision bf16 --loss dcl \
+  --steps 240 --batch-size 256 --lr 2e-3 --warmup 20 --grad-clip 1 --precision bf16 --loss dcl \
   --title "A CLIP trained on emoji ($language)" \
   --val "unseen_combinations=$data/combinations.jsonl" \
   --val-note "Pictures set aside at random. More than half differ from a training picture only in skin tone or gender, so \

@@ -4,8 +4,9 @@
     python3 tests/peer_speed.py --peer DIR --python PYTHON [--build build] [--rounds 3] [--only WORD]
 
 DIR holds programs that measure the peer, each printing one JSON line: step.py, loss.py, images.py, tokens.py, and gemm.py
-for the machine's own limit. PYTHON has torch, open_clip_torch, transformers and pillow. The emoji pairs of the quick start must be there (build/data/emoji-en).
-Nothing else should run meanwhile.
+for the machine's own limit. PYTHON has torch, open_clip_torch, transformers, pillow and scikit-learn, parts of whose two
+photographs are the JPEG frames. The emoji pairs of the quick start must be there (build/data/emoji-en). Nothing else
+should run meanwhile.
 """
 import argparse
 import json
@@ -15,15 +16,16 @@ import subprocess
 import tempfile
 
 FRAMES = """
-import io, pathlib, random, sys
+import pathlib, random, sys
+import sklearn.datasets
 from PIL import Image
-source, out = map(pathlib.Path, sys.argv[1:])
-pictures, chance = sorted(source.rglob("*.png")), random.Random(1)
+out, chance = pathlib.Path(sys.argv[1]), random.Random(1)
+photographs = [Image.fromarray(photograph) for photograph in sklearn.datasets.load_sample_images().images]
 for number in range(40):
-    frame = Image.effect_noise((640, 480), 40).convert("RGB")
-    for _ in range(12):
-        with Image.open(chance.choice(pictures)) as picture:
-            frame.paste(picture.convert("RGB").resize((160, 160)), (chance.randrange(480), chance.randrange(320)))
+    photograph, part = chance.choice(photographs), chance.uniform(0.7, 1)
+    width, height = part * photograph.width, part * photograph.height
+    left, top = chance.uniform(0, photograph.width - width), chance.uniform(0, photograph.height - height)
+    frame = photograph.resize((640, 480), Image.BICUBIC, (left, top, left + width, top + height))
     frame.save(out / f"{number:02}.jpg", quality=90)
 """
 
@@ -93,7 +95,7 @@ class Bench:
         self.captions.write_text("\n".join(t if isinstance(t, str) else t[0] for t in texts) + "\n")
         self.frames = self.work / "frames"
         self.frames.mkdir()
-        subprocess.run([args.python, "-c", FRAMES, self.data / "images", self.frames], check=True)
+        subprocess.run([args.python, "-c", FRAMES, self.frames], check=True)
 
     def ours(self, *words):
         return lambda: last_json([self.args.build / "bin" / "vlalign", "bench", *words, "--json"])

@@ -46,7 +46,10 @@ bool is_fast(const at::Tensor& x) {
 
 bool is_panels(const at::Tensor& w) { return w.dim() == 4; }
 
-at::Tensor one_dnn(const at::Tensor& x, const at::Tensor& w, const std::optional<at::Tensor>& bias) {
+at::Tensor one_dnn(const at::Tensor& x, const at::Tensor& matrix, const std::optional<at::Tensor>& bias) {
+  // For rows that lie apart oneDNN has a reference loop only, a hundred times slower.
+  const bool dense = matrix.is_mkldnn() || matrix.is_contiguous() || matrix.t().is_contiguous();
+  const auto w = dense ? matrix : matrix.contiguous();
   return product_operator()->call(x, w, bias, "none", c10::List<std::optional<at::Scalar>>(), "");
 }
 

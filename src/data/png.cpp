@@ -51,6 +51,7 @@ bool read_header(Reader& reader) {
   if (reader.info == nullptr) return false;
   png_set_read_fn(png, &reader, take);
   png_set_crc_action(png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
+  png_set_option(png, PNG_IGNORE_ADLER32, PNG_OPTION_ON);  // a second sum over what each chunk's CRC covers
   png_read_info(png, reader.info);
   if (png_get_color_type(png, reader.info) == PNG_COLOR_TYPE_PALETTE) {
     png_set_packing(png);

@@ -6,6 +6,11 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#if defined(__GNUC__) && !defined(__clang__)
+// GCC takes the undefined lanes inside AVX-512's intrinsics for a mistake of their callers (its bug 105593).
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 #endif
 
 namespace vlalign {
@@ -48,6 +53,7 @@ void plain_columns(const RgbView& image, const Taps& taps, std::uint8_t* out) {
 
 #if defined(__x86_64__)
 #define VLALIGN_AVX2 [[gnu::target("avx2")]]
+#define VLALIGN_AVX512 [[gnu::target("avx512f,avx512bw,avx512vl")]]
 
 /// One pixel of each of four rows; a pixel is R, G, B and one number that doesn't matter.
 struct alignas(64) FourPixels {
@@ -80,7 +86,13 @@ VLALIGN_AVX2 inline __m256i rounded_words(__m256i a, __m256i b) {
   return _mm256_packs_epi32(_mm256_srai_epi32(a, Taps::weight_bits), _mm256_srai_epi32(b, Taps::weight_bits));
 }
 
-VLALIGN_AVX2 void four_rows(const FourPixels* in, const Taps& taps, const std::array<std::uint8_t*, 4>& out) {
+/// A pixel to each row; four bytes are faster, where the next pixel overwrites the fourth.
+inline void store_pixels(const int* pixel, bool next_follows, std::ptrdiff_t at,
+                         const std::array<std::uint8_t*, 4>& out) {
+  for (std::size_t r = 0; r < 4; ++r) std::memcpy(out[r] + at, pixel + r, next_follows ? 4 : 3);
+}
+
+VLALIGN_AVX2 void avx2_four_rows(const FourPixels* in, const Taps& taps, const std::array<std::uint8_t*, 4>& out) {
   const std::int32_t* weight = taps.weight.data();
   const std::ptrdiff_t last = channels * (static_cast<std::ptrdiff_t>(taps.first.size()) - 1);
   std::ptrdiff_t at = 0;
@@ -97,16 +109,16 @@ VLALIGN_AVX2 void four_rows(const FourPixels* in, const Taps& taps, const std::a
     const __m128i rows02 = _mm256_castsi256_si128(bytes), rows13 = _mm256_extracti128_si256(bytes, 1);
     const std::array<int, 4> pixel{_mm_cvtsi128_si32(rows02), _mm_cvtsi128_si32(rows13), _mm_extract_epi32(rows02, 1),
                                    _mm_extract_epi32(rows13, 1)};
-    if (at < last) {  // four bytes are faster; the next pixel overwrites the fourth
-      for (std::size_t r = 0; r < 4; ++r) std::memcpy(out[r] + at, &pixel[r], 4);
-    } else {
-      for (std::size_t r = 0; r < 4; ++r) std::memcpy(out[r] + at, &pixel[r], 3);
-    }
+    store_pixels(pixel.data(), at < last, at, out);
     at += channels;
   }
 }
 
-VLALIGN_AVX2 void avx2_rows(const RgbView& image, const Taps& taps, std::uint8_t* out) {
+/// One output row of each of four rows.
+using FourRows = void (*)(const FourPixels* in, const Taps& taps, const std::array<std::uint8_t*, 4>& out);
+
+template <FourRows four_rows>
+VLALIGN_AVX2 void vector_rows(const RgbView& image, const Taps& taps, std::uint8_t* out) {
   const auto out_stride = channels * static_cast<std::ptrdiff_t>(taps.first.size());
   std::vector<FourPixels> wide(static_cast<std::size_t>(image.width));
   for (int top = 0; top < image.height; top += 4) {
@@ -150,22 +162,72 @@ VLALIGN_AVX2 void avx2_columns(const RgbView& image, const Taps& taps, std::uint
     weight += taps.count;
   }
 }
+
+VLALIGN_AVX512 inline __m128i rounded_bytes(__m512i sums) {
+  const __m512i scaled = _mm512_srai_epi32(sums, Taps::weight_bits);
+  return _mm512_cvtusepi32_epi8(_mm512_max_epi32(scaled, _mm512_setzero_si512()));
+}
+
+VLALIGN_AVX512 inline __m512i plus_product(__m512i sum, __m512i pixels, std::int32_t weight) {
+  return _mm512_add_epi32(sum, _mm512_mullo_epi32(pixels, _mm512_set1_epi32(weight)));
+}
+
+VLALIGN_AVX512 void avx512_four_rows(const FourPixels* in, const Taps& taps, const std::array<std::uint8_t*, 4>& out) {
+  const std::int32_t* weight = taps.weight.data();
+  const std::ptrdiff_t last = channels * (static_cast<std::ptrdiff_t>(taps.first.size()) - 1);
+  std::ptrdiff_t at = 0;
+  for (const int first : taps.first) {
+    __m512i sums = _mm512_set1_epi32(half);
+    for (int j = 0; j < taps.count; ++j)
+      sums = plus_product(sums, _mm512_load_si512(in[first + j].lanes.data()), *weight++);
+    alignas(16) std::array<int, 4> pixel;
+    _mm_store_si128(reinterpret_cast<__m128i*>(pixel.data()), rounded_bytes(sums));
+    store_pixels(pixel.data(), at < last, at, out);
+    at += channels;
+  }
+}
+
+VLALIGN_AVX512 void columns64(const std::uint8_t* in, std::ptrdiff_t stride, const std::int32_t* weight, int count,
+                              std::uint8_t* out) {
+  const __m512i start = _mm512_set1_epi32(half);
+  __m512i sums[4] = {start, start, start, start};
+  for (int j = 0; j < count; ++j) {
+    for (int i = 0; i < 4; ++i) {
+      const auto* sixteen = reinterpret_cast<const __m128i*>(in + j * stride + std::ptrdiff_t{16} * i);
+      sums[i] = plus_product(sums[i], _mm512_cvtepu8_epi32(_mm_loadu_si128(sixteen)), weight[j]);
+    }
+  }
+  for (int i = 0; i < 4; ++i) _mm_storeu_si128(reinterpret_cast<__m128i*>(out) + i, rounded_bytes(sums[i]));
+}
+
+VLALIGN_AVX512 void avx512_columns(const RgbView& image, const Taps& taps, std::uint8_t* out) {
+  const int bytes = 3 * image.width;
+  if (bytes < 64) return avx2_columns(image, taps, out);
+  const std::int32_t* weight = taps.weight.data();
+  for (const int first : taps.first) {
+    const std::uint8_t* row = image.rgb + first * image.stride;
+    for (int x = 0; x < bytes; x += 64) {
+      const int from = std::min(x, bytes - 64);  // the last ones overlap
+      columns64(row + from, image.stride, weight, taps.count, out + from);
+    }
+    out += bytes;
+    weight += taps.count;
+  }
+}
 #endif
 
 }  // namespace
 
-const ResampleKernels& plain_resample_kernels() {
-  static constexpr ResampleKernels kernels{plain_rows, plain_columns};
-  return kernels;
-}
-
-const ResampleKernels& fastest_resample_kernels() {
+std::span<const ResampleKernels> resample_kernels() {
+  static constexpr ResampleKernels plain{plain_rows, plain_columns};
 #if defined(__x86_64__)
-  static constexpr ResampleKernels avx2{avx2_rows, avx2_columns};
-  static const bool has_avx2 = __builtin_cpu_supports("avx2") != 0;
-  if (has_avx2) return avx2;
+  static constexpr ResampleKernels all[] = {
+      plain, {vector_rows<avx2_four_rows>, avx2_columns}, {vector_rows<avx512_four_rows>, avx512_columns}};
+  static const std::size_t usable = !__builtin_cpu_supports("avx2") ? 1 : !__builtin_cpu_supports("avx512bw") ? 2 : 3;
+  return {all, usable};
+#else
+  return {&plain, 1};
 #endif
-  return plain_resample_kernels();
 }
 
 }  // namespace vlalign

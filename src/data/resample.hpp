@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 namespace vlalign {
@@ -33,10 +34,7 @@ struct ResampleKernels {
   void (*columns)(const RgbView& image, const Taps& taps, std::uint8_t* out);
 };
 
-/// Plain loops.
-const ResampleKernels& plain_resample_kernels();
-
-/// The same results, with AVX2 where this processor has it.
-const ResampleKernels& fastest_resample_kernels();
+/// Those that this processor can run: plain loops first, then the same results with ever wider vectors.
+std::span<const ResampleKernels> resample_kernels();
 
 }  // namespace vlalign

@@ -26,6 +26,6 @@ RgbView crop(const RgbView& image, const Box& box);
 
 /// The pixels inside `part` of the picture resized to width x height. Only these are computed.
 Image resize_part(const RgbView& image, std::int64_t width, std::int64_t height, const Box& part,
-                  Interpolation interpolation, const ResampleKernels& kernels = fastest_resample_kernels());
+                  Interpolation interpolation, const ResampleKernels& kernels = resample_kernels().back());
 
 }  // namespace vlalign

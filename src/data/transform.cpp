@@ -1,7 +1,7 @@
 #include "vlalign/data/transform.hpp"
 
 #include <ATen/ops/addcmul.h>
-#include <ATen/ops/tensor.h>
+#include <ATen/ops/from_blob.h>
 #include <c10/core/ScalarType.h>
 
 #include <algorithm>
@@ -233,24 +233,24 @@ at::Tensor normalize_pixels(const at::Tensor& pixels, const Preprocess& how) {
   if (pixels.is_floating_point()) return pixels;
   check(pixels.scalar_type() == at::kByte, "[normalize_pixels] pixels: expected uint8 or a floating dtype, got {}",
         c10::toString(pixels.scalar_type()));
-  std::vector<float> scale, offset;
+  std::vector<float> scale, offset;  // a channel each
   for (std::size_t c = 0; c < 3; ++c) {
     check(how.std[c] > 0, "[normalize_pixels] std: expected more than 0, got {}", how.std[c]);
     scale.push_back(static_cast<float>(1 / (255 * how.std[c])));
     offset.push_back(static_cast<float>(-how.mean[c] / how.std[c]));
   }
-  const auto normalize = [&](const at::Tensor& of, const auto& spread) {
-    const auto constant = [&](const std::vector<float>& values) { return spread(at::tensor(values).to(of.device())); };
+  const auto normalize = [&](const at::Tensor& of, std::int64_t repeats, at::IntArrayRef shape) {
+    const auto constant = [&](std::vector<float>& values) {
+      for (std::int64_t i = 3; i < 3 * repeats; ++i) values.push_back(values[static_cast<std::size_t>(i - 3)]);
+      return at::from_blob(values.data(), shape).to(of.device());
+    };
     return at::addcmul(constant(offset), of.to(at::kFloat), constant(scale));
   };
-  if (!pixels.is_contiguous(at::MemoryFormat::ChannelsLast)) {
-    return normalize(pixels, [](const at::Tensor& channels) { return channels.view({1, 3, 1, 1}); });
-  }
+  if (!pixels.is_contiguous(at::MemoryFormat::ChannelsLast)) return normalize(pixels, 1, {1, 3, 1, 1});
   // A channel's number a pixel would be three numbers a vector instruction; a row's are 3 W side by side.
   const auto rows = pixels.permute({0, 2, 3, 1});
-  return normalize(rows.flatten(2), [&](const at::Tensor& channels) { return channels.repeat(pixels.size(3)); })
-      .view(rows.sizes())
-      .permute({0, 3, 1, 2});
+  const auto width = pixels.size(3);
+  return normalize(rows.flatten(2), width, {3 * width}).view(rows.sizes()).permute({0, 3, 1, 2});
 }
 
 }  // namespace vlalign

@@ -2,6 +2,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/randn.h>
 #include <gtest/gtest.h>
@@ -55,6 +56,18 @@ TEST_P(ProductOf, TakesTransposedOperands) {
   const auto a = at::randn({30, 20}).to(GetParam()), b = at::randn({30, 10}).to(GetParam());
   const auto expected = at::linear(a.t().to(at::kDouble), b.t().to(at::kDouble));
   expect_close(product(a.t(), b.t()), expected, GetParam());
+}
+
+/// One token of each sequence: rows that lie apart, as operands and as what the gradient is multiplied with.
+TEST_P(ProductOf, TakesRowsThatLieApart) {
+  const auto tokens = at::randn({6, 5, 8}).to(GetParam()), weights = at::randn({12, 8}).to(GetParam());
+  const auto x = tokens.select(1, 0), w = at::cat({weights, weights}, 1).narrow(1, 4, 8).detach().requires_grad_();
+  const auto wide = w.detach().to(at::kDouble).requires_grad_();
+  const auto y = product(x, w), expected = at::linear(x.to(at::kDouble), wide);
+  expect_close(y.detach(), expected.detach(), GetParam());
+  y.sum().backward();
+  expected.sum().backward();
+  expect_close(w.grad(), wide.grad(), GetParam());
 }
 
 TEST_P(ProductOf, SendsGradientsOnlyWhereTheyAreWanted) {

@@ -86,7 +86,7 @@ TEST(Resize, IsTheSameWithAndWithoutVectorInstructions) {
     const auto with = [&](const ResampleKernels& kernels) {
       return resize_part(view_of(image), width, 23, {0, 0, width, 23}, Interpolation::bicubic, kernels).rgb;
     };
-    EXPECT_EQ(with(fastest_resample_kernels()), with(plain_resample_kernels())) << width;
+    for (const auto& kernels : resample_kernels()) EXPECT_EQ(with(kernels), with(resample_kernels().front())) << width;
   }
 }
 
