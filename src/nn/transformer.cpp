@@ -145,10 +145,12 @@ Transformer::Transformer(const TransformerOptions& options, Initializer& initial
   }
 }
 
-Tensor Transformer::forward(const Tensor& x, const Tensor& mask, std::vector<Tensor>* outputs) const {
+Tensor Transformer::forward(const Tensor& x, const Tensor& mask, std::vector<Tensor>* outputs,
+                            const LayerHook& hook) const {
   auto y = x;
-  for (const auto& block : resblocks) {
-    y = block->forward(y, y, mask);
+  for (std::size_t i = 0; i < resblocks.size(); ++i) {
+    y = resblocks[i]->forward(y, y, mask);
+    if (hook) y = hook(static_cast<std::int64_t>(i), y);
     if (outputs) outputs->push_back(y);
   }
   return y;
