@@ -38,8 +38,7 @@ std::shared_ptr<nn::Tower> make_tower(const std::string& name) {
     tower = std::make_shared<nn::ModifiedResNet>(
         ModifiedResNetConfig{.layers = {1, 1, 2, 1}, .width = 8, .head_width = 32}, 32, initializer);
   if (name == "ResNet")
-    tower = std::make_shared<nn::ResNet>(ResNetConfig{.layers = {1, 1, 1, 1}, .width = 8, .bottleneck = false},
-                                         initializer);
+    tower = std::make_shared<nn::ResNet>(ResNetConfig{.layers = {1, 1, 1, 1}, .width = 8}, initializer);
   if (name == "EfficientNet")
     tower = std::make_shared<nn::EfficientNet>(EfficientNetConfig{.kernel_sizes = {3, 3},
                                                                   .in_channels = {32, 16},
@@ -131,7 +130,7 @@ TEST_P(FilmOf, LearnsThroughAFrozenTower) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Film, FilmOf, testing::Values("Vit", "ModifiedResNet", "ResNet", "EfficientNet"),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& test) { return test.param; });
 
 TEST(Film, PassesThroughADualEncoder) {
   nn::Initializer initializer(1);

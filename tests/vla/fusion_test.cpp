@@ -347,7 +347,7 @@ TEST_P(EachFusion, UsesTheStateOnlyWhereItHasOne) {
   auto stateless = sizes;
   stateless.state = 0;
   const auto blind = make_random(stateless);
-  input.state = {};
+  input.state = Tensor();
   EXPECT_EQ(blind->vector(input).sizes().vec(), (std::vector<std::int64_t>{batch, 8}));
 }
 
@@ -378,7 +378,7 @@ Task draw_task(std::int64_t count) {
   const auto colour = at::one_hot(at::arange(2), 2).to(at::kFloat);
   const auto things = at::cat({worth.unsqueeze(-1) * colour, colour.expand({count, 2, 2})}, -1);  // [B, 2, 4]
   auto places = at::cat({things, at::zeros({count, 2, 4})}, 1);
-  const auto order = at::randn({count, 4}).argsort(1);
+  const auto order = at::randn({count, 4}).argsort(/*stable=*/true, /*dim=*/1);
   places = places.gather(1, order.unsqueeze(-1).expand({-1, -1, 4}));
   const auto word = at::one_hot(named, 2).to(at::kFloat);
   auto text = at::randn({count, 4, 3});  // a filler, the word, perhaps a filler, padding
@@ -433,14 +433,14 @@ TEST_P(EachFusion, LearnsWhatNeitherModalitySolvesAlone) {
 
 INSTANTIATE_TEST_SUITE_P(Fusion, EachFusion,
                          testing::ValuesIn(std::vector<std::string>(fusion_names().begin(), fusion_names().end())),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& test) { return test.param; });
 
 TEST(Fusion, SaysWhatIsMissingOrOfTheWrongShape) {
   nn::Initializer initializer(1);
   const auto film = make_fusion("film", sizes, initializer);
   const auto text_queries = make_fusion("text_queries", sizes, initializer);
   auto input = random_input();
-  input.pooled_text = {};
+  input.pooled_text = Tensor();
   EXPECT_EQ(message_of<Error>([&] { film->forward(input); }),
             "[FilmFusion] pooled_text: expected [3, 10] (-1: any), got nothing");
   input.pooled_text = at::zeros({2, 10});
@@ -449,7 +449,7 @@ TEST(Fusion, SaysWhatIsMissingOrOfTheWrongShape) {
   input.text_mask = at::zeros({batch, length + 1}, at::kBool);
   EXPECT_EQ(message_of<Error>([&] { text_queries->forward(input); }),
             "[CrossAttention] text_mask: expected bool [3, 5], got [3, 6]");
-  input.visual_tokens = {};
+  input.visual_tokens = Tensor();
   EXPECT_EQ(message_of<Error>([&] { film->forward(input); }), "[FilmFusion] the visual input is missing");
 }
 

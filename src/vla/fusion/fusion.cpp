@@ -42,42 +42,53 @@ std::shared_ptr<nn::Linear> Fusion::projection(const std::string& name, std::int
   return register_module(name, std::make_shared<nn::Linear>(in, sizes_.width, nn::Linear::Options{}, initializer));
 }
 
+Tensor Fusion::take(const Tensor& x, const char* what, at::IntArrayRef shape, at::ScalarType dtype) const {
+  check(has_shape(x, shape), "[{}] {}: expected {} (-1: any), got {}", name_, what, shape.vec(), shape_of(x));
+  return x.to(dtype);
+}
+
 FusionInput Fusion::prepared(const FusionInput& input) const {
-  FusionInput ready;
-  const auto first_map = needs_.maps && !input.maps.empty() ? input.maps.front() : Tensor();
-  const auto& visual = needs_.visual_tokens   ? input.visual_tokens
-                       : needs_.pooled_visual ? input.pooled_visual
-                                              : first_map;
+  const auto first_map = input.maps.empty() ? Tensor() : input.maps.front();
+  const auto& visual = needs_.maps ? first_map : needs_.visual_tokens ? input.visual_tokens : input.pooled_visual;
   check(visual.defined(), "[{}] the visual input is missing", name_);
   const auto batch = visual.size(0);
-  const auto take = [&](const Tensor& x, const char* what, at::IntArrayRef shape) {
-    check(has_shape(x, shape), "[{}] {}: expected {} (-1: any), got {}", name_, what, shape.vec(), shape_of(x));
-    return x.to(visual.scalar_type());
-  };
+  const auto dtype = visual.scalar_type();
+  FusionInput ready;
   if (needs_.visual_tokens)
-    ready.visual_tokens = take(input.visual_tokens, "visual_tokens", {batch, any, sizes_.visual_tokens});
+    ready.visual_tokens = take(input.visual_tokens, "visual_tokens", {batch, any, sizes_.visual_tokens}, dtype);
   if (needs_.pooled_visual)
-    ready.pooled_visual = take(input.pooled_visual, "pooled_visual", {batch, sizes_.pooled_visual});
-  if (needs_.pooled_text) ready.pooled_text = take(input.pooled_text, "pooled_text", {batch, sizes_.pooled_text});
-  if (sizes_.state > 0) ready.state = take(input.state, "state", {batch, sizes_.state});
-  if (needs_.maps) {
-    check(input.maps.size() == sizes_.maps.size(), "[{}] maps: expected {}, got {}", name_, sizes_.maps.size(),
-          input.maps.size());
-    for (std::size_t i = 0; i < input.maps.size(); ++i) {
-      const bool tokens = input.maps[i].dim() == 3;
-      ready.maps.push_back(tokens ? take(input.maps[i], "maps", {batch, any, sizes_.maps[i]})
-                                  : take(input.maps[i], "maps", {batch, sizes_.maps[i], any, any}));
-    }
+    ready.pooled_visual = take(input.pooled_visual, "pooled_visual", {batch, sizes_.pooled_visual}, dtype);
+  if (needs_.maps) ready.maps = prepared_maps(input, batch, dtype);
+  if (needs_.text_tokens) {
+    ready.text_tokens = take(input.text_tokens, "text_tokens", {batch, any, sizes_.text_tokens}, dtype);
+    ready.text_mask = checked_mask(input, batch);
+    if (ready.text_mask.defined())
+      ready.text_tokens = ready.text_tokens.masked_fill(~ready.text_mask.unsqueeze(-1), 0.0);
   }
-  if (!needs_.text_tokens) return ready;
-  ready.text_tokens = take(input.text_tokens, "text_tokens", {batch, any, sizes_.text_tokens});
-  if (!input.text_mask.defined()) return ready;
-  const auto length = input.text_tokens.size(1);
-  check(has_shape(input.text_mask, {batch, length}) && input.text_mask.scalar_type() == at::kBool,
-        "[{}] text_mask: expected bool {}, got {}", name_, std::vector{batch, length}, shape_of(input.text_mask));
-  ready.text_mask = input.text_mask;
-  ready.text_tokens = ready.text_tokens.masked_fill(~input.text_mask.unsqueeze(-1), 0.0);
+  if (needs_.pooled_text)
+    ready.pooled_text = take(input.pooled_text, "pooled_text", {batch, sizes_.pooled_text}, dtype);
+  if (sizes_.state > 0) ready.state = take(input.state, "state", {batch, sizes_.state}, dtype);
   return ready;
+}
+
+std::vector<Tensor> Fusion::prepared_maps(const FusionInput& input, std::int64_t batch, at::ScalarType dtype) const {
+  check(input.maps.size() == sizes_.maps.size(), "[{}] maps: expected {}, got {}", name_, sizes_.maps.size(),
+        input.maps.size());
+  std::vector<Tensor> ready;
+  for (std::size_t i = 0; i < input.maps.size(); ++i) {
+    const auto& map = input.maps[i];
+    ready.push_back(map.dim() == 3 ? take(map, "maps", {batch, any, sizes_.maps[i]}, dtype)
+                                   : take(map, "maps", {batch, sizes_.maps[i], any, any}, dtype));
+  }
+  return ready;
+}
+
+Tensor Fusion::checked_mask(const FusionInput& input, std::int64_t batch) const {
+  const auto& mask = input.text_mask;
+  const std::vector<std::int64_t> expected{batch, input.text_tokens.size(1)};
+  check(!mask.defined() || (has_shape(mask, expected) && mask.scalar_type() == at::kBool),
+        "[{}] text_mask: expected bool {}, got {}", name_, expected, shape_of(mask));
+  return mask;
 }
 
 Tensor Fusion::forward(const FusionInput& input) const { return fuse(prepared(input)); }

@@ -34,7 +34,7 @@ Tensor ActionHead::loss(const Tensor& given, const Tensor& actions, const Tensor
           "[{}] mask: expected bool [{}, {}], got {} {}", name_, expected[0], expected[1],
           c10::toString(mask.scalar_type()), mask.sizes().vec());
     target.mask = mask.to(features.device());
-    target.actions = target.actions.masked_fill(~target.mask.unsqueeze(-1), 0.0);  // whatever stands there, NaN too
+    target.actions = target.actions.masked_fill(~target.mask.unsqueeze(-1), 0.0);
   }
   return loss_of(features, target, generator);
 }

@@ -13,13 +13,13 @@ using at::Tensor;
 
 /// Widths of what goes in, 0 (or none) where a fusion has no need of it, and of what comes out.
 struct FusionSizes {
-  std::int64_t visual_tokens = 0;  ///< Dv
-  std::int64_t pooled_visual = 0;  ///< Ev
-  std::vector<std::int64_t> maps{};
-  std::int64_t text_tokens = 0;  ///< Dt
-  std::int64_t pooled_text = 0;  ///< Et
-  std::int64_t state = 0;        ///< S; 0 for a policy that isn't told the robot's state
-  std::int64_t width = 256;      ///< D, of the fused tokens
+  std::int64_t visual_tokens = 0;    ///< Dv
+  std::int64_t pooled_visual = 0;    ///< Ev
+  std::vector<std::int64_t> maps{};  ///< C of each
+  std::int64_t text_tokens = 0;      ///< Dt
+  std::int64_t pooled_text = 0;      ///< Et
+  std::int64_t state = 0;            ///< S; 0 for a policy that isn't told the robot's state
+  std::int64_t width = 256;          ///< D, of the fused tokens
 };
 
 /// Floating tensors of any dtype; a fusion computes in the dtype of its visual input. The fields of Features fit:
@@ -68,6 +68,9 @@ class Fusion : public torch::nn::Module {
 
  private:
   FusionInput prepared(const FusionInput& input) const;
+  std::vector<Tensor> prepared_maps(const FusionInput& input, std::int64_t batch, at::ScalarType dtype) const;
+  Tensor checked_mask(const FusionInput& input, std::int64_t batch) const;
+  Tensor take(const Tensor& x, const char* what, at::IntArrayRef shape, at::ScalarType dtype) const;
 
   std::string name_;
   FusionSizes sizes_;

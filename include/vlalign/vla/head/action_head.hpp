@@ -21,8 +21,8 @@ struct ActionShape {
 class ActionHead : public torch::nn::Module {
  public:
   /// features: [B, D], any floating dtype; actions: [B, H, A]; mask: bool [B, H], false for steps that don't count
-  /// (behind an episode's end), or undefined. Returns a scalar [], the mean over the steps that count, 0 when none
-  /// does. Throws Error on other shapes.
+  /// (behind an episode's end), whose actions are taken for 0, or undefined. Returns a scalar [], the mean over the
+  /// steps that count, 0 when none does. Throws Error on other shapes.
   Tensor loss(const Tensor& features, const Tensor& actions, const Tensor& mask = {},
               const at::Generator& generator = {}) const;
 
