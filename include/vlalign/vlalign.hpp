@@ -1,4 +1,4 @@
-// Everything but the towers as torch::nn modules, which are in <vlalign/nn/...>.
+// Everything but the torch::nn modules, which are in <vlalign/nn/...>, <vlalign/vla/fusion/...> and <vlalign/vla/head/...>.
 #pragma once
 
 #include "vlalign/core/device.hpp"
@@ -63,3 +63,4 @@
 #include "vlalign/train/schedule.hpp"
 #include "vlalign/train/targets.hpp"
 #include "vlalign/train/trainer.hpp"
+#include "vlalign/vla/temporal_ensemble.hpp"

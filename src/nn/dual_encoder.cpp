@@ -68,9 +68,10 @@ at::Tensor DualEncoderImpl::encode_text(const at::Tensor& tokens, at::ScalarType
 }
 
 Features DualEncoderImpl::image_features(const at::Tensor& pixels, std::span<const std::int64_t> layers,
-                                         at::ScalarType compute) {
+                                         at::ScalarType compute, const LayerHook& hook) {
   check_pixels(pixels, "image_features");
-  auto features = visual->features(pixels, compute, layers);
+  auto features =
+      hook ? visual->hooked_features(pixels, compute, layers, hook) : visual->features(pixels, compute, layers);
   features.embedding = project(image_projection, features.pooled);
   return features;
 }

@@ -122,12 +122,18 @@ at::Tensor EfficientNet::forward(const at::Tensor& pixels, at::ScalarType comput
 
 Features EfficientNet::features(const at::Tensor& pixels, at::ScalarType compute,
                                 std::span<const std::int64_t> layers) {
+  return hooked_features(pixels, compute, layers, {});
+}
+
+Features EfficientNet::hooked_features(const at::Tensor& pixels, at::ScalarType compute,
+                                       std::span<const std::int64_t> layers, const LayerHook& hook) {
   const auto wanted = resolve_layers(layers, static_cast<std::int64_t>(blocks_.size()));
   auto x = pixels.to(compute).contiguous(at::MemoryFormat::ChannelsLast);
   x = at::silu(stem_norm_->forward(stem_conv_->forward(at::constant_pad_nd(x, {0, 1, 0, 1}))));
   std::vector<at::Tensor> outputs;
-  for (const auto& block : blocks_) {
-    x = block->forward(x);
+  for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    x = blocks_[i]->forward(x);
+    if (hook) x = hook(static_cast<std::int64_t>(i), x);
     if (!wanted.empty()) outputs.push_back(x);
   }
   Features features;
@@ -135,6 +141,12 @@ Features EfficientNet::features(const at::Tensor& pixels, at::ScalarType compute
   features.pooled = x.mean({2, 3});
   for (const auto layer : wanted) features.hidden.push_back(outputs[static_cast<std::size_t>(layer)]);
   return features;
+}
+
+std::vector<std::int64_t> EfficientNet::layer_widths() const {
+  std::vector<std::int64_t> widths;
+  for (const auto& block : blocks_) widths.push_back(block->width());
+  return widths;
 }
 
 std::int64_t EfficientNet::group_count() const { return static_cast<std::int64_t>(blocks_.size()) + 1; }

@@ -107,7 +107,8 @@ ModifiedResNet::ModifiedResNet(const ModifiedResNetConfig& config, std::int64_t 
       "attnpool", std::make_shared<AttentionPool2d>(image_size / 32, width_, width_ / config.head_width, initializer));
 }
 
-std::vector<at::Tensor> ModifiedResNet::stage_outputs(const at::Tensor& pixels, at::ScalarType compute) {
+std::vector<at::Tensor> ModifiedResNet::stage_outputs(const at::Tensor& pixels, at::ScalarType compute,
+                                                      const LayerHook& hook) {
   auto x = pixels.to(compute).contiguous(at::MemoryFormat::ChannelsLast);
   x = bn1->forward(conv1->forward(x)).relu_();
   x = bn2->forward(conv2->forward(x)).relu_();
@@ -115,19 +116,27 @@ std::vector<at::Tensor> ModifiedResNet::stage_outputs(const at::Tensor& pixels, 
   std::vector<at::Tensor> outputs;
   for (const auto& stage : stages) {
     for (const auto& block : stage) x = block->forward(x);
+    if (hook) x = hook(static_cast<std::int64_t>(outputs.size()), x);
     outputs.push_back(x);
   }
   return outputs;
 }
 
 at::Tensor ModifiedResNet::forward(const at::Tensor& pixels, at::ScalarType compute) {
-  return attnpool->forward(stage_outputs(pixels, compute).back());
+  return attnpool->forward(stage_outputs(pixels, compute, {}).back());
 }
 
 Features ModifiedResNet::features(const at::Tensor& pixels, at::ScalarType compute,
                                   std::span<const std::int64_t> layers) {
+  return hooked_features(pixels, compute, layers, {});
+}
+
+std::vector<std::int64_t> ModifiedResNet::layer_widths() const { return {width_ / 8, width_ / 4, width_ / 2, width_}; }
+
+Features ModifiedResNet::hooked_features(const at::Tensor& pixels, at::ScalarType compute,
+                                         std::span<const std::int64_t> layers, const LayerHook& hook) {
   const auto wanted = resolve_layers(layers, static_cast<std::int64_t>(stages.size()));
-  const auto outputs = stage_outputs(pixels, compute);
+  const auto outputs = stage_outputs(pixels, compute, hook);
   Features features;
   features.map = outputs.back();
   features.pooled = attnpool->forward(features.map);

@@ -73,11 +73,19 @@ at::Tensor ResNet::forward(const at::Tensor& pixels, at::ScalarType compute) {
 }
 
 Features ResNet::features(const at::Tensor& pixels, at::ScalarType compute, std::span<const std::int64_t> layers) {
+  return hooked_features(pixels, compute, layers, {});
+}
+
+std::vector<std::int64_t> ResNet::layer_widths() const { return {width_ / 8, width_ / 4, width_ / 2, width_}; }
+
+Features ResNet::hooked_features(const at::Tensor& pixels, at::ScalarType compute, std::span<const std::int64_t> layers,
+                                 const LayerHook& hook) {
   const auto wanted = resolve_layers(layers, 4);
   std::vector<at::Tensor> outputs;
   auto x = stem(pixels, compute);
   for (const auto& stage : stages_) {
     for (const auto& block : stage) x = block->forward(x);
+    if (hook) x = hook(static_cast<std::int64_t>(outputs.size()), x);
     outputs.push_back(x);
   }
   Features features;

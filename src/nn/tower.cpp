@@ -11,6 +11,10 @@ Features Tower::features(const at::Tensor& x, at::ScalarType compute, std::span<
   return features;
 }
 
+Features Tower::hooked_features(const at::Tensor&, at::ScalarType, std::span<const std::int64_t>, const LayerHook&) {
+  fail("[Tower] this tower takes no hook behind its layers");
+}
+
 std::int64_t Tower::group_of(std::string_view) const { return 0; }
 
 std::vector<std::int64_t> Tower::resolve_layers(std::span<const std::int64_t> layers, std::int64_t count) {

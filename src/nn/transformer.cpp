@@ -155,10 +155,12 @@ Transformer::Transformer(const TransformerOptions& options, Initializer& initial
   }
 }
 
-Tensor Transformer::forward(const Tensor& x, const Tensor& mask, std::vector<Tensor>* outputs) const {
+Tensor Transformer::forward(const Tensor& x, const Tensor& mask, std::vector<Tensor>* outputs,
+                            const LayerHook& hook) const {
   auto y = x;
-  for (const auto& block : resblocks) {
-    y = run(block, y, y, mask);
+  for (std::size_t i = 0; i < resblocks.size(); ++i) {
+    y = run(resblocks[i], y, y, mask);
+    if (hook) y = hook(static_cast<std::int64_t>(i), y);
     if (outputs) outputs->push_back(y);
   }
   return y;

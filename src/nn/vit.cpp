@@ -118,9 +118,18 @@ at::Tensor Vit::forward(const at::Tensor& pixels, at::ScalarType compute) {
 }
 
 Features Vit::features(const at::Tensor& pixels, at::ScalarType compute, std::span<const std::int64_t> layers) {
+  return hooked_features(pixels, compute, layers, {});
+}
+
+std::vector<std::int64_t> Vit::layer_widths() const {
+  return std::vector<std::int64_t>(static_cast<std::size_t>(config_.layers), config_.width);
+}
+
+Features Vit::hooked_features(const at::Tensor& pixels, at::ScalarType compute, std::span<const std::int64_t> layers,
+                              const LayerHook& hook) {
   const auto wanted = resolve_layers(layers, config_.layers);
   std::vector<at::Tensor> outputs;
-  const auto tokens = transformer->forward(embed(pixels, compute), {}, &outputs);
+  const auto tokens = transformer->forward(embed(pixels, compute), {}, &outputs, hook);
   Features features;
   features.pooled = pool(tokens);
   const auto patches = config_.class_token ? tokens.narrow(1, 1, tokens.size(1) - 1) : tokens;

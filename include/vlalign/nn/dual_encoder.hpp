@@ -21,9 +21,10 @@ class DualEncoderImpl : public torch::nn::Module {
   /// Unit rows, float32 [B, D]; see Tower::forward for the arguments.
   at::Tensor encode_image(const at::Tensor& pixels, at::ScalarType compute = at::kFloat);
   at::Tensor encode_text(const at::Tensor& tokens, at::ScalarType compute = at::kFloat);
-  /// The embeddings with what the tower gives on the way; layers as Tower::features takes them.
+  /// The embeddings with what the tower gives on the way; layers as Tower::features takes them, hook as
+  /// Tower::hooked_features.
   Features image_features(const at::Tensor& pixels, std::span<const std::int64_t> layers,
-                          at::ScalarType compute = at::kFloat);
+                          at::ScalarType compute = at::kFloat, const LayerHook& hook = {});
   Features text_features(const at::Tensor& tokens, std::span<const std::int64_t> layers,
                          at::ScalarType compute = at::kFloat);
 

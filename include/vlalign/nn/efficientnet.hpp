@@ -19,6 +19,7 @@ class MbConv : public torch::nn::Module {
   };
   MbConv(const Options& options, Initializer& initializer);
   at::Tensor forward(const at::Tensor& x);
+  std::int64_t width() const { return options_.out; }
 
  private:
   at::Tensor squeeze_and_excite(const at::Tensor& x) const;
@@ -35,6 +36,9 @@ class EfficientNet : public Tower {
   EfficientNet(const EfficientNetConfig& config, Initializer& initializer);
   at::Tensor forward(const at::Tensor& pixels, at::ScalarType compute) override;
   Features features(const at::Tensor& pixels, at::ScalarType compute, std::span<const std::int64_t> layers) override;
+  Features hooked_features(const at::Tensor& pixels, at::ScalarType compute, std::span<const std::int64_t> layers,
+                           const LayerHook& hook) override;
+  std::vector<std::int64_t> layer_widths() const override;
   std::int64_t width() const override { return width_; }
   std::int64_t group_count() const override;
   std::int64_t group_of(std::string_view name) const override;

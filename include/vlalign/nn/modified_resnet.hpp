@@ -47,6 +47,9 @@ class ModifiedResNet : public Tower {
   ModifiedResNet(const ModifiedResNetConfig& config, std::int64_t image_size, Initializer& initializer);
   at::Tensor forward(const at::Tensor& pixels, at::ScalarType compute) override;
   Features features(const at::Tensor& pixels, at::ScalarType compute, std::span<const std::int64_t> layers) override;
+  Features hooked_features(const at::Tensor& pixels, at::ScalarType compute, std::span<const std::int64_t> layers,
+                           const LayerHook& hook) override;
+  std::vector<std::int64_t> layer_widths() const override;
   std::int64_t width() const override { return width_; }
   std::int64_t group_count() const override { return 5; }
   std::int64_t group_of(std::string_view name) const override;
@@ -57,7 +60,7 @@ class ModifiedResNet : public Tower {
   std::shared_ptr<AttentionPool2d> attnpool;
 
  private:
-  std::vector<at::Tensor> stage_outputs(const at::Tensor& pixels, at::ScalarType compute);
+  std::vector<at::Tensor> stage_outputs(const at::Tensor& pixels, at::ScalarType compute, const LayerHook& hook);
 
   std::int64_t width_;
 };

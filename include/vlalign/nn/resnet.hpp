@@ -26,6 +26,9 @@ class ResNet : public Tower {
   ResNet(const ResNetConfig& config, Initializer& initializer);
   at::Tensor forward(const at::Tensor& pixels, at::ScalarType compute) override;
   Features features(const at::Tensor& pixels, at::ScalarType compute, std::span<const std::int64_t> layers) override;
+  Features hooked_features(const at::Tensor& pixels, at::ScalarType compute, std::span<const std::int64_t> layers,
+                           const LayerHook& hook) override;
+  std::vector<std::int64_t> layer_widths() const override;
   std::int64_t width() const override { return width_; }
   std::int64_t group_count() const override { return 5; }
   std::int64_t group_of(std::string_view name) const override;

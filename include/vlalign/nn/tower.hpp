@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "vlalign/model/features.hpp"
+#include "vlalign/nn/layer_hook.hpp"
 
 namespace vlalign::nn {
 
@@ -26,6 +27,13 @@ class Tower : public torch::nn::Module {
   /// blocks' (or stages') outputs go to `hidden`, counted from 0; negative ones from the end. Throws Error for a layer
   /// that isn't there. A tower that doesn't override it gives the pooled features alone.
   virtual Features features(const at::Tensor& x, at::ScalarType compute, std::span<const std::int64_t> layers);
+
+  /// features() with a hook behind each layer, for FiLM and the like; without one the same bits as features(). Image
+  /// towers have it; one that doesn't override it throws Error.
+  virtual Features hooked_features(const at::Tensor& x, at::ScalarType compute, std::span<const std::int64_t> layers,
+                                   const LayerHook& hook);
+  /// Channels of each layer's output, as features() counts layers; empty in a tower without hidden states.
+  virtual std::vector<std::int64_t> layer_widths() const { return {}; }
 
   /// A tower's parameters belong to groups from the input (0) to the output (group_count() - 1): stem, blocks, the last
   /// with the final norm. Locking and layer-wise learning rates go by them.

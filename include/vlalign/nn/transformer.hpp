@@ -3,6 +3,7 @@
 #include <array>
 #include <vector>
 
+#include "vlalign/nn/layer_hook.hpp"
 #include "vlalign/nn/layers.hpp"
 
 namespace vlalign::nn {
@@ -84,8 +85,9 @@ class Transformer : public torch::nn::Module {
   Transformer(const TransformerOptions& options, Initializer& initializer);
 
   /// x: [B, L, W]; mask: additive [L, L], [B, 1, 1, L] or [B, 1, L, L], or undefined. Returns all tokens [B, L, W];
-  /// each block's output is appended to `outputs`, where given.
-  Tensor forward(const Tensor& x, const Tensor& mask, std::vector<Tensor>* outputs = nullptr) const;
+  /// each block's output, as the hook leaves it, is appended to `outputs`, where given.
+  Tensor forward(const Tensor& x, const Tensor& mask, std::vector<Tensor>* outputs = nullptr,
+                 const LayerHook& hook = {}) const;
 
   /// The token at position index[b] of each sequence, [B, W]; equal to forward() there. The last block's queries,
   /// output projection and MLP are computed for that token only.

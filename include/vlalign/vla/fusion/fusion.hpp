@@ -1,0 +1,83 @@
+// Fusion of what the towers see and read into what an action head takes. include/vlalign/vla/fusion and .../head are,
+// like include/vlalign/nn, for people who build on torch::nn modules: they cost <torch/nn/module.h>.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "vlalign/nn/layers.hpp"
+
+namespace vlalign::vla {
+
+using at::Tensor;
+
+/// Widths of what goes in, 0 (or none) where a fusion has no need of it, and of what comes out.
+struct FusionSizes {
+  std::int64_t visual_tokens = 0;    ///< Dv
+  std::int64_t pooled_visual = 0;    ///< Ev
+  std::vector<std::int64_t> maps{};  ///< C of each
+  std::int64_t text_tokens = 0;      ///< Dt
+  std::int64_t pooled_text = 0;      ///< Et
+  std::int64_t state = 0;            ///< S; 0 for a policy that isn't told the robot's state
+  std::int64_t width = 256;          ///< D, of the fused tokens
+};
+
+/// Floating tensors of any dtype; a fusion computes in the dtype of its visual input. The fields of Features fit:
+/// tokens, pooled or embedding, hidden, mask.
+struct FusionInput {
+  Tensor visual_tokens;      ///< [B, N, Dv]; a feature map's places row by row
+  Tensor pooled_visual;      ///< [B, Ev]
+  std::vector<Tensor> maps;  ///< of several scales: [B, C, H, W], or tokens [B, N, C] of a square grid, with or without
+                             ///< a class token in front
+  Tensor text_tokens;        ///< [B, L, Dt]
+  Tensor text_mask;          ///< bool [B, L], false where padding stands, which then counts for nothing; each text has
+                             ///< one token at least. Undefined: all count
+  Tensor pooled_text;        ///< [B, Et]
+  Tensor state;              ///< [B, S]
+};
+
+/// From both modalities, and the robot's state where there is one, to tokens for an action head.
+class Fusion : public torch::nn::Module {
+ public:
+  /// What a kind of fusion reads; the rest of its input may be undefined.
+  struct Needs {
+    bool visual_tokens = false, pooled_visual = false, maps = false, text_tokens = false, pooled_text = false;
+  };
+
+  /// Returns [B, M, D], all of them real tokens, none of padding; M = 1 where a kind makes one vector.
+  /// Throws Error for an input that it needs and that is missing or of another shape than the sizes say.
+  Tensor forward(const FusionInput& input) const;
+  /// The mean of forward()'s tokens, [B, D].
+  Tensor vector(const FusionInput& input) const;
+
+  std::int64_t width() const { return sizes_.width; }
+  const Needs& needs() const { return needs_; }
+
+  std::shared_ptr<nn::Linear> state_proj;  ///< weight [D, S]; null without a state
+
+ protected:
+  /// name: for messages. Throws Error where a needed width is missing.
+  Fusion(std::string name, const FusionSizes& sizes, const Needs& needs, nn::Initializer& initializer);
+
+  /// input: only what is needed, checked, of one dtype, with zeros in place of text padding.
+  virtual Tensor fuse(const FusionInput& input) const = 0;
+
+  /// Adds the projected state to each token, as if it were joined to them before the next linear layer.
+  Tensor with_state(const Tensor& tokens, const FusionInput& input) const;
+  std::shared_ptr<nn::Linear> projection(const std::string& name, std::int64_t in, nn::Initializer& initializer);
+
+ private:
+  FusionInput prepared(const FusionInput& input) const;
+  std::vector<Tensor> prepared_maps(const FusionInput& input, std::int64_t batch, at::ScalarType dtype) const;
+  Tensor checked_mask(const FusionInput& input, std::int64_t batch) const;
+  Tensor take(const Tensor& x, const char* what, at::IntArrayRef shape, at::ScalarType dtype) const;
+
+  std::string name_;
+  FusionSizes sizes_;
+  Needs needs_;
+};
+
+/// What attention adds to its scores: 0 where `seen` (bool) holds, minus infinity elsewhere.
+Tensor additive_mask(const Tensor& seen, const at::TensorOptions& options);
+
+}  // namespace vlalign::vla

@@ -1,0 +1,31 @@
+#pragma once
+
+#include "vlalign/vla/head/action_head.hpp"
+
+namespace vlalign::vla {
+
+/// An MLP to the whole chunk; the loss is the mean over a step's numbers of f(prediction - action).
+class RegressionHead : public ActionHead {
+ public:
+  enum class Loss {
+    mse,    ///< x^2
+    l1,     ///< |x| (ACT, OpenVLA-OFT)
+    huber,  ///< x^2 / 2 up to |x| = 1, |x| - 1/2 beyond (BC-Z)
+  };
+  struct Options {
+    Loss loss = Loss::l1;
+    std::int64_t hidden = 256;
+  };
+  RegressionHead(std::int64_t width, const ActionShape& shape, const Options& options, nn::Initializer& initializer);
+
+  std::shared_ptr<nn::FeedForward> mlp;
+
+ protected:
+  Tensor loss_of(const Tensor& features, const Target& target, const at::Generator& generator) const override;
+  Tensor prediction(const Tensor& features, const at::Generator& generator) const override;
+
+ private:
+  Loss loss_;
+};
+
+}  // namespace vlalign::vla

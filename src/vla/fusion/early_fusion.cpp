@@ -1,0 +1,60 @@
+#include "vlalign/vla/fusion/early_fusion.hpp"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/ones.h>
+
+#include "core/check.hpp"
+
+namespace vlalign::vla {
+namespace {
+
+constexpr double embedding_deviation = 0.02;
+
+}  // namespace
+
+EarlyFusion::EarlyFusion(const FusionSizes& sizes, const Options& options, nn::Initializer& initializer)
+    : Fusion("EarlyFusion", sizes, {.visual_tokens = true, .text_tokens = true}, initializer) {
+  check(options.heads > 0 && sizes.width % options.heads == 0, "[EarlyFusion] width {} is not a multiple of heads {}",
+        sizes.width, options.heads);
+  check(options.readouts > 0, "[EarlyFusion] readouts: expected at least 1, got {}", options.readouts);
+  text_proj = projection("text_proj", sizes.text_tokens, initializer);
+  visual_proj = projection("visual_proj", sizes.visual_tokens, initializer);
+  const auto embedding = [&](const char* name) {
+    return register_parameter(name, initializer.normal({sizes.width}, embedding_deviation));
+  };
+  text_embedding = embedding("text_embedding");
+  visual_embedding = embedding("visual_embedding");
+  if (state_proj) state_embedding = embedding("state_embedding");
+  readouts = register_parameter("readouts", initializer.normal({options.readouts, sizes.width}, embedding_deviation));
+  const nn::TransformerOptions transformer_options{
+      .width = sizes.width, .heads = options.heads, .layers = options.layers};
+  transformer = register_module("transformer", std::make_shared<nn::Transformer>(transformer_options, initializer));
+  ln_final = register_module("ln_final", std::make_shared<nn::LayerNorm>(sizes.width));
+}
+
+Tensor EarlyFusion::mask(const FusionInput& input, const Tensor& tokens) const {
+  const auto batch = tokens.size(0), length = tokens.size(1), others = length - readouts.size(0);
+  const auto bools = tokens.options().requires_grad(false).dtype(at::kBool);
+  auto seen = at::ones({length, length}, bools);
+  seen.narrow(0, 0, others).narrow(1, others, length - others).fill_(false);
+  seen = seen.unsqueeze(0).unsqueeze(0);
+  if (input.text_mask.defined()) {
+    const auto behind = at::ones({batch, length - input.text_mask.size(1)}, bools);
+    seen = seen & at::cat({input.text_mask, behind}, 1).unsqueeze(1).unsqueeze(1);
+  }
+  return additive_mask(seen, tokens.options().requires_grad(false));
+}
+
+Tensor EarlyFusion::fuse(const FusionInput& input) const {
+  const auto dtype = input.visual_tokens.scalar_type();
+  std::vector<Tensor> parts{text_proj->forward(input.text_tokens) + text_embedding.to(dtype),
+                            visual_proj->forward(input.visual_tokens) + visual_embedding.to(dtype)};
+  if (state_proj) parts.push_back((state_proj->forward(input.state) + state_embedding.to(dtype)).unsqueeze(1));
+  parts.push_back(readouts.to(dtype).expand({input.visual_tokens.size(0), -1, -1}));
+  const auto tokens = at::cat(parts, 1);
+  const auto fused = transformer->forward(tokens, mask(input, tokens));
+  return ln_final->forward(fused.slice(1, -readouts.size(0)));
+}
+
+}  // namespace vlalign::vla

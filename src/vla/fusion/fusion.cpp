@@ -1,0 +1,106 @@
+#include "vlalign/vla/fusion/fusion.hpp"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/zeros.h>
+
+#include <limits>
+
+#include "core/check.hpp"
+
+namespace vlalign::vla {
+namespace {
+
+constexpr std::int64_t any = -1;
+
+bool has_shape(const Tensor& x, at::IntArrayRef shape) {
+  if (!x.defined() || x.dim() != static_cast<std::int64_t>(shape.size())) return false;
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    if (shape[i] != any && x.sizes()[i] != shape[i]) return false;
+  }
+  return true;
+}
+
+std::string shape_of(const Tensor& x) { return x.defined() ? fmt::format("{}", x.sizes().vec()) : "nothing"; }
+
+}  // namespace
+
+Fusion::Fusion(std::string name, const FusionSizes& sizes, const Needs& needs, nn::Initializer& initializer)
+    : name_(std::move(name)), sizes_(sizes), needs_(needs) {
+  const auto given = [this](bool needed, std::int64_t width, const char* what) {
+    check(!needed || width > 0, "[{}] sizes.{}: expected a width, got {}", name_, what, width);
+  };
+  given(needs.visual_tokens, sizes.visual_tokens, "visual_tokens");
+  given(needs.pooled_visual, sizes.pooled_visual, "pooled_visual");
+  given(needs.text_tokens, sizes.text_tokens, "text_tokens");
+  given(needs.pooled_text, sizes.pooled_text, "pooled_text");
+  given(true, sizes.width, "width");
+  check(!needs.maps || !sizes.maps.empty(), "[{}] sizes.maps: expected a width for each map, got none", name_);
+  if (sizes.state > 0) state_proj = projection("state_proj", sizes.state, initializer);
+}
+
+std::shared_ptr<nn::Linear> Fusion::projection(const std::string& name, std::int64_t in, nn::Initializer& initializer) {
+  return register_module(name, std::make_shared<nn::Linear>(in, sizes_.width, nn::Linear::Options{}, initializer));
+}
+
+Tensor Fusion::take(const Tensor& x, const char* what, at::IntArrayRef shape, at::ScalarType dtype) const {
+  check(has_shape(x, shape), "[{}] {}: expected {} (-1: any), got {}", name_, what, shape.vec(), shape_of(x));
+  return x.to(dtype);
+}
+
+FusionInput Fusion::prepared(const FusionInput& input) const {
+  const auto first_map = input.maps.empty() ? Tensor() : input.maps.front();
+  const auto& visual = needs_.maps ? first_map : needs_.visual_tokens ? input.visual_tokens : input.pooled_visual;
+  check(visual.defined(), "[{}] the visual input is missing", name_);
+  const auto batch = visual.size(0);
+  const auto dtype = visual.scalar_type();
+  FusionInput ready;
+  if (needs_.visual_tokens)
+    ready.visual_tokens = take(input.visual_tokens, "visual_tokens", {batch, any, sizes_.visual_tokens}, dtype);
+  if (needs_.pooled_visual)
+    ready.pooled_visual = take(input.pooled_visual, "pooled_visual", {batch, sizes_.pooled_visual}, dtype);
+  if (needs_.maps) ready.maps = prepared_maps(input, batch, dtype);
+  if (needs_.text_tokens) {
+    ready.text_tokens = take(input.text_tokens, "text_tokens", {batch, any, sizes_.text_tokens}, dtype);
+    ready.text_mask = checked_mask(input, batch);
+    if (ready.text_mask.defined())
+      ready.text_tokens = ready.text_tokens.masked_fill(~ready.text_mask.unsqueeze(-1), 0.0);
+  }
+  if (needs_.pooled_text)
+    ready.pooled_text = take(input.pooled_text, "pooled_text", {batch, sizes_.pooled_text}, dtype);
+  if (sizes_.state > 0) ready.state = take(input.state, "state", {batch, sizes_.state}, dtype);
+  return ready;
+}
+
+std::vector<Tensor> Fusion::prepared_maps(const FusionInput& input, std::int64_t batch, at::ScalarType dtype) const {
+  check(input.maps.size() == sizes_.maps.size(), "[{}] maps: expected {}, got {}", name_, sizes_.maps.size(),
+        input.maps.size());
+  std::vector<Tensor> ready;
+  for (std::size_t i = 0; i < input.maps.size(); ++i) {
+    const auto& map = input.maps[i];
+    ready.push_back(map.dim() == 3 ? take(map, "maps", {batch, any, sizes_.maps[i]}, dtype)
+                                   : take(map, "maps", {batch, sizes_.maps[i], any, any}, dtype));
+  }
+  return ready;
+}
+
+Tensor Fusion::checked_mask(const FusionInput& input, std::int64_t batch) const {
+  const auto& mask = input.text_mask;
+  const std::vector<std::int64_t> expected{batch, input.text_tokens.size(1)};
+  check(!mask.defined() || (has_shape(mask, expected) && mask.scalar_type() == at::kBool),
+        "[{}] text_mask: expected bool {}, got {}", name_, expected, shape_of(mask));
+  return mask;
+}
+
+Tensor Fusion::forward(const FusionInput& input) const { return fuse(prepared(input)); }
+
+Tensor Fusion::vector(const FusionInput& input) const { return forward(input).mean(1); }
+
+Tensor Fusion::with_state(const Tensor& tokens, const FusionInput& input) const {
+  return state_proj ? tokens + state_proj->forward(input.state).unsqueeze(1) : tokens;
+}
+
+Tensor additive_mask(const Tensor& seen, const at::TensorOptions& options) {
+  return at::zeros(seen.sizes(), options).masked_fill_(~seen, -std::numeric_limits<double>::infinity());
+}
+
+}  // namespace vlalign::vla

@@ -1,0 +1,105 @@
+#include "vlalign/vla/head/flow_matching_head.hpp"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/linspace.h>
+
+#include <cmath>
+#include <numbers>
+
+#include "core/check.hpp"
+
+namespace vlalign::vla {
+namespace {
+
+constexpr double shortest_period = 4e-3, longest_period = 4.0;  // pi0's, for times in [0, 1]
+constexpr std::int64_t time_width = 64;
+constexpr double beta_a = 1.5, smallest_time = 0.001;
+
+/// Sines, then cosines of t at periods in geometric progression: [B] to [B, time_width].
+Tensor time_features(const Tensor& t) {
+  const auto exponents = at::linspace(std::log(shortest_period), std::log(longest_period), time_width / 2, t.options());
+  const auto angles = t.unsqueeze(1) * (2 * std::numbers::pi) / exponents.exp();
+  return at::cat({angles.sin(), angles.cos()}, 1);
+}
+
+void check_generator(const at::Generator& generator) {
+  check(generator.defined() && generator.device().is_cpu(),
+        "[FlowMatchingHead] generator: expected one on the CPU, since this head draws noise");
+}
+
+}  // namespace
+
+FlowMatchingHead::FlowMatchingHead(std::int64_t width, const ActionShape& shape, const Options& options,
+                                   nn::Initializer& initializer)
+    : ActionHead("FlowMatchingHead", width, shape), steps_(options.steps) {
+  check(steps_ > 0, "[FlowMatchingHead] steps: expected at least 1, got {}", steps_);
+  const auto chunk = shape.horizon * shape.dims, hidden = options.hidden;
+  const auto linear = [&](std::int64_t from, std::int64_t to) {
+    return std::make_shared<nn::Linear>(from, to, nn::Linear::Options{}, initializer);
+  };
+  in = register_module("in", linear(width + chunk + time_width, hidden));
+  for (std::int64_t i = 0; i < options.layers; ++i) {
+    const auto number = std::to_string(i);
+    norms.push_back(register_module("norm" + number, std::make_shared<nn::LayerNorm>(hidden)));
+    mlps.push_back(
+        register_module("mlp" + number, std::make_shared<nn::FeedForward>(hidden, 4 * hidden, hidden, initializer)));
+  }
+  norm_out = register_module("norm_out", std::make_shared<nn::LayerNorm>(hidden));
+  out = register_module("out", linear(hidden, chunk));
+}
+
+Tensor FlowMatchingHead::velocity(const Tensor& features, const Tensor& x, const Tensor& t) const {
+  auto y = in->forward(at::cat({features, x.flatten(1), time_features(t)}, 1));
+  for (std::size_t i = 0; i < mlps.size(); ++i) y = y + mlps[i]->forward(norms[i]->forward(y));
+  return out->forward(norm_out->forward(y)).view_as(x);
+}
+
+Tensor FlowMatchingHead::predict_from(const Tensor& given, const Tensor& noise) const {
+  const at::NoGradGuard no_graph;
+  check(noise.dim() == 3 && noise.size(0) == given.size(0) && noise.size(1) == shape().horizon &&
+            noise.size(2) == shape().dims,
+        "[FlowMatchingHead] noise: expected [{}, {}, {}], got {}", given.size(0), shape().horizon, shape().dims,
+        noise.sizes().vec());
+  const auto features = given.scalar_type() == at::kDouble ? given : given.to(at::kFloat);
+  auto x = noise.to(features.options());
+  for (std::int64_t i = 0; i < steps_; ++i) {
+    const double time = 1.0 - static_cast<double>(i) / static_cast<double>(steps_);
+    x = x - velocity(features, x, at::full({x.size(0)}, time, x.options())) / static_cast<double>(steps_);
+  }
+  return x;
+}
+
+Tensor FlowMatchingHead::loss_at(const Tensor& features, const Tensor& actions, const Tensor& mask, const Tensor& noise,
+                                 const Tensor& t) const {
+  const auto time = t.view({-1, 1, 1});
+  const auto x = time * noise + (1 - time) * actions;
+  return mean_over_steps((velocity(features, x, t) - (noise - actions)).square().mean(2), mask);
+}
+
+Tensor FlowMatchingHead::draw_noise(std::int64_t batch, const at::Generator& generator) const {
+  check_generator(generator);
+  return at::empty({batch, shape().horizon, shape().dims}).normal_(0, 1, generator);
+}
+
+Tensor FlowMatchingHead::draw_times(std::int64_t batch, const at::Generator& generator) {
+  check_generator(generator);
+  const auto uniform = at::empty({batch}).uniform_(0, 1, generator);
+  return uniform.pow(1 / beta_a) * (1 - smallest_time) + smallest_time;  // Beta(a, 1) has the distribution u^a
+}
+
+Tensor FlowMatchingHead::loss_of(const Tensor& features, const Target& target, const at::Generator& generator) const {
+  const auto options = features.options().requires_grad(false);
+  const auto noise = draw_noise(features.size(0), generator).to(options);
+  const auto t = draw_times(features.size(0), generator).to(options);
+  return loss_at(features, target.actions, target.mask, noise, t);
+}
+
+Tensor FlowMatchingHead::prediction(const Tensor& features, const at::Generator& generator) const {
+  return predict_from(features, draw_noise(features.size(0), generator));
+}
+
+}  // namespace vlalign::vla

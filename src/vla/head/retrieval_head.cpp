@@ -1,0 +1,58 @@
+#include "vlalign/vla/head/retrieval_head.hpp"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/linear.h>
+
+#include <cmath>
+
+#include "core/check.hpp"
+#include "vlalign/core/normalize.hpp"
+
+namespace vlalign::vla {
+namespace {
+
+constexpr double first_scale = 1 / 0.07, largest_scale = 100.0;  // Radford et al. 2021, section 2.5
+
+}  // namespace
+
+RetrievalHead::RetrievalHead(std::int64_t width, const ActionShape& shape, const ActionBank& bank,
+                             nn::Initializer& initializer)
+    : ActionHead("RetrievalHead", width, shape) {
+  check(bank.phrases.dim() == 2 && bank.phrases.size(0) > 0, "[RetrievalHead] bank.phrases: expected [K, E], got {}",
+        bank.phrases.sizes().vec());
+  const std::vector<std::int64_t> expected{bank.phrases.size(0), shape.horizon, shape.dims};
+  check(bank.actions.sizes().vec() == expected, "[RetrievalHead] bank.actions: expected {}, got {}", expected,
+        bank.actions.sizes().vec());
+  phrases = register_buffer("phrases", l2_normalize(bank.phrases.detach()));
+  actions = register_buffer("actions", bank.actions.detach().to(at::kFloat));
+  const double deviation = 1.0 / std::sqrt(static_cast<double>(width));
+  const nn::Linear::Options options{.bias = false, .standard_deviation = deviation};
+  projection =
+      register_module("projection", std::make_shared<nn::Linear>(width, phrases.size(1), options, initializer));
+  log_logit_scale = register_parameter("logit_scale", at::full({}, std::log(first_scale)));
+}
+
+Tensor RetrievalHead::logits(const Tensor& features) const {
+  const auto cosines = at::linear(l2_normalize(projection->forward(features)), phrases);
+  return cosines * log_logit_scale.exp().clamp_max(largest_scale);
+}
+
+Tensor RetrievalHead::nearest_phrase(const Tensor& wanted, const Tensor& mask) const {
+  auto distances = (wanted.unsqueeze(1) - actions).square().sum(-1);  // [B, K, H]
+  if (mask.defined()) distances = distances.masked_fill(~mask.unsqueeze(1), 0.0);
+  return distances.sum(-1).argmin(1);
+}
+
+Tensor RetrievalHead::loss_of(const Tensor& features, const Target& target, const at::Generator&) const {
+  const auto phrase = nearest_phrase(target.actions, target.mask);
+  const auto each = at::cross_entropy_loss(logits(features), phrase, {}, at::Reduction::None);
+  return mean_over_steps(each, target.mask.defined() ? target.mask.any(1) : Tensor());
+}
+
+Tensor RetrievalHead::prediction(const Tensor& features, const at::Generator&) const {
+  return actions.index_select(0, logits(features).argmax(1));
+}
+
+}  // namespace vlalign::vla
