@@ -148,20 +148,28 @@ VLALIGN_AVX2 void columns32(const std::uint8_t* in, std::ptrdiff_t stride, const
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_permutevar8x32_epi32(bytes, order));
 }
 
-VLALIGN_AVX2 void avx2_columns(const RgbView& image, const Taps& taps, std::uint8_t* out) {
+/// One output row, `width` numbers of it.
+using Columns = void (*)(const std::uint8_t* in, std::ptrdiff_t stride, const std::int32_t* weight, int count,
+                         std::uint8_t* out);
+
+/// narrower: for pictures of fewer numbers a row
+template <int width, Columns columns, auto narrower>
+void vector_columns(const RgbView& image, const Taps& taps, std::uint8_t* out) {
   const int bytes = 3 * image.width;
-  if (bytes < 32) return plain_columns(image, taps, out);
+  if (bytes < width) return narrower(image, taps, out);
   const std::int32_t* weight = taps.weight.data();
   for (const int first : taps.first) {
     const std::uint8_t* row = image.rgb + first * image.stride;
-    for (int x = 0; x < bytes; x += 32) {
-      const int from = std::min(x, bytes - 32);  // the last ones overlap
-      columns32(row + from, image.stride, weight, taps.count, out + from);
+    for (int x = 0; x < bytes; x += width) {
+      const int from = std::min(x, bytes - width);  // the last ones overlap
+      columns(row + from, image.stride, weight, taps.count, out + from);
     }
     out += bytes;
     weight += taps.count;
   }
 }
+
+constexpr auto avx2_columns = vector_columns<32, columns32, plain_columns>;
 
 VLALIGN_AVX512 inline __m128i rounded_bytes(__m512i sums) {
   const __m512i scaled = _mm512_srai_epi32(sums, Taps::weight_bits);
@@ -200,20 +208,7 @@ VLALIGN_AVX512 void columns64(const std::uint8_t* in, std::ptrdiff_t stride, con
   for (int i = 0; i < 4; ++i) _mm_storeu_si128(reinterpret_cast<__m128i*>(out) + i, rounded_bytes(sums[i]));
 }
 
-VLALIGN_AVX512 void avx512_columns(const RgbView& image, const Taps& taps, std::uint8_t* out) {
-  const int bytes = 3 * image.width;
-  if (bytes < 64) return avx2_columns(image, taps, out);
-  const std::int32_t* weight = taps.weight.data();
-  for (const int first : taps.first) {
-    const std::uint8_t* row = image.rgb + first * image.stride;
-    for (int x = 0; x < bytes; x += 64) {
-      const int from = std::min(x, bytes - 64);  // the last ones overlap
-      columns64(row + from, image.stride, weight, taps.count, out + from);
-    }
-    out += bytes;
-    weight += taps.count;
-  }
-}
+constexpr auto avx512_columns = vector_columns<64, columns64, avx2_columns>;
 #endif
 
 }  // namespace

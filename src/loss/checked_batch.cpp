@@ -73,8 +73,7 @@ LogSumExp both_directions(const Pairs& pairs, const at::Tensor& scale, RowRange 
   auto own_filter = filter;
   if (filter.keep != PairFilter::Keep::all) own_filter.row_ids = narrowed(filter.row_ids, own);
   return {.rows = log_sum_exp(narrowed(pairs.image, own), pairs.text, scale, own_filter).rows,
-          .columns = log_sum_exp(narrowed(pairs.text, own), pairs.image, scale, own_filter).rows,
-          .diagonal = {}};
+          .columns = log_sum_exp(narrowed(pairs.text, own), pairs.image, scale, own_filter).rows};
 }
 
 }  // namespace vlalign

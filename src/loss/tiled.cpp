@@ -115,11 +115,11 @@ LogSumExp sums_of_tile(at::Tensor logits, const at::Tensor& without) {
   const auto shift = common_shift(logits);
   if (std::isnan(shift)) {
     if (without.defined()) logits.masked_fill_(without, minus_infinity);
-    return {at::logsumexp(logits, 1), at::logsumexp(logits, 0), {}};
+    return {at::logsumexp(logits, 1), at::logsumexp(logits, 0)};
   }
   logits.sub_(shift).exp_();
   if (without.defined()) logits.masked_fill_(without, 0.0);
-  return {logits.sum(1).log_().add_(shift), logits.sum(0).log_().add_(shift), {}};
+  return {logits.sum(1).log_().add_(shift), logits.sum(0).log_().add_(shift)};
 }
 
 /// dL/dS of a tile, in place of its logits: g_i softmax_j + h_j softmax_i.
@@ -212,13 +212,13 @@ struct LogSumExpNode : torch::autograd::Function<LogSumExpNode> {
     const auto saved = context->get_saved_variables();
     const auto keep = static_cast<Keep>(context->saved_data["keep"].toInt());
     const PairFilter filter{.keep = keep, .row_ids = saved[5], .column_ids = saved[6]};
-    const LogSumExp sums{saved[3], saved[4], {}}, gradients{upstream[0], upstream[1], {}};
+    const LogSumExp sums{saved[3], saved[4]}, gradients{upstream[0], upstream[1]};
     auto result = gradients_of_operands(
         Operands::of(saved[0], saved[1], saved[2]),
         [&](at::Tensor logits, RowRange r, RowRange c, std::int64_t) {
           return gradient_of_tile(std::move(logits), dropped(filter, r, c),
-                                  {narrowed(sums.rows, r), narrowed(sums.columns, c), {}},
-                                  {narrowed(gradients.rows, r), narrowed(gradients.columns, c), {}});
+                                  {narrowed(sums.rows, r), narrowed(sums.columns, c)},
+                                  {narrowed(gradients.rows, r), narrowed(gradients.columns, c)});
         },
         upstream[2]);
     result.emplace_back();  // of the filter

@@ -3,8 +3,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/zeros.h>
 
-#include <limits>
-
 #include "core/check.hpp"
 #include "vlalign/nn/text_transformer.hpp"
 
@@ -15,9 +13,7 @@ constexpr double init_deviation = 0.02;
 
 /// Additive [B, 1, 1, L].
 at::Tensor padding_mask(const at::Tensor& seen, const at::TensorOptions& options) {
-  auto mask = at::zeros(seen.sizes(), options);
-  mask.masked_fill_(~seen, -std::numeric_limits<double>::infinity());
-  return mask.unsqueeze(1).unsqueeze(1);
+  return additive_mask(seen, options).unsqueeze(1).unsqueeze(1);
 }
 
 }  // namespace

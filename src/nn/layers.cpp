@@ -102,6 +102,12 @@ Tensor KeptWeight::kept(const Tensor& parameter, at::ScalarType dtype, Tensor (*
   return kept_;
 }
 
+Tensor KeptProduct::operator()(const Tensor& x, const Tensor& weight, const Tensor& bias, bool pack) const {
+  const auto dtype = x.scalar_type();
+  if (pack && !at::GradMode::is_enabled()) return product(x, weight_(weight, dtype, packed), bias);
+  return product(x, weight_(weight, dtype), bias.defined() ? bias_(bias, dtype) : bias);
+}
+
 Linear::Linear(std::int64_t in, std::int64_t out, const Options& options, Initializer& initializer) {
   const double bound = 1.0 / std::sqrt(static_cast<double>(in));
   weight = register_parameter("weight", options.standard_deviation
@@ -112,10 +118,7 @@ Linear::Linear(std::int64_t in, std::int64_t out, const Options& options, Initia
 }
 
 Tensor Linear::forward(const Tensor& x) const {
-  const auto dtype = x.scalar_type();
-  const bool as_packed = packed_ && !at::GradMode::is_enabled();
-  const auto y = as_packed ? product(x, weight_(weight, dtype, packed), bias)
-                           : product(x, weight_(weight, dtype), bias.defined() ? bias_(bias, dtype) : bias);
+  const auto y = product_(x, weight, bias, packed_);
   return lora ? lora->add_to(y, x) : y;
 }
 
@@ -143,11 +146,12 @@ Tensor Conv2d::forward(const Tensor& x) const {
   const auto b = bias.defined() ? bias_(bias, dtype) : bias;
   const bool patches =
       options_.stride > 1 && options_.stride == weight.size(3) && options_.padding == 0 && options_.groups == 1;
-  const auto form = at::GradMode::is_enabled() ? as_matrix : as_packed_matrix;
-  if (patches) return patch_products(x, weight.size(3), weight_(weight, dtype, form), b);
+  if (patches) {
+    const auto form = at::GradMode::is_enabled() ? as_matrix : as_packed_matrix;
+    return patch_products(x, weight.size(3), weight_(weight, dtype, form), b);
+  }
   return at::conv2d(x, weight_(weight, dtype), b.defined() ? std::optional(b) : std::nullopt, options_.stride,
-                    options_.padding,
-                    /*dilation=*/1, options_.groups);
+                    options_.padding, /*dilation=*/1, options_.groups);
 }
 
 BatchNorm2d::BatchNorm2d(std::int64_t channels, double eps, double momentum)

@@ -81,7 +81,7 @@ at::Tensor TextTransformer::mask(const at::Tensor& tokens, const at::TensorOptio
   // every model it names), and the weights were trained with it.
   const auto seen =
       at::cat({at::ones({tokens.size(0), 1}, tokens.options().dtype(at::kBool)), tokens != config_.pad_id}, 1);
-  const auto padding = at::zeros(seen.sizes(), options).masked_fill_(~seen, minus_infinity).unsqueeze(1).unsqueeze(1);
+  const auto padding = additive_mask(seen, options).unsqueeze(1).unsqueeze(1);
   return causal.defined() ? causal + padding : padding;
 }
 

@@ -7,6 +7,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <string>
 
 #include "core/product.hpp"
@@ -57,16 +58,12 @@ Attention::Attention(std::int64_t width, std::int64_t heads, const Options& opti
 }
 
 Tensor Attention::project(const Tensor& x, std::int64_t first, std::int64_t count) const {
-  const auto dtype = x.scalar_type();
   const auto width = in_proj_weight.size(1);
   const auto rows = [&](const Tensor& fused) {
     return count == 3 ? fused : fused.narrow(0, first * width, count * width);
   };
   const auto which = static_cast<std::size_t>(count == 3 ? 0 : count);
-  const bool as_packed = packed_ && !at::GradMode::is_enabled();
-  const auto w = rows(in_proj_weight), b = rows(in_proj_bias);
-  const auto y = as_packed ? product(x, weight_[which](w, dtype, packed), b)
-                           : product(x, weight_[which](w, dtype), bias_[which](b, dtype));
+  const auto y = product_[which](x, rows(in_proj_weight), rows(in_proj_bias), packed_);
   return lora ? lora->add_to(y, x, first, count) : y;
 }
 
@@ -179,6 +176,10 @@ Tensor Transformer::run(const std::shared_ptr<ResidualBlock>& block, const Tenso
   const bool all_rows = rows.is_same(x);
   return checkpointed([=](const Inputs& in) { return block->forward(in.front(), in.back(), mask); },
                       all_rows ? Inputs{x} : Inputs{x, rows}, block->parameters());
+}
+
+Tensor additive_mask(const Tensor& seen, const at::TensorOptions& options) {
+  return at::zeros(seen.sizes(), options).masked_fill_(~seen, -std::numeric_limits<double>::infinity());
 }
 
 Tensor token_at(const Tensor& x, const Tensor& index) {

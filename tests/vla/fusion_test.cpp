@@ -1,6 +1,5 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/full_like.h>
 #include <ATen/ops/one_hot.h>
@@ -10,283 +9,25 @@
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <array>
-#include <cmath>
 #include <limits>
 #include <string>
 
+#include "fusion_input.hpp"
 #include "support/layers_by_hand.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/train/adamw.hpp"
-#include "vlalign/vla/fusion/attention_pooling.hpp"
-#include "vlalign/vla/fusion/cross_attention.hpp"
-#include "vlalign/vla/fusion/early_fusion.hpp"
-#include "vlalign/vla/fusion/film_fusion.hpp"
-#include "vlalign/vla/fusion/late_fusion.hpp"
 #include "vlalign/vla/fusion/make_fusion.hpp"
-#include "vlalign/vla/fusion/tiled_product.hpp"
 #include "vlalign/vla/head/regression_head.hpp"
 
 namespace vlalign::vla {
 namespace {
 
-using test::block_by_hand;
-using test::distance;
-using test::joined;
-using test::linear_by_hand;
-using test::mean_by_hand;
+using test::batch;
+using test::length;
 using test::message_of;
-using test::mlp_by_hand;
-using test::norm_by_hand;
-using test::plus;
-using test::rows_of;
-using test::Vector;
-using test::vector_of;
-using test::Vectors;
-
-constexpr std::int64_t batch = 3, length = 5;
-constexpr std::size_t heads = 2;
-constexpr double tolerance = 1e-4;
-
-const FusionSizes sizes{.visual_tokens = 6,
-                        .pooled_visual = 7,
-                        .maps = {4, 5},
-                        .text_tokens = 9,
-                        .pooled_text = 10,
-                        .state = 3,
-                        .width = 8};
-
-/// Texts of 5, 3 and 1 tokens.
-FusionInput random_input() {
-  return {.visual_tokens = at::randn({batch, 4, sizes.visual_tokens}),
-          .pooled_visual = at::randn({batch, sizes.pooled_visual}),
-          .maps = {at::randn({batch, 4, 3, 2}), at::randn({batch, 5, 5})},
-          .text_tokens = at::randn({batch, length, sizes.text_tokens}),
-          .text_mask = at::arange(length).unsqueeze(0) < 5 - 2 * at::arange(batch).unsqueeze(1),
-          .pooled_text = at::randn({batch, sizes.pooled_text}),
-          .state = at::randn({batch, sizes.state})};
-}
-
-/// A sample's text without its padding, each token through a layer.
-Vectors real_text(const FusionInput& input, std::int64_t b, const nn::Linear& layer) {
-  Vectors tokens;
-  for (std::int64_t l = 0; l < 5 - 2 * b; ++l)
-    tokens.push_back(linear_by_hand(layer, vector_of(input.text_tokens[b][l])));
-  return tokens;
-}
-
-Vectors visual_of(const FusionInput& input, std::int64_t b, const nn::Linear& layer) {
-  Vectors tokens;
-  for (const auto& token : rows_of(input.visual_tokens[b])) tokens.push_back(linear_by_hand(layer, token));
-  return tokens;
-}
-
-Vector state_of(const FusionInput& input, std::int64_t b, const Fusion& fusion) {
-  return linear_by_hand(*fusion.state_proj, vector_of(input.state[b]));
-}
-
-template <typename Kind>
-std::shared_ptr<Kind> make(const typename Kind::Options& options) {
-  nn::Initializer initializer(1);
-  const auto fusion = std::make_shared<Kind>(sizes, options, initializer);
-  test::randomize(*fusion);
-  return fusion;
-}
-
-TEST(LateFusion, EqualsItsFormulaInDouble) {
-  for (const auto join : {LateFusion::Join::concatenate, LateFusion::Join::multiply}) {
-    const auto fusion = make<LateFusion>({.join = join, .hidden = 11});
-    const auto input = random_input();
-    const auto fused = fusion->forward(input);
-    EXPECT_EQ(fused.sizes().vec(), (std::vector<std::int64_t>{batch, 1, 8}));
-    for (std::int64_t b = 0; b < batch; ++b) {
-      const auto visual = linear_by_hand(*fusion->visual_proj, vector_of(input.pooled_visual[b]));
-      const auto text = linear_by_hand(*fusion->text_proj, vector_of(input.pooled_text[b]));
-      auto both = joined(visual, text);
-      if (join == LateFusion::Join::multiply) {
-        both = visual;
-        for (std::size_t d = 0; d < both.size(); ++d) both[d] *= text[d];
-      }
-      const auto expected =
-          mlp_by_hand(*fusion->mlp->c_fc, *fusion->mlp->c_proj, joined(both, state_of(input, b, *fusion)));
-      EXPECT_LT(distance(fused[b][0], expected), tolerance) << "sample " << b;
-    }
-  }
-}
-
-TEST(EarlyFusion, EqualsItsFormulaWithoutPaddingInDouble) {
-  const auto fusion = make<EarlyFusion>({.layers = 2, .heads = heads, .readouts = 2});
-  const auto input = random_input();
-  const auto fused = fusion->forward(input);
-  EXPECT_EQ(fused.sizes().vec(), (std::vector<std::int64_t>{batch, 2, 8}));
-  for (std::int64_t b = 0; b < batch; ++b) {
-    Vectors seen;
-    for (const auto& token : real_text(input, b, *fusion->text_proj))
-      seen.push_back(plus(token, vector_of(fusion->text_embedding)));
-    for (const auto& token : visual_of(input, b, *fusion->visual_proj))
-      seen.push_back(plus(token, vector_of(fusion->visual_embedding)));
-    seen.push_back(plus(state_of(input, b, *fusion), vector_of(fusion->state_embedding)));
-    auto readouts = rows_of(fusion->readouts);
-    for (const auto& block : fusion->transformer->resblocks) {
-      auto all = seen;
-      all.insert(all.end(), readouts.begin(), readouts.end());
-      for (auto& readout : readouts) readout = block_by_hand(*block, readout, all, heads);
-      const auto before = seen;
-      for (auto& token : seen) token = block_by_hand(*block, token, before, heads);
-    }
-    for (std::int64_t m = 0; m < 2; ++m) {
-      const auto expected = norm_by_hand(*fusion->ln_final, readouts[static_cast<std::size_t>(m)]);
-      EXPECT_LT(distance(fused[b][m], expected), tolerance) << "sample " << b;
-    }
-  }
-}
-
-/// (1 + gamma) x + beta, from one linear layer's two halves.
-Vector film_by_hand(const FilmLayer& layer, Vector x, const Vector& condition) {
-  const auto both = linear_by_hand(*layer.dense, condition);
-  for (std::size_t c = 0; c < x.size(); ++c) x[c] = (1 + both[c]) * x[c] + both[x.size() + c];
-  return x;
-}
-
-Vectors film_tokens(const FilmFusion& fusion, const FusionInput& input, std::int64_t b) {
-  auto tokens = visual_of(input, b, *fusion.visual_proj);
-  for (auto& token : tokens) {
-    token = film_by_hand(*fusion.film, token, vector_of(input.pooled_text[b]));
-    for (double& x : token) x = std::max(x, 0.0);
-  }
-  return tokens;
-}
-
-TEST(FilmFusion, EqualsItsFormulaInDouble) {
-  const auto fusion = make<FilmFusion>({});
-  const auto input = random_input();
-  const auto fused = fusion->forward(input);
-  EXPECT_EQ(fused.sizes().vec(), (std::vector<std::int64_t>{batch, 4, 8}));
-  for (std::int64_t b = 0; b < batch; ++b) {
-    const auto tokens = film_tokens(*fusion, input, b);
-    for (std::int64_t n = 0; n < 4; ++n) {
-      const auto expected = plus(tokens[static_cast<std::size_t>(n)], state_of(input, b, *fusion));
-      EXPECT_LT(distance(fused[b][n], expected), tolerance) << "sample " << b;
-    }
-  }
-}
-
-TEST(FilmFusion, LearnedTokensAreSoftSelectionsOfThePlacesInDouble) {
-  constexpr std::int64_t learned = 3;
-  const auto fusion = make<FilmFusion>({.learned_tokens = learned});
-  const auto input = random_input();
-  const auto fused = fusion->forward(input);
-  EXPECT_EQ(fused.sizes().vec(), (std::vector<std::int64_t>{batch, learned, 8}));
-  const auto& learner = *fusion->token_learner;
-  for (std::int64_t b = 0; b < batch; ++b) {
-    const auto tokens = film_tokens(*fusion, input, b);
-    for (std::int64_t m = 0; m < learned; ++m) {
-      Vector scores;
-      for (const auto& token : tokens) {
-        const auto each = mlp_by_hand(*learner.mlp->c_fc, *learner.mlp->c_proj, norm_by_hand(*learner.norm, token));
-        scores.push_back(each[static_cast<std::size_t>(m)]);
-      }
-      const auto weights = test::softmax_by_hand(scores);
-      auto expected = state_of(input, b, *fusion);
-      for (std::size_t n = 0; n < tokens.size(); ++n) {
-        for (std::size_t d = 0; d < expected.size(); ++d) expected[d] += weights[n] * tokens[n][d];
-      }
-      EXPECT_LT(distance(fused[b][m], expected), tolerance) << "sample " << b;
-    }
-  }
-}
-
-/// What there is and where it is, of one channel of a product, [rows][columns].
-std::array<double, 3> summary_by_hand(const Vectors& product) {
-  double what = 0, total = 0, x = 0, y = 0;
-  const auto rows = product.size(), columns = product[0].size();
-  for (std::size_t r = 0; r < rows; ++r) {
-    for (std::size_t c = 0; c < columns; ++c) {
-      what += test::gelu_by_hand(product[r][c]) / static_cast<double>(rows * columns);
-      const double mass = std::exp(product[r][c]);
-      total += mass;
-      x += mass * (2 * (static_cast<double>(c) + 0.5) / static_cast<double>(columns) - 1);
-      y += mass * (2 * (static_cast<double>(r) + 0.5) / static_cast<double>(rows) - 1);
-    }
-  }
-  return {what, x / total, y / total};
-}
-
-TEST(TiledProduct, EqualsItsFormulaInDouble) {
-  const auto fusion = make<TiledProduct>({.hidden = 11});
-  const auto input = random_input();  // its second map is a class token and 2 x 2 places
-  const auto fused = fusion->forward(input);
-  EXPECT_EQ(fused.sizes().vec(), (std::vector<std::int64_t>{batch, 1, 8}));
-  for (std::int64_t b = 0; b < batch; ++b) {
-    Vector all;
-    for (std::size_t scale = 0; scale < 2; ++scale) {
-      const std::int64_t rows = scale == 0 ? 3 : 2, columns = 2;
-      const auto text = linear_by_hand(*fusion->text_projs[scale], vector_of(input.pooled_text[b]));
-      std::vector<Vectors> product(8, Vectors(static_cast<std::size_t>(rows), Vector(2)));
-      for (std::int64_t r = 0; r < rows; ++r) {
-        for (std::int64_t c = 0; c < columns; ++c) {
-          const auto place = scale == 0 ? vector_of(input.maps[0][b].select(1, r).select(1, c))
-                                        : vector_of(input.maps[1][b][1 + r * columns + c]);
-          const auto visual = linear_by_hand(*fusion->visual_projs[scale], place);
-          for (std::size_t d = 0; d < 8; ++d) product[d][r][c] = visual[d] * text[d];
-        }
-      }
-      for (std::size_t part = 0; part < 3; ++part) {
-        for (std::size_t d = 0; d < 8; ++d) all.push_back(summary_by_hand(product[d])[part]);
-      }
-    }
-    const auto expected = plus(mlp_by_hand(*fusion->mlp->c_fc, *fusion->mlp->c_proj, all), state_of(input, b, *fusion));
-    EXPECT_LT(distance(fused[b][0], expected), tolerance) << "sample " << b;
-  }
-}
-
-TEST(TiledProduct, TokensOfNoSquareAreRefused) {
-  EXPECT_EQ(message_of<Error>([] {
-              tokens_to_map(at::zeros({1, 7, 2}));
-            }),
-            "[tokens_to_map] 7 tokens are no square grid");
-}
-
-TEST(CrossAttention, EqualsItsFormulaWithoutPaddingInDouble) {
-  for (const auto asks : {CrossAttention::Queries::text, CrossAttention::Queries::visual}) {
-    const bool text_asks = asks == CrossAttention::Queries::text;
-    const auto fusion = make<CrossAttention>({.queries = asks, .layers = 2, .heads = heads});
-    const auto input = random_input();
-    const auto fused = fusion->forward(input);
-    EXPECT_EQ(fused.sizes().vec(), (std::vector<std::int64_t>{batch, text_asks ? 1 : 4, 8}));
-    for (std::int64_t b = 0; b < batch; ++b) {
-      const auto text = real_text(input, b, *fusion->text_proj), visual = visual_of(input, b, *fusion->visual_proj);
-      auto tokens = text_asks ? text : visual;
-      for (auto& token : tokens) {
-        for (const auto& block : fusion->blocks) token = block_by_hand(*block, token, text_asks ? visual : text, heads);
-        token = norm_by_hand(*fusion->ln_final, token);
-      }
-      if (text_asks) tokens = {mean_by_hand(tokens)};
-      for (std::size_t m = 0; m < tokens.size(); ++m) {
-        const auto expected = plus(tokens[m], state_of(input, b, *fusion));
-        EXPECT_LT(distance(fused[b][static_cast<std::int64_t>(m)], expected), tolerance) << "sample " << b;
-      }
-    }
-  }
-}
-
-TEST(AttentionPooling, EqualsItsFormulaInDouble) {
-  const auto fusion = make<AttentionPooling>({.queries = 2, .heads = heads});
-  const auto input = random_input();
-  const auto fused = fusion->forward(input);
-  EXPECT_EQ(fused.sizes().vec(), (std::vector<std::int64_t>{batch, 2, 8}));
-  for (std::int64_t b = 0; b < batch; ++b) {
-    const auto text = linear_by_hand(*fusion->text_proj, vector_of(input.pooled_text[b]));
-    const auto keys = visual_of(input, b, *fusion->visual_proj);
-    for (std::int64_t m = 0; m < 2; ++m) {
-      const auto pooled = block_by_hand(*fusion->block, plus(vector_of(fusion->queries[m]), text), keys, heads);
-      const auto expected = plus(norm_by_hand(*fusion->ln_final, pooled), state_of(input, b, *fusion));
-      EXPECT_LT(distance(fused[b][m], expected), tolerance) << "sample " << b;
-    }
-  }
-}
+using test::random_input;
+using test::sizes;
 
 class EachFusion : public testing::TestWithParam<std::string> {
  protected:

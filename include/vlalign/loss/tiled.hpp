@@ -24,9 +24,9 @@ struct PairFilter {
 /// logsumexp of S = scale x y^T along either direction, -inf where the filter leaves nothing; and S_ii, which no filter
 /// concerns.
 struct LogSumExp {
-  at::Tensor rows;      ///< [N], over j
-  at::Tensor columns;   ///< [M], over i
-  at::Tensor diagonal;  ///< [min(N, M)]
+  at::Tensor rows;        ///< [N], over j
+  at::Tensor columns;     ///< [M], over i
+  at::Tensor diagonal{};  ///< [min(N, M)]
 };
 
 /// Each tile serves both directions, and the largest logit is taken out of every exponential.

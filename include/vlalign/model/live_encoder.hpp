@@ -13,8 +13,8 @@ namespace vlalign {
 
 struct LiveEncoderOptions {
   Precision precision = Precision::fp32;
-  int threads =
-      0;  ///< that each call may use; 0: as many as LibTorch is set to. What LibTorch is set to stays as it is.
+  /// That each call may use; 0: as many as LibTorch is set to. What LibTorch is set to stays as it is.
+  int threads = 0;
 };
 
 /// A model in a control loop: a camera's frame in, its embedding out, without gradients. Weights are cast and laid out

@@ -48,6 +48,16 @@ class KeptWeight {
   mutable std::uint32_t version_ = 0;
 };
 
+/// x W^T + b of a layer's parameters, each kept in the form in which it is used.
+class KeptProduct {
+ public:
+  ///   bias: undefined where there is none; pack: inference keeps the weight in the order a CPU reads fastest
+  Tensor operator()(const Tensor& x, const Tensor& weight, const Tensor& bias, bool pack) const;
+
+ private:
+  KeptWeight weight_, bias_;
+};
+
 class Lora;  // <vlalign/nn/lora.hpp>
 
 /// y = x W^T + b, weight [out, in]. Initialised as torch.nn.Linear unless a standard deviation is given (bias zero
@@ -70,7 +80,7 @@ class Linear : public torch::nn::Module {
 
  private:
   bool packed_ = false;
-  KeptWeight weight_, bias_;
+  KeptProduct product_;
 };
 
 /// Layer normalisation over the last dimension, statistics in float32.

@@ -36,7 +36,7 @@ class Attention : public torch::nn::Module {
 
   std::int64_t heads_;
   bool packed_ = false;
-  std::array<KeptWeight, 3> weight_, bias_;  // what projects queries, keys and values; queries; keys and values
+  std::array<KeptProduct, 3> product_;  // what projects queries, keys and values; queries; keys and values
 };
 
 struct TransformerOptions {
@@ -102,6 +102,9 @@ class Transformer : public torch::nn::Module {
   Tensor run(const std::shared_ptr<ResidualBlock>& block, const Tensor& x, const Tensor& rows,
              const Tensor& mask) const;
 };
+
+/// What attention adds to its scores: 0 where `seen` (bool, any shape) holds, minus infinity elsewhere.
+Tensor additive_mask(const Tensor& seen, const at::TensorOptions& options);
 
 /// x[b, index[b]]: [B, L, W] to [B, W].
 Tensor token_at(const Tensor& x, const Tensor& index);

@@ -10,8 +10,7 @@ namespace vlalign::vla {
 
 AttentionPooling::AttentionPooling(const FusionSizes& sizes, const Options& options, nn::Initializer& initializer)
     : Fusion("AttentionPooling", sizes, {.visual_tokens = true, .pooled_text = true}, initializer) {
-  check(options.heads > 0 && sizes.width % options.heads == 0,
-        "[AttentionPooling] width {} is not a multiple of heads {}", sizes.width, options.heads);
+  check_heads(options.heads);
   check(options.queries > 0, "[AttentionPooling] queries: expected at least 1, got {}", options.queries);
   const double deviation = 1.0 / std::sqrt(static_cast<double>(sizes.width));
   queries = register_parameter("queries", initializer.normal({options.queries, sizes.width}, deviation));

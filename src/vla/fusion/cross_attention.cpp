@@ -1,6 +1,5 @@
 #include "vlalign/vla/fusion/cross_attention.hpp"
 
-#include "core/check.hpp"
 #include "vlalign/nn/text_transformer.hpp"
 
 namespace vlalign::vla {
@@ -8,8 +7,7 @@ namespace vlalign::vla {
 CrossAttention::CrossAttention(const FusionSizes& sizes, const Options& options, nn::Initializer& initializer)
     : Fusion("CrossAttention", sizes, {.visual_tokens = true, .text_tokens = true}, initializer),
       queries_(options.queries) {
-  check(options.heads > 0 && sizes.width % options.heads == 0,
-        "[CrossAttention] width {} is not a multiple of heads {}", sizes.width, options.heads);
+  check_heads(options.heads);
   visual_proj = projection("visual_proj", sizes.visual_tokens, initializer);
   text_proj = projection("text_proj", sizes.text_tokens, initializer);
   const nn::TransformerOptions block{.width = sizes.width, .heads = options.heads};
@@ -27,7 +25,7 @@ Tensor CrossAttention::fuse(const FusionInput& input) const {
   const auto& keys = text_asks ? visual : text;
   Tensor mask;
   if (!text_asks && seen.defined())
-    mask = additive_mask(seen.unsqueeze(1).unsqueeze(1), keys.options().requires_grad(false));
+    mask = nn::additive_mask(seen.unsqueeze(1).unsqueeze(1), keys.options().requires_grad(false));
   auto tokens = text_asks ? text : visual;
   for (const auto& block : blocks) tokens = block->forward(keys, tokens, mask);
   tokens = ln_final->forward(tokens);

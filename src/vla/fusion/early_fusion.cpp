@@ -15,8 +15,7 @@ constexpr double embedding_deviation = 0.02;
 
 EarlyFusion::EarlyFusion(const FusionSizes& sizes, const Options& options, nn::Initializer& initializer)
     : Fusion("EarlyFusion", sizes, {.visual_tokens = true, .text_tokens = true}, initializer) {
-  check(options.heads > 0 && sizes.width % options.heads == 0, "[EarlyFusion] width {} is not a multiple of heads {}",
-        sizes.width, options.heads);
+  check_heads(options.heads);
   check(options.readouts > 0, "[EarlyFusion] readouts: expected at least 1, got {}", options.readouts);
   text_proj = projection("text_proj", sizes.text_tokens, initializer);
   visual_proj = projection("visual_proj", sizes.visual_tokens, initializer);
@@ -43,7 +42,7 @@ Tensor EarlyFusion::mask(const FusionInput& input, const Tensor& tokens) const {
     const auto behind = at::ones({batch, length - input.text_mask.size(1)}, bools);
     seen = seen & at::cat({input.text_mask, behind}, 1).unsqueeze(1).unsqueeze(1);
   }
-  return additive_mask(seen, tokens.options().requires_grad(false));
+  return nn::additive_mask(seen, tokens.options().requires_grad(false));
 }
 
 Tensor EarlyFusion::fuse(const FusionInput& input) const {

@@ -1,9 +1,6 @@
 #include "vlalign/vla/fusion/fusion.hpp"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/zeros.h>
-
-#include <limits>
 
 #include "core/check.hpp"
 
@@ -36,6 +33,11 @@ Fusion::Fusion(std::string name, const FusionSizes& sizes, const Needs& needs, n
   given(true, sizes.width, "width");
   check(!needs.maps || !sizes.maps.empty(), "[{}] sizes.maps: expected a width for each map, got none", name_);
   if (sizes.state > 0) state_proj = projection("state_proj", sizes.state, initializer);
+}
+
+void Fusion::check_heads(std::int64_t heads) const {
+  check(heads > 0 && sizes_.width % heads == 0, "[{}] width {} is not a multiple of heads {}", name_, sizes_.width,
+        heads);
 }
 
 std::shared_ptr<nn::Linear> Fusion::projection(const std::string& name, std::int64_t in, nn::Initializer& initializer) {
@@ -97,10 +99,6 @@ Tensor Fusion::vector(const FusionInput& input) const { return forward(input).me
 
 Tensor Fusion::with_state(const Tensor& tokens, const FusionInput& input) const {
   return state_proj ? tokens + state_proj->forward(input.state).unsqueeze(1) : tokens;
-}
-
-Tensor additive_mask(const Tensor& seen, const at::TensorOptions& options) {
-  return at::zeros(seen.sizes(), options).masked_fill_(~seen, -std::numeric_limits<double>::infinity());
 }
 
 }  // namespace vlalign::vla

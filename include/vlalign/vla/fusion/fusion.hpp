@@ -64,6 +64,8 @@ class Fusion : public torch::nn::Module {
 
   /// Adds the projected state to each token, as if it were joined to them before the next linear layer.
   Tensor with_state(const Tensor& tokens, const FusionInput& input) const;
+  /// Throws Error unless so many heads share the width evenly.
+  void check_heads(std::int64_t heads) const;
   std::shared_ptr<nn::Linear> projection(const std::string& name, std::int64_t in, nn::Initializer& initializer);
 
  private:
@@ -76,8 +78,5 @@ class Fusion : public torch::nn::Module {
   FusionSizes sizes_;
   Needs needs_;
 };
-
-/// What attention adds to its scores: 0 where `seen` (bool) holds, minus infinity elsewhere.
-Tensor additive_mask(const Tensor& seen, const at::TensorOptions& options);
 
 }  // namespace vlalign::vla
