@@ -4,16 +4,11 @@
 #include <string>
 
 #include "vlalign/nn/feed_forward.hpp"
+#include "vlalign/vla/action_shape.hpp"
 
 namespace vlalign::vla {
 
 using at::Tensor;
-
-/// A chunk of actions, what a head predicts at once (Zhao et al. 2023, ACT).
-struct ActionShape {
-  std::int64_t horizon = 1;  ///< H, steps
-  std::int64_t dims = 7;     ///< A, numbers a step
-};
 
 /// Learns and predicts chunks of actions from features. Everything is computed in float32 (float64 in a float64
 /// module). Random numbers come from the caller's generator, one on the CPU, alone, so that one that is keyed by (seed,

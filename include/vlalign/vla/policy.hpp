@@ -1,0 +1,89 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "vlalign/core/device.hpp"
+#include "vlalign/model/dual_encoder.hpp"
+#include "vlalign/vla/action_shape.hpp"
+
+namespace torch::nn {
+class Module;
+}
+
+namespace vlalign::vla {
+
+/// How a policy is put together.
+struct PolicyConfig {
+  std::string fusion = "text_queries";  ///< one of make_fusion()'s
+  std::string head = "l1";              ///< one of make_head()'s
+  ActionShape actions{};
+  std::int64_t state = 0;              ///< S; 0 for a policy that isn't told the robot's state
+  std::int64_t width = 256;            ///< D, of the fused tokens
+  std::vector<std::int64_t> maps{-1};  ///< layers of the image tower that a fusion of maps reads
+  std::vector<std::int64_t> film{};    ///< layers of the image tower behind which FiLM of the instruction acts
+  std::vector<float> state_mean{}, state_std{};    ///< [S]; the policy works on (state - mean) / std. Empty: 0 and 1
+  std::vector<float> action_low{}, action_high{};  ///< [A], what becomes -1 and 1 in the head. Empty: -1 and 1
+};
+
+/// One batch of samples cut out of demonstrations.
+struct PolicyBatch {
+  at::Tensor pixels;   ///< uint8 [B, 3, S, S], channels-last
+  at::Tensor tokens;   ///< int64 [B, L], the instructions
+  at::Tensor state;    ///< float32 [B, S], undefined for a policy without
+  at::Tensor actions;  ///< float32 [B, H, A]
+  at::Tensor mask;     ///< bool [B, H], false behind an episode's end
+};
+
+/// From a frame, an instruction and the robot's state to a chunk of actions: the towers of a DualEncoder, a fusion of
+/// what they give, an action head. A handle: copies share the weights, the encoder among them.
+///
+///     auto policy = vla::Policy::create(encoder, {.fusion = "text_queries", .head = "l1", .actions = {8, 4}});
+///     PolicyTrainer(policy, {.learning_rate = 3e-4, .out = "runs/policy"}).fit(open_episodes("demos-{00..03}.tar"));
+class Policy {
+ public:
+  /// Throws Error for a configuration that can't work with these towers.
+  static Policy create(DualEncoder encoder, const PolicyConfig& config, std::uint64_t seed = 0);
+
+  /// Reads what save() wrote: policy.json, policy.safetensors and the encoder's model folder encoder/.
+  static Policy load(const std::filesystem::path& folder);
+  void save(const std::filesystem::path& folder) const;
+  /// The same files into a folder that is there, for callers that make it whole themselves.
+  void write(const std::filesystem::path& folder) const;
+  /// Copies the weights of such a folder into this policy, of the same shapes. Throws Error, and then changes nothing.
+  void load_weights(const std::filesystem::path& folder);
+
+  /// The head's loss over the batch, a scalar [] with a graph. generator: for heads that draw noise, see ActionHead.
+  at::Tensor loss(const PolicyBatch& batch, Precision precision = Precision::fp32,
+                  const at::Generator& generator = {}) const;
+
+  /// What the text tower makes of instructions, to be kept as long as they stand. tokens: int64 [B, L].
+  Features read(const at::Tensor& tokens, Precision precision = Precision::fp32) const;
+  /// pixels: uint8 [B, 3, S, S]; instruction: read()'s of B or of one for all; state: float32 [B, S].
+  /// Returns the actions in the demonstrations' units, float32 [B, H, A], without a graph.
+  at::Tensor act(const at::Tensor& pixels, const Features& instruction, const at::Tensor& state = {},
+                 Precision precision = Precision::fp32, const at::Generator& generator = {}) const;
+
+  void train(bool on = true);
+  void to(c10::Device device);
+  c10::Device device() const;
+
+  const PolicyConfig& config() const;
+  DualEncoder encoder() const;
+  /// With the children encoder, fusion, head and, with config().film, film.
+  std::shared_ptr<torch::nn::Module> module() const;
+
+ private:
+  struct State;
+  explicit Policy(std::shared_ptr<State> state);
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace vlalign::vla
