@@ -3,6 +3,7 @@
 #include "config_json.hpp"
 #include "core/check.hpp"
 #include "core/files.hpp"
+#include "core/precision.hpp"
 #include "data/load_tokenizer.hpp"
 #include "make_module.hpp"
 #include "model_folder.hpp"
@@ -92,8 +93,6 @@ Preprocess with_image_size(Preprocess how, int image_size) {
 bool is_clips(const Tokenizer& tokenizer) {
   return dynamic_cast<const ClipTokenizer*>(&tokenizer) && tokenizer.vocab_size() == TextConfig{}.vocab_size;
 }
-
-at::ScalarType dtype_of(Precision precision) { return precision == Precision::bf16 ? at::kBFloat16 : at::kFloat; }
 
 }  // namespace
 

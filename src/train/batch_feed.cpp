@@ -11,12 +11,6 @@
 namespace vlalign {
 namespace {
 
-/// Patches, words, or the places of a convolutional tower's last map: [B, N, W].
-at::Tensor places(const Features& features) {
-  if (features.tokens.defined()) return features.tokens;
-  return features.map.defined() ? features.map.flatten(2).transpose(1, 2) : at::Tensor();
-}
-
 at::Tensor in_joint_space(const at::Tensor& rows, const std::shared_ptr<nn::Linear>& projection) {
   return l2_normalize(projection ? projection->forward(rows) : rows);
 }

@@ -13,31 +13,38 @@ namespace {
 
 using Side = nn::DualEncoderImpl::Place::Side;
 
-void check_unlocked(const nn::DualEncoderImpl& module, const char* option, const char* tower,
+void check_unlocked(const nn::DualEncoderImpl& towers, const char* option, const char* tower,
                     const std::optional<std::int64_t>& unlocked) {
   if (!unlocked) return;
-  const auto groups = module.place_of(tower)->groups;
+  const auto groups = towers.place_of(tower)->groups;
   check(*unlocked >= 0 && *unlocked <= groups, "[FineTuning] {}: expected 0 to {} unlocked groups, got {}", option,
         groups, *unlocked);
 }
 
-bool is_locked(const nn::DualEncoderImpl& module, const std::string& name, const FineTuning& how) {
-  const auto place = module.place_of(name);
+bool is_locked(const Towers& towers, const std::string& name, const FineTuning& how) {
+  const auto place = towers.place_of(name);
   if (!place) return false;
   const auto& unlocked = place->side == Side::image ? how.lock_image : how.lock_text;
   return unlocked && place->group < place->groups - *unlocked;
 }
 
-std::vector<std::shared_ptr<nn::BatchNorm2d>> frozen_norms(const nn::DualEncoderImpl& module, const FineTuning& how) {
+std::vector<std::shared_ptr<nn::BatchNorm2d>> frozen_norms(const torch::nn::Module& module, const Towers& towers,
+                                                           const FineTuning& how) {
   std::vector<std::shared_ptr<nn::BatchNorm2d>> norms;
   if (!how.freeze_batch_norm) return norms;
   const bool all = !how.lock_image && !how.lock_text;
   for (const auto& item : module.named_modules(/*name_prefix=*/{}, /*include_self=*/false)) {
     const auto norm = std::dynamic_pointer_cast<nn::BatchNorm2d>(item.value());
-    if (norm && !norm->frozen && (all || is_locked(module, item.key(), how))) norms.push_back(norm);
+    if (norm && !norm->frozen && (all || is_locked(towers, item.key(), how))) norms.push_back(norm);
   }
   if (norms.empty()) spdlog::warn("freeze_batch_norm: there is no batch norm to freeze");
   return norms;
+}
+
+void check_fits_something(const torch::nn::Module& module, const char* option, const std::string& pattern) {
+  const auto names = module.named_parameters().keys();
+  check(std::any_of(names.begin(), names.end(), [&](const auto& name) { return fits(name, pattern); }),
+        "[FineTuning] {}: no parameter fits \"{}\"; `vlalign inspect --parameters` lists them", option, pattern);
 }
 
 bool fits_any(const std::string& name, const std::vector<std::string>& patterns) {
@@ -46,18 +53,18 @@ bool fits_any(const std::string& name, const std::vector<std::string>& patterns)
 
 }  // namespace
 
-Freezing::Freezing(const nn::DualEncoderImpl& module, const FineTuning& how) {
-  check_unlocked(module, "lock_image", "visual.", how.lock_image);
-  check_unlocked(module, "lock_text", "text.", how.lock_text);
-  const auto parameters = module.named_parameters();
-  for (const auto& pattern : how.freeze) {
-    const auto keys = parameters.keys();
-    check(std::any_of(keys.begin(), keys.end(), [&](const auto& name) { return fits(name, pattern); }),
-          "[FineTuning] freeze: no parameter fits \"{}\"; `vlalign inspect --parameters` lists them", pattern);
-  }
-  norms_ = frozen_norms(module, how);
-  for (const auto& item : parameters) {
-    if (is_locked(module, item.key(), how) || fits_any(item.key(), how.freeze)) parameters_.push_back(item.value());
+std::optional<nn::DualEncoderImpl::Place> Towers::place_of(std::string_view name) const {
+  if (!name.starts_with(prefix)) return {};
+  return module.place_of(name.substr(prefix.size()));
+}
+
+Freezing::Freezing(const torch::nn::Module& module, const Towers& towers, const FineTuning& how) {
+  check_unlocked(towers.module, "lock_image", "visual.", how.lock_image);
+  check_unlocked(towers.module, "lock_text", "text.", how.lock_text);
+  for (const auto& pattern : how.freeze) check_fits_something(module, "freeze", pattern);
+  norms_ = frozen_norms(module, towers, how);
+  for (const auto& item : module.named_parameters()) {
+    if (is_locked(towers, item.key(), how) || fits_any(item.key(), how.freeze)) parameters_.push_back(item.value());
   }
   for (const auto& norm : norms_) {
     norm->frozen = true;
@@ -72,14 +79,24 @@ Freezing::~Freezing() {
   for (const auto& norm : norms_) norm->frozen = false;
 }
 
-std::map<std::string, double> learning_rate_factors(const nn::DualEncoderImpl& module, double layer_decay) {
-  check(layer_decay >= 0 && layer_decay <= 1, "[FineTuning] layer_decay: expected 0 to 1, got {}", layer_decay);
+std::map<std::string, double> learning_rate_factors(const torch::nn::Module& module, const Towers& towers,
+                                                    const FineTuning& how) {
+  check(how.layer_decay >= 0 && how.layer_decay <= 1, "[FineTuning] layer_decay: expected 0 to 1, got {}",
+        how.layer_decay);
+  for (const auto& rate : how.rates) {
+    check_fits_something(module, "rates", rate.pattern);
+    check(std::isfinite(rate.factor) && rate.factor >= 0, "[FineTuning] rates: expected 0 or more for \"{}\", got {}",
+          rate.pattern, rate.factor);
+  }
   std::map<std::string, double> factors;
   for (const auto& item : module.named_parameters()) {
-    const auto place = module.place_of(item.key());
-    if (!place) continue;
-    const auto above = place->groups - 1 - place->group;
-    factors[item.key()] = std::pow(layer_decay, static_cast<double>(above));
+    const auto& name = item.key();
+    const auto place = towers.place_of(name);
+    const auto above = place ? place->groups - 1 - place->group : 0;
+    factors[name] = std::pow(how.layer_decay, static_cast<double>(above));
+    for (const auto& rate : how.rates) {
+      if (fits(name, rate.pattern)) factors[name] *= rate.factor;
+    }
   }
   return factors;
 }

@@ -67,6 +67,7 @@ json metrics_line(const StepResult& r) {
             {"accuracy", r.accuracy},
             {"grad_norm", r.grad_norm},
             {"wait_s", r.wait_s}};
+  if (r.action_loss) line["action_loss"] = *r.action_loss;
   if (r.skipped) line["skipped"] = true;
   return line;
 }
@@ -123,10 +124,10 @@ std::optional<fs::path> RunFolder::newest_checkpoint() const {
   return path;
 }
 
-Progression RunFolder::restore(DualEncoder& model, const NamedTensors& tensors) {
+Progression RunFolder::restore(const std::function<void(const fs::path&)>& load, const NamedTensors& tensors) {
   Progression progression;
   if (const auto checkpoint = newest_checkpoint()) {
-    model.load_weights(*checkpoint);
+    load(*checkpoint);
     const auto file = *checkpoint / "trainer.safetensors";
     const auto stored = read_safetensors(file).tensors;
     for (const auto& [name, tensor] : tensors) {
@@ -164,10 +165,10 @@ void RunFolder::log(const StepResult& result) {
                                  {"train/pairs_per_s", result.pairs_per_s}});
 }
 
-void RunFolder::save_checkpoint(const Progression& progression, const DualEncoder& model, const NamedTensors& tensors) {
+void RunFolder::save_checkpoint(const Progression& progression, const WriteModel& write, const NamedTensors& tensors) {
   const auto name = fmt::format("step-{:08}", progression.step);
   write_folder_atomically(folder_ / "checkpoints" / name, [&](const fs::path& place) {
-    model.write(place);
+    write(place);
     write_safetensors(place / "trainer.safetensors", tensors);
     const json state{{"step", progression.step},
                      {"samples_seen", progression.samples_seen},
@@ -178,6 +179,8 @@ void RunFolder::save_checkpoint(const Progression& progression, const DualEncode
   write_file_atomically(folder_ / "checkpoints" / "latest", name + "\n");
 }
 
-void RunFolder::save_model(const DualEncoder& model, const char* name) { model.save(folder_ / name); }
+void RunFolder::save_model(const WriteModel& write, const char* name) {
+  write_folder_atomically(folder_ / name, write);
+}
 
 }  // namespace vlalign

@@ -4,13 +4,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 
 #include "event_file.hpp"
-#include "vlalign/model/dual_encoder.hpp"
 #include "vlalign/model/safetensors.hpp"
 #include "vlalign/train/trainer.hpp"
 
@@ -44,13 +44,16 @@ class RunFolder {
   /// another process is training.
   RunFolder(std::filesystem::path folder, const nlohmann::json& settings, bool resume);
 
-  /// Restores the newest whole checkpoint into the model, then into the other tensors, which are views; the run's begin
+  /// Restores the newest whole checkpoint, the model first, then the other tensors, which are views; the run's begin
   /// where there is none. Then cuts the metrics to what had happened by that step and opens them for more.
-  Progression restore(DualEncoder& model, const NamedTensors& tensors);
+  ///   load: reads the model's weights from the checkpoint's folder
+  Progression restore(const std::function<void(const std::filesystem::path&)>& load, const NamedTensors& tensors);
 
   void log(const StepResult& result);
-  void save_checkpoint(const Progression& progression, const DualEncoder& model, const NamedTensors& tensors);
-  void save_model(const DualEncoder& model, const char* name = "model");
+  ///   write: writes the model's files into a folder that is there
+  using WriteModel = std::function<void(const std::filesystem::path& folder)>;
+  void save_checkpoint(const Progression& progression, const WriteModel& write, const NamedTensors& tensors);
+  void save_model(const WriteModel& write, const char* name);
 
  private:
   std::optional<std::filesystem::path> newest_checkpoint() const;

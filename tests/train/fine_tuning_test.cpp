@@ -133,7 +133,7 @@ TEST(FineTuning, LocksTheParametersThatThePeerLocks) {
       const auto& module = *model.module();
       FineTuning how;
       (std::string(tower) == "image" ? how.lock_image : how.lock_text) = unlocked;
-      const Freezing freezing(module, how);
+      const Freezing freezing(module, {module, ""}, how);
       at::NoGradGuard no_grad;  // 1 where it trains, to be found again under the peer's names
       for (const auto& parameter : module.parameters()) parameter.fill_(parameter.requires_grad() ? 1.0 : 0.0);
       std::vector<std::string> trainable;

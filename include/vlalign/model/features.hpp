@@ -18,4 +18,8 @@ struct Features {
                                    ///< with the class token [B, N (+ 1), W], or maps [B, C, H, W]
 };
 
+/// Patches, words, or the places of a convolutional tower's last map, row by row: [B, N, W]; undefined where there are
+/// none.
+at::Tensor places(const Features& features);
+
 }  // namespace vlalign

@@ -13,6 +13,13 @@ namespace vlalign {
 struct FineTuning {
   std::vector<std::string> freeze{};  ///< glob patterns (*, ?) on parameter names: {"text.token_embedding.*"}
 
+  /// A factor on the learning rate of the parameters that fit a pattern: {{"encoder.*", 0.1}}. Several multiply.
+  struct Rate {
+    std::string pattern;
+    double factor = 1.0;
+  };
+  std::vector<Rate> rates{};
+
   /// Freezes a tower but for its last n groups (LiT, Zhai et al. 2022), as open_clip's lock().
   std::optional<std::int64_t> lock_image{}, lock_text{};
 

@@ -53,7 +53,8 @@ struct StepResult {
   std::int64_t epoch = 0;
   std::int64_t samples_seen = 0;
   double loss = 0;
-  double accuracy = 0;  ///< share of the batch's images whose own text is nearest
+  std::optional<double> action_loss{};  ///< a policy's, within the loss
+  double accuracy = 0;                  ///< share of the batch's images whose own text is nearest
   double learning_rate = 0;
   double logit_scale = 0;
   double grad_norm = 0;

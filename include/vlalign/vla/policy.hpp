@@ -20,26 +20,39 @@ class Module;
 
 namespace vlalign::vla {
 
+class Fusion;      // <vlalign/vla/fusion/...>
+class ActionHead;  // <vlalign/vla/head/...>
+
+/// A phrase that names an action ("move left and down"), and what is done then.
+struct ActionPhrase {
+  std::string text;
+  std::vector<float> actions;  ///< [H, A] row by row, in the demonstrations' units
+};
+
 /// How a policy is put together.
 struct PolicyConfig {
   std::string fusion = "text_queries";  ///< one of make_fusion()'s
   std::string head = "l1";              ///< one of make_head()'s
   ActionShape actions{};
-  std::int64_t state = 0;              ///< S; 0 for a policy that isn't told the robot's state
-  std::int64_t width = 256;            ///< D, of the fused tokens
-  std::vector<std::int64_t> maps{-1};  ///< layers of the image tower that a fusion of maps reads
-  std::vector<std::int64_t> film{};    ///< layers of the image tower behind which FiLM of the instruction acts
+  std::int64_t state = 0;               ///< S; 0 for a policy that isn't told the robot's state
+  std::int64_t width = 256;             ///< D, of the fused tokens
+  std::vector<std::int64_t> maps{-1};   ///< layers of the image tower that a fusion of maps reads
+  std::vector<std::int64_t> film{};     ///< layers of the image tower behind which FiLM of the instruction acts
+  std::vector<ActionPhrase> phrases{};  ///< the bank of the head "retrieval", which embeds them when it is made
   std::vector<float> state_mean{}, state_std{};    ///< [S]; the policy works on (state - mean) / std. Empty: 0 and 1
   std::vector<float> action_low{}, action_high{};  ///< [A], what becomes -1 and 1 in the head. Empty: -1 and 1
 };
 
+/// As policy.json holds it.
+std::string to_json(const PolicyConfig& config);
+
 /// One batch of samples cut out of demonstrations.
 struct PolicyBatch {
-  at::Tensor pixels;   ///< uint8 [B, 3, S, S], channels-last
-  at::Tensor tokens;   ///< int64 [B, L], the instructions
-  at::Tensor state;    ///< float32 [B, S], undefined for a policy without
-  at::Tensor actions;  ///< float32 [B, H, A]
-  at::Tensor mask;     ///< bool [B, H], false behind an episode's end
+  at::Tensor pixels{};   ///< uint8 [B, 3, S, S], channels-last
+  at::Tensor tokens{};   ///< int64 [B, L], the instructions
+  at::Tensor state{};    ///< float32 [B, S], undefined for a policy without
+  at::Tensor actions{};  ///< float32 [B, H, A]
+  at::Tensor mask{};     ///< bool [B, H], false behind an episode's end
 };
 
 /// From a frame, an instruction and the robot's state to a chunk of actions: the towers of a DualEncoder, a fusion of
@@ -51,6 +64,11 @@ class Policy {
  public:
   /// Throws Error for a configuration that can't work with these towers.
   static Policy create(DualEncoder encoder, const PolicyConfig& config, std::uint64_t seed = 0);
+
+  /// From parts of one's own; fusion and head of the configuration are names alone. Such a policy is read back by
+  /// making it again and load_weights().
+  Policy(DualEncoder encoder, std::shared_ptr<Fusion> fusion, std::shared_ptr<ActionHead> head,
+         const PolicyConfig& config, std::uint64_t seed = 0);
 
   /// Reads what save() wrote: policy.json, policy.safetensors and the encoder's model folder encoder/.
   static Policy load(const std::filesystem::path& folder);

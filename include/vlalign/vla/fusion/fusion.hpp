@@ -25,15 +25,15 @@ struct FusionSizes {
 /// Floating tensors of any dtype; a fusion computes in the dtype of its visual input. The fields of Features fit:
 /// tokens, pooled or embedding, hidden, mask.
 struct FusionInput {
-  Tensor visual_tokens;      ///< [B, N, Dv]; a feature map's places row by row
-  Tensor pooled_visual;      ///< [B, Ev]
-  std::vector<Tensor> maps;  ///< of several scales: [B, C, H, W], or tokens [B, N, C] of a square grid, with or without
-                             ///< a class token in front
-  Tensor text_tokens;        ///< [B, L, Dt]
-  Tensor text_mask;          ///< bool [B, L], false where padding stands, which then counts for nothing; each text has
-                             ///< one token at least. Undefined: all count
-  Tensor pooled_text;        ///< [B, Et]
-  Tensor state;              ///< [B, S]
+  Tensor visual_tokens{};      ///< [B, N, Dv]; a feature map's places row by row
+  Tensor pooled_visual{};      ///< [B, Ev]
+  std::vector<Tensor> maps{};  ///< of several scales: [B, C, H, W], or tokens [B, N, C] of a square grid, with or
+                               ///< without a class token in front
+  Tensor text_tokens{};  ///< [B, L, Dt]
+  Tensor text_mask{};    ///< bool [B, L], false where padding stands, which then counts for nothing; each text has
+                         ///< one token at least. Undefined: all count
+  Tensor pooled_text{};  ///< [B, Et]
+  Tensor state{};        ///< [B, S]
 };
 
 /// From both modalities, and the robot's state where there is one, to tokens for an action head.

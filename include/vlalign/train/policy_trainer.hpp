@@ -1,0 +1,47 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "vlalign/data/episodes.hpp"
+#include "vlalign/train/trainer.hpp"
+#include "vlalign/vla/policy.hpp"
+
+namespace vlalign {
+
+/// An alignment loss with which a policy's towers go on training, beside the actions.
+struct AlignmentBeside {
+  AnyLoss loss;
+  std::shared_ptr<const PairSource> pairs;
+  double weight = 1.0;           ///< of its loss; the head's has weight 1
+  std::int64_t batch_size = 64;  ///< pairs a step
+};
+
+/// Trains a policy on demonstrations as Trainer trains an alignment: the same options, run folder (whose model folders
+/// Policy::load reads), exact resume, freezing and rates by pattern on the names in policy.module(), e.g. {"encoder.*",
+/// 0.1}; with add_lora(policy.encoder(), ...) the towers train through an adapter.
+///
+///     PolicyTrainer trainer(policy, {.learning_rate = 3e-4, .fine_tuning = {.freeze = {"encoder.*"}}});
+///     trainer.fit(open_episodes("demos.tar"));
+class PolicyTrainer {
+ public:
+  /// options.targets and .teacher are the alignment loss's; micro_batch doesn't go with a policy.
+  /// Throws Error on options that can't work.
+  PolicyTrainer(vla::Policy policy, TrainerOptions options = {}, std::optional<AlignmentBeside> alignment = {});
+  ~PolicyTrainer();
+
+  void on_step(std::function<void(const StepResult&)> callback);
+
+  /// Throws Error as Trainer::fit does, and when the demonstrations' states or actions aren't the policy's.
+  TrainSummary fit(std::shared_ptr<const EpisodeSource> episodes);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// Where the demonstrations' states and actions lie: fills state, actions.dims, state_mean, state_std (at least 1e-6),
+/// action_low and action_high (the range; a number that never changes has one of 1 around it).
+void measure_ranges(const EpisodeSource& episodes, vla::PolicyConfig& config);
+
+}  // namespace vlalign

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <c10/core/ScalarType.h>
+
+#include "vlalign/core/device.hpp"
+
+namespace vlalign {
+
+/// What towers compute in.
+inline at::ScalarType dtype_of(Precision precision) {
+  return precision == Precision::bf16 ? at::kBFloat16 : at::kFloat;
+}
+
+}  // namespace vlalign

@@ -1,0 +1,45 @@
+// Two towers on pairs, with a contrastive loss. Internal.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "batch_feed.hpp"
+#include "task.hpp"
+
+namespace vlalign {
+
+class AlignmentTask : public Task {
+ public:
+  /// Throws Error when model, options and pairs can't give what the loss uses.
+  AlignmentTask(DualEncoder model, AnyLoss loss, TrainerOptions options);
+
+  void open(const std::shared_ptr<const PairSource>& pairs);
+
+  /// The next batch's loss with its graph, and what was measured with it.
+  std::pair<at::Tensor, StepResult> forward(std::int64_t step, double progress);
+
+  torch::nn::Module& module() const override { return *model_.module(); }
+  const DualEncoder& encoder() const override { return model_; }
+  nlohmann::json settings() const override;
+  void write(const std::filesystem::path& folder) const override { model_.write(folder); }
+  void load_weights(const std::filesystem::path& folder) override { model_.load_weights(folder); }
+  std::int64_t batches_per_epoch() const override { return loader_->batches_per_epoch(); }
+  void seek(std::int64_t step) override { loader_->seek(step); }
+  StepResult forward_backward(std::int64_t step, double progress) override;
+  std::vector<std::string> bad_records() const override { return loader_->bad_records(); }
+
+ private:
+  StepResult backward_in_micro_batches(std::int64_t step, double progress);
+  StepResult measured(const PairBatch& batch, const ContrastiveBatch& encoded, const at::Tensor& value) const;
+
+  DualEncoder model_;
+  AnyLoss loss_;
+  TrainerOptions options_;
+  BatchFeed feed_;
+  std::int64_t pairs_ = 0;
+  std::optional<Loader> loader_;
+};
+
+}  // namespace vlalign

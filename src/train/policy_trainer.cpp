@@ -1,0 +1,181 @@
+#include "vlalign/train/policy_trainer.hpp"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
+
+#include <algorithm>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "alignment_task.hpp"
+#include "core/check.hpp"
+#include "core/parse_json.hpp"
+#include "training_run.hpp"
+#include "vlalign/core/random.hpp"
+#include "vlalign/data/episode_loader.hpp"
+
+namespace vlalign {
+namespace {
+
+using nlohmann::json;
+
+TrainerOptions beside_options(TrainerOptions options, const std::optional<AlignmentBeside>& alignment) {
+  if (alignment) options.batch_size = alignment->batch_size;
+  return options;
+}
+
+class PolicyTask : public Task {
+ public:
+  PolicyTask(vla::Policy policy, const TrainerOptions& options, const std::optional<AlignmentBeside>& alignment)
+      : policy_(std::move(policy)), encoder_(policy_.encoder()), module_(policy_.module()), options_(options) {
+    check(options.micro_batch == 0, "[PolicyTrainer] micro_batch: a policy's batch isn't taken in pieces");
+    check(alignment || (!options.targets && !options.teacher),
+          "[PolicyTrainer] targets and teacher are for an alignment loss, and there is none");
+    if (!alignment) return;
+    alignment_.emplace(encoder_, alignment->loss, beside_options(options, alignment));
+    alignment_->open(alignment->pairs);
+    weight_ = alignment->weight;
+  }
+
+  void open(const std::shared_ptr<const EpisodeSource>& episodes) {
+    check_dims(*episodes);
+    const auto& config = encoder_.config();
+    loader_.emplace(episodes, encoder_.tokenizer(), config.text.context_length, config.preprocess,
+                    EpisodeLoaderOptions{.batch_size = options_.batch_size,
+                                         .horizon = policy_.config().actions.horizon,
+                                         .threads = options_.loader_threads,
+                                         .shuffle = options_.shuffle,
+                                         .seed = options_.seed,
+                                         .augmentation = options_.augmentation});
+    episodes_ = episodes->size();
+  }
+
+  torch::nn::Module& module() const override { return *module_; }
+  const DualEncoder& encoder() const override { return encoder_; }
+  std::string encoder_prefix() const override { return "encoder."; }
+  void write(const std::filesystem::path& folder) const override { policy_.write(folder); }
+  void load_weights(const std::filesystem::path& folder) override { policy_.load_weights(folder); }
+  std::int64_t batches_per_epoch() const override { return loader_->batches_per_epoch(); }
+  std::vector<std::string> bad_records() const override { return loader_->bad_records(); }
+
+  json settings() const override {
+    const auto beside = alignment_ ? alignment_->settings() : json();
+    return {{"episodes", episodes_},
+            {"policy", json::parse(to_json(policy_.config()))},
+            {"alignment", beside},
+            {"alignment_weight", weight_}};
+  }
+
+  void seek(std::int64_t step) override {
+    loader_->seek(step);
+    if (alignment_) alignment_->seek(step);
+  }
+
+  StepResult forward_backward(std::int64_t step, double progress) override {
+    const auto batch = loader_->next();
+    seed_towers(options_, step, 0);
+    auto loss = policy_.loss({batch.pixels, batch.tokens, batch.state, batch.actions, batch.mask}, options_.precision,
+                             noise(step));
+    StepResult result;
+    result.action_loss = loss.item<double>();
+    if (alignment_) {
+      const auto [beside, measured] = alignment_->forward(step, progress);
+      result = measured;
+      result.action_loss = loss.item<double>();
+      loss = loss + weight_ * beside;
+    }
+    loss.backward();
+    result.loss = loss.item<double>();
+    result.epoch = batch.epoch;
+    result.samples_seen = batch.pixels.size(0);
+    result.wait_s += batch.wait_s;
+    result.logit_scale = encoder_.logit_scale().item<double>();
+    return result;
+  }
+
+ private:
+  void check_dims(const EpisodeSource& episodes) const {
+    const auto& first = episodes.episode(0);
+    const auto& config = policy_.config();
+    check(first.actions.size(1) == config.actions.dims,
+          "[PolicyTrainer] the demonstrations' actions have {} numbers, the policy's {}", first.actions.size(1),
+          config.actions.dims);
+    check(config.state == 0 || first.states.size(1) == config.state,
+          "[PolicyTrainer] the demonstrations' states have {} numbers, the policy's {}", first.states.size(1),
+          config.state);
+  }
+
+  /// For heads that draw noise, from (seed, step) alone.
+  at::Generator noise(std::int64_t step) const {
+    constexpr std::uint64_t purpose = 0x6e6f697365;
+    Rng rng({options_.seed, purpose, static_cast<std::uint64_t>(step)});
+    return at::detail::createCPUGenerator(rng.next());
+  }
+
+  vla::Policy policy_;
+  DualEncoder encoder_;
+  std::shared_ptr<torch::nn::Module> module_;
+  TrainerOptions options_;
+  std::optional<AlignmentTask> alignment_;
+  double weight_ = 0;
+  std::optional<EpisodeLoader> loader_;
+  std::int64_t episodes_ = 0;
+};
+
+std::vector<float> floats_of(const at::Tensor& row) {
+  const auto values = row.to(at::kFloat).contiguous();
+  return {values.const_data_ptr<float>(), values.const_data_ptr<float>() + values.numel()};
+}
+
+}  // namespace
+
+struct PolicyTrainer::State {
+  State(vla::Policy policy, TrainerOptions how, const std::optional<AlignmentBeside>& alignment)
+      : options(std::move(how)), task(std::move(policy), options, alignment) {}
+
+  TrainerOptions options;
+  PolicyTask task;
+  TrainingRun run{task, options};
+};
+
+PolicyTrainer::PolicyTrainer(vla::Policy policy, TrainerOptions options, std::optional<AlignmentBeside> alignment) {
+  check_options(options);
+  if (options.threads > 0) at::set_num_threads(options.threads);
+  policy.to(options.device);
+  if (options.teacher) {
+    options.teacher->to(options.device);
+    options.teacher->train(false);
+  }
+  state_ = std::make_unique<State>(std::move(policy), std::move(options), alignment);
+}
+
+PolicyTrainer::~PolicyTrainer() = default;
+
+void PolicyTrainer::on_step(std::function<void(const StepResult&)> callback) {
+  state_->run.on_step(std::move(callback));
+}
+
+TrainSummary PolicyTrainer::fit(std::shared_ptr<const EpisodeSource> episodes) {
+  state_->task.open(episodes);
+  return state_->run.fit();
+}
+
+void measure_ranges(const EpisodeSource& episodes, vla::PolicyConfig& config) {
+  std::vector<at::Tensor> states, actions;
+  for (std::int64_t i = 0; i < episodes.size(); ++i) {
+    states.push_back(episodes.episode(i).states);
+    actions.push_back(episodes.episode(i).actions);
+  }
+  const auto all_states = at::cat(states).to(at::kDouble), all_actions = at::cat(actions);
+  config.state = all_states.size(1);
+  config.actions.dims = all_actions.size(1);
+  config.state_mean = floats_of(all_states.mean(0));
+  config.state_std = floats_of(all_states.std(0, /*unbiased=*/false).clamp_min(1e-6));
+  const auto low = all_actions.amin(0), high = all_actions.amax(0);
+  const auto margin = (high - low).eq(0).to(at::kFloat) * 0.5;
+  config.action_low = floats_of(low - margin);
+  config.action_high = floats_of(high + margin);
+}
+
+}  // namespace vlalign

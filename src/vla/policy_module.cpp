@@ -1,0 +1,94 @@
+#include "policy_module.hpp"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
+
+#include "core/check.hpp"
+
+namespace vlalign::vla {
+namespace {
+
+Tensor numbers(const std::vector<float>& given, std::int64_t count, float otherwise, const char* what) {
+  check(given.empty() || std::ssize(given) == count, "[Policy] {}: expected {} numbers, got {}", what, count,
+        given.size());
+  return given.empty() ? at::full({count}, otherwise) : at::tensor(given);
+}
+
+/// [B, ...] of a text that all B frames share.
+Tensor for_all(const Tensor& x, std::int64_t batch) {
+  if (!x.defined() || x.size(0) == batch) return x;
+  auto shape = x.sizes().vec();
+  shape[0] = batch;
+  return x.expand(shape);
+}
+
+std::int64_t width_of(const Tensor& hidden) { return hidden.size(hidden.dim() == 3 ? 2 : 1); }
+
+}  // namespace
+
+TowerWidths tower_widths(const DualEncoder& encoder, std::span<const std::int64_t> layers) {
+  const at::NoGradGuard no_graph;
+  auto& module = *encoder.module();
+  const bool training = module.is_training();
+  module.train(false);  // no statistics move
+  const auto side = encoder.config().preprocess.image_size;
+  const auto image = encoder.image_features(at::zeros({1, 3, side, side}, at::kByte), layers);
+  const auto text = encoder.text_features(at::full({1, 2}, encoder.tokenizer()->end_id(), at::kLong));
+  module.train(training);
+  const auto tokens = vlalign::places(image);
+  TowerWidths widths{.visual_tokens = tokens.defined() ? tokens.size(2) : 0,
+                     .places = tokens.defined() ? tokens.size(1) : 0,
+                     .text_tokens = text.tokens.defined() ? text.tokens.size(2) : 0,
+                     .embedding = image.embedding.size(1),
+                     .maps = {}};
+  for (const auto& hidden : image.hidden) widths.maps.push_back(width_of(hidden));
+  return widths;
+}
+
+PolicyModule::PolicyModule(const DualEncoder& towers, std::shared_ptr<Fusion> fuse, std::shared_ptr<ActionHead> act,
+                           const PolicyConfig& config, const TowerWidths& widths, nn::Initializer& initializer)
+    : map_layers_(config.maps) {
+  check(fuse && act, "[Policy] a fusion or a head is null");
+  check(fuse->width() == act->width(), "[Policy] the fusion's width is {}, the head's {}", fuse->width(), act->width());
+  encoder = register_module("encoder", towers.module());
+  fusion = register_module("fusion", std::move(fuse));
+  head = register_module("head", std::move(act));
+  if (!config.film.empty())
+    film =
+        register_module("film", std::make_shared<Film>(*encoder->visual, config.film, widths.embedding, initializer));
+  if (fusion->needs().visual_tokens)
+    positions = register_parameter("positions", at::zeros({widths.places, widths.visual_tokens}));
+  state_mean = register_buffer("state_mean", numbers(config.state_mean, config.state, 0, "state_mean"));
+  state_std = register_buffer("state_std", numbers(config.state_std, config.state, 1, "state_std"));
+  const auto dims = head->shape().dims;
+  action_low = register_buffer("action_low", numbers(config.action_low, dims, -1, "action_low"));
+  action_range = register_buffer("action_range", numbers(config.action_high, dims, 1, "action_high") - action_low);
+  check(action_range.gt(0).all().item<bool>() && state_std.gt(0).all().item<bool>(),
+        "[Policy] expected action_high above action_low and state_std above 0 everywhere");
+}
+
+Tensor PolicyModule::features(const Tensor& pixels, const Features& text, const Tensor& state, at::ScalarType compute) {
+  const auto& needs = fusion->needs();
+  const auto batch = pixels.size(0);
+  const auto pooled_text = for_all(text.embedding, batch);
+  const auto layers = needs.maps ? std::span<const std::int64_t>(map_layers_) : std::span<const std::int64_t>();
+  const auto image = encoder->image_features(pixels, layers, compute, film ? film->hook(pooled_text) : nn::LayerHook());
+  FusionInput input{.pooled_visual = image.embedding,
+                    .maps = image.hidden,
+                    .text_tokens = for_all(text.tokens, batch),
+                    .text_mask = for_all(text.mask, batch),
+                    .pooled_text = pooled_text};
+  if (needs.visual_tokens) input.visual_tokens = places(image) + positions;
+  if (state_mean.numel() > 0) {
+    check(state.defined() && state.dim() == 2 && state.size(1) == state_mean.size(0),
+          "[Policy] state: expected [B, {}], got {}", state_mean.size(0),
+          state.defined() ? fmt::format("{}", state.sizes().vec()) : "nothing");
+    input.state = (state.to(state_mean.device()) - state_mean) / state_std;
+  }
+  return fusion->vector(input);
+}
+
+}  // namespace vlalign::vla

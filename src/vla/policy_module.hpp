@@ -1,0 +1,42 @@
+// A policy as a torch::nn module. Internal.
+#pragma once
+
+#include "vlalign/nn/dual_encoder.hpp"
+#include "vlalign/vla/fusion/film.hpp"
+#include "vlalign/vla/fusion/fusion.hpp"
+#include "vlalign/vla/head/action_head.hpp"
+#include "vlalign/vla/policy.hpp"
+
+namespace vlalign::vla {
+
+/// What the towers give a fusion, found out on one pair.
+struct TowerWidths {
+  std::int64_t visual_tokens, places, text_tokens, embedding;
+  std::vector<std::int64_t> maps;
+};
+/// layers: of the maps.
+TowerWidths tower_widths(const DualEncoder& encoder, std::span<const std::int64_t> layers);
+
+class PolicyModule : public torch::nn::Module {
+ public:
+  PolicyModule(const DualEncoder& towers, std::shared_ptr<Fusion> fusion, std::shared_ptr<ActionHead> head,
+               const PolicyConfig& config, const TowerWidths& widths, nn::Initializer& initializer);
+
+  /// [B, D]. pixels: normalised [B, 3, S, S]; text: of B or of 1; state: [B, S] in the demonstrations' units.
+  Tensor features(const Tensor& pixels, const Features& text, const Tensor& state, at::ScalarType compute);
+  /// Demonstrations' units to what the head works in, -1 to 1, and back. actions: [B, H, A].
+  Tensor to_head(const Tensor& actions) const { return (actions - action_low) * (2 / action_range) - 1; }
+  Tensor from_head(const Tensor& actions) const { return (actions + 1) * (action_range / 2) + action_low; }
+
+  std::shared_ptr<nn::DualEncoderImpl> encoder;
+  std::shared_ptr<Fusion> fusion;
+  std::shared_ptr<ActionHead> head;
+  std::shared_ptr<Film> film;  ///< null without
+  Tensor positions;            ///< [N, Dv], added to the visual tokens; zero at first; undefined without tokens
+  Tensor state_mean, state_std, action_low, action_range;  ///< buffers [S], [S], [A], [A]
+
+ private:
+  std::vector<std::int64_t> map_layers_;
+};
+
+}  // namespace vlalign::vla

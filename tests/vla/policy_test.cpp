@@ -1,0 +1,237 @@
+#include "vlalign/vla/policy.hpp"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/randint.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/randn_like.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
+#include <gtest/gtest.h>
+
+#include "core/files.hpp"
+#include "support/temp_folder.hpp"
+#include "vlalign/core/error.hpp"
+#include "vlalign/data/clip_tokenizer.hpp"
+#include "vlalign/data/transform.hpp"
+#include "vlalign/nn/dual_encoder.hpp"
+#include "vlalign/vla/fusion/late_fusion.hpp"
+#include "vlalign/vla/fusion/make_fusion.hpp"
+#include "vlalign/vla/head/make_head.hpp"
+#include "vlalign/vla/head/regression_head.hpp"
+
+namespace vlalign::vla {
+namespace {
+
+using test::message_of;
+using test::TempFolder;
+
+DualEncoder towers(bool resnet = false) {
+  ModelConfig config;
+  config.name = "small";
+  config.embed_dim = 16;
+  if (resnet) {
+    config.vision = ModifiedResNetConfig{.layers = {1, 1, 1, 1}, .width = 4};
+    config.image_projection.bias = true;
+  } else {
+    config.vision = VitConfig{.patch_size = 16, .width = 32, .layers = 2, .head_width = 16};
+  }
+  config.text = {.context_length = 16, .vocab_size = 514, .width = 32, .heads = 2, .layers = 1};
+  config.preprocess.image_size = 32;
+  auto model = DualEncoder::create(config, std::make_shared<ClipTokenizer>(std::vector<ClipTokenizer::Merge>{}), 1);
+  model.train(false);
+  return model;
+}
+
+PolicyConfig config_of(const std::string& fusion, const std::string& head) {
+  PolicyConfig config{.fusion = fusion, .head = head, .actions = {.horizon = 3, .dims = 2}, .state = 4, .width = 32};
+  config.phrases = {{"go left", {-1, 0, -1, 0, -1, 0}}, {"go right", {1, 0, 1, 0, 1, 0}}, {"stay", {0, 0, 0, 0, 0, 0}}};
+  return config;
+}
+
+PolicyBatch random_batch(std::int64_t size = 3) {
+  return {.pixels = at::randint(256, {size, 3, 32, 32}, at::kByte),
+          .tokens = tokenize(ClipTokenizer(std::vector<ClipTokenizer::Merge>{}),
+                             std::vector<std::string>(static_cast<std::size_t>(size), "go"), 16),
+          .state = at::randn({size, 4}),
+          .actions = at::randn({size, 3, 2}).clamp(-1, 1),
+          .mask = at::ones({size, 3}, at::kBool)};
+}
+
+at::Tensor act(const Policy& policy, const PolicyBatch& batch) {
+  return policy.act(batch.pixels, policy.read(batch.tokens), batch.state, Precision::fp32,
+                    at::detail::createCPUGenerator(5));
+}
+
+using Names = std::tuple<std::string_view, std::string_view, bool>;
+class PolicyOf : public testing::TestWithParam<Names> {};
+
+TEST_P(PolicyOf, GradientsReachBothTowersFusionAndHead) {
+  const auto& [fusion, head, resnet] = GetParam();
+  auto policy = Policy::create(towers(resnet), config_of(std::string(fusion), std::string(head)));
+  policy.train();
+  for (const auto& item : policy.module()->named_parameters()) {  // a FiLM that is zero lets no gradient to the text
+    const at::NoGradGuard no_graph;
+    if (item.key() == "fusion.film.dense.weight") item.value().copy_(0.1 * at::randn_like(item.value()));
+  }
+  policy.loss(random_batch(), Precision::fp32, at::detail::createCPUGenerator(1)).backward();
+  for (const auto* part : {"encoder.visual.", "encoder.text.", "fusion.", "head."}) {
+    bool moved = false;
+    for (const auto& item : policy.module()->named_parameters()) {
+      const auto gradient = item.value().grad();
+      if (!item.key().starts_with(part) || !gradient.defined()) continue;
+      moved = moved || (gradient.is_sparse() ? gradient.to_dense() : gradient).abs().max().item<double>() > 0;
+    }
+    EXPECT_TRUE(moved) << part;
+  }
+}
+
+TEST_P(PolicyOf, ComesBackFromItsFolderToTheSameBits) {
+  const auto& [fusion, head, resnet] = GetParam();
+  const TempFolder folder;
+  auto policy = Policy::create(towers(resnet), config_of(std::string(fusion), std::string(head)), 3);
+  policy.train(false);
+  policy.save(folder.path() / "policy");
+  const auto again = Policy::load(folder.path() / "policy");
+  const auto batch = random_batch();
+  EXPECT_TRUE(act(policy, batch).equal(act(again, batch)));
+}
+
+std::vector<Names> all_kinds() {
+  std::vector<Names> kinds;
+  for (const auto fusion : fusion_names()) kinds.emplace_back(fusion, "l1", fusion.size() % 2 == 0);
+  for (const auto head : head_names()) kinds.emplace_back("text_queries", head, false);
+  kinds.emplace_back("tiled_product", "l1", true);
+  return kinds;
+}
+
+std::string name_of(const testing::TestParamInfo<Names>& kind) {
+  const auto& [fusion, head, resnet] = kind.param;
+  return std::string(fusion) + "_" + std::string(head) + (resnet ? "_resnet" : "_vit");
+}
+
+INSTANTIATE_TEST_SUITE_P(All, PolicyOf, testing::ValuesIn(all_kinds()), name_of);
+
+TEST(Policy, IsItsPartsOneAfterTheOtherInTheDemonstrationsUnits) {
+  auto config = config_of("late_concat", "mse");
+  config.state_mean = {1, 2, 3, 4};
+  config.state_std = {0.5F, 1, 2, 4};
+  config.action_low = {-3, 10};
+  config.action_high = {1, 30};
+  const auto encoder = towers();
+  const FusionSizes sizes{.pooled_visual = 16, .pooled_text = 16, .state = 4, .width = 32};
+  nn::Initializer initializer(4);
+  const auto fusion = std::make_shared<LateFusion>(sizes, LateFusion::Options{}, initializer);
+  const auto head = std::make_shared<RegressionHead>(
+      32, config.actions, RegressionHead::Options{.loss = RegressionHead::Loss::mse}, initializer);
+  Policy policy(encoder, fusion, head, config);
+  policy.train(false);
+
+  const at::NoGradGuard no_graph;
+  const auto batch = random_batch();
+  const FusionInput input{
+      .pooled_visual = encoder.encode_image(batch.pixels),
+      .pooled_text = encoder.encode_text(batch.tokens),
+      .state = (batch.state - at::tensor({1.F, 2.F, 3.F, 4.F})) / at::tensor({0.5F, 1.F, 2.F, 4.F})};
+  const auto raw = head->predict(fusion->forward(input).mean(1)).to(at::kDouble);
+  const auto low = at::tensor({-3.0, 10.0}), high = at::tensor({1.0, 30.0});
+  const auto expected = low + (raw + 1) / 2 * (high - low);
+  EXPECT_LT((act(policy, batch).to(at::kDouble) - expected).abs().max().item<double>(), 1e-4);
+  const auto target = (batch.actions.to(at::kDouble) - low) / (high - low) * 2 - 1;
+  EXPECT_NEAR(policy.loss(batch).item<double>(), (raw - target).square().mean().item<double>(), 1e-4);
+}
+
+TEST(Policy, AnInstructionReadOnceServesAllFrames) {
+  auto policy = Policy::create(towers(), config_of("text_queries", "l1"));
+  policy.train(false);
+  const auto batch = random_batch();
+  const auto once = policy.read(batch.tokens.narrow(0, 0, 1));
+  EXPECT_TRUE(at::allclose(policy.act(batch.pixels, once, batch.state), act(policy, batch), 1e-5, 1e-6));
+}
+
+TEST(Policy, WithFilmInTheTowerStartsAsWithoutBitForBit) {
+  for (const bool resnet : {false, true}) {
+    auto config = config_of("film", "l1");
+    auto plain = Policy::create(towers(resnet), config, 2);
+    config.film = {-2, -1};
+    auto modulated = Policy::create(towers(resnet), config, 2);
+    plain.train(false), modulated.train(false);
+    const auto batch = random_batch();
+    EXPECT_TRUE(act(plain, batch).equal(act(modulated, batch)));
+    EXPECT_TRUE(plain.loss(batch).equal(modulated.loss(batch)));
+  }
+}
+
+TEST(Policy, KnowsPlacesWhereverItsTokensDo) {
+  // Two frames of the same patches in other places: a late fusion of a mean over equal tokens couldn't tell them apart,
+  // learned positions can.
+  auto policy = Policy::create(towers(), config_of("text_queries", "l1"));
+  policy.train(false);
+  auto positions = policy.module()->named_parameters()["positions"];
+  EXPECT_EQ(positions.sizes().vec(), (std::vector<std::int64_t>{4, 32}));
+  const auto batch = random_batch();
+  const auto before = act(policy, batch);
+  const at::NoGradGuard no_graph;
+  positions.copy_(at::randn({4, 32}));
+  EXPECT_GT((act(policy, batch) - before).abs().max().item<double>(), 1e-3);
+}
+
+TEST(Policy, RetrievalAnswersWithActionsOfItsBank) {
+  auto config = config_of("late_concat", "retrieval");
+  config.action_low = {-2, -2};
+  config.action_high = {2, 2};
+  auto policy = Policy::create(towers(), config);
+  policy.train(false);
+  const auto actions = act(policy, random_batch(8)).flatten(1);
+  for (std::int64_t i = 0; i < 8; ++i) {
+    bool found = false;
+    for (const auto& phrase : config.phrases)
+      found = found || at::allclose(actions[i], at::tensor(phrase.actions), 1e-5, 1e-5);
+    EXPECT_TRUE(found) << actions[i];
+  }
+}
+
+TEST(Policy, SaysWhatIsWrong) {
+  const auto complaint = [](const PolicyConfig& config) {
+    return message_of<Error>([&] { Policy::create(towers(), config); });
+  };
+  auto config = config_of("text_queries", "l1");
+  config.state_mean = {1, 2};
+  EXPECT_EQ(complaint(config), "[Policy] state_mean: expected 4 numbers, got 2");
+  config = config_of("text_queries", "l1");
+  config.action_high = {-1, 1};
+  EXPECT_EQ(complaint(config), "[Policy] expected action_high above action_low and state_std above 0 everywhere");
+  config = config_of("text_queries", "retrieval");
+  config.phrases[1].actions.pop_back();
+  EXPECT_EQ(complaint(config), "[Policy] phrase \"go right\": expected 3 x 2 actions, got 5");
+  EXPECT_EQ(complaint(config_of("glue", "l1")).substr(0, 33), "[make_fusion] unknown fusion 'glu");
+  EXPECT_EQ(complaint(config_of("film", "wheel")),
+            "[make_head] unknown head 'wheel': expected one of mse, l1, huber, bins, flow_matching, retrieval");
+  config = config_of("tiled_product", "l1");
+  config.maps = {7};
+  EXPECT_EQ(complaint(config), "[Tower] layer 7: the tower has 2, counted from 0 or, negative, from the end");
+
+  const auto policy = Policy::create(towers(), config_of("text_queries", "l1"));
+  auto batch = random_batch();
+  batch.state = at::zeros({3, 5});
+  EXPECT_EQ(message_of<Error>([&] { policy.loss(batch); }), "[Policy] state: expected [B, 4], got [3, 5]");
+  batch.state = at::Tensor();
+  EXPECT_EQ(message_of<Error>([&] { policy.loss(batch); }), "[Policy] state: expected [B, 4], got nothing");
+}
+
+TEST(Policy, AFolderOfAnotherPolicyChangesNothing) {
+  const TempFolder folder;
+  auto policy = Policy::create(towers(), config_of("text_queries", "l1"), 1);
+  const auto other = Policy::create(towers(), config_of("text_queries", "bins"), 2);
+  other.save(folder.path() / "other");
+  policy.train(false);
+  const auto batch = random_batch();
+  const auto before = act(policy, batch);
+  EXPECT_THROW(policy.load_weights(folder.path() / "other"), Error);
+  EXPECT_TRUE(act(policy, batch).equal(before));
+}
+
+}  // namespace
+}  // namespace vlalign::vla
