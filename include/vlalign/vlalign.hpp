@@ -1,4 +1,5 @@
-// Everything but the torch::nn modules, which are in <vlalign/nn/...>, <vlalign/vla/fusion/...> and <vlalign/vla/head/...>.
+// Everything but the torch::nn modules, which are in <vlalign/nn/...>, <vlalign/vla/fusion/...> and
+// <vlalign/vla/head/...>.
 #pragma once
 
 #include "vlalign/core/device.hpp"
@@ -6,6 +7,8 @@
 #include "vlalign/core/normalize.hpp"
 #include "vlalign/core/random.hpp"
 #include "vlalign/data/clip_tokenizer.hpp"
+#include "vlalign/data/episode_loader.hpp"
+#include "vlalign/data/episodes.hpp"
 #include "vlalign/data/gemma_tokenizer.hpp"
 #include "vlalign/data/gpt2_tokenizer.hpp"
 #include "vlalign/data/image.hpp"

@@ -5,8 +5,8 @@
 #include <iterator>
 
 #include "core/check.hpp"
-#include "data/brace_expand.hpp"
 #include "data/shard_pairs.hpp"
+#include "data/shard_records.hpp"
 #include "data/table_pairs.hpp"
 
 namespace vlalign {
@@ -23,15 +23,9 @@ std::shared_ptr<const PairSource> open_folder(const fs::path& folder, const Pair
 }
 
 std::shared_ptr<const PairSource> open_files(std::string_view location, const PairOptions& options) {
-  // A file whose own name has braces is that file.
-  const auto names = fs::exists(location) ? std::vector{std::string(location)} : brace_expand(location);
-  const std::vector<fs::path> files(names.begin(), names.end());
-  for (const auto& file : files) check(fs::exists(file), "{}: no such file or folder", file.string());
+  const auto files = expand_files(location);
   if (files.size() == 1 && is_table(files.front())) return open_table(files.front(), options);
-  for (const auto& file : files) {
-    check(is_shard(file), "{}: expected {}tar shards (.tar, .tar.gz, .tgz, .tar.zst, .tar.xz)", file.string(),
-          files.size() > 1 ? "" : "a .tsv, .csv or .jsonl, a folder with metadata.jsonl or metadata.csv, or ");
-  }
+  check_shards(files, "a .tsv, .csv or .jsonl, a folder with metadata.jsonl or metadata.csv, or ");
   return open_shards(files);
 }
 

@@ -13,6 +13,8 @@
 
 namespace vlalign {
 
+class BatchMaker;
+
 /// What one training step eats. B is the batch size, less the records that could not be read.
 struct PairBatch {
   at::Tensor pixels;                  ///< uint8 [B, 3, S, S], channels-last
@@ -60,8 +62,7 @@ class Loader {
   std::vector<std::string> bad_records() const;
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  std::unique_ptr<BatchMaker> batches_;
 };
 
 }  // namespace vlalign

@@ -1,0 +1,91 @@
+// The records of webdataset's tar shards: which members belong together, and their pictures for later.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "data/input_file.hpp"
+#include "data/tar.hpp"
+
+namespace vlalign {
+
+bool is_shard(const std::filesystem::path& file);
+
+/// The files a location names, brace ranges expanded; a file whose own name has braces is that file.
+/// Throws Error when one isn't there.
+std::vector<std::filesystem::path> expand_files(std::string_view location);
+
+/// Throws Error unless each file is a tar shard. others: what else would have been right, for the message.
+void check_shards(const std::vector<std::filesystem::path>& files, std::string_view others = "");
+
+/// "a.tar and 3 more", for messages about all of them.
+std::string describe_files(const std::vector<std::filesystem::path>& files);
+
+/// The members of one key, the path up to the first dot of its file name: positions in the list of members, -1 for
+/// none.
+struct ShardRecord {
+  std::string_view key;  ///< lives as long as the reader
+  /// .jpg, .png, .jpeg, .webp, .txt, .json
+  std::array<std::int64_t, 6> members{-1, -1, -1, -1, -1, -1};
+
+  std::int64_t picture() const;  ///< the first there is
+  std::int64_t txt() const { return members[4]; }
+  std::int64_t json() const { return members[5]; }
+};
+
+/// One shard, while its index is made.
+class ShardReader {
+ public:
+  /// Throws Error naming the shard and the fault.
+  explicit ShardReader(const std::filesystem::path& path);
+
+  const std::string& name() const { return tar_.file->name(); }
+  const TarMember& member(std::int64_t i) const { return members_[static_cast<std::size_t>(i)]; }
+  std::string text(std::int64_t member) const;
+  /// In the order of the keys' first members. A part that a key already has begins a new record: keys may come again.
+  std::vector<ShardRecord> records() const;
+
+  /// The file to read from later when it isn't the shard itself.
+  std::unique_ptr<InputFile> release_unpacked() { return tar_.unpacked ? std::move(tar_.file) : nullptr; }
+
+ private:
+  OpenTar tar_;
+  std::vector<TarMember> members_;
+};
+
+/// Where pictures lie in shards; they are read when asked for, from any thread.
+class ShardPictures {
+ public:
+  /// Pictures added from here on lie in this shard.
+  void begin_shard(const std::filesystem::path& path);
+  void end_shard(ShardReader& reader);
+
+  /// Returns the new picture's number.
+  std::int64_t add(const ShardReader& reader, std::int64_t member);
+
+  std::string shard(std::int64_t picture) const;
+  std::vector<std::byte> read(std::int64_t picture) const;
+
+ private:
+  // A shard is opened for each picture: there may be more of them than a process may hold open.
+  struct Shard {
+    std::filesystem::path path;
+    std::unique_ptr<InputFile> unpacked;  // when it is compressed
+  };
+  struct Picture {
+    std::int64_t offset;
+    std::uint32_t size;
+    std::uint32_t shard;
+  };
+
+  std::vector<Shard> shards_;
+  std::vector<Picture> pictures_;
+};
+
+}  // namespace vlalign
