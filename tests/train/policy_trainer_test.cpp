@@ -104,8 +104,11 @@ TEST_F(PolicyRuns, RangesAreTheDemonstrations) {
 }
 
 TEST_F(PolicyRuns, LearnWhatTheInstructionAsksForInTheFrame) {
-  const auto trained = policy();
-  PolicyTrainer(trained, how(200)).fit(lights_);
+  const auto trained = policy(1, "mse");  // by L1 the sign of a product is learnt far more slowly
+  auto o = how(600);
+  o.learning_rate = 1e-3;
+  o.adamw = {.beta2 = 0.999, .weight_decay = 0};
+  PolicyTrainer(trained, o).fit(lights_);
   for (const std::int64_t i : {0, 1, 3, 4}) {
     const auto& episode = lights_->episode(i);
     const auto tokens = tokenize(*trained.encoder().tokenizer(), episode.instructions, 16);
@@ -167,7 +170,7 @@ TEST_F(PolicyRuns, FreezeSlowDownOrAdaptByPattern) {
   PolicyTrainer(slow, o).fit(lights_);
   const auto after = copies_of(slow);
   const auto step = [&](const char* name) { return (after.at(name) - before.at(name)).abs().max().item<double>(); };
-  EXPECT_NEAR(step("head.mlp.fc2.weight"), o.learning_rate, 0.02 * o.learning_rate);
+  EXPECT_NEAR(step("head.mlp.c_proj.weight"), o.learning_rate, 0.02 * o.learning_rate);
   EXPECT_NEAR(step("encoder.visual.conv1.weight"), 0.5 * o.learning_rate, 0.02 * o.learning_rate);
   EXPECT_NEAR(step("encoder.text.ln_final.weight"), 0.1 * o.learning_rate, 0.01 * o.learning_rate);
 
@@ -178,7 +181,7 @@ TEST_F(PolicyRuns, FreezeSlowDownOrAdaptByPattern) {
   names = moved(before, adapted);
   EXPECT_TRUE(any_begins(names, "fusion.") && any_begins(names, "head."));
   for (const auto& name : names) {
-    if (name.starts_with("encoder.")) EXPECT_NE(name.find(".lora."), std::string::npos) << name;
+    EXPECT_TRUE(!name.starts_with("encoder.") || name.find(".lora.") != std::string::npos) << name;
   }
 }
 
