@@ -37,7 +37,7 @@ struct RolloutOptions {
 struct Outcome {
   int episode = 0;
   EpisodeStart start;
-  std::string told{};                                        ///< the instruction, or what a control made of it
+  std::string told{};                                      ///< the instruction, or what a control made of it
   Simulation::Outcome how = Simulation::Outcome::running;  ///< running: out of time
   int steps = 0;
   std::vector<vlalign::Image> film{};  ///< a picture a step, if asked for

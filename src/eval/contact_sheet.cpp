@@ -40,17 +40,17 @@ ContactSheet make_contact_sheet(const std::vector<Image>& pictures, std::size_t 
   return sheet.png.size() <= max_bytes ? sheet : lay_out(pictures, 48);
 }
 
-std::string png_data_uri(const std::vector<std::byte>& png) {
+std::string data_uri(std::string_view type, const std::vector<std::byte>& data) {
   static constexpr char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string uri = "data:image/png;base64,";
-  uri.reserve(uri.size() + png.size() / 3 * 4 + 4);
-  for (std::size_t i = 0; i < png.size(); i += 3) {
+  auto uri = "data:" + std::string(type) + ";base64,";
+  uri.reserve(uri.size() + data.size() / 3 * 4 + 4);
+  for (std::size_t i = 0; i < data.size(); i += 3) {
     const auto byte = [&](std::size_t k) {
-      return i + k < png.size() ? std::to_integer<std::uint32_t>(png[i + k]) : 0U;
+      return i + k < data.size() ? std::to_integer<std::uint32_t>(data[i + k]) : 0U;
     };
     const std::uint32_t group = byte(0) << 16 | byte(1) << 8 | byte(2);
     for (std::size_t k = 0; k < 4; ++k) {
-      uri += i + k > png.size() ? '=' : digits[group >> (18 - 6 * k) & 63U];
+      uri += i + k > data.size() ? '=' : digits[group >> (18 - 6 * k) & 63U];
     }
   }
   return uri;

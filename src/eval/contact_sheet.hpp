@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "vlalign/data/image.hpp"
@@ -19,7 +20,7 @@ struct ContactSheet {
 /// Pictures in reading order, 64 px each, or 48 where that would make the file larger than `max_bytes`.
 ContactSheet make_contact_sheet(const std::vector<Image>& pictures, std::size_t max_bytes);
 
-/// "data:image/png;base64,..."
-std::string png_data_uri(const std::vector<std::byte>& png);
+/// "data:TYPE;base64,..."
+std::string data_uri(std::string_view type, const std::vector<std::byte>& data);
 
 }  // namespace vlalign

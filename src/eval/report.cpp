@@ -48,7 +48,7 @@ std::vector<ReportView> view_tests(std::span<const ReportTest> tests, std::vecto
 
 std::string sheet_style(const ContactSheet& sheet) {
   return fmt::format(R"(<style id="sheet-style">.thumb{{background-image:url({});background-size:{}% {}%}}</style>)",
-                     png_data_uri(sheet.png), 100 * sheet.columns, 100 * sheet.rows);
+                     data_uri("image/png", sheet.png), 100 * sheet.columns, 100 * sheet.rows);
 }
 
 }  // namespace

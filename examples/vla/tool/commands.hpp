@@ -8,5 +8,6 @@ namespace tabletop {
 void add_collect(CLI::App& program);
 void add_train(CLI::App& program);
 void add_evaluate(CLI::App& program);
+void add_report(CLI::App& program);
 
 }  // namespace tabletop
