@@ -167,6 +167,10 @@ TEST_F(LerobotEpisodes, TakeTheFirstCameraByNameUnlessToldAnother) {
   EXPECT_EQ(number_shown(open_episodes(folder, {.camera = wrist})->frame(1, 0)), 123);
   EXPECT_HAS(error_at_opening(folder, {.camera = "front"}),
              "meta/info.json: no camera \"front\"; expected one of observation.images.top, observation.images.wrist");
+  const auto copy = copy_of("v21");
+  replace(copy / "meta/info.json", "\"dtype\": \"video\",",
+          R"("dtype": "video", "info": {"video.is_depth_map": true},)");
+  EXPECT_EQ(number_shown(open_episodes(copy.string())->frame(1, 0)), 123);  // depth is no picture
 }
 
 TEST_F(LerobotEpisodes, KeepArrowsSymbolsToThemselves) {

@@ -41,11 +41,21 @@ struct Info {
   std::int64_t chunks_size = 0;  // episodes in a folder, version 2
 };
 
+bool is_depth(const json& feature) {
+  for (const auto* place : {"info", "video_info"}) {
+    if (!feature.contains(place) || !feature[place].is_object()) continue;
+    for (const auto* key : {"is_depth_map", "video.is_depth_map"}) {
+      if (feature[place].value(key, false)) return true;
+    }
+  }
+  return false;
+}
+
 Camera choose_camera(const json& features, const std::string& wanted) {
   std::map<std::string, Camera> cameras;
   for (const auto& [key, feature] : features.items()) {
     const auto& type = feature.at("dtype").get_ref<const std::string&>();
-    if (type == "video" || type == "image") cameras[key] = {key, type == "video"};
+    if ((type == "video" || type == "image") && !is_depth(feature)) cameras[key] = {key, type == "video"};
   }
   check(!cameras.empty(), "expected a feature of dtype \"video\" or \"image\"");
   if (wanted.empty()) return cameras.begin()->second;
@@ -194,6 +204,7 @@ struct StepTable {
     times = file.numbers("timestamp");
     if (file.has("observation.state")) states = file.matrix("observation.state");
     actions = file.matrix("action");
+    check(actions.width != 0, "{}: expected at least one number in column \"action\"", path.string());
   }
 
   std::int64_t rows() const { return static_cast<std::int64_t>(episodes.size()); }

@@ -5,9 +5,9 @@
 #include <parquet/arrow/reader.h>
 #include <parquet/file_reader.h>
 
+#include <algorithm>
 #include <cmath>
 #include <exception>
-#include <limits>
 
 #include "core/check.hpp"
 
@@ -110,6 +110,11 @@ struct ParquetFile::State {
     });
   }
 
+  /// What a file says of itself need not be so.
+  static void check_rows(std::int64_t rows, std::int64_t expected) {
+    check(rows == expected, "is damaged: expected {} rows, got {}", expected, rows);
+  }
+
   static void must(const arrow::Status& status) { check(status.ok(), "{}", status.message()); }
 
   int index(std::string_view column) const {
@@ -122,6 +127,7 @@ struct ParquetFile::State {
     Chunks chunks;
     must(reader->ReadColumn(index(column), &chunks));
     check(chunks->null_count() == 0, "column \"{}\" has rows without a value", column);
+    check_rows(chunks->length(), reader->parquet_reader()->metadata()->num_rows());
     return chunks;
   }
 
@@ -147,6 +153,8 @@ struct ParquetFile::State {
       check(values->null_count() == 0 && append_numbers(*values, matrix.values), "expected lists of numbers, got {}",
             array->type()->ToString());
     }
+    check_rows(static_cast<std::int64_t>(matrix.values.size()),
+               chunks->length() * std::max<std::int64_t>(matrix.width, 0));
     for (std::size_t i = 0; i < matrix.values.size(); ++i) {
       check(std::isfinite(matrix.values[i]), "row {}: expected finite numbers",
             static_cast<std::int64_t>(i) / matrix.width);
@@ -162,7 +170,10 @@ struct ParquetFile::State {
     std::int64_t first = 0;
     for (int group = 0; group < metadata->num_row_groups(); ++group) {
       const auto size = metadata->RowGroup(group)->num_rows();
-      if (row >= first && row < first + size) return load_group(column, group, first);
+      if (row >= first && row < first + size) {
+        load_group(column, group, first);
+        return check_rows(rows->length(), size);
+      }
       first += size;
     }
     fail("row {}: expected 0 to {}", row, first - 1);
@@ -202,7 +213,12 @@ std::vector<std::int64_t> ParquetFile::integers(std::string_view column) const {
   return state_->values<std::int64_t>(column);
 }
 
-std::vector<double> ParquetFile::numbers(std::string_view column) const { return state_->values<double>(column); }
+std::vector<double> ParquetFile::numbers(std::string_view column) const {
+  auto numbers = state_->values<double>(column);
+  const bool finite = std::all_of(numbers.begin(), numbers.end(), [](double number) { return std::isfinite(number); });
+  check(finite, "{}: expected finite numbers in column \"{}\"", state_->name, column);
+  return numbers;
+}
 
 std::vector<std::string> ParquetFile::strings(std::string_view column) const {
   return guarded(state_->name, [&] {

@@ -21,7 +21,7 @@ class ParquetFile {
 
   bool has(std::string_view column) const;
   std::vector<std::int64_t> integers(std::string_view column) const;
-  std::vector<double> numbers(std::string_view column) const;
+  std::vector<double> numbers(std::string_view column) const;  ///< finite
   std::vector<std::string> strings(std::string_view column) const;
 
   /// [rows, width]; a column of single numbers has width 1.

@@ -10,8 +10,10 @@ extern "C" {
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include "core/check.hpp"
 
@@ -20,6 +22,8 @@ namespace {
 
 /// When a frame lies no farther ahead, decoding on to it costs less than a jump to the key frame before it.
 constexpr double read_on_s = 0.5;
+
+constexpr std::int64_t most_pixels = std::int64_t{1} << 28;  // decode_image's
 
 template <typename T, void (*release)(T**)>
 struct Releaser {
@@ -143,6 +147,7 @@ struct Video::State {
   Image rgb() {
     const auto source = static_cast<AVPixelFormat>(frame->format);
     const auto width = frame->width, height = frame->height;
+    check(std::int64_t{width} * height <= most_pixels, "{}: a frame of {}x{} pixels", name, width, height);
     scaler.reset(sws_getCachedContext(scaler.release(), width, height, without_range(source), width, height,
                                       AV_PIX_FMT_RGB24, SWS_BILINEAR | SWS_ACCURATE_RND, nullptr, nullptr, nullptr));
     check(scaler != nullptr, "{}: cannot convert its pixels ({}) to RGB", name, av_get_pix_fmt_name(source));
