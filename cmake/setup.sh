@@ -7,20 +7,24 @@
 # What is there already is left alone; an interrupted run is repaired by the next one.
 #   VLALIGN_BUILD=DIR    build folder, by default build
 #   VLALIGN_TORCH=DIR    an unpacked LibTorch or a Python's site-packages/torch, used instead of fetching one into .deps
+#   VLALIGN_ARROW=DIR    a Python's site-packages/pyarrow, used instead of fetching one into .deps
 #   VLALIGN_GPU=0|1      fetch LibTorch without or with its CUDA part, whatever this machine has
 set -euo pipefail
 torch=${VLALIGN_TORCH:+$(realpath -m -- "$VLALIGN_TORCH")}
+arrow=${VLALIGN_ARROW:+$(realpath -m -- "$VLALIGN_ARROW")}
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly build=${VLALIGN_BUILD:-build}
 readonly deps=$PWD/.deps
-readonly torch steps=$(($# > 0 ? 4 : 3))
+readonly torch arrow steps=$(($# > 0 ? 5 : 4))
 readonly torch_version=2.11.0
+readonly pyarrow_version=26.0.1
 readonly open_clip_version=3.3.0
 readonly debian_packages=(
   g++ cmake ninja-build ccache pkg-config unzip python3-pip
   libfmt-dev libspdlog-dev libcli11-dev nlohmann-json3-dev libeigen3-dev libgtest-dev
   libjpeg-dev libpng-dev libwebp-dev libarchive-dev zlib1g-dev libicu-dev libxml2-dev libsentencepiece-dev
+  libavformat-dev libavcodec-dev libswscale-dev
   libharfbuzz-dev fonts-noto-color-emoji unicode-cldr-core)
 
 fail() {
@@ -74,7 +78,7 @@ download() {
 need_disk() {
   local megabytes
   megabytes=$(($(df --output=avail -k "$deps" | tail -n 1) / 1024))
-  ((megabytes >= $1)) || fail "$deps has $megabytes MB of disk left; LibTorch needs $1 MB while it is being unpacked"
+  ((megabytes >= $1)) || fail "$deps has $megabytes MB of disk left; $2 needs $1 MB while it is being unpacked"
 }
 
 has_gpu() { [[ ${VLALIGN_GPU:-} == 1 || (-z ${VLALIGN_GPU:-} && -e /dev/nvidia0) ]]; }
@@ -101,10 +105,10 @@ fetch_libtorch() {
   mkdir -p "$work/wheels" "$work/libtorch"
   if [[ $kind == cpu ]]; then
     step 2 LibTorch "fetching $torch_version for the CPU: 550 MB to download, 500 MB on disk"
-    need_disk 1200
+    need_disk 1200 LibTorch
   else
     step 2 LibTorch "fetching $torch_version with CUDA: 2.5 GB to download, 4 GB on disk"
-    need_disk 8000
+    need_disk 8000 LibTorch
   fi
   download "$work/wheels" --no-deps "torch==$torch_version"
   wheel=$(echo "$work"/wheels/torch-*.whl)
@@ -147,6 +151,29 @@ fetch_vocabulary() {
   rm -rf "$work"
 }
 
+# Arrow with Parquet, which Debian lacks: Python's package holds its libraries and headers.
+fetch_arrow() {
+  local target=$deps/pyarrow-$pyarrow_version work=$deps/partial
+  if [[ -n $arrow ]]; then
+    [[ -e $arrow/include/parquet/arrow/reader.h ]] || fail "VLALIGN_ARROW=$arrow holds no include/parquet/arrow/reader.h"
+    step 4 Arrow "$arrow, as VLALIGN_ARROW says"
+    return
+  fi
+  if [[ -e $target ]]; then
+    step 4 Arrow "is there (${target#"$PWD/"})"
+    return
+  fi
+  step 4 Arrow "fetching pyarrow $pyarrow_version: 55 MB to download, 70 MB on disk"
+  need_disk 300 Arrow
+  rm -rf "$work"
+  mkdir -p "$work"
+  download "$work" --quiet --no-deps "pyarrow==$pyarrow_version"
+  unzip -q "$work"/pyarrow-*.whl 'pyarrow/include/*' 'pyarrow/lib'{arrow,parquet}'.so.*' -d "$work" ||
+    fail "the wheel of pyarrow $pyarrow_version is damaged; run this again"
+  mv "$work/pyarrow" "$target"
+  rm -rf "$work"
+}
+
 # One compiler process for each core, but no more than memory allows: a source that includes torch/nn takes 1.5 GB.
 compile_jobs() {
   local by_memory
@@ -156,8 +183,8 @@ compile_jobs() {
 }
 
 build_targets() {
-  step 4 Build "$* in $build"
-  cmake --log-level=NOTICE -S . -B "$build" -G Ninja -U LibTorch_DIR "-DVLALIGN_TORCH=$torch" ||
+  step 5 Build "$* in $build"
+  cmake --log-level=NOTICE -S . -B "$build" -G Ninja -U LibTorch_DIR "-DVLALIGN_TORCH=$torch" "-DVLALIGN_ARROW=$arrow" ||
     fail 'CMake could not configure the build; the lines above say why'
   NINJA_STATUS='      [%f/%t] ' cmake --build "$build" --parallel "$(compile_jobs)" --target "$@" ||
     fail 'the build failed; the lines above say why'
@@ -172,4 +199,5 @@ flock --nonblock "$lock" || {
 install_debian_packages
 fetch_libtorch
 fetch_vocabulary
+fetch_arrow
 if (($# > 0)); then build_targets "$@"; fi

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "core/check.hpp"
+#include "data/lerobot_module.hpp"
 #include "data/shard_episodes.hpp"
 #include "data/shard_records.hpp"
 
@@ -10,11 +11,20 @@ namespace vlalign {
 
 namespace fs = std::filesystem;
 
-std::shared_ptr<const EpisodeSource> open_episodes(std::string_view location) {
+std::shared_ptr<const EpisodeSource> open_episodes(std::string_view location, const EpisodeOptions& options) {
   check(!location.empty(), "[open_episodes] no location given");
   try {
+    if (fs::is_directory(location)) {
+      check(fs::exists(fs::path(location) / "meta/info.json"),
+            "{}: a folder of demonstrations is a LeRobot dataset, with meta/info.json; shards are named one by one or "
+            "as {}",
+            location, (fs::path(location) / "{000..031}.tar").string());
+      return open_lerobot(location, options);
+    }
     const auto files = expand_files(location);
     check_shards(files, "a LeRobot dataset's folder, or ");
+    check(options.camera.empty(), "[open_episodes] camera: expected none, shards have one picture a step, got {}",
+          options.camera);
     return open_shard_episodes(files);
   } catch (const fs::filesystem_error& error) {
     fail("{}: {}", location, error.code().message());

@@ -143,7 +143,7 @@ class ShardEpisodes : public EpisodeSource {
     check(value.is_object(), "{}: expected a JSON object", where);
     add_step(reading, value, record, where);
     reading.states.add(value.contains("state") ? &value["state"] : nullptr, where);
-    check(value.contains("action"), "{}: no \"action\": expected a list of numbers", where);
+    check(value.contains("action") && !value["action"].empty(), "{}: no \"action\": expected a list of numbers", where);
     reading.actions.add(&value["action"], where);
   }
 

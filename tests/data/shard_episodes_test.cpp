@@ -199,6 +199,7 @@ TEST_F(ShardEpisodes, RefuseARecordThatIsNotWholeAndSayWhichAndWhy) {
   EXPECT_HAS(error_with("state", json::array({1, nullptr})), "\"state\" to be a list of numbers, null is none");
   EXPECT_HAS(error_with("action", json::array({1, 2})), "expected 1 numbers in \"action\"");
   EXPECT_HAS(error_with("action", json::array({1e39})), "expected numbers in \"action\" that float32 holds, got 1e+39");
+  EXPECT_HAS(error_with("action", json::array()), "no \"action\": expected a list of numbers");
   EXPECT_HAS(error_without("action"), "no \"action\": expected a list of numbers");
   EXPECT_HAS(error_with("episode", 3), "expected \"episode\" to be a string");
   EXPECT_HAS(error_without("episode"), "expected \"episode\" to be a string");

@@ -30,6 +30,11 @@ class EpisodeSource {
   virtual Image frame(std::int64_t episode, std::int64_t step) const = 0;
 };
 
+struct EpisodeOptions {
+  /// Which of a LeRobot dataset's cameras, e.g. "observation.images.top"; empty: the first by name.
+  std::string camera;
+};
+
 /// Opens demonstrations: tar shards (as open_pairs takes them) with a record a step, a picture beside a JSON object
 ///
 ///     {"episode": "000012", "step": 0, "instruction": "...", "state": [S numbers], "action": [A numbers]}
@@ -37,6 +42,6 @@ class EpisodeSource {
 /// where "instruction" is a string or a list of them, "state" may be missing, and a "caption" beside makes the same
 /// shards a source of pairs; or a LeRobot dataset's folder (v2.1 or v3.0: parquet and video), where this was built with
 /// Arrow and FFmpeg. Throws Error naming file and record for what is missing, of another size than before, or twice.
-std::shared_ptr<const EpisodeSource> open_episodes(std::string_view location);
+std::shared_ptr<const EpisodeSource> open_episodes(std::string_view location, const EpisodeOptions& options = {});
 
 }  // namespace vlalign
