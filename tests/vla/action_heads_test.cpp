@@ -40,6 +40,13 @@ constexpr std::int64_t batch = 4, width = 6;
 constexpr ActionShape chunk{.horizon = 3, .dims = 2};
 constexpr std::int64_t phrases = 5;
 
+Vector residual_mlp_by_hand(const ResidualMlp& mlp, const Vector& x) {
+  auto y = test::linear_by_hand(*mlp.in, x);
+  for (std::size_t i = 0; i < mlp.mlps.size(); ++i)
+    y = test::plus(y, mlp_by_hand(*mlp.mlps[i]->c_fc, *mlp.mlps[i]->c_proj, test::norm_by_hand(*mlp.norms[i], y)));
+  return test::linear_by_hand(*mlp.out, test::norm_by_hand(*mlp.norm_out, y));
+}
+
 at::Generator seeded(std::uint64_t seed) { return at::detail::createCPUGenerator(seed); }
 
 Tensor random_actions(std::int64_t count = batch) { return at::rand({count, chunk.horizon, chunk.dims}) * 1.8 - 0.9; }
@@ -188,7 +195,7 @@ TEST_P(Regression, EqualsItsFormulaInDouble) {
     return std::abs(x) <= 1 ? x * x / 2 : std::abs(x) - 0.5;
   };
   const double expected = mean_by_hand(mask, [&](std::int64_t b, std::int64_t h) {
-    const auto out = mlp_by_hand(*head->mlp->c_fc, *head->mlp->c_proj, vector_of(features[b]));
+    const auto out = residual_mlp_by_hand(*head->mlp, vector_of(features[b]));
     double sum = 0;
     for (std::int64_t a = 0; a < chunk.dims; ++a)
       sum += error(out[static_cast<std::size_t>(h * chunk.dims + a)] - actions[b][h][a].item<double>());
@@ -207,7 +214,7 @@ TEST(BinsHead, EqualsItsFormulaInDouble) {
   const BinsHead head(width, chunk, {.bins = bins, .low = low, .high = high, .hidden = 9}, initializer);
   const auto features = at::randn({batch, width}), actions = random_actions() * 1.3, mask = ragged_mask();
   const double expected = mean_by_hand(mask, [&](std::int64_t b, std::int64_t h) {
-    const auto logits = mlp_by_hand(*head.mlp->c_fc, *head.mlp->c_proj, vector_of(features[b]));
+    const auto logits = residual_mlp_by_hand(*head.mlp, vector_of(features[b]));
     double sum = 0;
     for (std::size_t a = 0; a < 2; ++a) {
       const auto first = logits.begin() + (h * chunk.dims + static_cast<std::int64_t>(a)) * bins;
@@ -279,12 +286,7 @@ Vector velocity_by_hand(const FlowMatchingHead& head, const Vector& features, co
     time[i] = std::sin(2 * M_PI * t / period);
     time[32 + i] = std::cos(2 * M_PI * t / period);
   }
-  auto y = test::linear_by_hand(*head.in, test::joined(test::joined(features, x), time));
-  for (std::size_t i = 0; i < head.mlps.size(); ++i) {
-    const auto normed = test::norm_by_hand(*head.norms[i], y);
-    y = test::plus(y, mlp_by_hand(*head.mlps[i]->c_fc, *head.mlps[i]->c_proj, normed));
-  }
-  return test::linear_by_hand(*head.out, test::norm_by_hand(*head.norm_out, y));
+  return residual_mlp_by_hand(*head.mlp, test::joined(test::joined(features, x), time));
 }
 
 TEST(FlowMatchingHead, PredictsByTenEulerStepsFromTheNoiseInDouble) {

@@ -28,8 +28,8 @@ BinsHead::BinsHead(std::int64_t width, const ActionShape& shape, const Options& 
   check((high > low).all().item<bool>(), "[BinsHead] high: expected more than low, got {} and {}", options.high,
         options.low);
   bin_width = register_buffer("bin_width", (high - low) / static_cast<double>(bins_));
-  mlp = register_module(
-      "mlp", std::make_shared<nn::FeedForward>(width, options.hidden, shape.horizon * shape.dims * bins_, initializer));
+  mlp = register_module("mlp", std::make_shared<ResidualMlp>(width, options.hidden, options.layers,
+                                                             shape.horizon * shape.dims * bins_, initializer));
 }
 
 Tensor BinsHead::logits(const Tensor& features) const {

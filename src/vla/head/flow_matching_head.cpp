@@ -37,25 +37,13 @@ FlowMatchingHead::FlowMatchingHead(std::int64_t width, const ActionShape& shape,
                                    nn::Initializer& initializer)
     : ActionHead("FlowMatchingHead", width, shape), steps_(options.steps) {
   check(steps_ > 0, "[FlowMatchingHead] steps: expected at least 1, got {}", steps_);
-  const auto chunk = shape.horizon * shape.dims, hidden = options.hidden;
-  const auto linear = [&](std::int64_t from, std::int64_t to) {
-    return std::make_shared<nn::Linear>(from, to, nn::Linear::Options{}, initializer);
-  };
-  in = register_module("in", linear(width + chunk + time_width, hidden));
-  for (std::int64_t i = 0; i < options.layers; ++i) {
-    const auto number = std::to_string(i);
-    norms.push_back(register_module("norm" + number, std::make_shared<nn::LayerNorm>(hidden)));
-    mlps.push_back(
-        register_module("mlp" + number, std::make_shared<nn::FeedForward>(hidden, 4 * hidden, hidden, initializer)));
-  }
-  norm_out = register_module("norm_out", std::make_shared<nn::LayerNorm>(hidden));
-  out = register_module("out", linear(hidden, chunk));
+  const auto chunk = shape.horizon * shape.dims;
+  mlp = register_module("mlp", std::make_shared<ResidualMlp>(width + chunk + time_width, options.hidden, options.layers,
+                                                             chunk, initializer));
 }
 
 Tensor FlowMatchingHead::velocity(const Tensor& features, const Tensor& x, const Tensor& t) const {
-  auto y = in->forward(at::cat({features, x.flatten(1), time_features(t)}, 1));
-  for (std::size_t i = 0; i < mlps.size(); ++i) y = y + mlps[i]->forward(norms[i]->forward(y));
-  return out->forward(norm_out->forward(y)).view_as(x);
+  return mlp->forward(at::cat({features, x.flatten(1), time_features(t)}, 1)).view_as(x);
 }
 
 Tensor FlowMatchingHead::predict_from(const Tensor& given, const Tensor& noise) const {

@@ -25,8 +25,8 @@ Tensor errors(const Tensor& prediction, const Tensor& actions, RegressionHead::L
 RegressionHead::RegressionHead(std::int64_t width, const ActionShape& shape, const Options& options,
                                nn::Initializer& initializer)
     : ActionHead("RegressionHead", width, shape), loss_(options.loss) {
-  mlp = register_module(
-      "mlp", std::make_shared<nn::FeedForward>(width, options.hidden, shape.horizon * shape.dims, initializer));
+  mlp = register_module("mlp", std::make_shared<ResidualMlp>(width, options.hidden, options.layers,
+                                                             shape.horizon * shape.dims, initializer));
 }
 
 Tensor RegressionHead::prediction(const Tensor& features, const at::Generator&) const {

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "vlalign/vla/head/action_head.hpp"
+#include "vlalign/vla/head/residual_mlp.hpp"
 
 namespace vlalign::vla {
 
@@ -16,6 +17,7 @@ class BinsHead : public ActionHead {
     std::vector<double> low{-1.0};  ///< for each of the A numbers, or one for all
     std::vector<double> high{1.0};  ///< above low
     std::int64_t hidden = 256;
+    std::int64_t layers = 3;
   };
   BinsHead(std::int64_t width, const ActionShape& shape, const Options& options, nn::Initializer& initializer);
 
@@ -26,7 +28,7 @@ class BinsHead : public ActionHead {
   /// bins: int64 [..., A]; returns [..., A], each bin's centre.
   Tensor centre_of(const Tensor& bins) const;
 
-  std::shared_ptr<nn::FeedForward> mlp;
+  std::shared_ptr<ResidualMlp> mlp;
   Tensor low, bin_width;  ///< [A], buffers
 
  protected:

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "vlalign/vla/head/action_head.hpp"
+#include "vlalign/vla/head/residual_mlp.hpp"
 
 namespace vlalign::vla {
 
@@ -34,10 +35,7 @@ class FlowMatchingHead : public ActionHead {
   /// float32 [B] on the CPU.
   static Tensor draw_times(std::int64_t batch, const at::Generator& generator);
 
-  std::shared_ptr<nn::Linear> in, out;
-  std::vector<std::shared_ptr<nn::LayerNorm>> norms;   ///< registered as norm0, ...
-  std::vector<std::shared_ptr<nn::FeedForward>> mlps;  ///< registered as mlp0, ...
-  std::shared_ptr<nn::LayerNorm> norm_out;
+  std::shared_ptr<ResidualMlp> mlp;
 
  protected:
   Tensor loss_of(const Tensor& features, const Target& target, const at::Generator& generator) const override;

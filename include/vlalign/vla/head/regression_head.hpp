@@ -1,10 +1,11 @@
 #pragma once
 
 #include "vlalign/vla/head/action_head.hpp"
+#include "vlalign/vla/head/residual_mlp.hpp"
 
 namespace vlalign::vla {
 
-/// An MLP to the whole chunk; the loss is the mean over a step's numbers of f(prediction - action).
+/// A residual MLP to the whole chunk; the loss is the mean over a step's numbers of f(prediction - action).
 class RegressionHead : public ActionHead {
  public:
   enum class Loss {
@@ -15,10 +16,11 @@ class RegressionHead : public ActionHead {
   struct Options {
     Loss loss = Loss::l1;
     std::int64_t hidden = 256;
+    std::int64_t layers = 3;
   };
   RegressionHead(std::int64_t width, const ActionShape& shape, const Options& options, nn::Initializer& initializer);
 
-  std::shared_ptr<nn::FeedForward> mlp;
+  std::shared_ptr<ResidualMlp> mlp;
 
  protected:
   Tensor loss_of(const Tensor& features, const Target& target, const at::Generator& generator) const override;
