@@ -15,7 +15,7 @@ namespace {
 constexpr int slots = 5;
 constexpr int substeps = 40;
 constexpr double time_step = 0.1 / substeps;
-constexpr double grasp_reach = 0.025, grasp_height = 0.055;
+constexpr double grasp_reach = 0.035, grasp_height = 0.055;
 constexpr double reach = 0.24, lowest = 0.012, highest = 0.2;
 constexpr double lifted = 0.08, pushed = 0.08, off_the_way = 0.05, disturbed = 0.06;
 constexpr int visible = 0, hidden = 4;  // groups of geoms
@@ -114,7 +114,7 @@ std::string world() {
     <geom class="drawn" name="table" type="box" size="0.235 0.235 0.02" pos="0 0 -0.02"/>
     {}
     <body name="gripper" mocap="true" pos="0 0 0.1">
-      <geom name="stick" solref="0.005 1" solimp="0.95 0.99 0.001" type="cylinder" size="0.014 0.05" pos="0 0 0.05" contype="0" conaffinity="0" group="4" mass="0"/>
+      <geom name="stick" solref="0.005 1" solimp="0.95 0.99 0.001" type="cylinder" size="0.018 0.05" pos="0 0 0.05" contype="0" conaffinity="0" group="4" mass="0"/>
       <geom class="drawn" name="bar" type="box" size="0.03 0.005 0.005" pos="0 0 0.075" rgba="0.06 0.06 0.06 1"/>
       <geom class="drawn" name="finger0" type="box" size="0.004 0.008 0.036" pos="0.03 0 0.036" rgba="0.06 0.06 0.06 1"/>
       <geom class="drawn" name="finger1" type="box" size="0.004 0.008 0.036" pos="-0.03 0 0.036" rgba="0.06 0.06 0.06 1"/>

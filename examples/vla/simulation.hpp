@@ -11,13 +11,13 @@ struct mjData_;
 
 namespace tabletop {
 
-constexpr int max_steps = 40;          ///< control steps an episode may take
+constexpr int max_steps = 60;          ///< control steps an episode may take
 constexpr int action_dims = 4;         ///< dx, dy, dz of the gripper in units of step_length, and grip
 constexpr int state_dims = 4;          ///< the gripper's x, y, z in metres, and how far it is open
 constexpr double step_length = 0.035;  ///< metres
 
 /// The table in MuJoCo: objects that slide and turn, a gripper that moves where it is told. Closed up high the gripper
-/// is a stick that pushes; closed around an object (2.5 cm from its middle or less) it holds it, until it opens. The
+/// is a stick that pushes; closed around an object (3.5 cm from its middle or less) it holds it, until it opens. The
 /// same start and actions give the same bits.
 class Simulation {
  public:

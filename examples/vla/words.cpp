@@ -84,12 +84,8 @@ std::string with_place(const Language& language, const Object& object, Rng& rng)
   return &language == &chinese ? place + "有" + name : fmt::format("a {} at the {}", name, place);
 }
 
-std::string all_objects(const Language& language, const Scene& scene, Rng& rng) {
-  std::vector<std::string> parts;
-  for (const auto& object : scene.objects) parts.push_back(with_place(language, object, rng));
-  for (std::size_t i = parts.size(); i > 1; --i)
-    std::swap(parts[i - 1], parts[at(static_cast<int>(rng.below(static_cast<std::int64_t>(i))))]);
-  return fmt::format("{}", fmt::join(parts, &language == &chinese ? "，" : ", "));
+std::string two_objects(const Language& language, const Object& a, const Object& b, Rng& rng) {
+  return with_place(language, a, rng) + (&language == &chinese ? "，" : ", ") + with_place(language, b, rng);
 }
 
 std::string relation(const Language& language, const Object& a, const Object& b, Rng& rng) {
@@ -136,14 +132,14 @@ std::vector<std::string> descriptions(const Scene& scene, const Doing& doing, Rn
   const auto any = [&]() -> const Object& {
     return scene.objects[at(static_cast<int>(rng.below(std::ssize(scene.objects))))];
   };
-  for (int i = 0; i < 4; ++i) all.push_back(all_objects(any_language(rng), scene, rng));
-  for (int i = 0; i < 2; ++i) {
+  for (int i = 0; i < 2; ++i) all.push_back(with_place(any_language(rng), any(), rng));
+  for (int i = 0; i < 6; ++i) {
+    const auto& a = any();
+    const auto& b = any();
+    if (&a == &b) continue;
     const auto& language = any_language(rng);
-    all.push_back(with_place(language, any(), rng));
+    all.push_back(i < 4 ? two_objects(language, a, b, rng) : relation(language, a, b, rng));
   }
-  const auto& a = any();
-  const auto& b = any();
-  if (&a != &b) all.push_back(relation(any_language(rng), a, b, rng));
   if (doing.what != Doing::What::nothing)
     for (int i = 0; i < 4; ++i) all.push_back(action(any_language(rng), scene, doing, rng));
   return all;

@@ -18,8 +18,8 @@ struct Doing {
   Side side = Side::left;
 };
 
-/// Captions of a frame for alignment, several of it: all objects, one of them and where it is, what is done. They use
-/// the words of both wordings.
+/// Captions of a frame for alignment, several of it: one or two objects and where they are, how two lie to each other,
+/// what is done. They use the words of both wordings, never an instruction's sentence.
 std::vector<std::string> descriptions(const Scene& scene, const Doing& doing, vlalign::Rng& rng);
 
 }  // namespace tabletop

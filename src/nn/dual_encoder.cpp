@@ -18,10 +18,6 @@ std::shared_ptr<Linear> projection(const Tower& tower, std::int64_t embed_dim, b
   return std::make_shared<Linear>(tower.width(), embed_dim, options, initializer);
 }
 
-at::Tensor project(const std::shared_ptr<Linear>& projection, const at::Tensor& pooled) {
-  return l2_normalize(projection ? projection->forward(pooled) : pooled);
-}
-
 void check_pixels(const at::Tensor& pixels, const char* where) {
   check(pixels.dim() == 4 && pixels.size(1) == 3, "[{}] pixels: expected [B, 3, S, S], got {}", where,
         pixels.sizes().vec());
@@ -59,12 +55,12 @@ DualEncoderImpl::DualEncoderImpl(std::shared_ptr<Tower> image, std::shared_ptr<T
 
 at::Tensor DualEncoderImpl::encode_image(const at::Tensor& pixels, at::ScalarType compute) {
   check_pixels(pixels, "encode_image");
-  return project(image_projection, visual->forward(pixels, compute));
+  return in_joint_space(visual->forward(pixels, compute), image_projection);
 }
 
 at::Tensor DualEncoderImpl::encode_text(const at::Tensor& tokens, at::ScalarType compute) {
   check_tokens(tokens, "encode_text");
-  return project(text_projection, text->forward(tokens, compute));
+  return in_joint_space(text->forward(tokens, compute), text_projection);
 }
 
 Features DualEncoderImpl::image_features(const at::Tensor& pixels, std::span<const std::int64_t> layers,
@@ -72,7 +68,7 @@ Features DualEncoderImpl::image_features(const at::Tensor& pixels, std::span<con
   check_pixels(pixels, "image_features");
   auto features =
       hook ? visual->hooked_features(pixels, compute, layers, hook) : visual->features(pixels, compute, layers);
-  features.embedding = project(image_projection, features.pooled);
+  features.embedding = in_joint_space(features.pooled, image_projection);
   return features;
 }
 
@@ -80,8 +76,12 @@ Features DualEncoderImpl::text_features(const at::Tensor& tokens, std::span<cons
                                         at::ScalarType compute) {
   check_tokens(tokens, "text_features");
   auto features = text->features(tokens, compute, layers);
-  features.embedding = project(text_projection, features.pooled);
+  features.embedding = in_joint_space(features.pooled, text_projection);
   return features;
+}
+
+at::Tensor DualEncoderImpl::in_joint_space(const at::Tensor& features, const std::shared_ptr<Linear>& projection) {
+  return l2_normalize(projection ? projection->forward(features) : features);
 }
 
 std::optional<DualEncoderImpl::Place> DualEncoderImpl::place_of(std::string_view name) const {

@@ -5,15 +5,10 @@
 #include <ATen/ops/zeros.h>
 
 #include "core/check.hpp"
-#include "vlalign/core/normalize.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 
 namespace vlalign {
 namespace {
-
-at::Tensor in_joint_space(const at::Tensor& rows, const std::shared_ptr<nn::Linear>& projection) {
-  return l2_normalize(projection ? projection->forward(rows) : rows);
-}
 
 bool changes_pictures(const Augmentation& a) {
   const Augmentation none{};
@@ -93,8 +88,8 @@ void BatchFeed::encode_pairs(ContrastiveBatch& out, const at::Tensor& pixels, co
   const auto& module = *model_.module();
   out.image = image.embedding;
   out.text = text.embedding;
-  out.image_tokens = {.features = in_joint_space(places(image), module.image_projection), .mask = image.mask};
-  out.text_tokens = {.features = in_joint_space(places(text), module.text_projection), .mask = text.mask};
+  out.image_tokens = {.features = module.in_joint_space(places(image), module.image_projection), .mask = image.mask};
+  out.text_tokens = {.features = module.in_joint_space(places(text), module.text_projection), .mask = text.mask};
 }
 
 ContrastiveBatch BatchFeed::encode(const PairBatch& batch, std::int64_t begin, std::int64_t count,

@@ -82,6 +82,10 @@ Tensor PolicyModule::features(const Tensor& pixels, const Features& text, const 
                     .text_mask = for_all(text.mask, batch),
                     .pooled_text = pooled_text};
   if (needs.visual_tokens) input.visual_tokens = places(image) + positions;
+  if (needs.joint) {
+    input.joint_visual = encoder->in_joint_space(places(image), encoder->image_projection);
+    input.joint_words = encoder->in_joint_space(input.text_tokens, encoder->text_projection);
+  }
   if (state_mean.numel() > 0) {
     check(state.defined() && state.dim() == 2 && state.size(1) == state_mean.size(0),
           "[Policy] state: expected [B, {}], got {}", state_mean.size(0),

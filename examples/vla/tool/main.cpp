@@ -7,7 +7,7 @@
 int main(int argc, char** argv) {
   CLI::App program{"A tabletop in MuJoCo: instructions in, actions out.", "tabletop"};
   program.require_subcommand(1);
-  for (const auto add : {tabletop::add_collect, tabletop::add_train, tabletop::add_evaluate, tabletop::add_report})
+  for (const auto add : {tabletop::add_collect, tabletop::add_train, tabletop::add_evaluate, tabletop::add_report, tabletop::add_ground})
     add(program);
   try {
     program.parse(argc, argv);

@@ -28,6 +28,10 @@ class DualEncoderImpl : public torch::nn::Module {
   Features text_features(const at::Tensor& tokens, std::span<const std::int64_t> layers,
                          at::ScalarType compute = at::kFloat);
 
+  /// Pooled or token features in the joint space; the latter for losses and fusions between words and places.
+  ///   features: [..., W]; projection: of their tower. Returns unit rows, float32 [..., D].
+  static at::Tensor in_joint_space(const at::Tensor& features, const std::shared_ptr<Linear>& projection);
+
   /// Where a parameter or module stands: its tower's groups from the input to the output, of which the projection,
   /// where there is one, is the last.
   struct Place {

@@ -30,6 +30,7 @@ Fusion::Fusion(std::string name, const FusionSizes& sizes, const Needs& needs, n
   given(needs.pooled_visual, sizes.pooled_visual, "pooled_visual");
   given(needs.text_tokens, sizes.text_tokens, "text_tokens");
   given(needs.pooled_text, sizes.pooled_text, "pooled_text");
+  given(needs.joint, sizes.joint, "joint");
   given(true, sizes.width, "width");
   check(!needs.maps || !sizes.maps.empty(), "[{}] sizes.maps: expected a width for each map, got none", name_);
   if (sizes.state > 0) state_proj = projection("state_proj", sizes.state, initializer);
@@ -63,9 +64,14 @@ FusionInput Fusion::prepared(const FusionInput& input) const {
   if (needs_.maps) ready.maps = prepared_maps(input, batch, dtype);
   if (needs_.text_tokens) {
     ready.text_tokens = take(input.text_tokens, "text_tokens", {batch, any, sizes_.text_tokens}, dtype);
-    ready.text_mask = checked_mask(input, batch);
+    ready.text_mask = checked_mask(input, input.text_tokens, batch);
     if (ready.text_mask.defined())
       ready.text_tokens = ready.text_tokens.masked_fill(~ready.text_mask.unsqueeze(-1), 0.0);
+  }
+  if (needs_.joint) {
+    ready.joint_visual = take(input.joint_visual, "joint_visual", {batch, any, sizes_.joint}, at::kFloat);
+    ready.joint_words = take(input.joint_words, "joint_words", {batch, any, sizes_.joint}, at::kFloat);
+    ready.text_mask = checked_mask(input, input.joint_words, batch);
   }
   if (needs_.pooled_text)
     ready.pooled_text = take(input.pooled_text, "pooled_text", {batch, sizes_.pooled_text}, dtype);
@@ -85,9 +91,9 @@ std::vector<Tensor> Fusion::prepared_maps(const FusionInput& input, std::int64_t
   return ready;
 }
 
-Tensor Fusion::checked_mask(const FusionInput& input, std::int64_t batch) const {
+Tensor Fusion::checked_mask(const FusionInput& input, const Tensor& words, std::int64_t batch) const {
   const auto& mask = input.text_mask;
-  const std::vector<std::int64_t> expected{batch, input.text_tokens.size(1)};
+  const std::vector<std::int64_t> expected{batch, words.size(1)};
   check(!mask.defined() || (has_shape(mask, expected) && mask.scalar_type() == at::kBool),
         "[{}] text_mask: expected bool {}, got {}", name_, expected, shape_of(mask));
   return mask;

@@ -8,6 +8,7 @@
 #include "vlalign/vla/fusion/early_fusion.hpp"
 #include "vlalign/vla/fusion/film_fusion.hpp"
 #include "vlalign/vla/fusion/late_fusion.hpp"
+#include "vlalign/vla/fusion/pointing.hpp"
 #include "vlalign/vla/fusion/tiled_product.hpp"
 
 namespace vlalign::vla {
@@ -43,6 +44,7 @@ const std::vector<std::pair<std::string_view, Make>>& makers() {
          return std::make_shared<CrossAttention>(s, CrossAttention::Options{.queries = CrossAttention::Queries::visual},
                                                  i);
        }},
+      {"pointing", [](Sizes s, Init i) -> Made { return std::make_shared<Pointing>(s, Pointing::Options{}, i); }},
       {"attention_pooling",
        [](Sizes s, Init i) -> Made { return std::make_shared<AttentionPooling>(s, AttentionPooling::Options{}, i); }},
   };

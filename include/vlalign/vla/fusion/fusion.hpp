@@ -18,6 +18,7 @@ struct FusionSizes {
   std::vector<std::int64_t> maps{};  ///< C of each
   std::int64_t text_tokens = 0;      ///< Dt
   std::int64_t pooled_text = 0;      ///< Et
+  std::int64_t joint = 0;            ///< E, of the joint space
   std::int64_t state = 0;            ///< S; 0 for a policy that isn't told the robot's state
   std::int64_t width = 256;          ///< D, of the fused tokens
 };
@@ -29,11 +30,13 @@ struct FusionInput {
   Tensor pooled_visual{};      ///< [B, Ev]
   std::vector<Tensor> maps{};  ///< of several scales: [B, C, H, W], or tokens [B, N, C] of a square grid, with or
                                ///< without a class token in front
-  Tensor text_tokens{};  ///< [B, L, Dt]
-  Tensor text_mask{};    ///< bool [B, L], false where padding stands, which then counts for nothing; each text has
-                         ///< one token at least. Undefined: all count
-  Tensor pooled_text{};  ///< [B, Et]
-  Tensor state{};        ///< [B, S]
+  Tensor text_tokens{};        ///< [B, L, Dt]
+  Tensor text_mask{};     ///< bool [B, L], false where padding stands, which then counts for nothing; each text has
+                          ///< one token at least. Undefined: all count
+  Tensor joint_visual{};  ///< [B, N, E], unit rows: the visual tokens in the joint space
+  Tensor joint_words{};   ///< [B, L, E], unit rows: the text tokens there
+  Tensor pooled_text{};   ///< [B, Et]
+  Tensor state{};         ///< [B, S]
 };
 
 /// From both modalities, and the robot's state where there is one, to tokens for an action head.
@@ -42,6 +45,7 @@ class Fusion : public torch::nn::Module {
   /// What a kind of fusion reads; the rest of its input may be undefined.
   struct Needs {
     bool visual_tokens = false, pooled_visual = false, maps = false, text_tokens = false, pooled_text = false;
+    bool joint = false;  ///< the tokens of both in the joint space
   };
 
   /// Returns [B, M, D], all of them real tokens, none of padding; M = 1 where a kind makes one vector.
@@ -71,7 +75,7 @@ class Fusion : public torch::nn::Module {
  private:
   FusionInput prepared(const FusionInput& input) const;
   std::vector<Tensor> prepared_maps(const FusionInput& input, std::int64_t batch, at::ScalarType dtype) const;
-  Tensor checked_mask(const FusionInput& input, std::int64_t batch) const;
+  Tensor checked_mask(const FusionInput& input, const Tensor& words, std::int64_t batch) const;
   Tensor take(const Tensor& x, const char* what, at::IntArrayRef shape, at::ScalarType dtype) const;
 
   std::string name_;

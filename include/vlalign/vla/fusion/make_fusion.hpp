@@ -12,7 +12,7 @@ namespace vlalign::vla {
 const std::vector<std::string_view>& fusion_names();
 
 /// A fusion by its name in a configuration, with its defaults: early, late_concat, late_product, film, token_learner
-/// (8 of them), tiled_product, text_queries, visual_queries, attention_pooling.
+/// (8 of them), tiled_product, text_queries, visual_queries, attention_pooling, pointing.
 /// Throws Error that lists them for another name.
 std::shared_ptr<Fusion> make_fusion(std::string_view name, const FusionSizes& sizes, nn::Initializer& initializer);
 

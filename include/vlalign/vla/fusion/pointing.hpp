@@ -1,0 +1,42 @@
+#pragma once
+
+#include "vlalign/nn/feed_forward.hpp"
+#include "vlalign/vla/fusion/fusion.hpp"
+
+namespace vlalign::vla {
+
+/// Words point at places by the cosines of the joint space, which an alignment of words and patches (FILIP, Yao et al.
+/// 2021) has made mean something before the first demonstration. Each of K pointers is a mean of the words, weighted by
+/// a softmax of a linear layer of them, zero at first:
+///
+///     q_k = sum_l softmax_l(u_k . w_l) w_l,    m_k = softmax_n(s_k cos(q_k, v_n))
+///
+/// A pointer gives the expected place of m_k and the visual token found there; an MLP joins them with the pooled text
+/// and the state to one vector.
+class Pointing : public Fusion {
+ public:
+  struct Options {
+    std::int64_t pointers = 4;  ///< K
+    double scale = 20.0;        ///< s_k at first; learned
+    std::int64_t found = 64;    ///< numbers of each visual token found
+    std::int64_t hidden = 512;
+  };
+  Pointing(const FusionSizes& sizes, const Options& options, nn::Initializer& initializer);
+
+  /// softmax over the places, [B, K, N].
+  Tensor maps(const Tensor& visual, const Tensor& words, const Tensor& mask) const;
+
+  std::shared_ptr<nn::Linear> word_weights;  ///< weight [K, E], zero at first
+  Tensor log_scale;                          ///< [K]
+  std::shared_ptr<nn::Linear> found_proj, text_proj;
+  std::shared_ptr<nn::FeedForward> mlp;
+
+ protected:
+  Tensor fuse(const FusionInput& input) const override;
+};
+
+/// Where a mass over the places of a square grid expects to be: [..., N] to [..., 2], x and y in [-1, 1] from the left
+/// and the top. Throws Error when N is no square.
+Tensor expected_place(const Tensor& mass);
+
+}  // namespace vlalign::vla

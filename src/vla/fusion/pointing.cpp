@@ -1,0 +1,67 @@
+#include "vlalign/vla/fusion/pointing.hpp"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/linspace.h>
+#include <ATen/ops/softmax.h>
+#include <ATen/ops/stack.h>
+
+#include <cmath>
+#include <limits>
+
+#include "core/check.hpp"
+#include "vlalign/core/normalize.hpp"
+
+namespace vlalign::vla {
+
+Tensor expected_place(const Tensor& mass) {
+  const auto count = mass.size(-1);
+  const auto side = static_cast<std::int64_t>(std::lround(std::sqrt(static_cast<double>(count))));
+  check(side * side == count, "[expected_place] {} places are no square grid", count);
+  const double half_cell = 1.0 / static_cast<double>(side);
+  const auto centres = at::linspace(half_cell - 1, 1 - half_cell, side, mass.options().requires_grad(false));
+  const auto grid = mass.unflatten(-1, {side, side});  // [..., rows, columns]
+  const auto x = (grid.sum(-2) * centres).sum(-1), y = (grid.sum(-1) * centres).sum(-1);
+  return at::stack({x, y}, -1);
+}
+
+Pointing::Pointing(const FusionSizes& sizes, const Options& options, nn::Initializer& initializer)
+    : Fusion("Pointing", sizes, {.visual_tokens = true, .pooled_text = true, .joint = true}, initializer) {
+  const nn::Linear::Options without_bias{.bias = false, .standard_deviation = {}};
+  word_weights = register_module(
+      "word_weights",
+      std::make_shared<nn::Linear>(sizes.joint, options.pointers, without_bias, initializer));
+  {
+    // Pointers that began alike would stay alike: only the first is the plain mean.
+    const at::NoGradGuard no_graph;
+    word_weights->weight.select(0, 0).zero_();
+  }
+  log_scale = register_parameter("log_scale", at::full({options.pointers}, std::log(options.scale)));
+  const auto linear = [&](const char* name, std::int64_t in, std::int64_t out) {
+    return register_module(name, std::make_shared<nn::Linear>(in, out, nn::Linear::Options{}, initializer));
+  };
+  found_proj = linear("found_proj", sizes.visual_tokens, options.found);
+  text_proj = linear("text_proj", sizes.pooled_text, sizes.width);
+  const auto joined = options.pointers * (options.found + 2) + sizes.width;
+  mlp = register_module("mlp", std::make_shared<nn::FeedForward>(joined, options.hidden, sizes.width, initializer));
+}
+
+Tensor Pointing::maps(const Tensor& visual, const Tensor& words, const Tensor& mask) const {
+  auto weights = word_weights->forward(words).transpose(1, 2);  // [B, K, L]
+  if (mask.defined()) weights = weights.masked_fill(~mask.unsqueeze(1), -std::numeric_limits<float>::infinity());
+  const auto pointers = l2_normalize(at::softmax(weights, -1).matmul(words));  // [B, K, E]
+  return at::softmax(pointers.matmul(visual.transpose(1, 2)) * log_scale.exp().unsqueeze(-1), -1);
+}
+
+Tensor Pointing::fuse(const FusionInput& input) const {
+  const auto mass = maps(input.joint_visual, input.joint_words, input.text_mask);
+  const auto found = mass.to(input.visual_tokens.scalar_type()).matmul(found_proj->forward(input.visual_tokens));
+  const auto dtype = found.scalar_type();
+  const auto joined =
+      at::cat({found.flatten(1), expected_place(mass).flatten(1).to(dtype), text_proj->forward(input.pooled_text)}, 1);
+  return with_state(mlp->forward(joined).unsqueeze(1), input);
+}
+
+}  // namespace vlalign::vla
