@@ -1,0 +1,11 @@
+// The program's subcommands.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace tabletop::tool {
+
+void add_collect(CLI::App& program);
+void add_show(CLI::App& program);
+
+}  // namespace tabletop::tool
