@@ -6,11 +6,11 @@
 
 namespace tabletop {
 
-// Where MuJoCo keeps them, in the order in which make_model writes them: the gripper's x, y, z, then each object's x,
-// y, z, yaw; of the geoms, the gripper's come first.
-inline constexpr int first_finger = 0;
-inline constexpr int second_finger = 1;
-inline constexpr int pusher = 2;
+// Where MuJoCo keeps what make_model writes. Joints: the gripper's x, y, z, then each object's x, y, z, yaw. Geoms: the
+// table and its mat, which belong to the world, then the gripper's.
+inline constexpr int first_finger = 2;
+inline constexpr int second_finger = 3;
+inline constexpr int pusher = 4;
 inline constexpr int joints_of_object(int object) { return 3 + 4 * object; }
 
 /// MuJoCo's model of a scene. An object slides on the table by joints with friction instead of contacts with it: that

@@ -27,9 +27,7 @@ double* pose(const World& world, int object) { return world.data->qpos + joints_
 void draw_fingers(World& world) {
   const auto away = 0.008 + 0.036 * world.opening;
   for (const auto finger : {first_finger, second_finger}) {
-    auto* place = world.model->geom_pos + 3 * finger;
-    place[0] = finger == first_finger ? -away : away;
-    place[2] = 0.03;
+    world.model->geom_pos[3 * finger] = finger == first_finger ? -away : away;
   }
 }
 

@@ -11,7 +11,7 @@ namespace tabletop {
 inline constexpr int max_steps = 40;             ///< of an episode
 inline constexpr int action_size = 4;            ///< dx, dy, dz, grip
 inline constexpr int state_size = 4;             ///< x, y, z, opening
-inline constexpr double largest_step = 0.04;     ///< metres that the gripper moves in a control step, each axis
+inline constexpr double largest_step = 0.03;     ///< metres that the gripper moves in a control step, each axis
 inline constexpr double seconds_per_step = 0.1;  ///< control steps at 10 Hz
 
 struct World;  // MuJoCo's side, in world.hpp
