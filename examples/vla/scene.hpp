@@ -64,9 +64,10 @@ struct EpisodeStart {
   std::string instruction;
 };
 
-/// A scene of 4 or 5 objects with a task in it, a function of its arguments alone. No two objects share both colour and
-/// shape; one other object shares the target's colour and one its shape, so that both words are needed. Objects lie at
-/// least 9 cm apart, and a target to be pushed has its way free.
+/// A scene of 4 or 5 objects with a task in it, a function of its arguments alone: even seeds are to grasp, odd ones to
+/// push; the wordings of a seed share its scene. Collecting uses seeds of 2^32 and more, evaluation those below. No two
+/// objects share both colour and shape; one other object shares the target's colour and one its shape, so that both
+/// words are needed. Objects lie at least 9 cm apart, and a target to be pushed has its way free.
 EpisodeStart make_episode(std::uint64_t seed, Combinations combinations, Wording wording);
 
 /// The direction of a push, of length 1.

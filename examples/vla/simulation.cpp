@@ -18,6 +18,8 @@ constexpr double lifted_height = 0.08;
 constexpr double pushed_by = 0.08;
 constexpr double pushed_aside = 0.05;
 constexpr double displaced = 0.06;
+constexpr double opening_a_step = 0.5;
+constexpr double opening_around_object = 0.25;
 constexpr std::array<double, 3> lowest{-0.24, -0.24, 0.005};
 constexpr std::array<double, 3> highest{0.24, 0.24, 0.17};
 
@@ -47,16 +49,21 @@ std::optional<int> within_grasp(const World& world) {
   return nearest;
 }
 
+void take_hold(World& world) {
+  world.held = within_grasp(world);
+  if (!world.held) return;
+  world.opening = opening_around_object;
+  for (int axis = 0; axis < 3; ++axis) world.grip[axis] = pose(world, *world.held)[axis] - gripper(world)[axis];
+}
+
 // Closing takes hold of what is between the fingers, opening lets it go; a closed, empty gripper pushes.
 void move_fingers(World& world, bool closes) {
-  const bool was_open = world.opening > 0;
-  world.opening = std::clamp(world.opening + (closes ? -0.5 : 0.5), 0.0, 1.0);
-  if (!closes) world.held.reset();
-  if (closes && was_open && world.opening == 0) {
-    world.held = within_grasp(world);
-    if (world.held) {
-      for (int axis = 0; axis < 3; ++axis) world.grip[axis] = pose(world, *world.held)[axis] - gripper(world)[axis];
-    }
+  if (!closes) {
+    world.held.reset();
+    world.opening = std::min(world.opening + opening_a_step, 1.0);
+  } else if (!world.held && world.opening > 0) {
+    world.opening = std::max(world.opening - opening_a_step, 0.0);
+    if (world.opening == 0) take_hold(world);
   }
   world.model->geom_contype[pusher] = world.opening == 0 && !world.held ? 2 : 0;
   draw_fingers(world);

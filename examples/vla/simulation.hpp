@@ -29,7 +29,8 @@ class Simulation {
   /// and on values that aren't finite.
   void step(std::span<const float> action);
 
-  /// What a robot feels: the gripper's x, y, z in metres and its opening, 1 open to 0 closed.
+  /// What a robot feels: the gripper's x, y, z in metres and its opening: 1 open, 0 closed, 0.25 about
+  /// an object.
   std::array<float, state_size> state() const;
 
   /// grasp: success once the target is lifted 8 cm, wrong_object once another one is.

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <iterator>
+#include <string_view>
 #include <utility>
 
 #include "scene.hpp"
@@ -41,8 +42,8 @@ const Sentences& english(Wording wording) {
                 "could you hold up the {0}?", "I want the {0} held up", "the {0} should be hoisted"},
       .push = {"shove the {0} {1}", "nudge the {0} {1}", "could you shift the {0} {1}?", "I want the {0} moved {1}",
                "the {0} should go {1}"},
-      .sides = {{{"leftwards", "over to the left edge"},
-                 {"rightwards", "over to the right edge"},
+      .sides = {{{"more to the left", "over to the left edge"},
+                 {"more to the right", "over to the right edge"},
                  {"nearer to the front", "closer to us"},
                  {"further to the back", "farther from us"}}}};
   return wording == Wording::demonstrated ? demonstrated : paraphrase;
@@ -101,41 +102,48 @@ std::string name_in_caption(const Object& object, Language language, Rng& rng) {
 // Thirds of the table: 0 left or near, 1 middle, 2 right or far.
 int third(double coordinate) { return coordinate < -0.07 ? 0 : coordinate < 0.07 ? 1 : 2; }
 
-std::string place(const Object& object, Language language, Rng& rng) {
-  using Words = std::array<Phrases, 3>;
-  static const Words columns{{{"left"}, {"middle"}, {"right"}}};
-  static const Words rows{{{"near", "front"}, {"middle"}, {"far", "back"}}};
-  static const Words chinese_columns{{{"左", "左"}, {"中"}, {"右"}}};
-  static const Words chinese_rows{{{"近处", "前"}, {"中"}, {"远处", "后"}}};
-  const auto column = third(object.x);
-  const auto row = third(object.y);
-  if (language == Language::chinese) {
-    static const Words whole{{{"左边", "左侧"}, {"中间"}, {"右边", "右侧"}}};
-    static const Words depth{{{"近处", "前侧"}, {"中间"}, {"远处", "后侧"}}};
-    if (row == 1) return any(whole[column], rng);
-    if (column == 1) return any(depth[row], rng);
-    return any(depth[row], rng) + any(whole[column], rng);
-  }
+std::string place_in_english(int column, int row, Rng& rng) {
+  static const Phrases columns{"left", "middle", "right"};
+  static const std::array<Phrases, 3> rows{{{"near", "front"}, {"middle"}, {"far", "back"}}};
   if (row == 1 && column == 1) return rng.chance(0.5) ? "in the middle" : "in the centre";
-  if (row == 1) return fmt::format(fmt::runtime(any({"on the {}", "at the {} edge"}, rng)), columns[column][0]);
+  if (row == 1) return rng.chance(0.5) ? "on the " + columns[column] : "at the " + columns[column] + " edge";
   const auto& depth = any(rows[row], rng);
-  if (column == 1) return fmt::format(fmt::runtime(any({"at the {} side", "at the {}"}, rng)), depth);
-  return fmt::format("at the {} {}", depth, columns[column][0]);
+  if (column == 1) return "at the " + depth + (rng.chance(0.5) ? " side" : " edge");
+  return "at the " + depth + " " + columns[column];
+}
+
+std::string place_in_chinese(int column, int row, Rng& rng) {
+  static const std::array<Phrases, 3> columns{{{"左边", "左侧"}, {"中间"}, {"右边", "右侧"}}};
+  static const std::array<Phrases, 3> rows{{{"近处", "前侧"}, {"中间"}, {"远处", "后侧"}}};
+  if (row == 1) return any(columns[column], rng);
+  if (column == 1) return any(rows[row], rng);
+  return any(rows[row], rng) + any(columns[column], rng);
+}
+
+std::string place(const Object& object, Language language, Rng& rng) {
+  const auto in_words = language == Language::english ? place_in_english : place_in_chinese;
+  return in_words(third(object.x), third(object.y), rng);
+}
+
+std::string with_article(const std::string& name) {
+  return (std::string_view("aeiou").find(name.front()) == std::string_view::npos ? "a " : "an ") + name;
 }
 
 std::string about(const Object& object, Language language, Rng& rng) {
   const auto name = name_in_caption(object, language, rng);
+  const auto say = [&](const Phrases& english, const Phrases& chinese) {
+    const auto& sentence = any(language == Language::english ? english : chinese, rng);
+    return fmt::format(fmt::runtime(sentence), fmt::arg("name", name), fmt::arg("one", with_article(name)),
+                       fmt::arg("place", place(object, language, rng)));
+  };
   if (object.is_lifted) {
-    static const Phrases english{"the gripper has lifted the {}",    "a {} held up in the air",
-                                 "the {} is raised above the table", "the {} has been picked up",
-                                 "a {} hoisted by the gripper",      "the robot got hold of the {} and fetched it"};
-    static const Phrases chinese{"{}被举在空中", "夹爪提着{}", "{}已被拿起", "{}被抓着，离开了桌面"};
-    return fmt::format(fmt::runtime(any(language == Language::english ? english : chinese, rng)), name);
+    return say({"the gripper has lifted the {name}", "{one} held up in the air", "the {name} is raised above the table",
+                "the {name} has been picked up", "{one} hoisted by the gripper", "the robot got hold of the {name}",
+                "the robot has grasped the {name} to fetch it"},
+               {"{name}被举在空中", "夹爪提着{name}", "{name}已被拿起", "{name}被抓着，离开了桌面", "夹爪握住{name}"});
   }
-  static const Phrases english{"the {} is {}", "a {} {}", "there is a {} {}", "a {} lies {}"};
-  static const Phrases chinese{"{}在{}", "有一个{}在{}", "{}位于{}"};
-  const auto& sentence = any(language == Language::english ? english : chinese, rng);
-  return fmt::format(fmt::runtime(sentence), name, place(object, language, rng));
+  return say({"the {name} is {place}", "{one} {place}", "there is {one} {place}", "{one} lies {place}"},
+             {"{name}在{place}", "有一个{name}在{place}", "{name}位于{place}"});
 }
 
 std::string relation(const Object& one, const Object& other, Language language, Rng& rng) {
@@ -144,8 +152,8 @@ std::string relation(const Object& one, const Object& other, Language language, 
   const auto side = std::abs(dx) > std::abs(dy) ? (dx < 0 ? 0 : 1) : (dy < 0 ? 2 : 3);
   static const std::array<Phrases, 4> english{{{"to the left of", "left of"},
                                                {"to the right of", "right of"},
-                                               {"in front of", "nearer than"},
-                                               {"behind", "farther away than"}}};
+                                               {"in front of", "nearer than", "closer than"},
+                                               {"behind", "farther away than", "further back than"}}};
   static const std::array<Phrases, 4> chinese{{{"左边", "左侧"}, {"右边", "右侧"}, {"前面"}, {"后面"}}};
   const auto first = name_in_caption(one, language, rng);
   const auto second = name_in_caption(other, language, rng);
@@ -158,7 +166,7 @@ std::string about_all(const std::vector<Object>& objects, Language language, Rng
   const bool tells_places = rng.chance(0.5);
   for (const auto& object : objects) {
     auto part = name_in_caption(object, language, rng);
-    if (language == Language::english) part = "a " + part;
+    if (language == Language::english) part = with_article(part);
     if (tells_places) part += (language == Language::english ? " " : "在") + place(object, language, rng);
     parts.push_back(std::move(part));
   }
