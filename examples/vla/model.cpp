@@ -19,6 +19,7 @@ constexpr std::array<Colour, 6> paints{
     {{0.85, 0.08, 0.08}, {0.95, 0.85, 0.08}, {0.1, 0.65, 0.12}, {0.1, 0.8, 0.85}, {0.1, 0.2, 0.9}, {0.62, 0.12, 0.78}}};
 constexpr std::array<double, 2> half_widths{0.026, 0.035};
 
+// The slides end farther out than the gripper can push, or it would squeeze things out sideways there.
 constexpr const char* frame = R"(<mujoco>
   <compiler angle="radian"/>
   <option timestep="0.005" iterations="20"/>
@@ -36,7 +37,7 @@ constexpr const char* frame = R"(<mujoco>
     <default class="object">
       <geom contype="1" conaffinity="3" condim="3" friction="0.4 0.005 0.0001"/>
     </default>
-    <default class="slide"><joint type="slide" limited="true" range="-0.235 0.235" frictionloss="0.6"/></default>
+    <default class="slide"><joint type="slide" limited="true" range="-0.31 0.31" frictionloss="0.6"/></default>
   </default>
   <asset>{meshes}
   </asset>
