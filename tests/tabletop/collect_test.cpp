@@ -88,9 +88,11 @@ TEST(Collect, TheSameSettingsGiveTheSameBytesWithAnyThreads) {
 
 TEST(Collect, LeavesAFolderWithSomethingElseAlone) {
   const TempFolder folder;
-  vlalign::write_file_atomically(folder.path() / "mine", "mine");
-  EXPECT_NE(collect(folder.path(), "--episodes 1 --frames 1"), 0);
-  EXPECT_EQ(vlalign::read_file(folder.path() / "mine"), "mine");
+  const auto taken = folder.path() / "taken";
+  fs::create_directories(taken);
+  vlalign::write_file_atomically(taken / "mine", "mine");
+  EXPECT_NE(collect(taken, "--episodes 1 --frames 1"), 0);
+  EXPECT_EQ(vlalign::read_file(taken / "mine"), "mine");
 }
 
 }  // namespace
