@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <filesystem>
 #include <functional>
 #include <future>
@@ -111,7 +112,11 @@ Record make_frame(std::int64_t index, const Settings& settings, Camera& camera) 
   start.scene.gripper = {rng.uniform(-0.22, 0.22), rng.uniform(-0.22, 0.22), rng.uniform(0.06, 0.16)};
   Simulation simulation(start);
   Expert expert(start, seed, 1);
-  for (auto steps = rng.below(24); steps > 0; --steps) simulation.step(expert.act(simulation));
+  const auto is_in_view = [&] {
+    const auto [x, y, z] = simulation.position(start.task.target);
+    return std::max(std::abs(x), std::abs(y)) < 0.2;
+  };
+  for (auto steps = rng.below(24); steps > 0 && is_in_view(); --steps) simulation.step(expert.act(simulation));
   const json text{{"caption", descriptions(simulation.scene(), rng)}};
   return {fmt::format("{:06}", index), vlalign::encode_png(camera.render(simulation)), text.dump()};
 }
