@@ -25,7 +25,8 @@ readonly debian_packages=(
   libfmt-dev libspdlog-dev libcli11-dev nlohmann-json3-dev libeigen3-dev libgtest-dev
   libjpeg-dev libpng-dev libwebp-dev libarchive-dev zlib1g-dev libicu-dev libxml2-dev libsentencepiece-dev
   libavformat-dev libavcodec-dev libswscale-dev
-  libharfbuzz-dev fonts-noto-color-emoji unicode-cldr-core)
+  libharfbuzz-dev fonts-noto-color-emoji unicode-cldr-core
+  libmujoco-dev libegl-dev libgl-dev libegl1-mesa)
 
 fail() {
   printf '\nsetup: %s\n' "$*" >&2

@@ -1,0 +1,188 @@
+// tabletop report: the success rates of all policies of a run, failures as film strips and a video, as one web page.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "../moving_picture.hpp"
+#include "../rollout.hpp"
+#include "commands.hpp"
+#include "core/check.hpp"
+#include "core/files.hpp"
+#include "core/parse_json.hpp"
+#include "eval/html_text.hpp"
+#include "eval/report_page.hpp"
+#include "vlalign/eval/bootstrap.hpp"
+
+namespace tabletop::tool {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using vlalign::escape_html;
+using vlalign::Image;
+
+constexpr int strip_frames = 8, strips = 6, film_side = 144, films = 6, filmed = 40;
+
+/// Hits of all training seeds over the same episodes.
+struct Hits {
+  std::vector<double> values;
+  std::vector<std::int64_t> episodes;
+
+  void add(const json& outcomes, const char* outcome) {
+    for (const auto& one : outcomes) {
+      values.push_back(one.at("outcome") == outcome);
+      episodes.push_back(one.at("episode"));
+    }
+  }
+  double rate() const {
+    double sum = 0;
+    for (const double value : values) sum += value;
+    return values.empty() ? 0 : sum / static_cast<double>(values.size());
+  }
+};
+
+struct Arm {
+  std::map<std::string, std::map<std::string, Hits>> success, wrong;  // by control, then cell
+  std::map<std::string, std::vector<double>> of_seeds;                // by cell, without control
+};
+
+/// "frozen-2" is arm frozen, seed 2.
+std::map<std::string, Arm> read_arms(const fs::path& policies) {
+  std::map<std::string, Arm> arms;
+  for (const auto& folder : fs::directory_iterator(policies)) {
+    const auto name = folder.path().filename().string();
+    auto& arm = arms[name.substr(0, name.rfind('-'))];
+    for (const auto& file : fs::directory_iterator(folder)) {
+      const auto file_name = file.path().filename().string();
+      if (!file_name.starts_with("eval-")) continue;
+      const auto result = vlalign::parse_json(vlalign::read_file(file.path()), file.path().string());
+      const auto control = result.at("control").get<std::string>();
+      for (const auto& [cell, scores] : result.at("cells").items()) {
+        arm.success[control][cell].add(scores.at("outcomes"), "success");
+        arm.wrong[control][cell].add(scores.at("outcomes"), "wrong object");
+        if (control == "none") arm.of_seeds[cell].push_back(scores.at("success").at("rate"));
+      }
+    }
+  }
+  vlalign::check(!arms.empty(), "{}: no policies with an eval-*.json in them", policies.string());
+  return arms;
+}
+
+std::string percent(const Hits& hits) {
+  if (hits.values.empty()) return "";
+  const auto [low, high] = vlalign::bootstrap_interval(hits.values, hits.episodes);
+  return fmt::format("{:.1f}% <span class=\"chance\">{:.1f} to {:.1f}</span>", 100 * hits.rate(), 100 * low,
+                     100 * high);
+}
+
+constexpr const char* cells[] = {"seen", "unseen", "paraphrase"};
+
+std::string arms_table(const std::map<std::string, Arm>& arms) {
+  std::string rows;
+  for (const auto& [name, arm] : arms) {
+    for (const auto& [control, by_cell] : arm.success) {
+      rows += fmt::format("<tr><td>{}{}</td>", escape_html(name), control == "none" ? "" : ", " + escape_html(control));
+      for (const auto* cell : cells)
+        rows += fmt::format("<td>{}</td>", by_cell.contains(cell) ? percent(by_cell.at(cell)) : "");
+      for (const auto* cell : cells) {
+        const auto& wrong = arm.wrong.at(control);
+        rows +=
+            fmt::format("<td>{}</td>", wrong.contains(cell) ? fmt::format("{:.1f}%", 100 * wrong.at(cell).rate()) : "");
+      }
+      rows += "</tr>\n";
+    }
+  }
+  return "<div class=\"card\"><table><thead><tr><th>Policy</th><th>Success: seen</th><th>unseen combinations</th>"
+         "<th>paraphrases</th><th>Wrong object: seen</th><th>unseen</th><th>paraphrases</th></tr></thead><tbody>" +
+         rows + "</tbody></table></div>";
+}
+
+Image strip_of(const Outcome& outcome) {
+  std::vector<Image> frames;
+  const auto last = std::ssize(outcome.film) - 1;
+  for (int i = 0; i < strip_frames; ++i)
+    frames.push_back(outcome.film[static_cast<std::size_t>(last * i / (strip_frames - 1))]);
+  return side_by_side(frames);
+}
+
+std::string caption_of(const Outcome& o) {
+  const auto* how = o.how == Simulation::Outcome::success        ? "done"
+                    : o.how == Simulation::Outcome::wrong_object ? "another object"
+                                                                 : "out of time";
+  return fmt::format("<p><b>{}</b> <span class=\"muted\">episode {}, {} steps: {}</span></p>", escape_html(o.told),
+                     o.episode, o.steps, how);
+}
+
+std::string picture(std::string_view uri, const std::string& alt) {
+  return fmt::format("<img src=\"{}\" alt=\"{}\" style=\"width:100%;height:auto;border-radius:8px\">", uri,
+                     escape_html(alt));
+}
+
+/// Episodes of the first policy with this arm's name, drawn for people.
+std::vector<Outcome> film_of(const fs::path& policy, const std::string& cell) {
+  auto loaded = vlalign::vla::Policy::load(policy);
+  loaded.train(false);
+  const auto side = loaded.encoder().config().preprocess.image_size;
+  Camera camera(side, side);
+  Camera film(film_side, film_side);
+  return roll_out(loaded, {.cell = cell_named(cell), .episodes = filmed}, camera, &film);
+}
+
+std::string films_section(const std::vector<Outcome>& outcomes) {
+  std::string video, failures;
+  std::vector<std::vector<Image>> shown;
+  int failed = 0;
+  for (const auto& outcome : outcomes) {
+    if (outcome.how == Simulation::Outcome::success && std::ssize(shown) < films) {
+      shown.push_back(outcome.film);
+      video += caption_of(outcome);
+    } else if (outcome.how != Simulation::Outcome::success && failed++ < strips) {
+      failures += caption_of(outcome) + picture(png_uri(strip_of(outcome)), outcome.told);
+    }
+  }
+  std::string page = "<h2>On film</h2>\n";
+  if (!shown.empty())
+    page += "<div class=\"card\">" + picture(webp_uri(moving(shown)), "episodes that succeeded") + video + "</div>\n";
+  return page +
+         fmt::format(
+             "<h2>Failures</h2><p class=\"note\">{} of {} filmed episodes failed.</p><div class=\"card\">{}</div>\n",
+             failed, outcomes.size(), failures);
+}
+
+void report(const std::string& run, const std::string& filmed_policy) {
+  const fs::path folder(run);
+  const auto arms = read_arms(folder / "policies");
+  auto page = fmt::format(
+      "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
+      "content=\"width=device-width,initial-scale=1\">"
+      "<title>Tabletop</title><style>{}</style></head><body><main><h1>Tabletop</h1><p class=\"lead\">How often "
+      "policies do what they "
+      "are told, by what their towers had learnt before.</p>\n",
+      vlalign::report_style);
+  page +=
+      "<p class=\"note\">Small figures: the interval that holds the rate in 95 of 100 draws of the episodes; all "
+      "training seeds run the "
+      "same episodes and are drawn together.</p>" +
+      arms_table(arms);
+  const auto policy = folder / "policies" / filmed_policy / "model";
+  if (fs::exists(policy)) page += films_section(film_of(policy, "unseen"));
+  vlalign::write_file_atomically(folder / "report.html", page + "</main></body></html>\n");
+  fmt::print("{}\n", (folder / "report.html").string());
+}
+
+}  // namespace
+
+void add_report(CLI::App& program) {
+  auto* command =
+      program.add_subcommand("report", "Puts all evaluations of a run, film strips and a video on one page");
+  const auto run = std::make_shared<std::string>(), policy = std::make_shared<std::string>("frozen-1");
+  command->add_option("--run", *run, "a folder with policies/ARM-SEED/eval-*.json")->required();
+  command->add_option("--film", *policy, "the policy to film, of policies/")->capture_default_str();
+  command->callback([run, policy] { report(*run, *policy); });
+}
+
+}  // namespace tabletop::tool

@@ -1,0 +1,120 @@
+// tabletop train: a policy on the demonstrations.
+#include <spdlog/spdlog.h>
+
+#include <memory>
+#include <string>
+
+#include "../simulation.hpp"
+#include "commands.hpp"
+#include "vlalign/loss/make_loss.hpp"
+#include "vlalign/train/policy_trainer.hpp"
+#include "vlalign/train/progress.hpp"
+
+namespace tabletop::tool {
+namespace {
+
+namespace vla = vlalign::vla;
+using vlalign::DualEncoder;
+
+struct Settings {
+  std::string demos, encoder, out, beside, loss = "infonce", precision = "bf16";
+  bool from_noise = false;
+  double encoder_rate = 0;
+  vla::PolicyConfig policy{.fusion = "text_queries", .head = "l1", .actions = {.horizon = 8}};
+  std::int64_t steps = 1500, batch_size = 64;
+  double learning_rate = 1e-3, beside_weight = 0.1;
+  std::uint64_t seed = 1;
+  int threads = 0;
+};
+
+DualEncoder make_encoder(const Settings& s) {
+  const auto aligned = DualEncoder::load(s.encoder);
+  return s.from_noise ? DualEncoder::create(aligned.config(), aligned.tokenizer(), s.seed) : aligned;
+}
+
+/// "move left and down, open": every direction at most of the speed, for the head that picks a phrase.
+std::vector<vla::ActionPhrase> phrases(std::int64_t horizon) {
+  const std::string words[3][3] = {{"left ", "", "right "}, {"near ", "", "far "}, {"down ", "", "up "}};
+  std::vector<vla::ActionPhrase> all;
+  for (int i = 0; i < 54; ++i) {
+    const int step[3] = {i % 3, i / 3 % 3, i / 9 % 3};
+    const bool close = i >= 27;
+    vla::ActionPhrase phrase{
+        .text = "move " + words[0][step[0]] + words[1][step[1]] + words[2][step[2]] + (close ? "closed" : "open"),
+        .actions = {}};
+    for (std::int64_t t = 0; t < horizon; ++t) {
+      for (const int direction : step) phrase.actions.push_back(0.8F * static_cast<float>(direction - 1));
+      phrase.actions.push_back(close ? 1.0F : -1.0F);
+    }
+    all.push_back(std::move(phrase));
+  }
+  return all;
+}
+
+void train(Settings s) {
+  const auto demos = vlalign::open_episodes(s.demos);
+  measure_ranges(*demos, s.policy);
+  if (s.policy.head == "retrieval") s.policy.phrases = phrases(s.policy.actions.horizon);
+  const auto policy = vla::Policy::create(make_encoder(s), s.policy, s.seed);
+
+  vlalign::TrainerOptions options{
+      .batch_size = s.batch_size,
+      .steps = s.steps,
+      .learning_rate = s.learning_rate,
+      .adamw = {.beta2 = 0.99, .weight_decay = 0.01},
+      .grad_clip = 1.0,
+      .precision = s.precision == "bf16" ? vlalign::Precision::bf16 : vlalign::Precision::fp32,
+      .seed = s.seed,
+      .threads = s.threads,
+      .out = s.out,
+      .data_name = s.demos};
+  if (s.encoder_rate == 0 && !s.from_noise)
+    options.fine_tuning.freeze = {"encoder.*"};
+  else if (s.encoder_rate != 1 && !s.from_noise)
+    options.fine_tuning.rates = {{"encoder.*", s.encoder_rate}};
+  std::optional<vlalign::AlignmentBeside> beside;
+  if (!s.beside.empty())
+    beside = {.loss = vlalign::make_loss(s.loss),
+              .pairs = vlalign::open_pairs(s.beside),
+              .weight = s.beside_weight,
+              .batch_size = s.batch_size};
+  vlalign::PolicyTrainer trainer(policy, options, beside);
+  trainer.on_step(vlalign::Progress());
+  const auto summary = trainer.fit(demos);
+  spdlog::info("{}: {} steps in {:.0f} s, loss {:.4f}", s.out, summary.last.step, summary.seconds, summary.last.loss);
+}
+
+}  // namespace
+
+void add_train(CLI::App& program) {
+  auto* command =
+      program.add_subcommand("train", "Trains a policy on demonstrations, with an aligned encoder or from noise");
+  const auto s = std::make_shared<Settings>();
+  command->add_option("--demos", s->demos, "shards of demonstrations: demos-{000..002}.tar")->required();
+  command->add_option("--encoder", s->encoder, "the aligned model's folder")->required();
+  command->add_option("--out", s->out, "the run folder")->required();
+  command->add_flag("--from-noise", s->from_noise, "of the encoder only its sizes and its tokenizer");
+  command->add_option("--encoder-rate", s->encoder_rate, "the encoder's part of the learning rate; 0 freezes it")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  command->add_option("--beside", s->beside, "frames with descriptions, to go on aligning with");
+  command->add_option("--loss", s->loss, "the alignment loss beside")->capture_default_str();
+  command->add_option("--beside-weight", s->beside_weight, "its weight; that of the actions is 1")
+      ->capture_default_str();
+  command->add_option("--fusion", s->policy.fusion, "how vision and language are joined")->capture_default_str();
+  command->add_option("--head", s->policy.head, "how actions come out")->capture_default_str();
+  command->add_option("--film", s->policy.film, "layers of the image tower behind which FiLM acts");
+  command->add_option("--maps", s->policy.maps, "layers of the image tower that a fusion of maps reads")
+      ->capture_default_str();
+  command->add_option("--width", s->policy.width, "of the fused tokens")->capture_default_str();
+  command->add_option("--horizon", s->policy.actions.horizon, "steps in a chunk of actions")->capture_default_str();
+  command->add_option("--steps", s->steps)->capture_default_str();
+  command->add_option("--batch-size", s->batch_size)->capture_default_str();
+  command->add_option("--lr", s->learning_rate)->capture_default_str();
+  command->add_option("--precision", s->precision)->check(CLI::IsMember({"fp32", "bf16"}))->capture_default_str();
+  command->add_option("--seed", s->seed)->capture_default_str();
+  command->add_option("--threads", s->threads, "0: LibTorch's choice")->capture_default_str();
+  command->callback([s] { train(*s); });
+}
+
+}  // namespace tabletop::tool
