@@ -87,9 +87,9 @@ Tensor PolicyModule::features(const Tensor& pixels, const Features& text, const 
     input.joint_words = encoder->in_joint_space(input.text_tokens, encoder->text_projection);
   }
   if (state_mean.numel() > 0) {
-    check(state.defined() && state.dim() == 2 && state.size(1) == state_mean.size(0),
-          "[Policy] state: expected [B, {}], got {}", state_mean.size(0),
-          state.defined() ? fmt::format("{}", state.sizes().vec()) : "nothing");
+    if (!state.defined() || state.dim() != 2 || state.size(1) != state_mean.size(0))
+      fail("[Policy] state: expected [B, {}], got {}", state_mean.size(0),
+           state.defined() ? fmt::format("{}", state.sizes()) : "nothing");
     input.state = (state.to(state_mean.device()) - state_mean) / state_std;
   }
   return fusion->vector(input);

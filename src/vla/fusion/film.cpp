@@ -13,7 +13,7 @@ FilmLayer::FilmLayer(std::int64_t condition_width, std::int64_t channels, nn::In
 
 Tensor FilmLayer::forward(const Tensor& x, const Tensor& condition) const {
   check(condition.dim() == 2 && condition.size(0) == x.size(0), "[FilmLayer] condition: expected [{}, E], got {}",
-        x.size(0), condition.sizes().vec());
+        x.size(0), condition.sizes());
   const auto both = dense->forward(condition.to(x.scalar_type()));
   const auto placed = x.dim() == 4 ? both.unsqueeze(-1).unsqueeze(-1) : both.unsqueeze(1);
   const auto parts = placed.chunk(2, x.dim() == 4 ? 1 : 2);
