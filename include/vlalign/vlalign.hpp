@@ -67,4 +67,6 @@
 #include "vlalign/train/schedule.hpp"
 #include "vlalign/train/targets.hpp"
 #include "vlalign/train/trainer.hpp"
+#include "vlalign/vla/live_policy.hpp"
+#include "vlalign/vla/policy.hpp"
 #include "vlalign/vla/temporal_ensemble.hpp"

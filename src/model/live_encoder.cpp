@@ -11,8 +11,8 @@
 #include "core/check.hpp"
 #include "core/thread_count.hpp"
 #include "data/frame_preprocessor.hpp"
+#include "nn/pack.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
-#include "vlalign/nn/transformer.hpp"
 
 namespace vlalign {
 namespace {
@@ -45,13 +45,6 @@ class Preprocessors {
   std::vector<std::unique_ptr<FramePreprocessor>> idle_;
 };
 
-void pack_weights(const nn::DualEncoderImpl& module) {
-  for (const auto& child : module.modules()) {
-    if (const auto linear = std::dynamic_pointer_cast<nn::Linear>(child)) linear->pack();
-    if (const auto attention = std::dynamic_pointer_cast<nn::Attention>(child)) attention->pack();
-  }
-}
-
 std::vector<float> to_floats(const at::Tensor& row) {
   const auto on_cpu = row.cpu().contiguous();
   const auto* data = on_cpu.const_data_ptr<float>();
@@ -74,7 +67,7 @@ struct LiveEncoder::State {
 LiveEncoder::LiveEncoder(DualEncoder model, const LiveEncoderOptions& options) {
   check(options.threads >= 0, "[LiveEncoder] threads: expected 0 or more, got {}", options.threads);
   model.train(false);
-  if (model.device().is_cpu()) pack_weights(*model.module());
+  if (model.device().is_cpu()) nn::pack_weights(*model.module());
   state_ = std::make_unique<State>(std::move(model), options);
 }
 

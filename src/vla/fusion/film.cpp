@@ -34,11 +34,13 @@ Film::Film(const nn::Tower& tower, std::span<const std::int64_t> numbers, std::i
   }
 }
 
+Tensor Film::forward(std::int64_t number, const Tensor& output, const Tensor& condition) const {
+  const auto& layer = layers[static_cast<std::size_t>(number)];
+  return layer ? layer->forward(output, condition) : output;
+}
+
 nn::LayerHook Film::hook(const Tensor& condition) const {
-  return [this, condition](std::int64_t number, const Tensor& output) {
-    const auto& layer = layers[static_cast<std::size_t>(number)];
-    return layer ? layer->forward(output, condition) : output;
-  };
+  return [this, condition](std::int64_t layer, const Tensor& output) { return forward(layer, output, condition); };
 }
 
 }  // namespace vlalign::vla
