@@ -4,8 +4,10 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
 
+#include <Eigen/Core>
 #include <atomic>
 #include <thread>
 #include <vector>
@@ -129,6 +131,18 @@ TEST_P(LiveEncoderOf, AllocatesNothingItselfFromTheSecondFrameOn) {
   for (const auto& view : {ImageView(second), bgr(second)}) encoder.embed(view, out);
   encoder.embed("stay");
   EXPECT_EQ(own.count(), 0) << own.callers();
+}
+
+TEST(LiveEncoder, GivesEigenItsEmbeddingsWithoutACopy) {
+  const LiveEncoder encoder(test::peer_model("vit"));
+  const auto image = frame(1);
+  Eigen::VectorXf seen(encoder.dim());
+  encoder.embed(ImageView(image), seen);
+  const auto text = encoder.embed("a red cup");
+  const Eigen::Map<const Eigen::VectorXf> said(text.data(), encoder.dim());
+  EXPECT_EQ(said.data(), text.data());
+  const auto in_tensors = at::tensor(embed(encoder, image)).dot(at::tensor(std::vector(text.begin(), text.end())));
+  EXPECT_NEAR(said.dot(seen), in_tensors.item<float>(), 1e-6);
 }
 
 TEST(LiveEncoder, NamesAnOutputOfTheWrongSize) {

@@ -29,7 +29,7 @@ struct LivePolicyOptions {
 /// thread at a time; several may share a Policy and act at once. The same frames and states since reset() give the same
 /// actions to the bit, whatever happens beside them.
 ///
-///     LivePolicy robot(Policy::load("run/checkpoints/step-001000/model"), {.execute = 4});
+///     LivePolicy robot(Policy::load("runs/policy/model"), {.execute = 4});
 ///     robot.set_instruction("push the red block to the left");
 ///     robot.act(ImageView(pixels, 640, 480, ImageView::Format::bgr), state, action);  // at each step
 ///
