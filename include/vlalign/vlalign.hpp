@@ -4,6 +4,7 @@
 
 #include "vlalign/core/device.hpp"
 #include "vlalign/core/error.hpp"
+#include "vlalign/core/latency_histogram.hpp"
 #include "vlalign/core/normalize.hpp"
 #include "vlalign/core/random.hpp"
 #include "vlalign/data/clip_tokenizer.hpp"
@@ -66,4 +67,6 @@
 #include "vlalign/train/schedule.hpp"
 #include "vlalign/train/targets.hpp"
 #include "vlalign/train/trainer.hpp"
+#include "vlalign/vla/live_policy.hpp"
+#include "vlalign/vla/policy.hpp"
 #include "vlalign/vla/temporal_ensemble.hpp"

@@ -1,5 +1,6 @@
 #include "core/bf16_panels.hpp"
 
+#include <ATen/DimVector.h>
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
@@ -105,7 +106,7 @@ at::Tensor to_panels(const at::Tensor& w) {
 at::Tensor product_with_panels([[maybe_unused]] const at::Tensor& x, const at::Tensor& panels,
                                [[maybe_unused]] const at::Tensor& bias) {
   const auto n = panels.size(0) * panel_rows, k = panels.size(1) * 2;
-  auto shape = x.sizes().vec();
+  at::DimVector shape(x.sizes());
   shape.back() = n;
   const auto out = at::empty(shape, x.options());
 #if defined(__x86_64__)

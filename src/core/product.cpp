@@ -2,6 +2,7 @@
 
 #include <ATen/Context.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/cpu/Utils.h>
@@ -50,7 +51,9 @@ at::Tensor one_dnn(const at::Tensor& x, const at::Tensor& matrix, const std::opt
   // For rows that lie apart oneDNN has a reference loop only, a hundred times slower.
   const bool dense = matrix.is_mkldnn() || matrix.is_contiguous() || matrix.t().is_contiguous();
   const auto w = dense ? matrix : matrix.contiguous();
-  return product_operator()->call(x, w, bias, "none", c10::List<std::optional<at::Scalar>>(), "");
+  static const c10::List<std::optional<at::Scalar>> no_scalars;
+  const at::AutoDispatchBelowADInplaceOrView no_graph;  // whose fallback would box the arguments
+  return product_operator()->call(x, w, bias, "none", no_scalars, "");
 }
 
 struct ProductNode : torch::autograd::Function<ProductNode> {

@@ -120,7 +120,8 @@ using FourRows = void (*)(const FourPixels* in, const Taps& taps, const std::arr
 template <FourRows four_rows>
 VLALIGN_AVX2 void vector_rows(const RgbView& image, const Taps& taps, std::uint8_t* out) {
   const auto out_stride = channels * static_cast<std::ptrdiff_t>(taps.first.size());
-  std::vector<FourPixels> wide(static_cast<std::size_t>(image.width));
+  thread_local std::vector<FourPixels> wide;  // kept, for those who resize in a loop
+  if (wide.size() < static_cast<std::size_t>(image.width)) wide.resize(static_cast<std::size_t>(image.width));
   for (int top = 0; top < image.height; top += 4) {
     std::array<std::uint8_t*, 4> out_rows{};
     for (int r = 0; r < 4; ++r) {

@@ -108,24 +108,34 @@ RgbView crop(const RgbView& image, const Box& box) {
   return {image.rgb + box.top * image.stride + 3 * box.left, box.width, box.height, image.stride};
 }
 
+void Resizer::prepare(const Sizes& sizes) {
+  const Filter filter = filter_of(interpolation_);
+  along_rows_ = make_taps(sizes.from_width, sizes.width, sizes.part.left, sizes.part.width, filter);
+  along_columns_ = make_taps(sizes.from_height, sizes.height, sizes.part.top, sizes.part.height, filter);
+  const Range x = trim(along_rows_), y = trim(along_columns_);
+  used_ = {x.first, y.first, x.count, y.count};
+  const bool lower = columns_first({nullptr, sizes.from_width, sizes.from_height}, sizes.width, sizes.height);
+  between_ = lower ? black(used_.width, sizes.part.height) : black(sizes.part.width, used_.height);
+  sizes_ = sizes;
+}
+
+void Resizer::operator()(const RgbView& image, std::int64_t width, std::int64_t height, const Box& part,
+                         std::uint8_t* out) {
+  if (const Sizes sizes{image.width, image.height, width, height, part}; sizes != sizes_) prepare(sizes);
+  const RgbView used = crop(image, used_);
+  if (columns_first(image, width, height)) {
+    kernels_->columns(used, along_columns_, between_.rgb.data());
+    kernels_->rows(view_of(between_), along_rows_, out);
+  } else {
+    kernels_->rows(used, along_rows_, between_.rgb.data());
+    kernels_->columns(view_of(between_), along_columns_, out);
+  }
+}
+
 Image resize_part(const RgbView& image, std::int64_t width, std::int64_t height, const Box& part,
                   Interpolation interpolation, const ResampleKernels& kernels) {
-  const Filter filter = filter_of(interpolation);
-  Taps along_rows = make_taps(image.width, width, part.left, part.width, filter);
-  Taps along_columns = make_taps(image.height, height, part.top, part.height, filter);
-  const Range x = trim(along_rows), y = trim(along_columns);
-  const RgbView used = crop(image, {x.first, y.first, x.count, y.count});
-
   Image resized = black(part.width, part.height);
-  if (columns_first(image, width, height)) {
-    Image lowered = black(used.width, part.height);
-    kernels.columns(used, along_columns, lowered.rgb.data());
-    kernels.rows(view_of(lowered), along_rows, resized.rgb.data());
-  } else {
-    Image narrowed = black(part.width, used.height);
-    kernels.rows(used, along_rows, narrowed.rgb.data());
-    kernels.columns(view_of(narrowed), along_columns, resized.rgb.data());
-  }
+  Resizer(interpolation, kernels)(image, width, height, part, resized.rgb.data());
   return resized;
 }
 

@@ -193,25 +193,31 @@ Image preprocess(const Image& image, const Preprocess& how) {
   return preprocess(ImageView(image), how);
 }
 
-Image preprocess(const ImageView& view, const Preprocess& how) {
-  const auto* rows = view.rgb_rows();
-  if (!rows) return preprocess(to_image(view), how);
+ResizePlan evaluation_plan(int width, int height, const Preprocess& how) {
   check_preprocess(how, "preprocess");
-  const RgbView image{rows, view.width(), view.height(), static_cast<std::ptrdiff_t>(view.row_bytes())};
   const int size = how.image_size, resized = how.resize_size > 0 ? how.resize_size : size;
-  std::int64_t width = resized, height = resized;
+  ResizePlan plan{.width = resized, .height = resized, .part = {}};
   if (how.resize == Preprocess::Resize::shortest) {
     // torchvision.transforms.Resize rounds the longer side down.
-    const auto longer = static_cast<std::int64_t>(static_cast<double>(resized) * std::max(image.width, image.height) /
-                                                  std::min(image.width, image.height));
-    (image.width > image.height ? width : height) = longer;
+    const auto longer =
+        static_cast<std::int64_t>(static_cast<double>(resized) * std::max(width, height) / std::min(width, height));
+    (width > height ? plan.width : plan.height) = longer;
   }
   // torchvision.transforms.CenterCrop rounds a half to the even number, and so does nearbyint.
   const auto margin = [&](std::int64_t side) {
     const double half = static_cast<double>(side - size) / 2;
     return static_cast<std::int64_t>(how.crop_rounds_down ? std::floor(half) : std::nearbyint(half));
   };
-  return resize_part(image, width, height, {margin(width), margin(height), size, size}, how.interpolation);
+  plan.part = {margin(plan.width), margin(plan.height), size, size};
+  return plan;
+}
+
+Image preprocess(const ImageView& view, const Preprocess& how) {
+  const auto* rows = view.rgb_rows();
+  if (!rows) return preprocess(to_image(view), how);
+  const auto plan = evaluation_plan(view.width(), view.height(), how);
+  const RgbView image{rows, view.width(), view.height(), static_cast<std::ptrdiff_t>(view.row_bytes())};
+  return resize_part(image, plan.width, plan.height, plan.part, how.interpolation);
 }
 
 Image augment(const Image& image, const Preprocess& how, const Augmentation& augmentation, Rng& rng) {

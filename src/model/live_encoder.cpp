@@ -1,8 +1,6 @@
 #include "vlalign/model/live_encoder.hpp"
 
-#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/from_blob.h>
 
 #include <algorithm>
 #include <map>
@@ -11,35 +9,41 @@
 #include <vector>
 
 #include "core/check.hpp"
-#include "vlalign/data/transform.hpp"
+#include "core/thread_count.hpp"
+#include "data/frame_preprocessor.hpp"
+#include "nn/pack.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
-#include "vlalign/nn/transformer.hpp"
 
 namespace vlalign {
 namespace {
 
-/// LibTorch's thread count for as long as this lives.
-class Threads {
+/// Preprocessors that are not in use, one for each call at once.
+class Preprocessors {
  public:
-  explicit Threads(int count) : before_(count > 0 ? at::get_num_threads() : 0) {
-    if (count > 0) at::set_num_threads(count);
+  explicit Preprocessors(const Preprocess& how) : how_(how) {}
+
+  /// One that is prepared for such frames, where there is one.
+  std::unique_ptr<FramePreprocessor> take(const ImageView& frame) {
+    const std::lock_guard lock(mutex_);
+    if (idle_.empty()) return std::make_unique<FramePreprocessor>(how_);
+    const auto fits = [&](const auto& idle) { return idle->fits(frame); };
+    const auto found = std::find_if(idle_.begin(), idle_.end(), fits);
+    if (found != idle_.end()) std::swap(*found, idle_.back());
+    auto taken = std::move(idle_.back());
+    idle_.pop_back();
+    return taken;
   }
-  Threads(const Threads&) = delete;
-  Threads& operator=(const Threads&) = delete;
-  ~Threads() {
-    if (before_ > 0) at::set_num_threads(before_);
+
+  void give_back(std::unique_ptr<FramePreprocessor> used) {
+    const std::lock_guard lock(mutex_);
+    idle_.push_back(std::move(used));
   }
 
  private:
-  int before_;
+  Preprocess how_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<FramePreprocessor>> idle_;
 };
-
-void pack_weights(const nn::DualEncoderImpl& module) {
-  for (const auto& child : module.modules()) {
-    if (const auto linear = std::dynamic_pointer_cast<nn::Linear>(child)) linear->pack();
-    if (const auto attention = std::dynamic_pointer_cast<nn::Attention>(child)) attention->pack();
-  }
-}
 
 std::vector<float> to_floats(const at::Tensor& row) {
   const auto on_cpu = row.cpu().contiguous();
@@ -55,6 +59,7 @@ struct LiveEncoder::State {
   DualEncoder model;
   LiveEncoderOptions options;
   std::int64_t dim = model.config().embed_dim;
+  Preprocessors preprocessors{model.config().preprocess};
   std::mutex mutex;  // of the texts
   std::map<std::string, std::vector<float>, std::less<>> texts;
 };
@@ -62,7 +67,7 @@ struct LiveEncoder::State {
 LiveEncoder::LiveEncoder(DualEncoder model, const LiveEncoderOptions& options) {
   check(options.threads >= 0, "[LiveEncoder] threads: expected 0 or more, got {}", options.threads);
   model.train(false);
-  if (model.device().is_cpu()) pack_weights(*model.module());
+  if (model.device().is_cpu()) nn::pack_weights(*model.module());
   state_ = std::make_unique<State>(std::move(model), options);
 }
 
@@ -74,12 +79,11 @@ std::int64_t LiveEncoder::dim() const { return state_->dim; }
 
 void LiveEncoder::embed(const ImageView& frame, std::span<float> out) const {
   check(std::ssize(out) == state_->dim, "[LiveEncoder] out: expected {} numbers, got {}", state_->dim, out.size());
-  const Threads threads(state_->options.threads);
+  const ThreadCount threads(state_->options.threads);
   const at::NoGradGuard no_graph;
-  const auto& model = state_->model;
-  auto picture = preprocess(frame, model.config().preprocess);
-  const auto rows = at::from_blob(picture.rgb.data(), {1, picture.height, picture.width, 3}, at::kByte);
-  const auto row = model.encode_image(rows.permute({0, 3, 1, 2}), state_->options.precision).cpu();
+  auto preprocessor = state_->preprocessors.take(frame);
+  const auto row = state_->model.encode_image((*preprocessor)(frame), state_->options.precision).cpu();
+  state_->preprocessors.give_back(std::move(preprocessor));
   std::copy_n(row.const_data_ptr<float>(), out.size(), out.begin());
 }
 
@@ -89,7 +93,7 @@ std::span<const float> LiveEncoder::embed(std::string_view text) const {
     const std::lock_guard lock(s.mutex);
     if (const auto kept = s.texts.find(text); kept != s.texts.end()) return kept->second;
   }
-  const Threads threads(s.options.threads);
+  const ThreadCount threads(s.options.threads);
   const at::NoGradGuard no_graph;
   check(s.model.tokenizer() != nullptr, "[LiveEncoder] the model has no tokenizer");
   const auto tokens =

@@ -19,13 +19,12 @@ std::shared_ptr<Linear> projection(const Tower& tower, std::int64_t embed_dim, b
 }
 
 void check_pixels(const at::Tensor& pixels, const char* where) {
-  check(pixels.dim() == 4 && pixels.size(1) == 3, "[{}] pixels: expected [B, 3, S, S], got {}", where,
-        pixels.sizes().vec());
+  check(pixels.dim() == 4 && pixels.size(1) == 3, "[{}] pixels: expected [B, 3, S, S], got {}", where, pixels.sizes());
 }
 
 void check_tokens(const at::Tensor& tokens, const char* where) {
   check(tokens.dim() == 2 && tokens.scalar_type() == at::kLong, "[{}] tokens: expected int64 [B, L], got {} {}", where,
-        c10::toString(tokens.scalar_type()), tokens.sizes().vec());
+        c10::toString(tokens.scalar_type()), tokens.sizes());
 }
 
 }  // namespace

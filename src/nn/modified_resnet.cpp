@@ -107,17 +107,17 @@ ModifiedResNet::ModifiedResNet(const ModifiedResNetConfig& config, std::int64_t 
       "attnpool", std::make_shared<AttentionPool2d>(image_size / 32, width_, width_ / config.head_width, initializer));
 }
 
-std::vector<at::Tensor> ModifiedResNet::stage_outputs(const at::Tensor& pixels, at::ScalarType compute,
-                                                      const LayerHook& hook) {
+std::array<at::Tensor, 4> ModifiedResNet::stage_outputs(const at::Tensor& pixels, at::ScalarType compute,
+                                                        const LayerHook& hook) {
   auto x = pixels.to(compute).contiguous(at::MemoryFormat::ChannelsLast);
   x = bn1->forward(conv1->forward(x)).relu_();
   x = bn2->forward(conv2->forward(x)).relu_();
   x = pool(bn3->forward(conv3->forward(x)).relu_(), 2);
-  std::vector<at::Tensor> outputs;
-  for (const auto& stage : stages) {
-    for (const auto& block : stage) x = block->forward(x);
-    if (hook) x = hook(static_cast<std::int64_t>(outputs.size()), x);
-    outputs.push_back(x);
+  std::array<at::Tensor, 4> outputs;
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    for (const auto& block : stages[i]) x = block->forward(x);
+    if (hook) x = hook(static_cast<std::int64_t>(i), x);
+    outputs[i] = x;
   }
   return outputs;
 }

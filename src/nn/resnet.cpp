@@ -81,12 +81,12 @@ std::vector<std::int64_t> ResNet::layer_widths() const { return {width_ / 8, wid
 Features ResNet::hooked_features(const at::Tensor& pixels, at::ScalarType compute, std::span<const std::int64_t> layers,
                                  const LayerHook& hook) {
   const auto wanted = resolve_layers(layers, 4);
-  std::vector<at::Tensor> outputs;
+  std::array<at::Tensor, 4> outputs;
   auto x = stem(pixels, compute);
-  for (const auto& stage : stages_) {
-    for (const auto& block : stage) x = block->forward(x);
-    if (hook) x = hook(static_cast<std::int64_t>(outputs.size()), x);
-    outputs.push_back(x);
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    for (const auto& block : stages_[i]) x = block->forward(x);
+    if (hook) x = hook(static_cast<std::int64_t>(i), x);
+    outputs[i] = x;
   }
   Features features;
   features.map = x;

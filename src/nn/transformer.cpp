@@ -89,7 +89,7 @@ Tensor Attention::forward(const Tensor& x, const Tensor& rows, const Tensor& mas
 }
 
 void Attention::pack() {
-  packed_ = true;
+  if (!packed_) packed_ = true;
   out_proj->pack();
 }
 

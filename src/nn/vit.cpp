@@ -129,7 +129,7 @@ Features Vit::hooked_features(const at::Tensor& pixels, at::ScalarType compute, 
                               const LayerHook& hook) {
   const auto wanted = resolve_layers(layers, config_.layers);
   std::vector<at::Tensor> outputs;
-  const auto tokens = transformer->forward(embed(pixels, compute), {}, &outputs, hook);
+  const auto tokens = transformer->forward(embed(pixels, compute), {}, wanted.empty() ? nullptr : &outputs, hook);
   Features features;
   features.pooled = pool(tokens);
   const auto patches = config_.class_token ? tokens.narrow(1, 1, tokens.size(1) - 1) : tokens;

@@ -75,7 +75,9 @@ Tensor PolicyModule::features(const Tensor& pixels, const Features& text, const 
   const auto batch = pixels.size(0);
   const auto pooled_text = for_all(text.embedding, batch);
   const auto layers = needs.maps ? std::span<const std::int64_t>(map_layers_) : std::span<const std::int64_t>();
-  const auto image = encoder->image_features(pixels, layers, compute, film ? film->hook(pooled_text) : nn::LayerHook());
+  nn::LayerHook hook;
+  if (film) hook = [&](std::int64_t layer, const Tensor& output) { return film->forward(layer, output, pooled_text); };
+  const auto image = encoder->image_features(pixels, layers, compute, hook);
   FusionInput input{.pooled_visual = image.embedding,
                     .maps = image.hidden,
                     .text_tokens = for_all(text.tokens, batch),
@@ -87,9 +89,9 @@ Tensor PolicyModule::features(const Tensor& pixels, const Features& text, const 
     input.joint_words = encoder->in_joint_space(input.text_tokens, encoder->text_projection);
   }
   if (state_mean.numel() > 0) {
-    check(state.defined() && state.dim() == 2 && state.size(1) == state_mean.size(0),
-          "[Policy] state: expected [B, {}], got {}", state_mean.size(0),
-          state.defined() ? fmt::format("{}", state.sizes().vec()) : "nothing");
+    if (!state.defined() || state.dim() != 2 || state.size(1) != state_mean.size(0))
+      fail("[Policy] state: expected [B, {}], got {}", state_mean.size(0),
+           state.defined() ? fmt::format("{}", state.sizes()) : "nothing");
     input.state = (state.to(state_mean.device()) - state_mean) / state_std;
   }
   return fusion->vector(input);

@@ -56,9 +56,15 @@ TEST(ImageView, SaysWhatABufferLacks) {
   EXPECT_EQ(message(2, 2, Format::rgb, 7), "[ImageView] pixels: 2 rows 7 bytes apart need 13 bytes, got 12");
 }
 
-TEST(ImageView, CannotBeMadeOfAPictureThatIsAboutToGo) {
+TEST(ImageView, CannotBeMadeOfPixelsThatAreAboutToGo) {
   EXPECT_FALSE((std::is_constructible_v<ImageView, Image>));
   EXPECT_TRUE((std::is_constructible_v<ImageView, const Image&>));
+  using Bytes = std::vector<std::uint8_t>;
+  using Floats = std::vector<float>;
+  EXPECT_FALSE((std::is_constructible_v<ImageView, Bytes, int, int, Format>));
+  EXPECT_FALSE((std::is_constructible_v<ImageView, Floats, int, int, Format, std::size_t>));
+  EXPECT_TRUE((std::is_constructible_v<ImageView, const Bytes&, int, int, Format>));
+  EXPECT_TRUE((std::is_constructible_v<ImageView, Floats&, int, int, Format, std::size_t>));
 }
 
 TEST(ImageView, IsPreprocessedAsThePictureIs) {

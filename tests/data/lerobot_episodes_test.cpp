@@ -19,6 +19,17 @@ const std::vector<std::int64_t> lengths = {23, 9, 14};
 
 fs::path dataset(const std::string& version) { return fs::path(VLALIGN_FIXTURES) / "lerobot" / version; }
 
+std::string error_at_opening(const fs::path& folder, const EpisodeOptions& options = {}) {
+  try {
+    open_episodes(folder.string(), options);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "nothing was thrown";
+}
+
+#ifdef VLALIGN_LEROBOT
+
 /// The number whose bits the bars of a picture show, the highest on the left.
 int number_shown(const Image& image) {
   int number = 0;
@@ -43,17 +54,6 @@ std::vector<Step> all_steps() {
   }
   return steps;
 }
-
-std::string error_at_opening(const fs::path& folder, const EpisodeOptions& options = {}) {
-  try {
-    open_episodes(folder.string(), options);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
-}
-
-#ifdef VLALIGN_LEROBOT
 
 /// A copy of a dataset that a test may damage.
 class LerobotEpisodes : public Pairs {

@@ -2,6 +2,7 @@
 #include "vlalign/data/transform.hpp"
 
 #include <ATen/ops/arange.h>
+#include <ATen/ops/from_blob.h>
 #include <ATen/ops/rand.h>
 #include <ATen/ops/randint.h>
 #include <ATen/ops/zeros.h>
@@ -19,6 +20,7 @@
 
 #include "data/affine.hpp"
 #include "data/color.hpp"
+#include "data/frame_preprocessor.hpp"
 #include "data/resize.hpp"
 #include "vlalign/core/error.hpp"
 
@@ -100,6 +102,19 @@ TEST(Resize, OfAPartEqualsThatPartOfTheWhole) {
   }
 }
 
+TEST(Resize, KeepsNothingOfThePictureBefore) {
+  Resizer resizer(Interpolation::bicubic);
+  const std::vector<std::array<int, 4>> sizes{{61, 47, 35, 90}, {61, 47, 35, 90}, {20, 90, 10, 8}, {61, 47, 20, 20}};
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    const auto [from_width, from_height, width, height] = sizes[i];
+    Image image = scene(from_width, from_height);
+    image.rgb[i] ^= 0x80;
+    Image resized = empty_image(width, height);
+    resizer(view_of(image), width, height, {0, 0, width, height}, resized.rgb.data());
+    EXPECT_EQ(resized.rgb, resize(image, width, height).rgb) << i;
+  }
+}
+
 TEST(Resize, RefusesPicturesAndSizesThatCannotBe) {
   EXPECT_THROW(resize({}, 4, 4), Error);
   EXPECT_THROW(resize({4, 4, std::vector<std::uint8_t>(47)}, 4, 4), Error);
@@ -124,6 +139,21 @@ TEST(Preprocess, TakesALineAThousandTimesLongerThanWide) {
   const Image image = preprocess(scene(20000, 1), {.image_size = 16});
   EXPECT_EQ(image.width, 16);
   EXPECT_EQ(image.height, 16);
+}
+
+TEST(FramePreprocessor, EqualsTheTransformAndTheNormalisationToTheBit) {
+  const Preprocess how{.image_size = 24, .resize_size = 28};
+  FramePreprocessor preprocessor(how);
+  for (const auto& image : {scene(40, 30), scene(40, 30), scene(33, 90), scene(40, 30)}) {
+    Image picture = preprocess(image, how);
+    const auto bytes = at::from_blob(picture.rgb.data(), {1, 24, 24, 3}, at::kByte).permute({0, 3, 1, 2});
+    const auto expected = normalize_pixels(bytes, how);
+    std::vector<std::uint8_t> bgr;
+    for (std::size_t i = 0; i < image.rgb.size(); i += 3)
+      bgr.insert(bgr.end(), {image.rgb[i + 2], image.rgb[i + 1], image.rgb[i]});
+    EXPECT_TRUE(preprocessor(ImageView(image)).equal(expected));
+    EXPECT_TRUE(preprocessor({bgr, image.width, image.height, ImageView::Format::bgr}).equal(expected));
+  }
 }
 
 TEST(Color, EqualsTorchvisionOnPillowPicturesToTheBit) {

@@ -4,11 +4,15 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
 
+#include <Eigen/Core>
+#include <atomic>
 #include <thread>
 #include <vector>
 
+#include "support/allocation_count.hpp"
 #include "support/model_fixture.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
@@ -98,6 +102,47 @@ TEST(LiveEncoder, LeavesTheThreadCountAsItWas) {
   embed(encoder, frame(1));
   encoder.embed("a cup");
   EXPECT_EQ(at::get_num_threads(), before);
+}
+
+TEST(LiveEncoder, LeavesTheThreadCountOfThreadsThatStartMeanwhileAsItWas) {
+  const auto before = at::get_num_threads();
+  const LiveEncoder encoder(test::peer_model("vit"), {.threads = before + 1});
+  std::atomic<bool> stop = false;
+  std::jthread camera([&] {
+    while (!stop) embed(encoder, frame(1));
+  });
+  for (int i = 0; i < 50; ++i) std::jthread([&] { EXPECT_EQ(at::get_num_threads(), before); });
+  stop = true;
+}
+
+TEST_P(LiveEncoderOf, AllocatesNothingItselfFromTheSecondFrameOn) {
+  const auto& [name, precision] = GetParam();
+  const LiveEncoder encoder(test::peer_model(name), {.precision = precision});
+  const auto first = frame(1), second = frame(2);
+  std::vector<float> out(static_cast<std::size_t>(encoder.dim()));
+  const auto bgr = [](const Image& image) { return ImageView(image.rgb, 50, 40, ImageView::Format::bgr); };
+  {
+    const test::OwnAllocations at_first;
+    for (const auto& view : {ImageView(first), bgr(first)}) encoder.embed(view, out);
+    encoder.embed("stay");
+    EXPECT_GT(at_first.count(), 0);
+  }
+  const test::OwnAllocations own;
+  for (const auto& view : {ImageView(second), bgr(second)}) encoder.embed(view, out);
+  encoder.embed("stay");
+  EXPECT_EQ(own.count(), 0) << own.callers();
+}
+
+TEST(LiveEncoder, GivesEigenItsEmbeddingsWithoutACopy) {
+  const LiveEncoder encoder(test::peer_model("vit"));
+  const auto image = frame(1);
+  Eigen::VectorXf seen(encoder.dim());
+  encoder.embed(ImageView(image), seen);
+  const auto text = encoder.embed("a red cup");
+  const Eigen::Map<const Eigen::VectorXf> said(text.data(), encoder.dim());
+  EXPECT_EQ(said.data(), text.data());
+  const auto in_tensors = at::tensor(embed(encoder, image)).dot(at::tensor(std::vector(text.begin(), text.end())));
+  EXPECT_NEAR(said.dot(seen), in_tensors.item<float>(), 1e-6);
 }
 
 TEST(LiveEncoder, NamesAnOutputOfTheWrongSize) {

@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 
 #include "core/files.hpp"
+#include "small_policy.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/data/clip_tokenizer.hpp"
@@ -25,31 +26,10 @@
 namespace vlalign::vla {
 namespace {
 
-using test::message_of;
-using test::TempFolder;
-
-DualEncoder towers(bool resnet = false) {
-  ModelConfig config;
-  config.name = "small";
-  config.embed_dim = 16;
-  if (resnet) {
-    config.vision = ModifiedResNetConfig{.layers = {1, 1, 1, 1}, .width = 4};
-    config.image_projection.bias = true;
-  } else {
-    config.vision = VitConfig{.patch_size = 16, .width = 32, .layers = 2, .head_width = 16};
-  }
-  config.text = {.context_length = 16, .vocab_size = 514, .width = 32, .heads = 2, .layers = 1};
-  config.preprocess.image_size = 32;
-  auto model = DualEncoder::create(config, std::make_shared<ClipTokenizer>(std::vector<ClipTokenizer::Merge>{}), 1);
-  model.train(false);
-  return model;
-}
-
-PolicyConfig config_of(const std::string& fusion, const std::string& head) {
-  PolicyConfig config{.fusion = fusion, .head = head, .actions = {.horizon = 3, .dims = 2}, .state = 4, .width = 32};
-  config.phrases = {{"go left", {-1, 0, -1, 0, -1, 0}}, {"go right", {1, 0, 1, 0, 1, 0}}, {"stay", {0, 0, 0, 0, 0, 0}}};
-  return config;
-}
+using test::config_of;
+using test::towers;
+using vlalign::test::message_of;
+using vlalign::test::TempFolder;
 
 PolicyBatch random_batch(std::int64_t size = 3) {
   return {.pixels = at::randint(256, {size, 3, 32, 32}, at::kByte),

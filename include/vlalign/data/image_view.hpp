@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "vlalign/data/image.hpp"
 
@@ -26,7 +27,11 @@ class ImageView {
 
   /// A decoded picture.
   explicit ImageView(const Image& image);
-  ImageView(Image&&) = delete;  // it would be gone at once
+
+  // These would be gone at once.
+  ImageView(Image&&) = delete;
+  ImageView(std::vector<std::uint8_t>&&, int, int, Format, std::size_t = 0) = delete;
+  ImageView(std::vector<float>&&, int, int, Format, std::size_t = 0) = delete;
 
   int width() const { return width_; }
   int height() const { return height_; }

@@ -13,12 +13,14 @@ namespace vlalign {
 
 struct LiveEncoderOptions {
   Precision precision = Precision::fp32;
-  /// That each call may use; 0: as many as LibTorch is set to. What LibTorch is set to stays as it is.
+  /// That each call may use; 0: as many as LibTorch is set to. What LibTorch is set to stays as it is, for the calling
+  /// thread and all others.
   int threads = 0;
 };
 
 /// A model in a control loop: a camera's frame in, its embedding out, without gradients. Weights are cast and laid out
-/// for the processor once, at the start. Several threads may call it at once.
+/// for the processor once, at the start. Several threads may call it at once. Memory is kept from call to call: for
+/// frames of the size and format of those before, only LibTorch's operators allocate.
 class LiveEncoder {
  public:
   /// The model goes into evaluation mode and stays shared: a change of its weights is followed at the next call, but

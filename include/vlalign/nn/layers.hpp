@@ -73,7 +73,9 @@ class Linear : public torch::nn::Module {
   Tensor forward(const Tensor& x) const;
 
   /// From now on inference keeps the weight in the order a CPU reads fastest, beside the parameter itself.
-  void pack() { packed_ = true; }
+  void pack() {
+    if (!packed_) packed_ = true;  // no write where others compute already
+  }
 
   Tensor weight, bias;
   std::shared_ptr<Lora> lora;  ///< null unless add_lora() gave it one

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <vector>
 
 #include "vlalign/model/config.hpp"
@@ -60,7 +61,7 @@ class ModifiedResNet : public Tower {
   std::shared_ptr<AttentionPool2d> attnpool;
 
  private:
-  std::vector<at::Tensor> stage_outputs(const at::Tensor& pixels, at::ScalarType compute, const LayerHook& hook);
+  std::array<at::Tensor, 4> stage_outputs(const at::Tensor& pixels, at::ScalarType compute, const LayerHook& hook);
 
   std::int64_t width_;
 };

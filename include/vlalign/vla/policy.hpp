@@ -84,7 +84,8 @@ class Policy {
 
   /// What the text tower makes of instructions, to be kept as long as they stand. tokens: int64 [B, L].
   Features read(const at::Tensor& tokens, Precision precision = Precision::fp32) const;
-  /// pixels: uint8 [B, 3, S, S]; instruction: read()'s of B or of one for all; state: float32 [B, S].
+  /// pixels: uint8 [B, 3, S, S], or floating and already normalised; instruction: read()'s of B or of one for all;
+  /// state: float32 [B, S].
   /// Returns the actions in the demonstrations' units, float32 [B, H, A], without a graph.
   at::Tensor act(const at::Tensor& pixels, const Features& instruction, const at::Tensor& state = {},
                  Precision precision = Precision::fp32, const at::Generator& generator = {}) const;

@@ -4,6 +4,8 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/ones.h>
 
+#include <array>
+
 #include "core/check.hpp"
 
 namespace vlalign::vla {
@@ -47,11 +49,13 @@ Tensor EarlyFusion::mask(const FusionInput& input, const Tensor& tokens) const {
 
 Tensor EarlyFusion::fuse(const FusionInput& input) const {
   const auto dtype = input.visual_tokens.scalar_type();
-  std::vector<Tensor> parts{text_proj->forward(input.text_tokens) + text_embedding.to(dtype),
-                            visual_proj->forward(input.visual_tokens) + visual_embedding.to(dtype)};
-  if (state_proj) parts.push_back((state_proj->forward(input.state) + state_embedding.to(dtype)).unsqueeze(1));
-  parts.push_back(readouts.to(dtype).expand({input.visual_tokens.size(0), -1, -1}));
-  const auto tokens = at::cat(parts, 1);
+  std::array<Tensor, 4> parts;
+  std::size_t count = 0;
+  parts[count++] = text_proj->forward(input.text_tokens) + text_embedding.to(dtype);
+  parts[count++] = visual_proj->forward(input.visual_tokens) + visual_embedding.to(dtype);
+  if (state_proj) parts[count++] = (state_proj->forward(input.state) + state_embedding.to(dtype)).unsqueeze(1);
+  parts[count++] = readouts.to(dtype).expand({input.visual_tokens.size(0), -1, -1});
+  const auto tokens = at::cat(at::TensorList(parts.data(), count), 1);
   const auto fused = transformer->forward(tokens, mask(input, tokens));
   return ln_final->forward(fused.slice(1, -readouts.size(0)));
 }

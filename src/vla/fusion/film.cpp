@@ -13,7 +13,7 @@ FilmLayer::FilmLayer(std::int64_t condition_width, std::int64_t channels, nn::In
 
 Tensor FilmLayer::forward(const Tensor& x, const Tensor& condition) const {
   check(condition.dim() == 2 && condition.size(0) == x.size(0), "[FilmLayer] condition: expected [{}, E], got {}",
-        x.size(0), condition.sizes().vec());
+        x.size(0), condition.sizes());
   const auto both = dense->forward(condition.to(x.scalar_type()));
   const auto placed = x.dim() == 4 ? both.unsqueeze(-1).unsqueeze(-1) : both.unsqueeze(1);
   const auto parts = placed.chunk(2, x.dim() == 4 ? 1 : 2);
@@ -34,11 +34,13 @@ Film::Film(const nn::Tower& tower, std::span<const std::int64_t> numbers, std::i
   }
 }
 
+Tensor Film::forward(std::int64_t number, const Tensor& output, const Tensor& condition) const {
+  const auto& layer = layers[static_cast<std::size_t>(number)];
+  return layer ? layer->forward(output, condition) : output;
+}
+
 nn::LayerHook Film::hook(const Tensor& condition) const {
-  return [this, condition](std::int64_t number, const Tensor& output) {
-    const auto& layer = layers[static_cast<std::size_t>(number)];
-    return layer ? layer->forward(output, condition) : output;
-  };
+  return [this, condition](std::int64_t layer, const Tensor& output) { return forward(layer, output, condition); };
 }
 
 }  // namespace vlalign::vla

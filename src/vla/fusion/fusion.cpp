@@ -46,7 +46,7 @@ std::shared_ptr<nn::Linear> Fusion::projection(const std::string& name, std::int
 }
 
 Tensor Fusion::take(const Tensor& x, const char* what, at::IntArrayRef shape, at::ScalarType dtype) const {
-  check(has_shape(x, shape), "[{}] {}: expected {} (-1: any), got {}", name_, what, shape.vec(), shape_of(x));
+  if (!has_shape(x, shape)) fail("[{}] {}: expected {} (-1: any), got {}", name_, what, shape, shape_of(x));
   return x.to(dtype);
 }
 
@@ -93,9 +93,9 @@ std::vector<Tensor> Fusion::prepared_maps(const FusionInput& input, std::int64_t
 
 Tensor Fusion::checked_mask(const FusionInput& input, const Tensor& words, std::int64_t batch) const {
   const auto& mask = input.text_mask;
-  const std::vector<std::int64_t> expected{batch, words.size(1)};
-  check(!mask.defined() || (has_shape(mask, expected) && mask.scalar_type() == at::kBool),
-        "[{}] text_mask: expected bool {}, got {}", name_, expected, shape_of(mask));
+  const std::array expected{batch, words.size(1)};
+  if (mask.defined() && (!has_shape(mask, expected) || mask.scalar_type() != at::kBool))
+    fail("[{}] text_mask: expected bool {}, got {}", name_, expected, shape_of(mask));
   return mask;
 }
 

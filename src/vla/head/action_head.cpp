@@ -19,7 +19,7 @@ ActionHead::ActionHead(std::string name, std::int64_t width, const ActionShape& 
 
 Tensor ActionHead::checked_features(const Tensor& features) const {
   check(features.dim() == 2 && features.size(1) == width_, "[{}] features: expected [B, {}], got {}", name_, width_,
-        features.sizes().vec());
+        features.sizes());
   return features.scalar_type() == at::kDouble ? features : features.to(at::kFloat);
 }
 

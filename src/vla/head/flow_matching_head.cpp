@@ -51,7 +51,7 @@ Tensor FlowMatchingHead::predict_from(const Tensor& given, const Tensor& noise) 
   check(noise.dim() == 3 && noise.size(0) == given.size(0) && noise.size(1) == shape().horizon &&
             noise.size(2) == shape().dims,
         "[FlowMatchingHead] noise: expected [{}, {}, {}], got {}", given.size(0), shape().horizon, shape().dims,
-        noise.sizes().vec());
+        noise.sizes());
   const auto features = given.scalar_type() == at::kDouble ? given : given.to(at::kFloat);
   auto x = noise.to(features.options());
   for (std::int64_t i = 0; i < steps_; ++i) {

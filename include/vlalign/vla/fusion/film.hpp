@@ -28,7 +28,9 @@ class Film : public torch::nn::Module {
   /// layers: as Tower::features counts them. Throws Error for one that isn't there or is named twice.
   Film(const nn::Tower& tower, std::span<const std::int64_t> layers, std::int64_t condition_width,
        nn::Initializer& initializer);
-  /// condition: [B, E], of the same B as the pixels. The hook is good as long as this module lives.
+  /// What goes on in the place of a layer's output. condition: [B, E], of the same B as the pixels.
+  Tensor forward(std::int64_t layer, const Tensor& output, const Tensor& condition) const;
+  /// The same as a hook, which is good as long as this module lives.
   nn::LayerHook hook(const Tensor& condition) const;
 
   std::vector<std::shared_ptr<FilmLayer>> layers;  ///< one for each of the tower's, registered by number; null without

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "vlalign/core/device.hpp"
+#include "vlalign/core/latency_histogram.hpp"
+#include "vlalign/data/image_view.hpp"
+#include "vlalign/vla/policy.hpp"
+
+namespace vlalign::vla {
+
+struct LivePolicyOptions {
+  Precision precision = Precision::fp32;
+  /// That each call may use; 0: as many as LibTorch is set to. What LibTorch is set to stays as it is, for the calling
+  /// thread and all others.
+  int threads = 0;
+  /// Steps of a chunk that are acted out before the next frame is looked at, 1 to H.
+  std::int64_t execute = 1;
+  /// Looks at every frame and averages all that was predicted for a step; the m of TemporalEnsemble.
+  std::optional<double> ensemble{};
+  std::uint64_t seed = 0;  ///< of the noise of a head that draws some (flow matching)
+};
+
+/// A policy in a control loop: a camera's frame and the robot's state in, an action out. One a robot, each used by one
+/// thread at a time; several may share a Policy and act at once. The same frames and states since reset() give the same
+/// actions to the bit, whatever happens beside them.
+///
+///     LivePolicy robot(Policy::load("runs/policy/model"), {.execute = 4});
+///     robot.set_instruction("push the red block to the left");
+///     robot.act(ImageView(pixels, 640, 480, ImageView::Format::bgr), state, action);  // at each step
+///
+/// Memory is kept from call to call: for frames of the size and format of those before only LibTorch's operators
+/// allocate, and with the fusion "tiled_product" a few lists of its maps.
+class LivePolicy {
+ public:
+  /// The policy goes into evaluation mode and stays shared: its weights must not change while this lives.
+  /// Throws Error for options that can't be.
+  explicit LivePolicy(Policy policy, const LivePolicyOptions& options = {});
+  ~LivePolicy();
+  LivePolicy(LivePolicy&&) noexcept;
+  LivePolicy& operator=(LivePolicy&&) noexcept;
+
+  /// What to do from the next step on. Actions that are left of what was planned for another instruction are dropped. A
+  /// text goes through its tower once and is kept, so that changing between several is cheap.
+  void set_instruction(std::string_view text);
+
+  /// The action of this step.
+  ///   state: S numbers in the demonstrations' units, none for a policy that isn't told the robot's state
+  ///   action: A numbers, in the demonstrations' units
+  /// Throws Error on other sizes, or before the first set_instruction().
+  void act(const ImageView& frame, std::span<const float> state, std::span<float> action);
+
+  /// A new episode: forgets what was planned and counts steps from 0. The instruction stays.
+  void reset();
+
+  /// Of the steps at which a frame was looked at: preprocessing; towers, fusion and head; both and all around them.
+  struct Latency {
+    LatencyHistogram preprocess, policy, whole;
+  };
+  const Latency& latency() const;
+  void reset_latency();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace vlalign::vla
