@@ -71,7 +71,7 @@ FusionSizes sizes_of(const TowerWidths& towers, const PolicyConfig& config) {
           .maps = towers.maps,
           .text_tokens = towers.text_tokens,
           .pooled_text = towers.embedding,
-          .joint = towers.embedding,
+          .joint = towers.joint,
           .state = config.state,
           .width = config.width};
 }

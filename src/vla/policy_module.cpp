@@ -43,7 +43,10 @@ TowerWidths tower_widths(const DualEncoder& encoder, std::span<const std::int64_
                      .places = tokens.defined() ? tokens.size(1) : 0,
                      .text_tokens = text.tokens.defined() ? text.tokens.size(2) : 0,
                      .embedding = image.embedding.size(1),
+                     .joint = 0,
                      .maps = {}};
+  if (widths.visual_tokens == module.visual->width() && widths.text_tokens == module.text->width())
+    widths.joint = widths.embedding;
   for (const auto& hidden : image.hidden) widths.maps.push_back(width_of(hidden));
   return widths;
 }

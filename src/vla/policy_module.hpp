@@ -12,6 +12,7 @@ namespace vlalign::vla {
 /// What the towers give a fusion, found out on one pair.
 struct TowerWidths {
   std::int64_t visual_tokens, places, text_tokens, embedding;
+  std::int64_t joint;  ///< of the tokens too, 0 where a projection doesn't take them
   std::vector<std::int64_t> maps;
 };
 /// layers: of the maps.

@@ -13,6 +13,7 @@
 #include "vlalign/vla/fusion/early_fusion.hpp"
 #include "vlalign/vla/fusion/film_fusion.hpp"
 #include "vlalign/vla/fusion/late_fusion.hpp"
+#include "vlalign/vla/fusion/pointing.hpp"
 #include "vlalign/vla/fusion/tiled_product.hpp"
 
 namespace vlalign::vla {
@@ -62,6 +63,44 @@ std::shared_ptr<Kind> make(const typename Kind::Options& options) {
   const auto fusion = std::make_shared<Kind>(sizes, options, initializer);
   test::randomize(*fusion);
   return fusion;
+}
+
+TEST(Pointing, EqualsItsFormulaInDouble) {
+  const auto fusion = make<Pointing>({.pointers = 3, .scale = 4.0, .found = 5, .hidden = 11});
+  const auto input = random_input();
+  const auto fused = fusion->forward(input);
+  EXPECT_EQ(fused.sizes().vec(), (std::vector<std::int64_t>{batch, 1, 8}));
+  for (std::int64_t b = 0; b < batch; ++b) {
+    const auto places = rows_of(input.joint_visual[b]);
+    auto words = rows_of(input.joint_words[b]);
+    words.resize(static_cast<std::size_t>(5 - 2 * b));
+    Vector found, expected_places;
+    for (std::int64_t k = 0; k < 3; ++k) {
+      const auto u = vector_of(fusion->word_weights->weight[k]);
+      Vector weights;
+      for (const auto& word : words) weights.push_back(test::dot(u, word));
+      weights = test::softmax_by_hand(weights);
+      Vector query(6, 0.0);
+      for (std::size_t l = 0; l < words.size(); ++l)
+        for (std::size_t e = 0; e < 6; ++e) query[e] += weights[l] * words[l][e];
+      const double length = std::sqrt(test::dot(query, query)), scale = std::exp(fusion->log_scale[k].item<double>());
+      Vector mass;
+      for (const auto& place : places) mass.push_back(scale * test::dot(query, place) / length);
+      mass = test::softmax_by_hand(mass);
+      Vector here(5, 0.0);
+      const auto visual = visual_of(input, b, *fusion->found_proj);
+      for (std::size_t n = 0; n < 4; ++n)
+        for (std::size_t d = 0; d < 5; ++d) here[d] += mass[n] * visual[n][d];
+      found = joined(found, here);
+      // A grid of 2 x 2: cells' centres at -0.5 and 0.5.
+      expected_places = joined(expected_places, {0.5 * (mass[1] + mass[3] - mass[0] - mass[2]),
+                                                 0.5 * (mass[2] + mass[3] - mass[0] - mass[1])});
+    }
+    const auto text = linear_by_hand(*fusion->text_proj, vector_of(input.pooled_text[b]));
+    const auto all = joined(joined(found, expected_places), text);
+    const auto expected = plus(mlp_by_hand(*fusion->mlp->c_fc, *fusion->mlp->c_proj, all), state_of(input, b, *fusion));
+    EXPECT_LT(distance(fused[b][0], expected), tolerance);
+  }
 }
 
 TEST(LateFusion, EqualsItsFormulaInDouble) {
