@@ -206,7 +206,7 @@ TEST(Fusion, AnUnknownNameListsTheKnown) {
   nn::Initializer initializer(1);
   EXPECT_EQ(message_of<Error>([&] { make_fusion("mixed", sizes, initializer); }),
             "[make_fusion] unknown fusion 'mixed': expected one of early, late_concat, late_product, film, "
-            "token_learner, tiled_product, text_queries, visual_queries, attention_pooling");
+            "token_learner, tiled_product, text_queries, visual_queries, pointing, attention_pooling");
 }
 
 }  // namespace
