@@ -137,7 +137,7 @@ TEST(LiveEncoder, GivesEigenItsEmbeddingsWithoutACopy) {
   const LiveEncoder encoder(test::peer_model("vit"));
   const auto image = frame(1);
   Eigen::VectorXf seen(encoder.dim());
-  encoder.embed(ImageView(image), seen);
+  encoder.embed(ImageView(image), {seen.data(), static_cast<std::size_t>(seen.size())});
   const auto text = encoder.embed("a red cup");
   const Eigen::Map<const Eigen::VectorXf> said(text.data(), encoder.dim());
   EXPECT_EQ(said.data(), text.data());

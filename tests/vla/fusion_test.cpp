@@ -6,6 +6,7 @@
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/randperm.h>
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
@@ -45,6 +46,8 @@ TEST_P(EachFusion, WhatStandsInPaddingChangesNotABit) {
   auto other = input;
   const auto nan = at::full_like(input.text_tokens, std::numeric_limits<float>::quiet_NaN());
   other.text_tokens = input.text_tokens.where(input.text_mask.unsqueeze(-1), nan);
+  const auto joint_nan = at::full_like(input.joint_words, std::numeric_limits<float>::quiet_NaN());
+  other.joint_words = input.joint_words.where(input.text_mask.unsqueeze(-1), joint_nan);
   EXPECT_TRUE(fusion->forward(input).equal(fusion->forward(other)));
 }
 
@@ -53,6 +56,7 @@ TEST_P(EachFusion, MorePaddingChangesNothing) {
   const auto input = random_input();
   auto longer = input;
   longer.text_tokens = at::cat({input.text_tokens, at::randn({batch, 4, sizes.text_tokens})}, 1);
+  longer.joint_words = at::cat({input.joint_words, at::randn({batch, 4, sizes.joint})}, 1);
   longer.text_mask = at::cat({input.text_mask, at::zeros({batch, 4}, at::kBool)}, 1);
   EXPECT_LT((fusion->forward(input) - fusion->forward(longer)).abs().max().item<double>(), 1e-5);
 }
@@ -61,8 +65,15 @@ TEST_P(EachFusion, TheOrderOfVisualTokensDoesNotChangeTheVector) {
   const auto fusion = make_random();
   const auto input = random_input();
   auto other = input;
-  other.visual_tokens = input.visual_tokens.index_select(1, at::randperm(4));
-  EXPECT_LT((fusion->vector(input) - fusion->vector(other)).abs().max().item<double>(), 1e-5);
+  const auto order = at::tensor({2, 0, 3, 1});
+  other.visual_tokens = input.visual_tokens.index_select(1, order);
+  other.joint_visual = input.joint_visual.index_select(1, order);
+  const auto change = (fusion->vector(input) - fusion->vector(other)).abs().max().item<double>();
+  if (GetParam() == "pointing") {
+    EXPECT_GT(change, 1e-3);  // its places are those of the grid
+  } else {
+    EXPECT_LT(change, 1e-5);
+  }
 }
 
 TEST_P(EachFusion, SamplesDoNotMix) {
@@ -74,6 +85,8 @@ TEST_P(EachFusion, SamplesDoNotMix) {
                           .maps = {one(input.maps[0]), one(input.maps[1])},
                           .text_tokens = one(input.text_tokens),
                           .text_mask = one(input.text_mask),
+                          .joint_visual = one(input.joint_visual),
+                          .joint_words = one(input.joint_words),
                           .pooled_text = one(input.pooled_text),
                           .state = one(input.state)};
   EXPECT_LT((fusion->forward(input)[1] - fusion->forward(alone)[0]).abs().max().item<double>(), 1e-5);
@@ -126,12 +139,16 @@ Task draw_task(std::int64_t count) {
   text.select(1, 0).fill_(0.0);
   text.select(1, 1).copy_(at::cat({word, at::zeros({count, 1})}, 1));
   text.select(1, 2).fill_(0.0);
+  // In the joint space a colour and its word are alike.
+  const auto rest = at::full({count, 4, 1}, 0.1);
   const auto real = at::arange(4).unsqueeze(0) < at::randint(2, 4, {count, 1}, at::kLong);
   return {.input = {.visual_tokens = places,
                     .pooled_visual = places.sum(1),
                     .maps = {places, places.mean(1, /*keepdim=*/true)},
                     .text_tokens = text,
                     .text_mask = real,
+                    .joint_visual = l2_normalize(at::cat({places.narrow(2, 2, 2), rest}, 2)),
+                    .joint_words = l2_normalize(at::cat({text.narrow(2, 0, 2), rest}, 2)),
                     .pooled_text = word,
                     .state = {}},
           .action = worth.gather(1, named.unsqueeze(1)).unsqueeze(-1)};
@@ -141,8 +158,13 @@ class Learner : public torch::nn::Module {
  public:
   explicit Learner(const std::string& name) {
     nn::Initializer initializer(1);
-    const FusionSizes task_sizes{
-        .visual_tokens = 4, .pooled_visual = 4, .maps = {4, 4}, .text_tokens = 3, .pooled_text = 2, .width = 32};
+    const FusionSizes task_sizes{.visual_tokens = 4,
+                                 .pooled_visual = 4,
+                                 .maps = {4, 4},
+                                 .text_tokens = 3,
+                                 .pooled_text = 2,
+                                 .joint = 3,
+                                 .width = 32};
     fusion = register_module("fusion", make_fusion(name, task_sizes, initializer));
     const RegressionHead::Options options{.loss = RegressionHead::Loss::mse, .hidden = 32};
     head = register_module(

@@ -72,6 +72,8 @@ FusionInput Fusion::prepared(const FusionInput& input) const {
     ready.joint_visual = take(input.joint_visual, "joint_visual", {batch, any, sizes_.joint}, at::kFloat);
     ready.joint_words = take(input.joint_words, "joint_words", {batch, any, sizes_.joint}, at::kFloat);
     ready.text_mask = checked_mask(input, input.joint_words, batch);
+    if (ready.text_mask.defined())
+      ready.joint_words = ready.joint_words.masked_fill(~ready.text_mask.unsqueeze(-1), 0.0);
   }
   if (needs_.pooled_text)
     ready.pooled_text = take(input.pooled_text, "pooled_text", {batch, sizes_.pooled_text}, dtype);
