@@ -63,6 +63,7 @@
 #include "vlalign/model/safetensors.hpp"
 #include "vlalign/train/adamw.hpp"
 #include "vlalign/train/fine_tuning.hpp"
+#include "vlalign/train/policy_trainer.hpp"
 #include "vlalign/train/progress.hpp"
 #include "vlalign/train/schedule.hpp"
 #include "vlalign/train/targets.hpp"

@@ -10,5 +10,6 @@ void add_show(CLI::App& program);
 void add_train(CLI::App& program);
 void add_evaluate(CLI::App& program);
 void add_report(CLI::App& program);
+void add_point(CLI::App& program);
 
 }  // namespace tabletop::tool

@@ -1,0 +1,86 @@
+// tabletop point: whether an aligned model's words point at the object they name.
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/tensor.h>
+#include <fmt/format.h>
+
+#include <cmath>
+#include <memory>
+#include <string>
+
+#include "../camera.hpp"
+#include "../words.hpp"
+#include "commands.hpp"
+#include "vlalign/data/transform.hpp"
+#include "vlalign/model/dual_encoder.hpp"
+#include "vlalign/nn/dual_encoder.hpp"
+
+namespace tabletop::tool {
+namespace {
+
+using vlalign::DualEncoder;
+using Module = vlalign::nn::DualEncoderImpl;
+
+constexpr double table_seen = 0.515;  // metres, the picture's width
+
+/// The place, in metres, of the patch that is most like the words: the mean of their cosines.
+std::array<double, 2> pointed_at(const DualEncoder& model, const vlalign::Image& image, const std::string& words) {
+  const auto& module = *model.module();
+  const auto picture = preprocess(image, model.config().preprocess);
+  const auto pixels = at::tensor(picture.rgb).view({1, picture.height, picture.width, 3}).permute({0, 3, 1, 2});
+  const auto visual = Module::in_joint_space(places(model.image_features(pixels)), module.image_projection)[0];
+  const auto tokens = tokenize(*model.tokenizer(), std::vector{words}, model.config().text.context_length);
+  const auto text = Module::in_joint_space(model.text_features(tokens).tokens, module.text_projection)[0];
+  const auto likeness = visual.matmul(text.narrow(0, 1, text.size(0) - 2).t()).mean(1);  // without start and end
+  const auto side = std::sqrt(static_cast<double>(likeness.size(0)));
+  const auto best = static_cast<double>(likeness.argmax().item<std::int64_t>());
+  const double row = std::floor(best / side), column = best - row * side;
+  return {((column + 0.5) / side - 0.5) * table_seen, (0.5 - (row + 0.5) / side) * table_seen};
+}
+
+int nearest(const Scene& scene, const std::array<double, 2>& place) {
+  int best = 0;
+  const auto off = [&](int i) {
+    const auto& object = scene.objects[static_cast<std::size_t>(i)];
+    return std::hypot(object.x - place[0], object.y - place[1]);
+  };
+  for (int i = 1; i < static_cast<int>(scene.objects.size()); ++i) best = off(i) < off(best) ? i : best;
+  return best;
+}
+
+void point(const std::string& folder, int scenes, Combinations combinations) {
+  const at::NoGradGuard no_graph;
+  const auto model = DualEncoder::load(folder);
+  const auto size = model.config().preprocess.image_size;
+  Camera camera(size, size);
+  int right = 0;
+  double chance = 0;
+  for (int i = 0; i < scenes; ++i) {
+    const auto start = make_episode(static_cast<std::uint64_t>(i), combinations, Wording::demonstrated);
+    const auto& target = start.scene.objects[static_cast<std::size_t>(start.task.target)];
+    const auto words = colours()[static_cast<std::size_t>(target.colour)].english[0] + " " +
+                       shapes()[static_cast<std::size_t>(target.shape)].english[0];
+    right += nearest(start.scene, pointed_at(model, camera.render(Simulation(start)), words)) == start.task.target;
+    chance += 1 / static_cast<double>(start.scene.objects.size());
+  }
+  fmt::print(
+      "{} of {} scenes: the object nearest to the patch most like the words is the one they name (by chance {:.0f})\n",
+      right, scenes, chance);
+}
+
+}  // namespace
+
+void add_point(CLI::App& program) {
+  auto* command =
+      program.add_subcommand("point", "Counts how often an aligned model's words point at the object they name");
+  const auto model = std::make_shared<std::string>();
+  const auto scenes = std::make_shared<int>(300);
+  const auto unseen = std::make_shared<bool>(false);
+  command->add_option("--model", *model, "a model folder, of two towers whose tokens share the joint space")
+      ->required();
+  command->add_option("--scenes", *scenes)->check(CLI::PositiveNumber)->capture_default_str();
+  command->add_flag("--unseen", *unseen, "of combinations that no demonstration shows");
+  command->callback([=] { point(*model, *scenes, *unseen ? Combinations::unseen : Combinations::seen); });
+}
+
+}  // namespace tabletop::tool
