@@ -33,9 +33,10 @@ printf '\n== Frames and demonstrations ==\n'
 
 printf '\n== Alignment on frames and descriptions ==\n'
 "$bin/vlalign" train --model examples/vla/tower.json --tokenizer train:1024 --data "$data/frames-{000..001}.tar" \
-  --out "$aligned" --resume --checkpoint-every 250 --seed "$seed" --steps 1500 --batch-size 128 --lr 1e-3 --warmup 100 \
-  --grad-clip 1 --precision bf16 --loss infonce
+  --out "$aligned" --resume --checkpoint-every 250 --seed "$seed" --steps 2500 --batch-size 64 --lr 1e-3 --warmup 100 \
+  --grad-clip 1 --precision bf16 --loss filip
 "$bin/vlalign" eval --model "$aligned/model" --data "$data-test/frames-000.tar"
+"$bin/tabletop" point --model "$aligned/model"
 
 for arm in $arms; do
   printf '\n== Policy: %s ==\n' "$arm"
@@ -44,7 +45,7 @@ for arm in $arms; do
     noise) flags=(--from-noise) ;;
     frozen) ;;
     slow) flags=(--encoder-rate 0.1) ;;
-    beside) flags=(--encoder-rate 0.1 --beside "$data/frames-{000..001}.tar") ;;
+    beside) flags=(--encoder-rate 0.1 --beside "$data/frames-{000..001}.tar" --loss filip) ;;
     *) echo "run.sh: unknown arm $arm: expected noise, frozen, slow or beside" >&2 && exit 2 ;;
   esac
   "$bin/tabletop" train --demos "$data/demos-000.tar" --encoder "$aligned/model" --out "$run" --seed "$seed" "${flags[@]}"

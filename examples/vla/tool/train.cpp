@@ -20,9 +20,9 @@ struct Settings {
   std::string demos, encoder, out, beside, loss = "infonce", precision = "bf16";
   bool from_noise = false;
   double encoder_rate = 0;
-  vla::PolicyConfig policy{.fusion = "text_queries", .head = "l1", .actions = {.horizon = 8}};
+  vla::PolicyConfig policy{.fusion = "pointing", .head = "l1", .actions = {.horizon = 4}};
   std::int64_t steps = 1500, batch_size = 64;
-  double learning_rate = 1e-3, beside_weight = 0.1;
+  double learning_rate = 1.5e-3, beside_weight = 0.1;
   std::uint64_t seed = 1;
   int threads = 0;
 };
