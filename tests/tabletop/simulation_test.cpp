@@ -146,7 +146,7 @@ TEST(Simulation, WhatIsHeldGoesWithTheGripperUntilItOpens) {
 
 TEST(Simulation, AGripperThatClosesTooHighOrTooFarHoldsNothing) {
   const auto start = start_of(0);
-  for (const auto& [aside, height] : {std::pair{0.0, 0.05}, std::pair{0.03, 0.01}}) {
+  for (const auto& [aside, height] : {std::pair{0.0, 0.05}, std::pair{0.04, 0.01}}) {
     Simulation simulation(start);
     const auto [x, y, z] = simulation.position(0);
     go(simulation, {x + aside, y, height}, -1);
