@@ -26,7 +26,7 @@ readonly debian_packages=(
   libjpeg-dev libpng-dev libwebp-dev libarchive-dev zlib1g-dev libicu-dev libxml2-dev libsentencepiece-dev
   libavformat-dev libavcodec-dev libswscale-dev
   libharfbuzz-dev fonts-noto-color-emoji unicode-cldr-core
-  libmujoco-dev libegl-dev libgl-dev libegl1-mesa)
+  libmujoco-dev libegl-dev libgl-dev libegl-mesa0 libgl1-mesa-dri)
 
 fail() {
   printf '\nsetup: %s\n' "$*" >&2
