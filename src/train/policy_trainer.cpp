@@ -1,7 +1,6 @@
 #include "vlalign/train/policy_trainer.hpp"
 
 #include <ATen/CPUGeneratorImpl.h>
-#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 
 #include <algorithm>
@@ -77,14 +76,14 @@ class PolicyTask : public Task {
     seed_towers(options_, step, 0);
     auto loss = policy_.loss({batch.pixels, batch.tokens, batch.state, batch.actions, batch.mask}, options_.precision,
                              noise(step));
+    const double action_loss = loss.item<double>();
     StepResult result;
-    result.action_loss = loss.item<double>();
     if (alignment_) {
       const auto [beside, measured] = alignment_->forward(step, progress);
       result = measured;
-      result.action_loss = loss.item<double>();
       loss = loss + weight_ * beside;
     }
+    result.action_loss = action_loss;
     loss.backward();
     result.loss = loss.item<double>();
     result.epoch = batch.epoch;
@@ -140,13 +139,8 @@ struct PolicyTrainer::State {
 };
 
 PolicyTrainer::PolicyTrainer(vla::Policy policy, TrainerOptions options, std::optional<AlignmentBeside> alignment) {
-  check_options(options);
-  if (options.threads > 0) at::set_num_threads(options.threads);
+  prepare(options);
   policy.to(options.device);
-  if (options.teacher) {
-    options.teacher->to(options.device);
-    options.teacher->train(false);
-  }
   state_ = std::make_unique<State>(std::move(policy), std::move(options), alignment);
 }
 

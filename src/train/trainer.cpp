@@ -1,7 +1,5 @@
 #include "vlalign/train/trainer.hpp"
 
-#include <ATen/Parallel.h>
-
 #include "alignment_task.hpp"
 #include "training_run.hpp"
 
@@ -17,13 +15,8 @@ struct Trainer::State {
 };
 
 Trainer::Trainer(DualEncoder model, AnyLoss loss, TrainerOptions options) {
-  check_options(options);
-  if (options.threads > 0) at::set_num_threads(options.threads);
+  prepare(options);
   model.to(options.device);
-  if (options.teacher) {
-    options.teacher->to(options.device);
-    options.teacher->train(false);
-  }
   state_ = std::make_unique<State>(std::move(model), std::move(loss), std::move(options));
 }
 

@@ -63,8 +63,6 @@ void check_trainable(const torch::nn::Module& module) {
 
 Towers towers_of(const Task& task) { return {*task.encoder().module(), task.encoder_prefix()}; }
 
-}  // namespace
-
 void check_options(const TrainerOptions& o) {
   check(o.batch_size > 0, "[Trainer] batch_size: expected a positive number, got {}", o.batch_size);
   check(!o.steps || *o.steps > 0, "[Trainer] steps: expected a positive number, got {}", o.steps.value_or(0));
@@ -79,6 +77,17 @@ void check_options(const TrainerOptions& o) {
   check(!o.ema_decay || (*o.ema_decay >= 0 && *o.ema_decay < 1), "[Trainer] ema_decay: expected 0 to below 1, got {}",
         o.ema_decay.value_or(0));
   check(!o.resume || !o.out.empty(), "[Trainer] resume: needs the run folder in out");
+}
+
+}  // namespace
+
+void prepare(const TrainerOptions& o) {
+  check_options(o);
+  if (o.threads > 0) at::set_num_threads(o.threads);
+  if (!o.teacher) return;
+  auto teacher = *o.teacher;
+  teacher.to(o.device);
+  teacher.train(false);
 }
 
 void seed_towers(const TrainerOptions& options, std::int64_t step, std::int64_t place) {

@@ -13,8 +13,9 @@
 
 namespace vlalign {
 
-/// Throws Error naming the option that can't work.
-void check_options(const TrainerOptions& options);
+/// Before anything is made of the options: throws Error naming one that can't work, sets the thread count, and brings
+/// the teacher to its place.
+void prepare(const TrainerOptions& options);
 
 class TrainingRun {
  public:

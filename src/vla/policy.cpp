@@ -106,6 +106,17 @@ NamedTensors own_tensors(const PolicyModule& module) {
   return own;
 }
 
+std::shared_ptr<PolicyModule> make_module(const DualEncoder& encoder, std::shared_ptr<Fusion> fusion,
+                                          std::shared_ptr<ActionHead> head, const PolicyConfig& config,
+                                          const TowerWidths& widths, std::uint64_t seed) {
+  constexpr std::uint64_t purpose = 0x706f6c696379;  // apart from the encoder's own draws
+  nn::Initializer initializer(Rng({seed, purpose}).next());
+  auto module =
+      std::make_shared<PolicyModule>(encoder, std::move(fusion), std::move(head), config, widths, initializer);
+  module->to(encoder.device());
+  return module;
+}
+
 }  // namespace
 
 std::string to_json(const PolicyConfig& config) { return json_of(config).dump(2); }
@@ -116,15 +127,12 @@ struct Policy::State {
   std::shared_ptr<PolicyModule> module;
 };
 
+Policy::Policy(std::shared_ptr<State> state) : state_(std::move(state)) {}
+
 Policy::Policy(DualEncoder encoder, std::shared_ptr<Fusion> fusion, std::shared_ptr<ActionHead> head,
                const PolicyConfig& config, std::uint64_t seed) {
-  constexpr std::uint64_t purpose = 0x706f6c696379;  // apart from the encoder's own draws
-  nn::Initializer initializer(Rng({seed, purpose}).next());
-  const auto device = encoder.device();
   const auto widths = tower_widths(encoder, config.maps);
-  auto module =
-      std::make_shared<PolicyModule>(encoder, std::move(fusion), std::move(head), config, widths, initializer);
-  module->to(device);
+  auto module = make_module(encoder, std::move(fusion), std::move(head), config, widths, seed);
   state_ = std::make_shared<State>(State{std::move(encoder), config, std::move(module)});
 }
 
@@ -133,19 +141,19 @@ Policy Policy::create(DualEncoder encoder, const PolicyConfig& config, std::uint
   const auto widths = tower_widths(encoder, config.maps);
   auto fusion = make_fusion(config.fusion, sizes_of(widths, config), initializer);
   auto head = make_head(config.head, config.width, config.actions, bank_of(encoder, config), initializer);
-  Policy policy(std::move(encoder), std::move(fusion), std::move(head), config, seed);
-  auto& bank = policy.state_->module->head;
-  if (const auto retrieval = std::dynamic_pointer_cast<RetrievalHead>(bank)) {
+  auto module = make_module(encoder, std::move(fusion), std::move(head), config, widths, seed);
+  if (const auto retrieval = std::dynamic_pointer_cast<RetrievalHead>(module->head)) {
     const at::NoGradGuard no_graph;
-    retrieval->actions.copy_(policy.state_->module->to_head(retrieval->actions));
+    retrieval->actions.copy_(module->to_head(retrieval->actions));
   }
-  return policy;
+  return Policy(std::make_shared<State>(State{std::move(encoder), config, std::move(module)}));
 }
 
 Policy Policy::load(const fs::path& folder) {
   const auto config = read_config(folder / "policy.json");
   auto policy = create(DualEncoder::load(folder / "encoder"), config);
-  policy.load_weights(folder);
+  const auto file = folder / "policy.safetensors";
+  assign_tensors(own_tensors(*policy.state_->module), read_safetensors(file).tensors, file.string());
   policy.train(false);
   return policy;
 }

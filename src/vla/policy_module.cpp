@@ -86,9 +86,10 @@ Tensor PolicyModule::features(const Tensor& pixels, const Features& text, const 
                     .text_tokens = for_all(text.tokens, batch),
                     .text_mask = for_all(text.mask, batch),
                     .pooled_text = pooled_text};
-  if (needs.visual_tokens) input.visual_tokens = places(image) + positions;
+  const auto tokens = places(image);
+  if (needs.visual_tokens) input.visual_tokens = tokens + positions;
   if (needs.joint) {
-    input.joint_visual = encoder->in_joint_space(places(image), encoder->image_projection);
+    input.joint_visual = encoder->in_joint_space(tokens, encoder->image_projection);
     input.joint_words = encoder->in_joint_space(input.text_tokens, encoder->text_projection);
   }
   if (state_mean.numel() > 0) {

@@ -2,12 +2,11 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <string>
 
 #include "../camera.hpp"
 #include "commands.hpp"
-#include "core/check.hpp"
+#include "core/files.hpp"
 
 namespace tabletop::tool {
 namespace {
@@ -20,13 +19,6 @@ struct Settings {
   int rows = 4;
   int columns = 6;
 };
-
-void write_file(const std::filesystem::path& path, const char* bytes, std::size_t size) {
-  std::ofstream stream(path, std::ios::binary);
-  stream.write(bytes, static_cast<std::streamsize>(size));
-  stream.close();
-  vlalign::check(!stream.fail(), "[show] {}: cannot write", path.string());
-}
 
 void paste(const vlalign::Image& picture, int enlarge, int left, int top, vlalign::Image& sheet) {
   for (int y = 0; y < picture.height * enlarge; ++y) {
@@ -53,9 +45,9 @@ void show(const Settings& settings) {
     text += fmt::format("row {}, column {}: {}\n", row + 1, column + 1, start.instruction);
   }
   const auto png = vlalign::encode_png(sheet);
-  write_file(settings.out, reinterpret_cast<const char*>(png.data()), png.size());
+  vlalign::write_file_atomically(settings.out, {reinterpret_cast<const char*>(png.data()), png.size()});
   const auto beside = std::filesystem::path(settings.out).replace_extension(".txt");
-  write_file(beside, text.data(), text.size());
+  vlalign::write_file_atomically(beside, text);
   fmt::print("{}: {} scenes; what to do in each: {}\n", settings.out, settings.rows * settings.columns,
              beside.string());
 }

@@ -4,35 +4,34 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/full.h>
-#include <ATen/ops/linspace.h>
 #include <ATen/ops/softmax.h>
-#include <ATen/ops/stack.h>
 
 #include <cmath>
 #include <limits>
 
 #include "core/check.hpp"
 #include "vlalign/core/normalize.hpp"
+#include "vlalign/vla/fusion/spatial_softmax.hpp"
 
 namespace vlalign::vla {
 
-Tensor expected_place(const Tensor& mass) {
+namespace {
+
+/// [..., N] as a map [..., S, S]. Throws Error when N is no square.
+Tensor as_map(const Tensor& mass) {
   const auto count = mass.size(-1);
   const auto side = static_cast<std::int64_t>(std::lround(std::sqrt(static_cast<double>(count))));
-  check(side * side == count, "[expected_place] {} places are no square grid", count);
-  const double half_cell = 1.0 / static_cast<double>(side);
-  const auto centres = at::linspace(half_cell - 1, 1 - half_cell, side, mass.options().requires_grad(false));
-  const auto grid = mass.unflatten(-1, {side, side});  // [..., rows, columns]
-  const auto x = (grid.sum(-2) * centres).sum(-1), y = (grid.sum(-1) * centres).sum(-1);
-  return at::stack({x, y}, -1);
+  check(side * side == count, "[Pointing] {} places are no square grid", count);
+  return mass.unflatten(-1, {side, side});
 }
+
+}  // namespace
 
 Pointing::Pointing(const FusionSizes& sizes, const Options& options, nn::Initializer& initializer)
     : Fusion("Pointing", sizes, {.visual_tokens = true, .pooled_text = true, .joint = true}, initializer) {
   const nn::Linear::Options without_bias{.bias = false, .standard_deviation = {}};
   word_weights = register_module(
-      "word_weights",
-      std::make_shared<nn::Linear>(sizes.joint, options.pointers, without_bias, initializer));
+      "word_weights", std::make_shared<nn::Linear>(sizes.joint, options.pointers, without_bias, initializer));
   {
     // Pointers that began alike would stay alike: only the first is the plain mean.
     const at::NoGradGuard no_graph;
@@ -59,8 +58,8 @@ Tensor Pointing::fuse(const FusionInput& input) const {
   const auto mass = maps(input.joint_visual, input.joint_words, input.text_mask);
   const auto found = mass.to(input.visual_tokens.scalar_type()).matmul(found_proj->forward(input.visual_tokens));
   const auto dtype = found.scalar_type();
-  const auto joined =
-      at::cat({found.flatten(1), expected_place(mass).flatten(1).to(dtype), text_proj->forward(input.pooled_text)}, 1);
+  const auto joined = at::cat(
+      {found.flatten(1), expected_place(as_map(mass)).flatten(1).to(dtype), text_proj->forward(input.pooled_text)}, 1);
   return with_state(mlp->forward(joined).unsqueeze(1), input);
 }
 

@@ -3,21 +3,14 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/gelu.h>
-#include <ATen/ops/linspace.h>
-#include <ATen/ops/softmax.h>
 
 #include <cmath>
 
 #include "core/check.hpp"
+#include "vlalign/vla/fusion/spatial_softmax.hpp"
 
 namespace vlalign::vla {
 namespace {
-
-/// Centres of `count` cells of [-1, 1].
-Tensor cell_centres(std::int64_t count, const at::TensorOptions& options) {
-  const double half_cell = 1.0 / static_cast<double>(count);
-  return at::linspace(half_cell - 1, 1 - half_cell, count, options);
-}
 
 /// [B, 3D]
 Tensor what_and_where(const Tensor& product) {
@@ -32,14 +25,6 @@ Tensor tokens_to_map(const Tensor& tokens) {
   const auto extra = count - side * side;
   check(extra == 0 || (extra == 1 && count > 2), "[tokens_to_map] {} tokens are no square grid", count);
   return tokens.narrow(1, extra, count - extra).transpose(1, 2).unflatten(2, {side, side});
-}
-
-Tensor spatial_softmax(const Tensor& map) {
-  const auto options = map.options().requires_grad(false);
-  const auto mass = at::softmax(map.flatten(2), 2).view_as(map);
-  const auto x = (mass.sum(2) * cell_centres(map.size(3), options)).sum(2);
-  const auto y = (mass.sum(3) * cell_centres(map.size(2), options)).sum(2);
-  return at::cat({x, y}, 1);
 }
 
 TiledProduct::TiledProduct(const FusionSizes& sizes, const Options& options, nn::Initializer& initializer)

@@ -7,7 +7,7 @@ namespace vlalign::vla {
 
 /// Words point at places by the cosines of the joint space, which an alignment of words and patches (FILIP, Yao et al.
 /// 2021) has made mean something before the first demonstration. Each of K pointers is a mean of the words, weighted by
-/// a softmax of a linear layer of them, zero at first:
+/// a softmax of a linear layer of them, which is zero at first for the first pointer, so that it is their plain mean:
 ///
 ///     q_k = sum_l softmax_l(u_k . w_l) w_l,    m_k = softmax_n(s_k cos(q_k, v_n))
 ///
@@ -26,7 +26,7 @@ class Pointing : public Fusion {
   /// softmax over the places, [B, K, N].
   Tensor maps(const Tensor& visual, const Tensor& words, const Tensor& mask) const;
 
-  std::shared_ptr<nn::Linear> word_weights;  ///< weight [K, E], zero at first
+  std::shared_ptr<nn::Linear> word_weights;  ///< weight [K, E]
   Tensor log_scale;                          ///< [K]
   std::shared_ptr<nn::Linear> found_proj, text_proj;
   std::shared_ptr<nn::FeedForward> mlp;
@@ -34,9 +34,5 @@ class Pointing : public Fusion {
  protected:
   Tensor fuse(const FusionInput& input) const override;
 };
-
-/// Where a mass over the places of a square grid expects to be: [..., N] to [..., 2], x and y in [-1, 1] from the left
-/// and the top. Throws Error when N is no square.
-Tensor expected_place(const Tensor& mass);
 
 }  // namespace vlalign::vla

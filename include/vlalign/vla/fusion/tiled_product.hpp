@@ -29,9 +29,4 @@ class TiledProduct : public Fusion {
 /// Throws Error when N is neither a square nor one more.
 Tensor tokens_to_map(const Tensor& tokens);
 
-/// Where each channel's softmax over its map expects its mass: [B, C, H, W] to [B, 2C], all columns x, then all rows y,
-/// in
-/// [-1, 1] from the left and the top.
-Tensor spatial_softmax(const Tensor& map);
-
 }  // namespace vlalign::vla

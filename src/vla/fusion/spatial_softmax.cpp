@@ -1,0 +1,30 @@
+#include "vlalign/vla/fusion/spatial_softmax.hpp"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/linspace.h>
+#include <ATen/ops/softmax.h>
+#include <ATen/ops/stack.h>
+
+namespace vlalign::vla {
+namespace {
+
+/// Centres of `count` cells of [-1, 1].
+at::Tensor cell_centres(std::int64_t count, const at::TensorOptions& options) {
+  const double half_cell = 1.0 / static_cast<double>(count);
+  return at::linspace(half_cell - 1, 1 - half_cell, count, options);
+}
+
+}  // namespace
+
+at::Tensor expected_place(const at::Tensor& mass) {
+  const auto options = mass.options().requires_grad(false);
+  const auto x = (mass.sum(-2) * cell_centres(mass.size(-1), options)).sum(-1);
+  const auto y = (mass.sum(-1) * cell_centres(mass.size(-2), options)).sum(-1);
+  return at::stack({x, y}, -1);
+}
+
+at::Tensor spatial_softmax(const at::Tensor& map) {
+  return expected_place(at::softmax(map.flatten(2), 2).view_as(map)).transpose(1, 2).flatten(1);
+}
+
+}  // namespace vlalign::vla
