@@ -12,6 +12,8 @@ using Point = std::array<double, 3>;
 constexpr double travel_height = 0.095;  // clear of every object
 constexpr double work_height = 0.012;
 constexpr double is_low = 0.03;
+constexpr double on_the_spot = 0.012;
+constexpr double slope = 2.5;  // of the way down
 constexpr double behind = 0.068;  // where a push begins, from the target's middle
 
 Action towards(const Point& hand, const Point& goal, bool closes, double fastest = 1) {
@@ -28,38 +30,32 @@ Action towards(const Point& hand, const Point& goal, bool closes, double fastest
   return action;
 }
 
-// Straight to a place on the table: at travel height until nearly above it, then down.
-double height_on_the_way(double distance, double height) {
-  if (distance < 0.015) return work_height;
-  return distance < 0.03 && height < travel_height ? height : travel_height;
+// A funnel over a place on the table: the farther from it, the higher, at most as high as travel.
+double height_on_the_way(double distance) {
+  return std::clamp(work_height + slope * (distance - on_the_spot), work_height, travel_height);
 }
 
 Action grasp(const Point& hand, double opening, const Object& target) {
   if (target.is_held) return towards(hand, {hand[0], hand[1], hand[2] + largest_step}, true);
   const auto distance = std::hypot(target.x - hand[0], target.y - hand[1]);
-  const bool is_there = distance < 0.02 && hand[2] < is_low - 0.005;
-  const bool goes_on_closing = opening > 0 && opening < 1 && is_there;
-  if (goes_on_closing || (is_there && opening == 1)) return towards(hand, {target.x, target.y, work_height}, true);
-  return towards(hand, {target.x, target.y, height_on_the_way(distance, hand[2])}, false);
+  const bool is_there = distance < 0.025 && hand[2] < is_low;
+  return towards(hand, {target.x, target.y, is_there ? work_height : height_on_the_way(distance)}, is_there && opening > 0);
 }
 
 Action push(const Point& hand, double opening, const Object& target, Side side) {
   const auto [x, y] = direction(side);
   const auto along = x * (hand[0] - target.x) + y * (hand[1] - target.y);
   const auto aside = x * (hand[1] - target.y) - y * (hand[0] - target.x);
-  const bool is_behind = along < -0.02 && std::abs(aside) < 0.022;
+  const bool is_behind = along < -0.02 && std::abs(aside) < 0.03;
   if (hand[2] < is_low && is_behind && opening == 0) {
     // Ahead of the hand and on the line through the target's middle, to which it keeps.
     const auto ahead = 0.028;
     const Point goal{hand[0] + ahead * x + aside * y, hand[1] + ahead * y - aside * x, work_height};
     return towards(hand, goal, true);
   }
-  Point start{target.x - behind * x, target.y - behind * y, 0};
+  const Point start{target.x - behind * x, target.y - behind * y, 0};
   const auto distance = std::hypot(start[0] - hand[0], start[1] - hand[1]);
-  start[2] = height_on_the_way(distance, hand[2]);
-  const bool would_sweep = hand[2] < 0.08 && distance > 0.03;
-  if (would_sweep) return towards(hand, {hand[0], hand[1], travel_height}, true);
-  return towards(hand, start, true);
+  return towards(hand, {start[0], start[1], height_on_the_way(distance)}, true);
 }
 
 }  // namespace

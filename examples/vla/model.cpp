@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::array<Colour, 6> paints{
     {{0.85, 0.08, 0.08}, {0.95, 0.85, 0.08}, {0.1, 0.65, 0.12}, {0.1, 0.8, 0.85}, {0.1, 0.2, 0.9}, {0.62, 0.12, 0.78}}};
-constexpr std::array<double, 2> half_widths{0.026, 0.035};
+constexpr std::array<double, 2> half_widths{0.031, 0.04};
 
 // The slides end farther out than the gripper can push, or it would squeeze things out sideways there.
 constexpr const char* frame = R"(<mujoco>
@@ -44,7 +44,7 @@ constexpr const char* frame = R"(<mujoco>
   <worldbody>
     <light pos="{light}" dir="{light_direction}" diffuse="{strength} {strength} {strength}" specular="0.2 0.2 0.2"
            directional="true" castshadow="true"/>
-    <camera pos="{camera}" xyaxes="1 0 0 0 0.991 0.132" fovy="19.5"/>
+    <camera pos="{camera}" xyaxes="1 0 0 0 0.991 0.132" fovy="17.8"/>
     <body>
       <joint type="slide" axis="1 0 0"/>
       <joint type="slide" axis="0 1 0"/>

@@ -11,8 +11,8 @@ namespace {
 
 using vlalign::Rng;
 
-constexpr double reach = 0.19;      // objects start in the square of this half length
-constexpr double apart = 0.09;      // between the middles of two objects
+constexpr double reach = 0.18;      // objects start in the square of this half length
+constexpr double apart = 0.1;       // between the middles of two objects
 constexpr double way_ahead = 0.12;  // of a push, and free of other objects
 constexpr double way_behind = 0.09;
 constexpr double way_width = 0.085;

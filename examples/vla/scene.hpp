@@ -2,12 +2,17 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "words.hpp"
 
 namespace tabletop {
+
+/// grasp: reach the target, close the gripper and lift. push: shove the target to a side of the table.
+enum class Skill { grasp, push };
+enum class Side { left, right, near, far };
 
 /// A thing on the table. Lengths are in metres: x to the right and y away from the viewer, 0 in the table's middle.
 struct Object {
@@ -17,8 +22,8 @@ struct Object {
   double x;
   double y;
   double yaw;              ///< radians
-  bool is_held = false;    ///< the gripper has it
-  bool is_lifted = false;  ///< and holds it clear of the table
+  bool is_held = false;         ///< the gripper has it
+  std::optional<Side> pushed{};  ///< the gripper is at it and has pushed it so
 };
 
 struct Light {
@@ -38,10 +43,6 @@ struct Scene {
   std::array<double, 3> camera;   ///< by how far the camera is out of its place
   std::array<double, 3> gripper;  ///< where it starts
 };
-
-/// grasp: reach the target, close the gripper and lift. push: shove the target to a side of the table.
-enum class Skill { grasp, push };
-enum class Side { left, right, near, far };
 
 struct Task {
   Skill skill;
@@ -67,7 +68,7 @@ struct EpisodeStart {
 /// A scene of 4 or 5 objects with a task in it, a function of its arguments alone: even seeds are to grasp, odd ones to
 /// push; the wordings of a seed share its scene. Collecting uses seeds of 2^32 and more, evaluation those below. No two
 /// objects share both colour and shape; one other object shares the target's colour and one its shape, so that both
-/// words are needed. Objects lie at least 9 cm apart, and a target to be pushed has its way free.
+/// words are needed. Objects lie at least 10 cm apart, and a target to be pushed has its way free.
 EpisodeStart make_episode(std::uint64_t seed, Combinations combinations, Wording wording);
 
 /// The direction of a push, of length 1.

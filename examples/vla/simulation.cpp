@@ -12,7 +12,7 @@ namespace {
 
 using Outcome = Simulation::Outcome;
 
-constexpr double grasp_distance = 0.035;  // of the gripper from an object's middle, along the table
+constexpr double grasp_distance = 0.045;  // of the gripper from an object's middle, along the table
 constexpr double grasp_height = 0.03;     // the gripper must be lower
 constexpr double lifted_height = 0.08;
 constexpr double pushed_by = 0.08;
@@ -20,8 +20,8 @@ constexpr double pushed_aside = 0.05;
 constexpr double displaced = 0.06;
 constexpr double opening_a_step = 0.5;
 constexpr double opening_around_object = 0.25;
-constexpr std::array<double, 3> lowest{-0.24, -0.24, 0.005};
-constexpr std::array<double, 3> highest{0.24, 0.24, 0.17};
+constexpr std::array<double, 3> lowest{-0.22, -0.22, 0.005};
+constexpr std::array<double, 3> highest{0.22, 0.22, 0.17};
 
 double* gripper(const World& world) { return world.data->qpos; }
 double* pose(const World& world, int object) { return world.data->qpos + joints_of_object(object); }
@@ -90,6 +90,18 @@ void move_gripper(World& world, const std::array<double, 3>& target) {
     if (substep < substeps) mj_step(world.model.get(), &data);
   }
   mj_kinematics(world.model.get(), &data);
+}
+
+std::optional<Side> pushed(const World& world, int object) {
+  const auto* hand = gripper(world);
+  const auto* now = pose(world, object);
+  const auto& before = world.start.scene.objects[object];
+  const auto dx = now[0] - before.x;
+  const auto dy = now[1] - before.y;
+  const bool is_at_it = !world.held && hand[2] < grasp_height && std::hypot(now[0] - hand[0], now[1] - hand[1]) < 0.07;
+  if (!is_at_it || std::hypot(dx, dy) < 0.01) return std::nullopt;
+  if (std::abs(dx) > std::abs(dy)) return dx < 0 ? Side::left : Side::right;
+  return dy < 0 ? Side::near : Side::far;
 }
 
 Outcome judge(const World& world) {
@@ -175,7 +187,7 @@ Scene Simulation::scene() const {
     object.y = place[1];
     object.yaw = place[3];
     object.is_held = world_->held == i;
-    object.is_lifted = place[2] > 0.03;
+    object.pushed = pushed(*world_, i);
   }
   return scene;
 }

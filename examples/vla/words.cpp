@@ -129,19 +129,35 @@ std::string with_article(const std::string& name) {
   return (std::string_view("aeiou").find(name.front()) == std::string_view::npos ? "a " : "an ") + name;
 }
 
+const std::string& any_side(Side side, Language language, Rng& rng) {
+  const auto wording = rng.chance(0.5) ? Wording::demonstrated : Wording::paraphrase;
+  const auto& sentences = language == Language::english ? english(wording) : chinese(wording);
+  return any(sentences.sides[static_cast<std::size_t>(side)], rng);
+}
+
 std::string about(const Object& object, Language language, Rng& rng) {
   const auto name = name_in_caption(object, language, rng);
   const auto say = [&](const Phrases& english, const Phrases& chinese) {
     const auto& sentence = any(language == Language::english ? english : chinese, rng);
     return fmt::format(fmt::runtime(sentence), fmt::arg("name", name), fmt::arg("one", with_article(name)),
-                       fmt::arg("place", place(object, language, rng)));
+                       fmt::arg("place", place(object, language, rng)),
+                       fmt::arg("side", object.pushed ? any_side(*object.pushed, language, rng) : ""));
   };
-  if (object.is_lifted) {
-    return say({"the gripper has lifted the {name}", "{one} held up in the air", "the {name} is raised above the table",
-                "the {name} has been picked up", "{one} hoisted by the gripper", "the robot got hold of the {name}",
-                "the robot has grasped the {name} to fetch it"},
-               {"{name}被举在空中", "夹爪提着{name}", "{name}已被拿起", "{name}被抓着，离开了桌面", "夹爪握住{name}"});
+  if (object.is_held) {
+    return say({"the gripper picks up the {name}", "{one} held up in the air", "the {name} is raised into the air",
+                "the gripper lifts the {name} off the table", "{one} hoisted by the gripper",
+                "the robot gets hold of the {name}", "the robot takes the {name} to fetch it",
+                "the robot grasps the {name}"},
+               {"夹爪拿起{name}", "{name}被举到空中", "夹爪提起{name}", "{name}被抓起来，离开桌面", "夹爪握住{name}举高"});
   }
+  if (object.pushed) {
+    return say({"the gripper pushes the {name} {side}", "the robot shoves the {name} {side}",
+                "the gripper nudges the {name} {side}", "{one} that slides {side}", "the robot moves the {name} {side}",
+                "{one} shifted {side}", "the {name} goes {side}"},
+               {"夹爪把{name}推向{side}", "{name}被推到{side}", "夹爪将{name}挪往{side}", "机器人移动{name}，去{side}",
+                "{name}滑至{side}", "{name}靠{side}一些"});
+  }
+  if (rng.chance(0.5)) return say({"{one}", "the {name}", "there is {one}"}, {"{name}", "有一个{name}"});
   return say({"the {name} is {place}", "{one} {place}", "there is {one} {place}", "{one} lies {place}"},
              {"{name}在{place}", "有一个{name}在{place}", "{name}位于{place}"});
 }
@@ -176,28 +192,22 @@ std::string about_all(const std::vector<Object>& objects, Language language, Rng
 }  // namespace
 
 const std::vector<Name>& shapes() {
-  static const std::vector<Name> names{{{"cube", "block", "box"}, {"方块", "立方体", "盒子"}},
-                                       {{"ball", "sphere", "globe"}, {"球", "圆珠", "珠子"}},
-                                       {{"cup", "mug", "beaker"}, {"杯子", "茶杯", "水杯"}},
-                                       {{"cross", "plus", "plus sign"}, {"十字", "加号", "十字架"}},
-                                       {{"bar", "stick", "rod"}, {"长条", "棍子", "木条"}},
-                                       {{"triangle", "wedge", "prism"}, {"三角", "楔子", "三棱柱"}}};
+  static const std::vector<Name> names{{{"cube", "block"}, {"方块", "立方体"}}, {{"ball", "sphere"}, {"球", "圆珠"}},
+                                       {{"cup", "mug"}, {"杯子", "茶杯"}},      {{"cross", "plus"}, {"十字", "加号"}},
+                                       {{"bar", "stick"}, {"长条", "棍子"}},    {{"triangle", "wedge"}, {"三角", "楔子"}}};
   return names;
 }
 
 const std::vector<Name>& colours() {
-  static const std::vector<Name> names{{{"red", "scarlet", "crimson"}, {"红色", "赤色", "朱色"}},
-                                       {{"yellow", "golden", "lemon"}, {"黄色", "金色", "柠檬色"}},
-                                       {{"green", "emerald", "lime"}, {"绿色", "翠色", "草色"}},
-                                       {{"cyan", "turquoise", "aqua"}, {"青色", "天色", "湖水色"}},
-                                       {{"blue", "navy", "cobalt"}, {"蓝色", "靛色", "海军色"}},
-                                       {{"purple", "violet", "magenta"}, {"紫色", "茄色", "葡萄色"}}};
+  static const std::vector<Name> names{
+      {{"red", "scarlet"}, {"红色", "赤色"}},    {{"yellow", "golden"}, {"黄色", "金色"}},
+      {{"green", "emerald"}, {"绿色", "翠色"}},  {{"cyan", "turquoise"}, {"青色", "湖水色"}},
+      {{"blue", "navy"}, {"蓝色", "靛色"}},      {{"purple", "violet"}, {"紫色", "茄色"}}};
   return names;
 }
 
 const std::vector<Name>& sizes() {
-  static const std::vector<Name> names{{{"small", "little", "tiny"}, {"小", "小号", "迷你"}},
-                                       {{"large", "big", "huge"}, {"大", "大号", "巨型"}}};
+  static const std::vector<Name> names{{{"small", "little"}, {"小", "小号"}}, {{"large", "big"}, {"大", "大号"}}};
   return names;
 }
 
@@ -215,7 +225,7 @@ std::vector<std::string> descriptions(const Scene& scene, Rng& rng) {
   const auto language = [&] { return rng.chance(chinese_share) ? Language::chinese : Language::english; };
   Phrases captions;
   for (const auto& object : objects) captions.push_back(about(object, language(), rng));
-  for (int i = 0; i < 3; ++i) {
+  if (objects.size() > 1) {
     const auto one = rng.below(std::ssize(objects));
     const auto other = (one + 1 + rng.below(std::ssize(objects) - 1)) % std::ssize(objects);
     captions.push_back(relation(objects[one], objects[other], language(), rng));

@@ -1,12 +1,15 @@
 #include "vlalign/loss/filip.hpp"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/full.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/log_softmax.h>
-#include <ATen/ops/matmul.h>
 #include <ATen/ops/max.h>
+#include <ATen/ops/zeros.h>
 
+#include <algorithm>
 #include <limits>
+#include <vector>
 
 #include "core/check.hpp"
 #include "core/product.hpp"
@@ -16,55 +19,92 @@
 namespace vlalign {
 namespace {
 
+/// Items of about the same length.
+struct Piece {
+  at::Tensor items;        // int64 [P]
+  std::int64_t length;     // of the longest
+  at::Tensor padding;      // bool [P, length]
+};
+
 struct Tokens {
   at::Tensor features;  // [B, N, D], zeros where padding stands
-  at::Tensor padding;   // bool [B, N], undefined if there is none
-  at::Tensor weights;   // [B, N], 1 / n_i for each real token of item i, 0 for padding
+  at::Tensor mask;      // bool [B, N], false where padding stands; undefined if there is none
+  std::vector<Piece> pieces;  // of all items, where there is padding
+  at::Tensor order;           // int64 [B]: where the pieces' items stand among each other
 };
+
+constexpr std::int64_t most_pieces = 8;
+constexpr std::int64_t smallest_piece = 16;
+
+/// Items of like length together, so that little is computed on padding.
+void cut_to_pieces(Tokens& tokens) {
+  const auto& mask = tokens.mask;
+  const auto ends = (mask * at::arange(1, mask.size(1) + 1, mask.options().dtype(at::kLong))).amax(1);
+  const auto by_length = ends.argsort(/*stable=*/true);
+  tokens.order = by_length.argsort();
+  const auto count = std::clamp<std::int64_t>(mask.size(0) / smallest_piece, 1, most_pieces);
+  for (const auto& items : by_length.tensor_split(count)) {
+    const auto length = ends.index_select(0, items).max().item<std::int64_t>();
+    tokens.pieces.push_back({items, length, ~mask.index_select(0, items).narrow(1, 0, length)});
+  }
+}
 
 Tokens checked_tokens(const TokenFeatures& tokens, std::int64_t size, std::string_view field) {
   const auto& [given, mask] = tokens;
   check(given.defined() && given.dim() == 3 && given.size(0) == size && given.size(1) > 0 && given.is_floating_point(),
         "[FILIP] {}: expected floating [{}, N, D], got {}", field, size,
         given.defined() ? given.sizes().vec() : std::vector<std::int64_t>());
-  Tokens result{widened(given), {}, {}};
-  const auto length = given.size(1);
+  Tokens result{widened(given), {}, {}, {}};
   if (mask.defined()) {
-    check(mask.scalar_type() == at::kBool && mask.sizes() == at::IntArrayRef({size, length}),
-          "[FILIP] {}: expected a mask bool [{}, {}], got {} {}", field, size, length,
+    check(mask.scalar_type() == at::kBool && mask.sizes() == at::IntArrayRef({size, given.size(1)}),
+          "[FILIP] {}: expected a mask bool [{}, {}], got {} {}", field, size, given.size(1),
           c10::toString(mask.scalar_type()), mask.sizes().vec());
-    result.padding = mask.to(given.device()).logical_not();
-    result.features = result.features.masked_fill(result.padding.unsqueeze(2), 0.0);
-    const auto counts = mask.to(result.features.options()).sum(1, /*keepdim=*/true);
-    const auto empty = (counts == 0).squeeze(1).nonzero();
+    result.mask = mask.to(given.device());
+    result.features = result.features.masked_fill(~result.mask.unsqueeze(2), 0.0);
+    const auto empty = (~result.mask.any(1)).nonzero();
     check(empty.size(0) == 0, "[FILIP] {}: every token of item {} is masked", field,
           empty.size(0) > 0 ? empty[0][0].item<std::int64_t>() : 0);
-    result.weights = mask.to(counts.options()) / counts;
-  } else {
-    result.weights = at::full({size, length}, 1.0 / static_cast<double>(length), result.features.options());
+    cut_to_pieces(result);
   }
   checked_unit_rows(result.features.flatten(0, 1), "FILIP", field);
   return result;
 }
 
+/// The cosine of each row of x with the token most like it of each item of y. x: [R, D], y: [B, N, D]. [R, B]
+at::Tensor best_cosines(const at::Tensor& x, const at::Tensor& y, const Tokens& of_y) {
+  const auto best_of = [&x](const at::Tensor& items, const at::Tensor& padding) {
+    auto cosines = product(x, items.flatten(0, 1)).unflatten(1, {items.size(0), items.size(1)});
+    if (padding.defined()) cosines = cosines.masked_fill(padding, -std::numeric_limits<double>::infinity());
+    return std::get<0>(cosines.max(2));
+  };
+  if (of_y.pieces.empty()) return best_of(y, {});
+  std::vector<at::Tensor> best;
+  for (const auto& [items, length, padding] : of_y.pieces)
+    best.push_back(best_of(y.index_select(0, items).narrow(1, 0, length), padding));
+  return at::cat(best, 1).index_select(1, of_y.order);
+}
+
 /// How similar each item of `rows` of x is to all items of y: the mean over its tokens of the most similar token of the
-/// other. [n, B]
-at::Tensor late_interaction(const at::Tensor& x, const at::Tensor& weights, RowRange rows, const at::Tensor& y,
-                            const at::Tensor& padding) {
-  const auto own = narrowed(x, rows);
-  auto cosines = product(own.flatten(0, 1), y.flatten(0, 1)).unflatten(1, {y.size(0), y.size(1)});
-  if (padding.defined()) cosines = cosines.masked_fill(padding, -std::numeric_limits<double>::infinity());
-  const auto best = std::get<0>(cosines.max(2)).unflatten(0, {rows.count, x.size(1)});  // [n, N, B]
-  return at::matmul(narrowed(weights, rows).unsqueeze(1), best).squeeze(1);
+/// other. x: [B, N, D]. [n, B]
+at::Tensor late_interaction(const at::Tensor& x, const Tokens& of_x, RowRange rows, const at::Tensor& y,
+                            const Tokens& of_y) {
+  const auto length = x.size(1);
+  const auto own = narrowed(x, rows).flatten(0, 1);
+  if (!of_x.mask.defined()) return best_cosines(own, y, of_y).unflatten(0, {rows.count, length}).mean(1);
+  const auto mask = narrowed(of_x.mask, rows);
+  const auto real = mask.flatten().nonzero().squeeze(1);
+  const auto best = best_cosines(own.index_select(0, real), y, of_y);
+  const auto sums = at::zeros({rows.count, y.size(0)}, best.options()).index_add(0, real.floor_divide(length), best);
+  return sums / mask.sum(1, /*keepdim=*/true);
 }
 
 /// sum_i of the cross-entropy of finding the own item of y.
 at::Tensor cross_entropy(const Tokens& x, const Tokens& y, const at::Tensor& scale, RowRange own) {
   const auto of_block = [&](const std::vector<at::Tensor>& in, RowRange rows) {
-    const auto logits = in[2] * late_interaction(in[0], x.weights, rows, in[1], y.padding);
+    const auto logits = in[2] * late_interaction(in[0], x, rows, in[1], y);
     return -at::log_softmax(logits, 1).diagonal(rows.begin).sum();
   };
-  return sum_over_rows({x.features, y.features, scale}, own, x.features.size(1) * y.weights.numel(), of_block);
+  return sum_over_rows({x.features, y.features, scale}, own, x.features.size(1) * y.features.size(0) * y.features.size(1), of_block);
 }
 
 }  // namespace

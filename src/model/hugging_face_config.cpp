@@ -236,7 +236,7 @@ void check_plain(const ModelConfig& config) {
   const bool siglip = family(config) == "SigLIP";
   const auto pool = siglip ? VitConfig::Pool::attention : VitConfig::Pool::token;
   const bool plain_vit = vit && vit->pool == pool && vit->ln_pre != siglip && vit->patch_bias == siglip &&
-                         !vit->norm_after_pool && !vit->fixed_positions && !vit->layer_scale &&
+                         vit->stem.empty() && !vit->norm_after_pool && !vit->fixed_positions && !vit->layer_scale &&
                          vit->width % vit->head_width == 0;
   check(plain_vit, "model {}: transformers has no such image tower", config.name);
   const auto& text = config.text;

@@ -47,8 +47,9 @@ VitConfig vit_of(JsonSection& vision, bool quick_gelu) {
   check(positions == "learnable" || positions == "sin_cos_2d", "{}.pos_embed_type: learnable or sin_cos_2d, got {}",
         vision.where(), positions);
   VitConfig vit{.patch_size = vision.positive("patch_size", 16),
+                .stem = vision.positives("stem", {}),
                 .width = vision.positive("width", 768),
-                .layers = vision.positive("layers", 12),
+                .layers = vision.get<std::int64_t>("layers", 12),
                 .head_width = vision.positive("head_width", 64),
                 .mlp_ratio = vision.number_between("mlp_ratio", 4.0, 0, 64),
                 .activation = activation_of(vision, quick_gelu),
@@ -63,6 +64,7 @@ VitConfig vit_of(JsonSection& vision, bool quick_gelu) {
                 .patch_dropout = vision.number_between("patch_dropout", 0, 0, 0.999),
                 .pool_queries = vision.positive("attn_pooler_queries", 256),
                 .pool_heads = vision.positive("attn_pooler_heads", 8)};
+  check(vit.layers >= 0, "{}.layers: expected 0 or more, got {}", vision.where(), vit.layers);
   check(vit.width % vit.head_width == 0, "{}: width {} is not a multiple of head_width {}", vision.where(), vit.width,
         vit.head_width);
   return vit;
@@ -234,6 +236,7 @@ json vision_json(const VitConfig& vit, const ModelConfig& config) {
   }
   const VitConfig usual;
   json out{{"layers", vit.layers}, {"width", vit.width}, {"patch_size", vit.patch_size}};
+  set_unless(out, "stem", vit.stem, json::array());
   set_unless(out, "head_width", vit.head_width, usual.head_width);
   set_unless(out, "mlp_ratio", vit.mlp_ratio, usual.mlp_ratio);
   set_unless(out, "act_kwargs", act_json(vit.activation), nullptr);

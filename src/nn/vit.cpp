@@ -3,6 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/gelu.h>
 #include <ATen/ops/rand.h>
 #include <ATen/ops/zeros.h>
 
@@ -52,8 +53,10 @@ Vit::Vit(const VitConfig& config, std::int64_t image_size, std::int64_t embed_di
       config.fixed_positions
           ? register_parameter("positional_embedding", grid_positions(grid, width, config.class_token), false)
           : register_parameter("positional_embedding", initializer.normal({places, width}, deviation));
-  const Conv2d::Options patches{.stride = config.patch_size, .bias = config.patch_bias};
-  conv1 = register_module("conv1", std::make_shared<Conv2d>(3, width, config.patch_size, patches, initializer));
+  const auto channels = make_stem(image_size, initializer);
+  const auto patch = config.patch_size >> config.stem.size();
+  const Conv2d::Options patches{.stride = patch, .bias = config.patch_bias};
+  conv1 = register_module("conv1", std::make_shared<Conv2d>(channels, width, patch, patches, initializer));
   if (config.ln_pre) ln_pre = register_module("ln_pre", std::make_shared<LayerNorm>(width, config.norm_eps));
   const TransformerOptions options{.width = width,
                                    .heads = width / config.head_width,
@@ -72,8 +75,31 @@ Vit::Vit(const VitConfig& config, std::int64_t image_size, std::int64_t embed_di
   ln_post = register_module("ln_post", std::make_shared<LayerNorm>(pooled_width_, config.norm_eps));
 }
 
+std::int64_t Vit::make_stem(std::int64_t image_size, Initializer& initializer) {
+  if (config_.stem.empty()) return 3;
+  const auto stride = std::int64_t{1} << config_.stem.size();
+  check(config_.patch_size % stride == 0 && image_size % stride == 0,
+        "[Vit] a stem of {} convolutions needs patch_size and image_size in multiples of {}, got {} and {}",
+        config_.stem.size(), stride, config_.patch_size, image_size);
+  const auto stem = register_module("stem", std::make_shared<torch::nn::Module>());
+  std::int64_t in = 3;
+  for (const auto channels : config_.stem) {
+    check(channels > 0, "[Vit] stem: expected channels above 0, got {}", channels);
+    const auto number = std::to_string(stem_convs.size());
+    const Conv2d::Options half{.stride = 2, .padding = 1};
+    stem_convs.push_back(
+        stem->register_module("conv" + number, std::make_shared<Conv2d>(in, channels, 3, half, initializer)));
+    stem_norms.push_back(stem->register_module("norm" + number, std::make_shared<BatchNorm2d>(channels)));
+    in = channels;
+  }
+  return in;
+}
+
 at::Tensor Vit::embed(const at::Tensor& pixels, at::ScalarType compute) const {
-  auto tokens = conv1->forward(pixels.to(compute)).flatten(2).transpose(1, 2);  // [B, N, W]
+  auto map = pixels.to(compute);
+  for (std::size_t i = 0; i < stem_convs.size(); ++i)
+    map = at::gelu(stem_norms[i]->forward(stem_convs[i]->forward(map)));
+  auto tokens = conv1->forward(map).flatten(2).transpose(1, 2);  // [B, N, W]
   const auto places = positional_embedding.size(0) - (config_.class_token ? 1 : 0);
   check(tokens.size(1) == places, "[Vit] pixels: expected {} patches an image, got {} from {}x{} px", places,
         tokens.size(1), pixels.size(2), pixels.size(3));

@@ -35,7 +35,9 @@ TowerWidths tower_widths(const DualEncoder& encoder, std::span<const std::int64_
   const bool training = module.is_training();
   module.train(false);  // no statistics move
   const auto side = encoder.config().preprocess.image_size;
-  const auto image = encoder.image_features(at::zeros({1, 3, side, side}, at::kByte), layers);
+  const bool has_layers = !module.visual->layer_widths().empty();
+  const auto image =
+      encoder.image_features(at::zeros({1, 3, side, side}, at::kByte), has_layers ? layers : layers.first(0));
   const auto text = encoder.text_features(at::full({1, 2}, encoder.tokenizer()->end_id(), at::kLong));
   module.train(training);
   const auto tokens = vlalign::places(image);

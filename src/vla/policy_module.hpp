@@ -15,7 +15,7 @@ struct TowerWidths {
   std::int64_t joint;  ///< of the tokens too, 0 where a projection doesn't take them
   std::vector<std::int64_t> maps;
 };
-/// layers: of the maps.
+/// layers: of the maps; a tower without layers has none.
 TowerWidths tower_widths(const DualEncoder& encoder, std::span<const std::int64_t> layers);
 
 class PolicyModule : public torch::nn::Module {

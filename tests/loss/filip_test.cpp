@@ -1,10 +1,12 @@
 #include "vlalign/loss/filip.hpp"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/rand.h>
+#include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/randperm.h>
 #include <ATen/ops/zeros.h>
@@ -89,6 +91,14 @@ TEST(FILIP, EqualsItsFormulaInDouble) {
 TEST(FILIP, EqualsItsFormulaOverSeveralBlocks) {
   const auto image = random_tokens(3, 1024, 4), text = random_tokens(3, 1024, 4);  // a block holds two items' cosines
   EXPECT_NEAR(loss_of(image, text), by_hand(image, text), 1e-9);
+}
+
+TEST(FILIP, EqualsItsFormulaForTextsOfManyLengths) {
+  const std::int64_t size = 40, longest = 9;
+  const TokenFeatures image{unit_rows(size * 3, 4).unflatten(0, {size, 3})};
+  const auto lengths = at::randint(1, longest + 1, {size, 1}, at::kLong);
+  const TokenFeatures text{unit_rows(size * longest, 4).unflatten(0, {size, longest}), at::arange(longest) < lengths};
+  EXPECT_NEAR(loss_of(image, text), by_hand(image, text), 1e-12);
 }
 
 TEST(FILIP, HasTheSlopesOfFiniteDifferences) {

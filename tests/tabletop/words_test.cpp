@@ -199,17 +199,36 @@ TEST(Descriptions, TellTrueRelations) {
   for (const auto count : checked) EXPECT_GT(count, 50);
 }
 
+bool holds_any(const std::string& text, const std::vector<std::string>& words) {
+  return std::any_of(words.begin(), words.end(),
+                     [&](const auto& word) { return text.find(word) != std::string::npos; });
+}
+
 TEST(Descriptions, SayWhatIsHeldUp) {
   auto scene = make_episode(1, Combinations::all, Wording::demonstrated).scene;
-  scene.objects[2].is_lifted = true;
+  scene.objects[2].is_held = true;
   for (std::uint64_t seed = 0; seed < 50; ++seed) {
     vlalign::Rng rng({seed});
     const auto caption = descriptions(scene, rng)[2];
     EXPECT_TRUE(fits(caption, scene.objects[2])) << caption;
-    const std::array words{"gripper", "robot", "held", "raised", "picked", "举", "夹爪", "拿起", "抓"};
-    EXPECT_TRUE(std::any_of(words.begin(), words.end(), [&](const auto* word) {
-      return caption.find(word) != std::string::npos;
-    })) << caption;
+    EXPECT_TRUE(holds_any(caption, {"gripper", "robot", "held", "raised", "hoisted", "夹爪", "举", "抓"})) << caption;
+  }
+}
+
+TEST(Descriptions, SayWhatIsPushedAndToWhichSide) {
+  auto scene = make_episode(1, Combinations::all, Wording::demonstrated).scene;
+  const std::pair<Side, std::vector<std::string>> sides[] = {{Side::left, {"left", "左"}},
+                                                             {Side::right, {"right", "右"}},
+                                                             {Side::near, {"near", "me", "front", "us", "近", "我", "前"}},
+                                                             {Side::far, {"far", "away", "back", "远", "后"}}};
+  for (const auto& [side, words] : sides) {
+    scene.objects[2].pushed = side;
+    for (std::uint64_t seed = 0; seed < 50; ++seed) {
+      vlalign::Rng rng({seed});
+      const auto caption = descriptions(scene, rng)[2];
+      EXPECT_TRUE(fits(caption, scene.objects[2])) << caption;
+      EXPECT_TRUE(holds_any(caption, words)) << caption;
+    }
   }
 }
 

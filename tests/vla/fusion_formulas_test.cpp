@@ -74,7 +74,7 @@ TEST(Pointing, EqualsItsFormulaInDouble) {
     const auto places = rows_of(input.joint_visual[b]);
     auto words = rows_of(input.joint_words[b]);
     words.resize(static_cast<std::size_t>(5 - 2 * b));
-    Vector found, expected_places;
+    Vector found, expected_places, read;
     for (std::int64_t k = 0; k < 3; ++k) {
       const auto u = vector_of(fusion->word_weights->weight[k]);
       Vector weights;
@@ -92,11 +92,12 @@ TEST(Pointing, EqualsItsFormulaInDouble) {
       for (std::size_t n = 0; n < 4; ++n)
         for (std::size_t d = 0; d < 5; ++d) here[d] += mass[n] * visual[n][d];
       found = joined(found, here);
+      read = joined(read, query);
       // A grid of 2 x 2: cells' centres at -0.5 and 0.5.
       expected_places = joined(expected_places, {0.5 * (mass[1] + mass[3] - mass[0] - mass[2]),
                                                  0.5 * (mass[2] + mass[3] - mass[0] - mass[1])});
     }
-    const auto text = linear_by_hand(*fusion->text_proj, vector_of(input.pooled_text[b]));
+    const auto text = linear_by_hand(*fusion->read_proj, read);
     const auto all = joined(joined(found, expected_places), text);
     const auto expected = plus(mlp_by_hand(*fusion->mlp->c_fc, *fusion->mlp->c_proj, all), state_of(input, b, *fusion));
     EXPECT_LT(distance(fused[b][0], expected), tolerance);

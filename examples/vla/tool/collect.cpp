@@ -57,7 +57,7 @@ constexpr std::int64_t frames_per_item = 10;
 constexpr const char* stamp_name = "tabletop.json";
 
 std::string stamp(const Settings& s) {
-  return json{{"format", 1},    {"episodes", s.episodes}, {"frames", s.frames},        {"seed", s.seed},
+  return json{{"format", 2},    {"episodes", s.episodes}, {"frames", s.frames},        {"seed", s.seed},
               {"size", s.size}, {"noise", s.noise},       {"with_poses", s.with_poses}}
              .dump(2) +
          "\n";
@@ -108,12 +108,14 @@ Item make_episode_records(std::int64_t index, const Settings& settings, Camera& 
   }
 }
 
-// A scene in the middle of anything: the gripper begins anywhere and goes for any object, for a while.
+// A scene of one to five objects in the middle of anything: the gripper begins anywhere and goes for any object, for a while.
 Record make_frame(std::int64_t index, const Settings& settings, Camera& camera) {
   const auto seed = episode_seed(settings, true, 0, index);
   auto start = make_episode(seed, Combinations::all, Wording::demonstrated);
   vlalign::Rng rng({seed, 0x6672616d65});
-  start.task.target = static_cast<int>(rng.below(std::ssize(start.scene.objects)));
+  auto& objects = start.scene.objects;
+  objects.resize(1 + std::min(rng.below(std::ssize(objects)), rng.below(std::ssize(objects))));
+  start.task.target = static_cast<int>(rng.below(std::ssize(objects)));
   start.scene.gripper = {rng.uniform(-0.22, 0.22), rng.uniform(-0.22, 0.22), rng.uniform(0.06, 0.16)};
   Simulation simulation(start);
   Expert expert(start, seed, 1);

@@ -4,6 +4,7 @@
 #include <ATen/ops/tensor.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <string>
@@ -21,7 +22,7 @@ namespace {
 using vlalign::DualEncoder;
 using Module = vlalign::nn::DualEncoderImpl;
 
-constexpr double table_seen = 0.515;  // metres, the picture's width
+constexpr double table_seen = 0.469;  // metres, the picture's width
 
 /// The place, in metres, of the patch that is most like the words: the mean of their cosines.
 std::array<double, 2> pointed_at(const DualEncoder& model, const vlalign::Image& image, const std::string& words) {
@@ -38,14 +39,11 @@ std::array<double, 2> pointed_at(const DualEncoder& model, const vlalign::Image&
   return {((column + 0.5) / side - 0.5) * table_seen, (0.5 - (row + 0.5) / side) * table_seen};
 }
 
-int nearest(const Scene& scene, const std::array<double, 2>& place) {
-  int best = 0;
-  const auto off = [&](int i) {
-    const auto& object = scene.objects[static_cast<std::size_t>(i)];
-    return std::hypot(object.x - place[0], object.y - place[1]);
+const Object& nearest(const Scene& scene, const std::array<double, 2>& place) {
+  const auto is_nearer = [&](const Object& one, const Object& other) {
+    return std::hypot(one.x - place[0], one.y - place[1]) < std::hypot(other.x - place[0], other.y - place[1]);
   };
-  for (int i = 1; i < static_cast<int>(scene.objects.size()); ++i) best = off(i) < off(best) ? i : best;
-  return best;
+  return *std::min_element(scene.objects.begin(), scene.objects.end(), is_nearer);
 }
 
 void point(const std::string& folder, int scenes, Combinations combinations) {
@@ -53,19 +51,23 @@ void point(const std::string& folder, int scenes, Combinations combinations) {
   const auto model = DualEncoder::load(folder);
   const auto size = model.config().preprocess.image_size;
   Camera camera(size, size);
-  int right = 0;
+  int right = 0, of_its_colour = 0, of_its_shape = 0;
   double chance = 0;
   for (int i = 0; i < scenes; ++i) {
     const auto start = make_episode(static_cast<std::uint64_t>(i), combinations, Wording::demonstrated);
     const auto& target = start.scene.objects[static_cast<std::size_t>(start.task.target)];
     const auto words = colours()[static_cast<std::size_t>(target.colour)].english[0] + " " +
                        shapes()[static_cast<std::size_t>(target.shape)].english[0];
-    right += nearest(start.scene, pointed_at(model, camera.render(Simulation(start)), words)) == start.task.target;
+    const auto& found = nearest(start.scene, pointed_at(model, camera.render(Simulation(start)), words));
+    right += &found == &target;
+    of_its_colour += &found != &target && found.colour == target.colour;
+    of_its_shape += &found != &target && found.shape == target.shape;
     chance += 1 / static_cast<double>(start.scene.objects.size());
   }
   fmt::print(
-      "{} of {} scenes: the object nearest to the patch most like the words is the one they name (by chance {:.0f})\n",
-      right, scenes, chance);
+      "{} of {} scenes: the object nearest to the patch most like the words is the one they name (by chance {:.0f}); "
+      "{} times one of the same colour, {} times one of the same shape\n",
+      right, scenes, chance, of_its_colour, of_its_shape);
 }
 
 }  // namespace

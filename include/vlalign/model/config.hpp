@@ -31,8 +31,12 @@ struct VitConfig {
   };
 
   std::int64_t patch_size = 32;
+  /// Channels of 3x3 convolutions of stride 2, each with batch norm and GELU, in front of the patch embedding (Xiao et
+  /// al. 2021, "Early convolutions help transformers see better"), whose patches shrink so that one still covers
+  /// patch_size pixels. Small towers trained from noise learn shapes many times faster so. No peer reads such a tower.
+  std::vector<std::int64_t> stem{};
   std::int64_t width = 768;
-  std::int64_t layers = 12;
+  std::int64_t layers = 12;      ///< 0: patches see nothing but what the stem joins
   std::int64_t head_width = 64;  ///< heads = width / head_width
   double mlp_ratio = 4.0;
   Activation activation = Activation::gelu;

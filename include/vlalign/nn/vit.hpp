@@ -22,6 +22,8 @@ class Vit : public Tower {
   std::int64_t group_count() const override;
   std::int64_t group_of(std::string_view name) const override;
 
+  std::vector<std::shared_ptr<Conv2d>> stem_convs;  ///< registered as stem.conv0, ...
+  std::vector<std::shared_ptr<BatchNorm2d>> stem_norms;
   std::shared_ptr<Conv2d> conv1;
   at::Tensor class_embedding;       ///< [W], undefined without a class token
   at::Tensor positional_embedding;  ///< [(1 +) (S/P)^2, W]
@@ -31,6 +33,8 @@ class Vit : public Tower {
   std::shared_ptr<QueryPooler> query_pooler;      ///< Pool::query, registered as attn_pool
 
  private:
+  /// Returns the stem's channels. image_size: pixels a side.
+  std::int64_t make_stem(std::int64_t image_size, Initializer& initializer);
   at::Tensor embed(const at::Tensor& pixels, at::ScalarType compute) const;
   /// Which patches training leaves in this time.
   at::Tensor drop_patches(const at::Tensor& tokens) const;

@@ -28,7 +28,7 @@ Tensor as_map(const Tensor& mass) {
 }  // namespace
 
 Pointing::Pointing(const FusionSizes& sizes, const Options& options, nn::Initializer& initializer)
-    : Fusion("Pointing", sizes, {.visual_tokens = true, .pooled_text = true, .joint = true}, initializer) {
+    : Fusion("Pointing", sizes, {.visual_tokens = true, .joint = true}, initializer) {
   const nn::Linear::Options without_bias{.bias = false, .standard_deviation = {}};
   word_weights = register_module(
       "word_weights", std::make_shared<nn::Linear>(sizes.joint, options.pointers, without_bias, initializer));
@@ -42,24 +42,29 @@ Pointing::Pointing(const FusionSizes& sizes, const Options& options, nn::Initial
     return register_module(name, std::make_shared<nn::Linear>(in, out, nn::Linear::Options{}, initializer));
   };
   found_proj = linear("found_proj", sizes.visual_tokens, options.found);
-  text_proj = linear("text_proj", sizes.pooled_text, sizes.width);
+  read_proj = linear("read_proj", options.pointers * sizes.joint, sizes.width);
   const auto joined = options.pointers * (options.found + 2) + sizes.width;
   mlp = register_module("mlp", std::make_shared<nn::FeedForward>(joined, options.hidden, sizes.width, initializer));
 }
 
-Tensor Pointing::maps(const Tensor& visual, const Tensor& words, const Tensor& mask) const {
+Tensor Pointing::read(const Tensor& words, const Tensor& mask) const {
   auto weights = word_weights->forward(words).transpose(1, 2);  // [B, K, L]
   if (mask.defined()) weights = weights.masked_fill(~mask.unsqueeze(1), -std::numeric_limits<float>::infinity());
-  const auto pointers = l2_normalize(at::softmax(weights, -1).matmul(words));  // [B, K, E]
-  return at::softmax(pointers.matmul(visual.transpose(1, 2)) * log_scale.exp().unsqueeze(-1), -1);
+  return at::softmax(weights, -1).matmul(words);
+}
+
+Tensor Pointing::maps(const Tensor& visual, const Tensor& read) const {
+  return at::softmax(l2_normalize(read).matmul(visual.transpose(1, 2)) * log_scale.exp().unsqueeze(-1), -1);
 }
 
 Tensor Pointing::fuse(const FusionInput& input) const {
-  const auto mass = maps(input.joint_visual, input.joint_words, input.text_mask);
+  const auto words = read(input.joint_words, input.text_mask);
+  const auto mass = maps(input.joint_visual, words);
   const auto found = mass.to(input.visual_tokens.scalar_type()).matmul(found_proj->forward(input.visual_tokens));
   const auto dtype = found.scalar_type();
-  const auto joined = at::cat(
-      {found.flatten(1), expected_place(as_map(mass)).flatten(1).to(dtype), text_proj->forward(input.pooled_text)}, 1);
+  const auto joined = at::cat({found.flatten(1), expected_place(as_map(mass)).flatten(1).to(dtype),
+                               read_proj->forward(words.flatten(1)).to(dtype)},
+                              1);
   return with_state(mlp->forward(joined).unsqueeze(1), input);
 }
 

@@ -11,24 +11,26 @@ namespace vlalign::vla {
 ///
 ///     q_k = sum_l softmax_l(u_k . w_l) w_l,    m_k = softmax_n(s_k cos(q_k, v_n))
 ///
-/// A pointer gives the expected place of m_k and the visual token found there; an MLP joins them with the pooled text
-/// and the state to one vector.
+/// A pointer gives the expected place of m_k and the visual token found there; an MLP joins them with the q_k, which
+/// tell what is to be done there, and the state to one vector.
 class Pointing : public Fusion {
  public:
   struct Options {
-    std::int64_t pointers = 4;  ///< K
+    std::int64_t pointers = 6;  ///< K
     double scale = 20.0;        ///< s_k at first; learned
     std::int64_t found = 64;    ///< numbers of each visual token found
     std::int64_t hidden = 512;
   };
   Pointing(const FusionSizes& sizes, const Options& options, nn::Initializer& initializer);
 
-  /// softmax over the places, [B, K, N].
-  Tensor maps(const Tensor& visual, const Tensor& words, const Tensor& mask) const;
+  /// The q_k, [B, K, E].
+  Tensor read(const Tensor& words, const Tensor& mask) const;
+  /// The m_k, [B, K, N]. read: [B, K, E].
+  Tensor maps(const Tensor& visual, const Tensor& read) const;
 
   std::shared_ptr<nn::Linear> word_weights;  ///< weight [K, E]
   Tensor log_scale;                          ///< [K]
-  std::shared_ptr<nn::Linear> found_proj, text_proj;
+  std::shared_ptr<nn::Linear> found_proj, read_proj;
   std::shared_ptr<nn::FeedForward> mlp;
 
  protected:
