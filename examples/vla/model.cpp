@@ -39,8 +39,6 @@ constexpr const char* frame = R"(<mujoco>
     </default>
     <default class="slide"><joint type="slide" limited="true" range="-0.31 0.31" frictionloss="0.6"/></default>
   </default>
-  <asset>{meshes}
-  </asset>
   <worldbody>
     <light pos="{light}" dir="{light_direction}" diffuse="{strength} {strength} {strength}" specular="0.2 0.2 0.2"
            directional="true" castshadow="true"/>
@@ -64,23 +62,6 @@ std::string joined(const Numbers& numbers) {
   return fmt::format("{}", fmt::join(numbers, " "));
 }
 
-// A triangle's prism for each size.
-std::string meshes() {
-  std::string xml;
-  for (std::size_t size = 0; size < half_widths.size(); ++size) {
-    std::string vertices;
-    for (int corner = 0; corner < 3; ++corner) {
-      const auto angle = (2.0 / 3.0 * corner + 0.5) * std::numbers::pi;
-      const auto radius = 1.35 * half_widths[size];
-      for (const auto z : {-0.0175, 0.0175}) {
-        vertices += fmt::format("{} {} {} ", radius * std::cos(angle), radius * std::sin(angle), z);
-      }
-    }
-    xml += fmt::format("\n    <mesh name=\"triangle{}\" vertex=\"{}\"/>", size, vertices);
-  }
-  return xml;
-}
-
 std::string geom(std::string_view type, std::string_view size, double z, std::string_view rgba) {
   return fmt::format("\n      <geom class=\"object\" type=\"{}\" size=\"{}\" pos=\"0 0 {}\" rgba=\"{} 1\"/>", type,
                      size, z, rgba);
@@ -94,22 +75,16 @@ std::string geoms(const Object& object) {
   switch (object.shape) {
     case 0:
       return geom("box", fmt::format("{0} {0} 0.02", half * 0.92), 0.02, rgba);
-    case 1:
-      return geom("sphere", fmt::format("{}", half), half, rgba);
-    case 2: {
+    case 1: {
       const auto inside = fmt::format("{} {} {}", 0.12 * paint[0], 0.12 * paint[1], 0.12 * paint[2]);
       return geom("cylinder", fmt::format("{} 0.025", half), 0.025, rgba) +
              geom("cylinder", fmt::format("{} 0.0255", 0.66 * half), 0.0255, inside);
     }
-    case 3:
+    case 2:
       return geom("box", fmt::format("{} {} 0.015", 1.15 * half, 0.35 * half), 0.015, rgba) +
              geom("box", fmt::format("{} {} 0.015", 0.35 * half, 1.15 * half), 0.015, rgba);
-    case 4:
-      return geom("box", fmt::format("{} {} 0.015", 1.25 * half, 0.4 * half), 0.015, rgba);
     default:
-      return fmt::format(
-          "\n      <geom class=\"object\" type=\"mesh\" mesh=\"triangle{}\" pos=\"0 0 0.0175\" rgba=\"{} 1\"/>",
-          object.size, rgba);
+      return geom("box", fmt::format("{} {} 0.015", 1.25 * half, 0.4 * half), 0.015, rgba);
   }
 }
 
@@ -134,8 +109,7 @@ std::string to_xml(const Scene& scene) {
   const std::array light_direction{-light[0], -light[1], -light[2]};
   const std::array camera{scene.camera[0], -0.2 + scene.camera[1], 1.5 + scene.camera[2]};
   const auto& mat = scene.mat;
-  return fmt::format(fmt::runtime(frame), fmt::arg("ambient", ambient), fmt::arg("meshes", meshes()),
-                     fmt::arg("light", joined(light)), fmt::arg("light_direction", joined(light_direction)),
+  return fmt::format(fmt::runtime(frame), fmt::arg("ambient", ambient), fmt::arg("light", joined(light)), fmt::arg("light_direction", joined(light_direction)),
                      fmt::arg("strength", strength), fmt::arg("camera", joined(camera)),
                      fmt::arg("table", joined(scene.table)), fmt::arg("mat", fmt::format("{} {}", mat[0], mat[1])),
                      fmt::arg("mat_size", fmt::format("{} {}", mat[2], mat[3])),

@@ -115,8 +115,8 @@ void draw_looks(Scene& scene, Rng& rng) {
 }  // namespace
 
 bool is_unseen(int shape, int colour) {
-  static constexpr std::array<int, 6> first{0, 1, 2, 3, 4, 5};
-  static constexpr std::array<int, 6> second{3, -1, 5, -1, 1, -1};
+  static constexpr std::array<int, 4> first{0, 1, 2, 3};
+  static constexpr std::array<int, 4> second{4, 5, -1, -1};
   return colour == first[shape] || colour == second[shape];
 }
 

@@ -56,7 +56,7 @@ struct Task {
 ///   all: any
 enum class Combinations { seen, unseen, all };
 
-/// Whether no demonstration shows this pair: 9 of the 36 pairs, each shape and each colour once or twice among them.
+/// Whether no demonstration shows this pair: 6 of the 24 pairs, each colour once among them and each shape once or twice.
 bool is_unseen(int shape, int colour);
 
 struct EpisodeStart {

@@ -192,9 +192,10 @@ std::string about_all(const std::vector<Object>& objects, Language language, Rng
 }  // namespace
 
 const std::vector<Name>& shapes() {
-  static const std::vector<Name> names{{{"cube", "block"}, {"方块", "立方体"}}, {{"ball", "sphere"}, {"球", "圆珠"}},
-                                       {{"cup", "mug"}, {"杯子", "茶杯"}},      {{"cross", "plus"}, {"十字", "加号"}},
-                                       {{"bar", "stick"}, {"长条", "棍子"}},    {{"triangle", "wedge"}, {"三角", "楔子"}}};
+  static const std::vector<Name> names{{{"cube", "block"}, {"方块", "立方体"}},
+                                       {{"cup", "mug"}, {"杯子", "茶杯"}},
+                                       {{"cross", "plus"}, {"十字", "加号"}},
+                                       {{"bar", "stick"}, {"长条", "棍子"}}};
   return names;
 }
 
@@ -225,6 +226,10 @@ std::vector<std::string> descriptions(const Scene& scene, Rng& rng) {
   const auto language = [&] { return rng.chance(chinese_share) ? Language::chinese : Language::english; };
   Phrases captions;
   for (const auto& object : objects) captions.push_back(about(object, language(), rng));
+  for (const auto& object : objects) {
+    if (!object.is_held && !object.pushed) continue;
+    for (int i = 0; i < 2; ++i) captions.push_back(about(object, language(), rng));
+  }
   if (objects.size() > 1) {
     const auto one = rng.below(std::ssize(objects));
     const auto other = (one + 1 + rng.below(std::ssize(objects) - 1)) % std::ssize(objects);
