@@ -13,7 +13,7 @@ constexpr double travel_height = 0.095;  // clear of every object
 constexpr double work_height = 0.012;
 constexpr double is_low = 0.03;
 constexpr double on_the_spot = 0.012;
-constexpr double slope = 2.5;  // of the way down
+constexpr double slope = 2.5;     // of the way down
 constexpr double behind = 0.068;  // where a push begins, from the target's middle
 
 Action towards(const Point& hand, const Point& goal, bool closes, double fastest = 1) {
@@ -39,7 +39,8 @@ Action grasp(const Point& hand, double opening, const Object& target) {
   if (target.is_held) return towards(hand, {hand[0], hand[1], hand[2] + largest_step}, true);
   const auto distance = std::hypot(target.x - hand[0], target.y - hand[1]);
   const bool is_there = distance < 0.025 && hand[2] < is_low;
-  return towards(hand, {target.x, target.y, is_there ? work_height : height_on_the_way(distance)}, is_there && opening > 0);
+  return towards(hand, {target.x, target.y, is_there ? work_height : height_on_the_way(distance)},
+                 is_there && opening > 0);
 }
 
 Action push(const Point& hand, double opening, const Object& target, Side side) {

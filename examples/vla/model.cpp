@@ -109,9 +109,10 @@ std::string to_xml(const Scene& scene) {
   const std::array light_direction{-light[0], -light[1], -light[2]};
   const std::array camera{scene.camera[0], -0.2 + scene.camera[1], 1.5 + scene.camera[2]};
   const auto& mat = scene.mat;
-  return fmt::format(fmt::runtime(frame), fmt::arg("ambient", ambient), fmt::arg("light", joined(light)), fmt::arg("light_direction", joined(light_direction)),
-                     fmt::arg("strength", strength), fmt::arg("camera", joined(camera)),
-                     fmt::arg("table", joined(scene.table)), fmt::arg("mat", fmt::format("{} {}", mat[0], mat[1])),
+  return fmt::format(fmt::runtime(frame), fmt::arg("ambient", ambient), fmt::arg("light", joined(light)),
+                     fmt::arg("light_direction", joined(light_direction)), fmt::arg("strength", strength),
+                     fmt::arg("camera", joined(camera)), fmt::arg("table", joined(scene.table)),
+                     fmt::arg("mat", fmt::format("{} {}", mat[0], mat[1])),
                      fmt::arg("mat_size", fmt::format("{} {}", mat[2], mat[3])),
                      fmt::arg("background", joined(scene.background)), fmt::arg("objects", bodies(scene.objects)));
 }

@@ -28,12 +28,12 @@ bin=${VLALIGN_BUILD:-build}/bin data=$out/data aligned=$out/aligned-$seed
 [[ -n ${VLALIGN_BUILT:-} ]] || bash cmake/setup.sh vlalign_tool tabletop
 
 printf '\n== Frames and demonstrations ==\n'
-"$bin/tabletop" collect --out "$data" --episodes 1000 --frames 20000
+"$bin/tabletop" collect --out "$data" --episodes 4000 --frames 24000
 "$bin/tabletop" collect --out "$data-test" --episodes 0 --frames 500 --seed 1000
 
 printf '\n== Alignment on frames and descriptions ==\n'
-"$bin/vlalign" train --model examples/vla/tower.json --tokenizer train:1024 --data "$data/frames-{000..001}.tar" \
-  --out "$aligned" --resume --checkpoint-every 250 --seed "$seed" --steps 2500 --batch-size 64 --lr 1e-3 --warmup 100 \
+"$bin/vlalign" train --model examples/vla/tower.json --tokenizer train:1024 --data "$data/frames-{000..002}.tar" \
+  --out "$aligned" --resume --checkpoint-every 500 --seed "$seed" --steps 2000 --batch-size 128 --lr 2e-3 --warmup 100 \
   --grad-clip 1 --precision bf16 --loss filip
 "$bin/vlalign" eval --model "$aligned/model" --data "$data-test/frames-000.tar"
 "$bin/tabletop" point --model "$aligned/model"
@@ -45,10 +45,10 @@ for arm in $arms; do
     noise) flags=(--from-noise) ;;
     frozen) ;;
     slow) flags=(--encoder-rate 0.1) ;;
-    beside) flags=(--encoder-rate 0.1 --beside "$data/frames-{000..001}.tar" --loss filip) ;;
+    beside) flags=(--encoder-rate 0.1 --beside "$data/frames-{000..002}.tar" --loss filip) ;;
     *) echo "run.sh: unknown arm $arm: expected noise, frozen, slow or beside" >&2 && exit 2 ;;
   esac
-  "$bin/tabletop" train --demos "$data/demos-000.tar" --encoder "$aligned/model" --out "$run" --seed "$seed" "${flags[@]}"
+  "$bin/tabletop" train --demos "$data/demos-{000..003}.tar" --encoder "$aligned/model" --out "$run" --seed "$seed" "${flags[@]}"
   "$bin/tabletop" evaluate --policy "$run/model" --episodes "$episodes" --out "$run/eval-none.json"
 done
 

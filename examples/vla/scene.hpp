@@ -21,8 +21,8 @@ struct Object {
   int size;    ///< index into sizes()
   double x;
   double y;
-  double yaw;              ///< radians
-  bool is_held = false;         ///< the gripper has it
+  double yaw;                    ///< radians
+  bool is_held = false;          ///< the gripper has it
   std::optional<Side> pushed{};  ///< the gripper is at it and has pushed it so
 };
 
@@ -56,7 +56,8 @@ struct Task {
 ///   all: any
 enum class Combinations { seen, unseen, all };
 
-/// Whether no demonstration shows this pair: 6 of the 24 pairs, each colour once among them and each shape once or twice.
+/// Whether no demonstration shows this pair: 6 of the 24 pairs, each colour once among them and each shape once or
+/// twice.
 bool is_unseen(int shape, int colour);
 
 struct EpisodeStart {

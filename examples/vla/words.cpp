@@ -144,11 +144,11 @@ std::string about(const Object& object, Language language, Rng& rng) {
                        fmt::arg("side", object.pushed ? any_side(*object.pushed, language, rng) : ""));
   };
   if (object.is_held) {
-    return say({"the gripper picks up the {name}", "{one} held up in the air", "the {name} is raised into the air",
-                "the gripper lifts the {name} off the table", "{one} hoisted by the gripper",
-                "the robot gets hold of the {name}", "the robot takes the {name} to fetch it",
-                "the robot grasps the {name}"},
-               {"夹爪拿起{name}", "{name}被举到空中", "夹爪提起{name}", "{name}被抓起来，离开桌面", "夹爪握住{name}举高"});
+    return say(
+        {"the gripper picks up the {name}", "{one} held up in the air", "the {name} is raised into the air",
+         "the gripper lifts the {name} off the table", "{one} hoisted by the gripper",
+         "the robot gets hold of the {name}", "the robot takes the {name} to fetch it", "the robot grasps the {name}"},
+        {"夹爪拿起{name}", "{name}被举到空中", "夹爪提起{name}", "{name}被抓起来，离开桌面", "夹爪握住{name}举高"});
   }
   if (object.pushed) {
     return say({"the gripper pushes the {name} {side}", "the robot shoves the {name} {side}",
@@ -201,9 +201,9 @@ const std::vector<Name>& shapes() {
 
 const std::vector<Name>& colours() {
   static const std::vector<Name> names{
-      {{"red", "scarlet"}, {"红色", "赤色"}},    {{"yellow", "golden"}, {"黄色", "金色"}},
-      {{"green", "emerald"}, {"绿色", "翠色"}},  {{"cyan", "turquoise"}, {"青色", "湖水色"}},
-      {{"blue", "navy"}, {"蓝色", "靛色"}},      {{"purple", "violet"}, {"紫色", "茄色"}}};
+      {{"red", "scarlet"}, {"红色", "赤色"}},   {{"yellow", "golden"}, {"黄色", "金色"}},
+      {{"green", "emerald"}, {"绿色", "翠色"}}, {{"cyan", "turquoise"}, {"青色", "湖水色"}},
+      {{"blue", "navy"}, {"蓝色", "靛色"}},     {{"purple", "violet"}, {"紫色", "茄色"}}};
   return names;
 }
 

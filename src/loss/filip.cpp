@@ -21,14 +21,14 @@ namespace {
 
 /// Items of about the same length.
 struct Piece {
-  at::Tensor items;        // int64 [P]
-  std::int64_t length;     // of the longest
-  at::Tensor padding;      // bool [P, length]
+  at::Tensor items;     // int64 [P]
+  std::int64_t length;  // of the longest
+  at::Tensor padding;   // bool [P, length]
 };
 
 struct Tokens {
-  at::Tensor features;  // [B, N, D], zeros where padding stands
-  at::Tensor mask;      // bool [B, N], false where padding stands; undefined if there is none
+  at::Tensor features;        // [B, N, D], zeros where padding stands
+  at::Tensor mask;            // bool [B, N], false where padding stands; undefined if there is none
   std::vector<Piece> pieces;  // of all items, where there is padding
   at::Tensor order;           // int64 [B]: where the pieces' items stand among each other
 };
@@ -104,7 +104,8 @@ at::Tensor cross_entropy(const Tokens& x, const Tokens& y, const at::Tensor& sca
     const auto logits = in[2] * late_interaction(in[0], x, rows, in[1], y);
     return -at::log_softmax(logits, 1).diagonal(rows.begin).sum();
   };
-  return sum_over_rows({x.features, y.features, scale}, own, x.features.size(1) * y.features.size(0) * y.features.size(1), of_block);
+  return sum_over_rows({x.features, y.features, scale}, own,
+                       x.features.size(1) * y.features.size(0) * y.features.size(1), of_block);
 }
 
 }  // namespace

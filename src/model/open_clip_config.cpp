@@ -154,7 +154,7 @@ void read_text(JsonSection text, ModelConfig& config, bool quick_gelu) {
                    .vocab_size = text.positive("vocab_size", 49408),
                    .width = text.positive("width", 512),
                    .heads = text.positive("heads", 8),
-                   .layers = text.positive("layers", 12),
+                   .layers = text.get<std::int64_t>("layers", 12),
                    .mlp_ratio = text.number_between("mlp_ratio", 4.0, 0, 64),
                    .activation = activation_of(text, quick_gelu),
                    .norm_eps = norm_eps_of(text),
@@ -164,6 +164,7 @@ void read_text(JsonSection text, ModelConfig& config, bool quick_gelu) {
                    .end_id = text.get<std::int64_t>("eos_id", 2),
                    .layer_scale = layer_scale_of(text),
                    .class_embedding = text.get<bool>("embed_cls", false)};
+    check(config.text.layers >= 0, "{}.layers: expected 0 or more, got {}", text.where(), config.text.layers);
   }
   config.text.own_vocabulary = !text.get<std::string>("hf_tokenizer_name", {}).empty();
   if (text.has("tokenizer_kwargs"))

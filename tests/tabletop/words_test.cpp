@@ -217,10 +217,11 @@ TEST(Descriptions, SayWhatIsHeldUp) {
 
 TEST(Descriptions, SayWhatIsPushedAndToWhichSide) {
   auto scene = make_episode(1, Combinations::all, Wording::demonstrated).scene;
-  const std::pair<Side, std::vector<std::string>> sides[] = {{Side::left, {"left", "左"}},
-                                                             {Side::right, {"right", "右"}},
-                                                             {Side::near, {"near", "me", "front", "us", "近", "我", "前"}},
-                                                             {Side::far, {"far", "away", "back", "远", "后"}}};
+  const std::pair<Side, std::vector<std::string>> sides[] = {
+      {Side::left, {"left", "左"}},
+      {Side::right, {"right", "右"}},
+      {Side::near, {"near", "me", "front", "us", "近", "我", "前"}},
+      {Side::far, {"far", "away", "back", "远", "后"}}};
   for (const auto& [side, words] : sides) {
     scene.objects[2].pushed = side;
     for (std::uint64_t seed = 0; seed < 50; ++seed) {

@@ -108,7 +108,8 @@ Item make_episode_records(std::int64_t index, const Settings& settings, Camera& 
   }
 }
 
-// A scene of one to five objects in the middle of anything: the gripper begins anywhere and goes for any object, for a while.
+// A scene of one to five objects in the middle of anything: the gripper begins anywhere and goes for any object, for a
+// while.
 Record make_frame(std::int64_t index, const Settings& settings, Camera& camera) {
   const auto seed = episode_seed(settings, true, 0, index);
   auto start = make_episode(seed, Combinations::all, Wording::demonstrated);

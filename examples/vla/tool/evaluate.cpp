@@ -80,11 +80,16 @@ void evaluate(Settings s) {
     const auto start = std::chrono::steady_clock::now();
     s.options.cell = cell_named(name);
     cells[name] = summary(roll_out(policy, s.options, camera));
-    const auto& success = cells[name]["success"];
-    fmt::print("{:>11}, control {}: success {:.1f} % [{:.1f}, {:.1f}], wrong object {:.1f} %, {:.0f} s\n", name,
-               s.control, 100 * success["rate"].get<double>(), 100 * success["low"].get<double>(),
-               100 * success["high"].get<double>(), 100 * cells[name]["wrong_object"]["rate"].get<double>(),
-               std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    const auto percent = [&](const char* of, const char* what) {
+      const auto& share = cells[name][of];
+      return share.is_null() ? 0 : 100 * share[what].get<double>();
+    };
+    fmt::print(
+        "{:>11}, control {}: success {:.1f} % [{:.1f}, {:.1f}] (grasp {:.1f} %, push {:.1f} %), wrong object {:.1f} %, "
+        "{:.0f} s\n",
+        name, s.control, percent("success", "rate"), percent("success", "low"), percent("success", "high"),
+        percent("grasp", "rate"), percent("push", "rate"), percent("wrong_object", "rate"),
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
     std::fflush(stdout);
   }
   if (!s.out.empty())

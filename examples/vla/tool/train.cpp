@@ -19,7 +19,7 @@ using vlalign::DualEncoder;
 struct Settings {
   std::string demos, encoder, out, beside, loss = "infonce", precision = "bf16";
   bool from_noise = false;
-  double encoder_rate = 0;
+  double image_rate = 0, text_rate = 0;
   vla::PolicyConfig policy{.fusion = "pointing", .head = "l1", .actions = {.horizon = 4}};
   std::int64_t steps = 1500, batch_size = 64;
   double learning_rate = 1.5e-3, beside_weight = 0.1;
@@ -30,6 +30,21 @@ struct Settings {
 DualEncoder make_encoder(const Settings& s) {
   const auto aligned = DualEncoder::load(s.encoder);
   return s.from_noise ? DualEncoder::create(aligned.config(), aligned.tokenizer(), s.seed) : aligned;
+}
+
+/// Each tower with its projection.
+vlalign::FineTuning fine_tuning(const Settings& s) {
+  vlalign::FineTuning how;
+  const auto tower = [&](const std::vector<std::string>& patterns, double rate) {
+    for (const auto& pattern : patterns) {
+      if (rate == 0) how.freeze.push_back(pattern);
+      if (rate != 0) how.rates.push_back({pattern, rate});
+    }
+  };
+  tower({"encoder.visual.*", "encoder.image_*"}, s.image_rate);
+  tower({"encoder.text.*", "encoder.text_*"}, s.text_rate);
+  how.freeze_batch_norm = s.image_rate == 0;
+  return how;
 }
 
 /// "move left and down, open": every direction at most of the speed, for the head that picks a phrase.
@@ -68,10 +83,7 @@ void train(Settings s) {
       .threads = s.threads,
       .out = s.out,
       .data_name = s.demos};
-  if (s.encoder_rate == 0 && !s.from_noise)
-    options.fine_tuning.freeze = {"encoder.*"};
-  else if (s.encoder_rate != 1 && !s.from_noise)
-    options.fine_tuning.rates = {{"encoder.*", s.encoder_rate}};
+  if (!s.from_noise) options.fine_tuning = fine_tuning(s);
   std::optional<vlalign::AlignmentBeside> beside;
   if (!s.beside.empty())
     beside = {.loss = vlalign::make_loss(s.loss),
@@ -94,7 +106,10 @@ void add_train(CLI::App& program) {
   command->add_option("--encoder", s->encoder, "the aligned model's folder")->required();
   command->add_option("--out", s->out, "the run folder")->required();
   command->add_flag("--from-noise", s->from_noise, "of the encoder only its sizes and its tokenizer");
-  command->add_option("--encoder-rate", s->encoder_rate, "the encoder's part of the learning rate; 0 freezes it")
+  command->add_option("--image-rate", s->image_rate, "the image tower's part of the learning rate; 0 freezes it")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  command->add_option("--text-rate", s->text_rate, "the text tower's part of the learning rate; 0 freezes it")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
   command->add_option("--beside", s->beside, "frames with descriptions, to go on aligning with");

@@ -47,7 +47,8 @@ Pointing::Pointing(const FusionSizes& sizes, const Options& options, nn::Initial
   mlp = register_module("mlp", std::make_shared<nn::FeedForward>(joined, options.hidden, sizes.width, initializer));
 }
 
-Tensor Pointing::read(const Tensor& words, const Tensor& mask) const {
+Tensor Pointing::read(const Tensor& unit_words, const Tensor& mask) const {
+  const auto words = unit_words * std::sqrt(static_cast<double>(unit_words.size(2)));
   auto weights = word_weights->forward(words).transpose(1, 2);  // [B, K, L]
   if (mask.defined()) weights = weights.masked_fill(~mask.unsqueeze(1), -std::numeric_limits<float>::infinity());
   return at::softmax(weights, -1).matmul(words);

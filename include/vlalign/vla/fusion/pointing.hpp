@@ -7,7 +7,8 @@ namespace vlalign::vla {
 
 /// Words point at places by the cosines of the joint space, which an alignment of words and patches (FILIP, Yao et al.
 /// 2021) has made mean something before the first demonstration. Each of K pointers is a mean of the words, weighted by
-/// a softmax of a linear layer of them, which is zero at first for the first pointer, so that it is their plain mean:
+/// a softmax of a linear layer of them, which is zero at first for the first pointer, so that it is their plain mean.
+/// The words have length sqrt(E) here, so that their numbers are about 1 like all others that are joined:
 ///
 ///     q_k = sum_l softmax_l(u_k . w_l) w_l,    m_k = softmax_n(s_k cos(q_k, v_n))
 ///
@@ -23,7 +24,7 @@ class Pointing : public Fusion {
   };
   Pointing(const FusionSizes& sizes, const Options& options, nn::Initializer& initializer);
 
-  /// The q_k, [B, K, E].
+  /// The q_k, [B, K, E]. words: [B, L, E] of length 1.
   Tensor read(const Tensor& words, const Tensor& mask) const;
   /// The m_k, [B, K, N]. read: [B, K, E].
   Tensor maps(const Tensor& visual, const Tensor& read) const;
