@@ -7,11 +7,11 @@
 #   --seed N       of training; scenes and tests are always the same (default: 1)
 #   --out RUN      run folder (default: runs/tabletop); what is there already is kept and gone on with
 #   --arms LIST    noise: the image and text towers start from noise; frozen: aligned, then frozen; slow: aligned, then a
-#                  tenth of the learning rate; beside: aligned, and the alignment goes on beside (default: noise frozen)
+#                  tenth of the learning rate; beside: aligned, and the alignment goes on beside (default: noise slow)
 #   --episodes N   a cell, to test on (default: 300)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-seed=1 out=runs/tabletop arms='noise frozen' episodes=300
+seed=1 out=runs/tabletop arms='noise slow' episodes=300
 while (($# > 0)); do
   case $1 in
     --seed) seed=${2:?--seed needs a number} ;;
@@ -44,8 +44,8 @@ for arm in $arms; do
   case $arm in
     noise) flags=(--from-noise) ;;
     frozen) ;;
-    slow) flags=(--encoder-rate 0.1) ;;
-    beside) flags=(--encoder-rate 0.1 --beside "$data/frames-{000..002}.tar" --loss filip) ;;
+    slow) flags=(--image-rate 0.1 --text-rate 0.1) ;;
+    beside) flags=(--image-rate 0.1 --text-rate 0.1 --beside "$data/frames-{000..002}.tar" --loss filip) ;;
     *) echo "run.sh: unknown arm $arm: expected noise, frozen, slow or beside" >&2 && exit 2 ;;
   esac
   "$bin/tabletop" train --demos "$data/demos-{000..003}.tar" --encoder "$aligned/model" --out "$run" --seed "$seed" "${flags[@]}"

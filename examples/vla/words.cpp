@@ -145,17 +145,21 @@ std::string about(const Object& object, Language language, Rng& rng) {
   };
   if (object.is_held) {
     return say(
-        {"the gripper picks up the {name}", "{one} held up in the air", "the {name} is raised into the air",
-         "the gripper lifts the {name} off the table", "{one} hoisted by the gripper",
-         "the robot gets hold of the {name}", "the robot takes the {name} to fetch it", "the robot grasps the {name}"},
-        {"夹爪拿起{name}", "{name}被举到空中", "夹爪提起{name}", "{name}被抓起来，离开桌面", "夹爪握住{name}举高"});
+        {"the gripper comes to pick up the {name}", "the gripper comes to pick the {name} up",
+         "the robot came to lift the {name} off the table", "the robot came to take the {name}",
+         "the robot came to grasp the {name} and lift it", "the robot came to get hold of the {name} and hoist it",
+         "{one} held up in the air", "the robot came to raise the {name} into the air",
+         "the robot came to fetch the {name}", "the gripper comes to hold up the {name}"},
+        {"夹爪来拿起{name}", "夹爪把{name}拿起来", "夹爪抓起{name}", "{name}被举到空中", "夹爪提起{name}",
+         "{name}被抓起来，离开桌面", "夹爪握住{name}举高"});
   }
   if (object.pushed) {
-    return say({"the gripper pushes the {name} {side}", "the robot shoves the {name} {side}",
-                "the gripper nudges the {name} {side}", "{one} that slides {side}", "the robot moves the {name} {side}",
-                "{one} shifted {side}", "the {name} goes {side}"},
-               {"夹爪把{name}推向{side}", "{name}被推到{side}", "夹爪将{name}挪往{side}", "机器人移动{name}，去{side}",
-                "{name}滑至{side}", "{name}靠{side}一些"});
+    return say({"the gripper comes to push the {name} {side}", "the robot came to slide the {name} {side}",
+                "the robot came to move the {name} {side}", "the robot came to shove the {name} {side}",
+                "the gripper comes to nudge the {name} {side}", "the robot came to shift the {name} {side}",
+                "{one} moved {side}", "the {name} will go {side}"},
+               {"夹爪把{name}推向{side}", "夹爪把{name}推到{side}", "{name}被推到{side}", "夹爪将{name}挪往{side}",
+                "机器人移动{name}，去{side}", "{name}滑至{side}", "{name}靠{side}一些"});
   }
   if (rng.chance(0.5)) return say({"{one}", "the {name}", "there is {one}"}, {"{name}", "有一个{name}"});
   return say({"the {name} is {place}", "{one} {place}", "there is {one} {place}", "{one} lies {place}"},

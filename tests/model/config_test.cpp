@@ -107,6 +107,22 @@ TEST_F(Config, KeepsThePatchDropoutOfATowerThatTimmNames) {
   EXPECT_EQ(std::get<VitConfig>(read(to_open_clip_json(before)).vision).patch_dropout, 0.25);
 }
 
+TEST_F(Config, KeepsAStemAndTowersWithoutBlocksAndNoPeerIsOfferedThem) {
+  auto before = preset("ViT-B-32");
+  auto& vit = std::get<VitConfig>(before.vision);
+  vit.stem = {8, 16}, vit.layers = 0, before.text.layers = 0;
+  const auto after = read(to_open_clip_json(before));
+  EXPECT_EQ(std::get<VitConfig>(after.vision).stem, vit.stem);
+  EXPECT_EQ(std::get<VitConfig>(after.vision).layers, 0);
+  EXPECT_EQ(after.text.layers, 0);
+  EXPECT_NE(message_of<Error>([&] {
+              config_files(with_layout(before, Layout::hugging_face));
+            }).find("transformers has no such image tower"),
+            std::string::npos);
+  EXPECT_EQ(error_of(R"({"embed_dim": 4, "vision_cfg": {"layers": -1}, "text_cfg": {}})"),
+            ": (top).vision_cfg.layers: expected 0 or more, got -1");
+}
+
 TEST_F(Config, RefusesWidthsThatHeadsDoNotDivideAndAbsurdOnes) {
   EXPECT_EQ(error_of(R"({"embed_dim": 4, "vision_cfg": {"width": 100, "head_width": 64}, "text_cfg": {}})"),
             ": (top).vision_cfg: width 100 is not a multiple of head_width 64");

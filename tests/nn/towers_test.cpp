@@ -160,6 +160,66 @@ TEST(Vit, RefusesPicturesOfAnotherSize) {
   EXPECT_EQ(message, "[Vit] pixels: expected 4 patches an image, got 16 from 32x32 px");
 }
 
+/// A 3x3 convolution of stride 2 with a margin of zeros, number by number. x: [C, H, W], weight: [O, C, 3, 3].
+Tensor strided_by_hand(const Tensor& x, const Tensor& weight) {
+  const auto side = (x.size(1) + 1) / 2;
+  auto out = at::zeros({weight.size(0), side, side}, at::kDouble);
+  for (std::int64_t row = 0; row < side; ++row)
+    for (std::int64_t column = 0; column < side; ++column)
+      for (std::int64_t i = 0; i < 3; ++i)
+        for (std::int64_t j = 0; j < 3; ++j) {
+          const auto y = 2 * row + i - 1, z = 2 * column + j - 1;
+          if (y < 0 || z < 0 || y >= x.size(1) || z >= x.size(2)) continue;
+          out.select(1, row).select(1, column) +=
+              weight.select(2, i).select(2, j).to(at::kDouble).mv(x.select(1, y).select(1, z));
+        }
+  return out;
+}
+
+Tensor gelu_by_hand(const Tensor& x) { return 0.5 * x * (1 + (x / std::sqrt(2.0)).erf()); }
+
+TEST(Vit, AStemIsConvolutionsNormsAndGelusInFrontOfThePatches) {
+  Initializer initializer(1);
+  const VitConfig config{.patch_size = 4,
+                         .stem = {5, 6},
+                         .width = 8,
+                         .layers = 0,
+                         .head_width = 8,
+                         .pool = VitConfig::Pool::average,
+                         .class_token = false,
+                         .ln_pre = false};
+  Vit vit(config, 8, 0, initializer);
+  for (const auto& norm : vit.stem_norms) {
+    norm->running_mean.normal_();
+    norm->running_var.uniform_(0.5, 2);
+  }
+  vit.train(false);
+  const auto pixels = at::randn({1, 3, 8, 8});
+  const at::NoGradGuard no_graph;
+  auto map = pixels[0].to(at::kDouble);
+  for (std::size_t i = 0; i < 2; ++i) {
+    const auto& norm = *vit.stem_norms[i];
+    const auto of_channel = [](const Tensor& x) { return x.to(at::kDouble).view({-1, 1, 1}); };
+    map = (strided_by_hand(map, vit.stem_convs[i]->weight) - of_channel(norm.running_mean)) /
+          (of_channel(norm.running_var) + 1e-5).sqrt();
+    map = gelu_by_hand(map * of_channel(norm.weight) + of_channel(norm.bias));
+  }
+  // Of patches of 4 pixels the two strides leave one place.
+  const auto tokens =
+      vit.conv1->weight.view({8, 6}).to(at::kDouble).matmul(map.flatten(1)).t() + vit.positional_embedding;
+  const auto centred = tokens - tokens.mean(1, true);
+  const auto expected = centred / (centred.square().mean(1, true) + 1e-5).sqrt();
+  EXPECT_LT(largest_difference(vit.features(pixels, at::kFloat, {}).tokens[0], expected), 1e-5);
+  EXPECT_LT(largest_difference(vit.forward(pixels, at::kFloat)[0], expected.mean(0)), 1e-5);
+}
+
+TEST(Vit, RefusesAStemThatDoesNotFitItsPatches) {
+  Initializer initializer(1);
+  const VitConfig config{.patch_size = 6, .stem = {4, 4}, .width = 8, .layers = 0, .head_width = 8};
+  EXPECT_EQ(message_of<Error>([&] { Vit(config, 12, 0, initializer); }),
+            "[Vit] a stem of 2 convolutions needs patch_size and image_size in multiples of 4, got 6 and 12");
+}
+
 TEST(Vit, RefusesSizesThatDontDivide) {
   Initializer initializer(1);
   EXPECT_EQ(message_of<Error>([&] { Vit({.patch_size = 8, .head_width = 7}, 16, 12, initializer); }),

@@ -173,6 +173,17 @@ TEST(Policy, RetrievalAnswersWithActionsOfItsBank) {
   }
 }
 
+TEST(Policy, OfATowerWithoutBlocksPointsAndHasNoMaps) {
+  auto config = test::towers().config();
+  std::get<VitConfig>(config.vision).stem = {8, 8}, std::get<VitConfig>(config.vision).layers = 0;
+  const auto encoder = DualEncoder::create(config, test::towers().tokenizer(), 1);
+  const auto policy = Policy::create(encoder, test::config_of("pointing", "l1"));
+  const auto text = policy.read(at::full({1, 3}, 5, at::kLong));
+  EXPECT_EQ(policy.act(at::zeros({2, 3, 32, 32}, at::kByte), text, at::zeros({2, 4})).sizes().vec(),
+            (std::vector<std::int64_t>{2, 3, 2}));
+  EXPECT_THROW(Policy::create(encoder, test::config_of("tiled_product", "l1")), Error);
+}
+
 TEST(Policy, SaysWhatIsWrong) {
   const auto complaint = [](const PolicyConfig& config) {
     return message_of<Error>([&] { Policy::create(towers(), config); });
