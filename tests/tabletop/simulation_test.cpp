@@ -138,15 +138,16 @@ TEST(Simulation, WhatIsHeldGoesWithTheGripperUntilItOpens) {
   const auto held = simulation.position(0);
   EXPECT_NEAR(held[0], 0.04, 1e-4);
   EXPECT_NEAR(held[1], -0.05, 1e-4);
-  EXPECT_NEAR(held[2], 0.1, 1e-3);  // it lay as much lower as its weight presses it into the table
-  go(simulation, {0.05, -0.05, 0.11}, -1);
+  EXPECT_NEAR(held[2], 0.1, 1e-3);         // it lay as much lower as its weight presses it into the table
+  go(simulation, {x + 0.01, y, 0.11}, 1);  // where there is room on the table
+  go(simulation, {x + 0.01, y, 0.11}, -1);
   EXPECT_NEAR(simulation.position(0)[2], 0, 0.005);
   EXPECT_FALSE(simulation.scene().objects[0].is_held);
 }
 
 TEST(Simulation, AGripperThatClosesTooHighOrTooFarHoldsNothing) {
   const auto start = start_of(0);
-  for (const auto& [aside, height] : {std::pair{0.0, 0.05}, std::pair{0.04, 0.01}}) {
+  for (const auto& [aside, height] : {std::pair{0.0, 0.05}, std::pair{0.05, 0.01}}) {
     Simulation simulation(start);
     const auto [x, y, z] = simulation.position(0);
     go(simulation, {x + aside, y, height}, -1);
