@@ -49,7 +49,7 @@ VitConfig vit_of(JsonSection& vision, bool quick_gelu) {
   VitConfig vit{.patch_size = vision.positive("patch_size", 16),
                 .stem = vision.positives("stem", {}),
                 .width = vision.positive("width", 768),
-                .layers = vision.get<std::int64_t>("layers", 12),
+                .layers = vision.count("layers", 12),
                 .head_width = vision.positive("head_width", 64),
                 .mlp_ratio = vision.number_between("mlp_ratio", 4.0, 0, 64),
                 .activation = activation_of(vision, quick_gelu),
@@ -64,7 +64,6 @@ VitConfig vit_of(JsonSection& vision, bool quick_gelu) {
                 .patch_dropout = vision.number_between("patch_dropout", 0, 0, 0.999),
                 .pool_queries = vision.positive("attn_pooler_queries", 256),
                 .pool_heads = vision.positive("attn_pooler_heads", 8)};
-  check(vit.layers >= 0, "{}.layers: expected 0 or more, got {}", vision.where(), vit.layers);
   check(vit.width % vit.head_width == 0, "{}: width {} is not a multiple of head_width {}", vision.where(), vit.width,
         vit.head_width);
   return vit;
@@ -154,7 +153,7 @@ void read_text(JsonSection text, ModelConfig& config, bool quick_gelu) {
                    .vocab_size = text.positive("vocab_size", 49408),
                    .width = text.positive("width", 512),
                    .heads = text.positive("heads", 8),
-                   .layers = text.get<std::int64_t>("layers", 12),
+                   .layers = text.count("layers", 12),
                    .mlp_ratio = text.number_between("mlp_ratio", 4.0, 0, 64),
                    .activation = activation_of(text, quick_gelu),
                    .norm_eps = norm_eps_of(text),
@@ -164,7 +163,6 @@ void read_text(JsonSection text, ModelConfig& config, bool quick_gelu) {
                    .end_id = text.get<std::int64_t>("eos_id", 2),
                    .layer_scale = layer_scale_of(text),
                    .class_embedding = text.get<bool>("embed_cls", false)};
-    check(config.text.layers >= 0, "{}.layers: expected 0 or more, got {}", text.where(), config.text.layers);
   }
   config.text.own_vocabulary = !text.get<std::string>("hf_tokenizer_name", {}).empty();
   if (text.has("tokenizer_kwargs"))
@@ -231,7 +229,8 @@ json vision_json(const ResNetConfig& resnet, const ModelConfig& config) {
 json vision_json(const VitConfig& vit, const ModelConfig& config) {
   const bool average = vit.pool == VitConfig::Pool::average;
   if (!vit.class_token) {
-    auto out = timm_json(timm_name(vit, config.preprocess.image_size), average ? "avg" : "map", config);
+    const auto name = vit.stem.empty() ? timm_name(vit, config.preprocess.image_size) : std::nullopt;
+    auto out = timm_json(name, average ? "avg" : "map", config);
     set_unless(out, "patch_dropout", vit.patch_dropout, 0.0);
     return out;
   }

@@ -78,6 +78,7 @@ Vit::Vit(const VitConfig& config, std::int64_t image_size, std::int64_t embed_di
 
 std::int64_t Vit::make_stem(std::int64_t image_size, Initializer& initializer) {
   if (config_.stem.empty()) return 3;
+  check(config_.stem.size() <= 8, "[Vit] stem: expected 8 convolutions at most, got {}", config_.stem.size());
   const auto stride = std::int64_t{1} << config_.stem.size();
   check(config_.patch_size % stride == 0 && image_size % stride == 0,
         "[Vit] a stem of {} convolutions needs patch_size and image_size in multiples of {}, got {} and {}",
