@@ -21,7 +21,7 @@ struct Settings {
   bool from_noise = false;
   double image_rate = 0, text_rate = 0;
   vla::PolicyConfig policy{.fusion = "pointing", .head = "l1", .actions = {.horizon = 4}};
-  std::int64_t steps = 1500, batch_size = 64;
+  std::int64_t steps = 3000, batch_size = 64;
   double learning_rate = 1.5e-3, beside_weight = 0.1;
   std::uint64_t seed = 1;
   int threads = 0;
