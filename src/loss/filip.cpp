@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/check.hpp"
+#include "core/like_lengths.hpp"
 #include "core/product.hpp"
 #include "loss/checked_batch.hpp"
 #include "vlalign/loss/tiled.hpp"
@@ -19,34 +20,19 @@
 namespace vlalign {
 namespace {
 
-/// Items of about the same length.
-struct Piece {
-  at::Tensor items;     // int64 [P]
-  std::int64_t length;  // of the longest
-  at::Tensor padding;   // bool [P, length]
-};
-
 struct Tokens {
-  at::Tensor features;        // [B, N, D], zeros where padding stands
-  at::Tensor mask;            // bool [B, N], false where padding stands; undefined if there is none
-  std::vector<Piece> pieces;  // of all items, where there is padding
-  at::Tensor order;           // int64 [B]: where the pieces' items stand among each other
+  at::Tensor features;  // [B, N, D], zeros where padding stands
+  at::Tensor mask;      // bool [B, N], false where padding stands; undefined if there is none
+  Pieces by_length;     // of all items, where there is padding
 };
 
 constexpr std::int64_t most_pieces = 8;
 constexpr std::int64_t smallest_piece = 16;
 
-/// Items of like length together, so that little is computed on padding.
-void cut_to_pieces(Tokens& tokens) {
-  const auto& mask = tokens.mask;
+/// Of items that end where the mask's last token does.
+Pieces cut_to_pieces(const at::Tensor& mask) {
   const auto ends = (mask * at::arange(1, mask.size(1) + 1, mask.options().dtype(at::kLong))).amax(1);
-  const auto by_length = ends.argsort(/*stable=*/true);
-  tokens.order = by_length.argsort();
-  const auto count = std::clamp<std::int64_t>(mask.size(0) / smallest_piece, 1, most_pieces);
-  for (const auto& items : by_length.tensor_split(count)) {
-    const auto length = ends.index_select(0, items).max().item<std::int64_t>();
-    tokens.pieces.push_back({items, length, ~mask.index_select(0, items).narrow(1, 0, length)});
-  }
+  return pieces_of_like_length(ends, std::clamp<std::int64_t>(mask.size(0) / smallest_piece, 1, most_pieces));
 }
 
 Tokens checked_tokens(const TokenFeatures& tokens, std::int64_t size, std::string_view field) {
@@ -54,7 +40,7 @@ Tokens checked_tokens(const TokenFeatures& tokens, std::int64_t size, std::strin
   check(given.defined() && given.dim() == 3 && given.size(0) == size && given.size(1) > 0 && given.is_floating_point(),
         "[FILIP] {}: expected floating [{}, N, D], got {}", field, size,
         given.defined() ? given.sizes().vec() : std::vector<std::int64_t>());
-  Tokens result{widened(given), {}, {}, {}};
+  Tokens result{widened(given), {}, {}};
   if (mask.defined()) {
     check(mask.scalar_type() == at::kBool && mask.sizes() == at::IntArrayRef({size, given.size(1)}),
           "[FILIP] {}: expected a mask bool [{}, {}], got {} {}", field, size, given.size(1),
@@ -64,7 +50,7 @@ Tokens checked_tokens(const TokenFeatures& tokens, std::int64_t size, std::strin
     const auto empty = (~result.mask.any(1)).nonzero();
     check(empty.size(0) == 0, "[FILIP] {}: every token of item {} is masked", field,
           empty.size(0) > 0 ? empty[0][0].item<std::int64_t>() : 0);
-    cut_to_pieces(result);
+    result.by_length = cut_to_pieces(result.mask);
   }
   checked_unit_rows(result.features.flatten(0, 1), "FILIP", field);
   return result;
@@ -77,11 +63,15 @@ at::Tensor best_cosines(const at::Tensor& x, const at::Tensor& y, const Tokens& 
     if (padding.defined()) cosines = cosines.masked_fill(padding, -std::numeric_limits<double>::infinity());
     return std::get<0>(cosines.max(2));
   };
-  if (of_y.pieces.empty()) return best_of(y, {});
+  if (!of_y.mask.defined()) return best_of(y, {});
   std::vector<at::Tensor> best;
-  for (const auto& [items, length, padding] : of_y.pieces)
-    best.push_back(best_of(y.index_select(0, items).narrow(1, 0, length), padding));
-  return at::cat(best, 1).index_select(1, of_y.order);
+  for (const auto& piece : of_y.by_length.pieces) {
+    const auto cut = [&piece](const at::Tensor& padded) {
+      return padded.index_select(0, piece.items).narrow(1, 0, piece.longest);
+    };
+    best.push_back(best_of(cut(y), ~cut(of_y.mask)));
+  }
+  return at::cat(best, 1).index_select(1, of_y.by_length.order);
 }
 
 /// How similar each item of `rows` of x is to all items of y: the mean over its tokens of the most similar token of the

@@ -44,11 +44,13 @@ class JsonSection {
     return number;
   }
 
+  /// From 0 to 2^24.
   std::int64_t count(const char* key, std::int64_t fallback) {
     const auto number = get(key, fallback);
     check(number >= 0 && number <= (1 << 24), "{}.{}: expected 0 or more, got {}", where_, key, number);
     return number;
   }
+
   std::int64_t positive(const char* key, std::int64_t fallback) { return find(key) ? require_positive(key) : fallback; }
 
   double number_between(const char* key, double fallback, double low, double high) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/check.hpp"
+#include "core/like_lengths.hpp"
 
 namespace vlalign::nn {
 namespace {
@@ -102,15 +103,14 @@ at::Tensor TextTransformer::forward(const at::Tensor& cut, at::ScalarType comput
   const bool cuttable = config_.causal && !config_.class_embedding && config_.pool != TextConfig::Pool::last;
   if (!tokens.is_cpu() || pieces < 2 || !cuttable) return forward_piece(tokens, place, compute);
 
-  // Texts of like length together, each piece cut to its own longest: the same rows for less padding.
-  const auto order = place.argsort(/*stable=*/true);
+  // Each piece cut to its own longest: the same rows for less padding.
+  const auto by_length = pieces_of_like_length(place + 1, pieces);
   std::vector<at::Tensor> rows;
-  for (const auto& piece : order.tensor_split(pieces)) {
-    const auto places = place.index_select(0, piece);
-    const auto longest = places.max().item<std::int64_t>() + 1;
-    rows.push_back(forward_piece(tokens.index_select(0, piece).narrow(1, 0, longest), places, compute));
+  for (const auto& [items, longest] : by_length.pieces) {
+    const auto piece = tokens.index_select(0, items).narrow(1, 0, longest);
+    rows.push_back(forward_piece(piece, place.index_select(0, items), compute));
   }
-  return at::cat(rows).index_select(0, order.argsort());
+  return at::cat(rows).index_select(0, by_length.order);
 }
 
 at::Tensor TextTransformer::forward_piece(const at::Tensor& tokens, const at::Tensor& place,
