@@ -48,8 +48,8 @@ constexpr const char* frame = R"(<mujoco>
       <joint type="slide" axis="0 1 0"/>
       <joint type="slide" axis="0 0 1"/>
       <inertial pos="0 0 0" mass="100" diaginertia="1 1 1"/>
-      <geom type="box" pos="-0.04 0 0.03" size="0.005 0.009 0.03" rgba="0.05 0.05 0.05 1"/>
-      <geom type="box" pos="0.04 0 0.03" size="0.005 0.009 0.03" rgba="0.05 0.05 0.05 1"/>
+      <geom type="box" pos="-0.04 0 0.03" size="0.008 0.016 0.03" rgba="0.05 0.05 0.05 1"/>
+      <geom type="box" pos="0.04 0 0.03" size="0.008 0.016 0.03" rgba="0.05 0.05 0.05 1"/>
       <geom type="cylinder" pos="0 0 0.025" size="0.012 0.025" rgba="0 0 0 0" friction="0.4 0.005 0.0001"/>
     </body>
     <geom type="box" size="1 1 0.02" pos="0 0 -0.0205" rgba="{table} 1"/>

@@ -34,7 +34,7 @@ printf '\n== Frames and demonstrations ==\n'
 printf '\n== Alignment on frames and descriptions ==\n'
 "$bin/vlalign" train --model examples/vla/tower.json --tokenizer train:1024 --data "$data/frames-{000..002}.tar" \
   --out "$aligned" --resume --checkpoint-every 500 --seed "$seed" --steps 2000 --batch-size 128 --lr 2e-3 --warmup 100 \
-  --grad-clip 1 --precision bf16 --loss filip
+  --grad-clip 1 --precision bf16 --loss filip+0.5*infonce
 "$bin/vlalign" eval --model "$aligned/model" --data "$data-test/frames-000.tar"
 "$bin/tabletop" point --model "$aligned/model"
 
@@ -45,11 +45,12 @@ for arm in $arms; do
     noise) flags=(--from-noise) ;;
     frozen) ;;
     slow) flags=(--image-rate 0.1 --text-rate 0.1) ;;
-    beside) flags=(--image-rate 0.1 --text-rate 0.1 --beside "$data/frames-{000..002}.tar" --loss filip) ;;
+    beside) flags=(--image-rate 0.1 --text-rate 0.1 --beside "$data/frames-{000..002}.tar" --loss filip+0.5*infonce) ;;
     *) echo "run.sh: unknown arm $arm: expected noise, frozen, slow or beside" >&2 && exit 2 ;;
   esac
   "$bin/tabletop" train --demos "$data/demos-{000..003}.tar" --encoder "$aligned/model" --out "$run" --seed "$seed" "${flags[@]}"
   "$bin/tabletop" evaluate --policy "$run/model" --episodes "$episodes" --out "$run/eval-none.json"
+  "$bin/vlalign" eval --model "$run/model/encoder" --data "$data-test/frames-000.tar" --json > "$run/recall.json"
 done
 
 printf '\n== Controls ==\n'

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <iterator>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -135,8 +136,16 @@ const std::string& any_side(Side side, Language language, Rng& rng) {
   return any(sentences.sides[static_cast<std::size_t>(side)], rng);
 }
 
+// What is done is told without a name every other time: with one, the name tells pictures apart and the deed need not
+// be understood.
+std::string name_in_deed(const Object& object, Language language, Rng& rng) {
+  if (rng.chance(0.5)) return name_in_caption(object, language, rng);
+  return language == Language::english ? "thing" : "东西";
+}
+
 std::string about(const Object& object, Language language, Rng& rng) {
-  const auto name = name_in_caption(object, language, rng);
+  const bool has_deed = object.is_held || object.pushed;
+  const auto name = has_deed ? name_in_deed(object, language, rng) : name_in_caption(object, language, rng);
   const auto say = [&](const Phrases& english, const Phrases& chinese) {
     const auto& sentence = any(language == Language::english ? english : chinese, rng);
     return fmt::format(fmt::runtime(sentence), fmt::arg("name", name), fmt::arg("one", with_article(name)),
@@ -164,6 +173,23 @@ std::string about(const Object& object, Language language, Rng& rng) {
   if (rng.chance(0.5)) return say({"{one}", "the {name}", "there is {one}"}, {"{name}", "有一个{name}"});
   return say({"the {name} is {place}", "{one} {place}", "there is {one} {place}", "{one} lies {place}"},
              {"{name}在{place}", "有一个{name}在{place}", "{name}位于{place}"});
+}
+
+// To which side of the table's middle a point lies, where it does: of two sides either.
+std::optional<Side> side_of(double x, double y, Rng& rng) {
+  const auto column = third(x);
+  const auto row = third(y);
+  if (column == 1 && row == 1) return std::nullopt;
+  const bool is_across = row == 1 || (column != 1 && rng.chance(0.5));
+  if (is_across) return column == 0 ? Side::left : Side::right;
+  return row == 0 ? Side::near : Side::far;
+}
+
+// Where the gripper is, in the words that instructions have for sides.
+std::string about_gripper(Side side, Language language, Rng& rng) {
+  const auto& words = any_side(side, language, rng);
+  if (language == Language::chinese) return fmt::format("夹爪在{}", words);
+  return fmt::format("the gripper {} {}", rng.chance(0.5) ? "is" : "went", words);
 }
 
 std::string relation(const Object& one, const Object& other, Language language, Rng& rng) {
@@ -233,6 +259,9 @@ std::vector<std::string> descriptions(const Scene& scene, Rng& rng) {
   for (const auto& object : objects) {
     if (!object.is_held && !object.pushed) continue;
     for (int i = 0; i < 2; ++i) captions.push_back(about(object, language(), rng));
+  }
+  if (const auto side = side_of(scene.gripper[0], scene.gripper[1], rng)) {
+    for (int i = 0; i < 2; ++i) captions.push_back(about_gripper(*side, language(), rng));
   }
   if (objects.size() > 1) {
     const auto one = rng.below(std::ssize(objects));

@@ -28,7 +28,8 @@ enum class Wording { demonstrated, paraphrase };
 std::string instruction(const Scene& scene, const Task& task, Wording wording, vlalign::Rng& rng);
 
 /// Captions of a frame of the scene as it is, English and Chinese, about one object or all: what it is, where, beside
-/// what, and whether it is held or pushed. They use the words of both wordings and none of the instructions' sentences.
+/// what, and whether it is held or pushed; and at which side the gripper is. They use the words of both wordings and
+/// none of the instructions' sentences.
 std::vector<std::string> descriptions(const Scene& scene, vlalign::Rng& rng);
 
 }  // namespace tabletop

@@ -162,6 +162,7 @@ void read_text(JsonSection text, ModelConfig& config, bool quick_gelu) {
                    .pad_id = text.get<std::int64_t>("pad_id", 0),
                    .end_id = text.get<std::int64_t>("eos_id", 2),
                    .layer_scale = layer_scale_of(text),
+                   .token_std = text.number_between("token_std", 0.02, 0, 100),
                    .class_embedding = text.get<bool>("embed_cls", false)};
   }
   config.text.own_vocabulary = !text.get<std::string>("hf_tokenizer_name", {}).empty();
@@ -298,6 +299,7 @@ json text_json(const ModelConfig& config) {
   set_unless(out, "pad_id", text.pad_id, usual.pad_id);
   set_unless(out, "eos_id", text.end_id, usual.end_id);
   if (text.layer_scale) out["ls_init_value"] = *text.layer_scale;
+  set_unless(out, "token_std", text.token_std, usual.token_std);
   set_unless(out, "embed_cls", text.class_embedding, false);
   return out;
 }

@@ -44,7 +44,8 @@ TextTransformer::TextTransformer(const TextConfig& config, Initializer& initiali
   check(config.heads > 0 && config.width % config.heads == 0,
         "[TextTransformer] width {} is not a multiple of heads {}", config.width, config.heads);
   const auto table = register_module("token_embedding", std::make_shared<torch::nn::Module>());
-  token_embedding = table->register_parameter("weight", initializer.normal({config.vocab_size, config.width}, 0.02));
+  token_embedding =
+      table->register_parameter("weight", initializer.normal({config.vocab_size, config.width}, config.token_std));
   const auto places = config.context_length + (config.class_embedding ? 1 : 0);
   positional_embedding = register_parameter("positional_embedding", initializer.normal({places, config.width}, 0.01));
   if (config.class_embedding) class_embedding = register_parameter("cls_emb", initializer.normal({config.width}, 0.01));

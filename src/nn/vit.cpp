@@ -97,10 +97,14 @@ std::int64_t Vit::make_stem(std::int64_t image_size, Initializer& initializer) {
   return in;
 }
 
-at::Tensor Vit::embed(const at::Tensor& pixels, at::ScalarType compute) const {
+at::Tensor Vit::embed(const at::Tensor& pixels, at::ScalarType compute, const LayerHook& hook,
+                      std::vector<at::Tensor>* outputs) const {
   auto map = pixels.to(compute);
-  for (std::size_t i = 0; i < stem_convs.size(); ++i)
+  for (std::size_t i = 0; i < stem_convs.size(); ++i) {
     map = at::gelu(stem_norms[i]->forward(stem_convs[i]->forward(map)));
+    if (hook) map = hook(static_cast<std::int64_t>(i), map);
+    if (outputs) outputs->push_back(map);
+  }
   auto tokens = conv1->forward(map).flatten(2).transpose(1, 2);  // [B, N, W]
   const auto places = positional_embedding.size(0) - (config_.class_token ? 1 : 0);
   check(tokens.size(1) == places, "[Vit] pixels: expected {} patches an image, got {} from {}x{} px", places,
@@ -150,14 +154,20 @@ Features Vit::features(const at::Tensor& pixels, at::ScalarType compute, std::sp
 }
 
 std::vector<std::int64_t> Vit::layer_widths() const {
-  return std::vector<std::int64_t>(static_cast<std::size_t>(config_.layers), config_.width);
+  auto widths = config_.stem;
+  widths.insert(widths.end(), static_cast<std::size_t>(config_.layers), config_.width);
+  return widths;
 }
 
 Features Vit::hooked_features(const at::Tensor& pixels, at::ScalarType compute, std::span<const std::int64_t> layers,
                               const LayerHook& hook) {
-  const auto wanted = resolve_layers(layers, config_.layers);
+  const auto convolutions = std::ssize(stem_convs);
+  const auto wanted = resolve_layers(layers, convolutions + config_.layers);
   std::vector<at::Tensor> outputs;
-  const auto tokens = transformer->forward(embed(pixels, compute), {}, wanted.empty() ? nullptr : &outputs, hook);
+  auto* kept = wanted.empty() ? nullptr : &outputs;
+  LayerHook behind_blocks;
+  if (hook) behind_blocks = [&](std::int64_t layer, const at::Tensor& x) { return hook(convolutions + layer, x); };
+  const auto tokens = transformer->forward(embed(pixels, compute, hook, kept), {}, kept, behind_blocks);
   Features features;
   features.pooled = pool(tokens);
   const auto patches = config_.class_token ? tokens.narrow(1, 1, tokens.size(1) - 1) : tokens;

@@ -23,6 +23,12 @@ std::string bar(std::int64_t done, std::int64_t all) {
   return text;
 }
 
+// A policy without an alignment beside has no accuracy.
+std::string of_its_kind(const StepResult& result) {
+  if (result.action_loss) return fmt::format("action loss {:.3f}", *result.action_loss);
+  return fmt::format("accuracy {:.1f}%  logit scale {:.1f}", 100 * result.accuracy, result.logit_scale);
+}
+
 }  // namespace
 
 Progress::Progress(std::FILE* stream) : stream_(stream), terminal_(::isatty(::fileno(stream)) != 0) {}
@@ -40,9 +46,9 @@ void Progress::operator()(const StepResult& result) {
   const auto left =
       measured > 0 ? clock_text(spent / static_cast<double>(measured) * static_cast<double>(result.steps - result.step))
                    : std::string("?");
-  const auto figures = fmt::format(
-      "step {}/{}  epoch {}  loss {:.3f}  accuracy {:.1f}%  logit scale {:.1f}  {:.0f} pairs/s  {} left", result.step,
-      result.steps, result.epoch + 1, result.loss, 100 * result.accuracy, result.logit_scale, result.pairs_per_s, left);
+  const auto figures = fmt::format("step {}/{}  epoch {}  loss {:.3f}  {}  {:.0f} {}/s  {} left", result.step,
+                                   result.steps, result.epoch + 1, result.loss, of_its_kind(result), result.pairs_per_s,
+                                   result.action_loss ? "samples" : "pairs", left);
   if (terminal_) {
     fmt::print(stream_, "\r\033[K{} {}{}", bar(result.step, result.steps), figures, over ? "\n" : "");
   } else {

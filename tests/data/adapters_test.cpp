@@ -1,10 +1,14 @@
 // The adapters of examples/downstream.
+#include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
+#include "downstream/adapters/eigen.hpp"
 #include "downstream/adapters/ros.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
@@ -165,6 +169,38 @@ TEST(Matrix, ThatIsAboutToGoIsNotTaken) {
   EXPECT_FALSE((CanBeViewed<cv::Mat, Format>));
 }
 #endif
+
+TEST(Embeddings, AreMappedWhereTheyAre) {
+  const auto embeddings = at::tensor({1.0, 2.0, 3.0, 4.0, 5.0, 6.0}, at::kFloat).view({2, 3});
+  const auto rows = adapters::rows_of(embeddings);
+  EXPECT_EQ(rows.data(), embeddings.const_data_ptr<float>());
+  EXPECT_EQ(rows, (adapters::Rows{{1, 2, 3}, {4, 5, 6}}));
+
+  const std::vector<float> kept{1, 2, 3};
+  EXPECT_EQ(adapters::vector_of(kept).data(), kept.data());
+  EXPECT_EQ(adapters::vector_of(kept), Eigen::Vector3f(1, 2, 3));
+
+  Eigen::VectorXf place(3);
+  const auto out = adapters::out(place);
+  std::copy(kept.begin(), kept.end(), out.begin());
+  EXPECT_EQ(place, Eigen::Vector3f(1, 2, 3));
+}
+
+template <typename Embeddings>
+concept CanBeMapped = requires(Embeddings&& embeddings) {
+  adapters::rows_of(std::forward<Embeddings>(embeddings));
+};
+
+TEST(Embeddings, OfAnotherLayoutAreAnErrorAndTemporariesDontCompile) {
+  const auto whole = at::tensor({1.0, 2.0, 3.0, 4.0}, at::kFloat).view({2, 2});
+  const std::vector<at::Tensor> others{whole.t(), whole.to(at::kDouble), whole.view({4}), at::Tensor()};
+  for (const auto& other : others) {
+    EXPECT_EQ(message_of<Error>([&] { adapters::rows_of(other); }),
+              "[rows_of] embeddings: expected [N, D] float32, contiguous, on the cpu");
+  }
+  EXPECT_TRUE((CanBeMapped<const at::Tensor&>));
+  EXPECT_FALSE((CanBeMapped<at::Tensor>));
+}
 
 }  // namespace
 }  // namespace vlalign

@@ -107,6 +107,15 @@ TEST_F(Config, KeepsThePatchDropoutOfATowerThatTimmNames) {
   EXPECT_EQ(std::get<VitConfig>(read(to_open_clip_json(before)).vision).patch_dropout, 0.25);
 }
 
+TEST_F(Config, KeepsTheSpreadOfTokenEmbeddings) {
+  auto before = preset("ViT-B-32");
+  EXPECT_EQ(to_open_clip_json(before).find("token_std"), std::string::npos);
+  before.text.token_std = 0.5;
+  EXPECT_EQ(read(to_open_clip_json(before)).text.token_std, 0.5);
+  EXPECT_NE(error_of(R"({"embed_dim": 4, "vision_cfg": {}, "text_cfg": {"token_std": -1}})").find("text_cfg.token_std"),
+            std::string::npos);
+}
+
 TEST_F(Config, KeepsAStemAndTowersWithoutBlocksAndNoPeerIsOfferedThem) {
   auto before = preset("ViT-B-32");
   auto& vit = std::get<VitConfig>(before.vision);

@@ -101,6 +101,13 @@ TEST(Transformer, PooledTokenEqualsTheWholeComputation) {
   for (std::int64_t b = 0; b < 4; ++b) EXPECT_LT(largest_difference(pooled[b], whole[b][b + 1]), 1e-5) << "text " << b;
 }
 
+TEST(TextTransformer, BeginsWithTokenEmbeddingsOfTheSpreadAskedFor) {
+  Initializer initializer(1);
+  const TextTransformer tower(
+      {.context_length = 12, .vocab_size = 400, .width = 64, .heads = 2, .layers = 1, .token_std = 0.5}, initializer);
+  EXPECT_NEAR(tower.token_embedding.std().item<double>(), 0.5, 0.01);  // 4.5 deviations of 25,600 draws
+}
+
 TEST(TextTransformer, SeesNothingBehindTheEndToken) {
   Initializer initializer(1);
   TextTransformer tower({.context_length = 12, .vocab_size = 40, .width = 16, .heads = 2, .layers = 2}, initializer);
@@ -211,6 +218,8 @@ TEST(Vit, AStemIsConvolutionsNormsAndGelusInFrontOfThePatches) {
   const auto expected = centred / (centred.square().mean(1, true) + 1e-5).sqrt();
   EXPECT_LT(largest_difference(vit.features(pixels, at::kFloat, {}).tokens[0], expected), 1e-5);
   EXPECT_LT(largest_difference(vit.forward(pixels, at::kFloat)[0], expected.mean(0)), 1e-5);
+  const std::vector<std::int64_t> last{-1};
+  EXPECT_LT(largest_difference(vit.features(pixels, at::kFloat, last).hidden[0][0], map), 1e-5);
 }
 
 TEST(Vit, RefusesAStemThatDoesNotFitItsPatches) {

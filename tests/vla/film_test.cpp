@@ -34,6 +34,9 @@ std::shared_ptr<nn::Tower> make_tower(const std::string& name) {
   if (name == "Vit")
     tower = std::make_shared<nn::Vit>(VitConfig{.patch_size = 8, .width = 16, .layers = 3, .head_width = 8}, 32, 12,
                                       initializer);
+  if (name == "VitWithStem")
+    tower = std::make_shared<nn::Vit>(
+        VitConfig{.patch_size = 8, .stem = {6, 10}, .width = 16, .layers = 1, .head_width = 8}, 32, 12, initializer);
   if (name == "ModifiedResNet")
     tower = std::make_shared<nn::ModifiedResNet>(
         ModifiedResNetConfig{.layers = {1, 1, 2, 1}, .width = 8, .head_width = 32}, 32, initializer);
@@ -129,7 +132,8 @@ TEST_P(FilmOf, LearnsThroughAFrozenTower) {
   for (const auto& parameter : film.parameters()) EXPECT_GT(parameter.grad().abs().max().item<double>(), 0.0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Film, FilmOf, testing::Values("Vit", "ModifiedResNet", "ResNet", "EfficientNet"),
+INSTANTIATE_TEST_SUITE_P(Film, FilmOf,
+                         testing::Values("Vit", "VitWithStem", "ModifiedResNet", "ResNet", "EfficientNet"),
                          [](const auto& test) { return test.param; });
 
 TEST(Film, PassesThroughADualEncoder) {

@@ -65,6 +65,17 @@ std::shared_ptr<Kind> make(const typename Kind::Options& options) {
   return fusion;
 }
 
+/// sum_l softmax_l(u . w_l) w_l
+Vector weighted_mean(const Vector& u, const Vectors& words) {
+  Vector weights;
+  for (const auto& word : words) weights.push_back(test::dot(u, word));
+  weights = test::softmax_by_hand(weights);
+  Vector mean(u.size(), 0.0);
+  for (std::size_t l = 0; l < words.size(); ++l)
+    for (std::size_t e = 0; e < mean.size(); ++e) mean[e] += weights[l] * words[l][e];
+  return mean;
+}
+
 TEST(Pointing, EqualsItsFormulaInDouble) {
   const auto fusion = make<Pointing>({.pointers = 3, .scale = 4.0, .found = 5, .hidden = 11});
   const auto input = random_input();
@@ -76,15 +87,10 @@ TEST(Pointing, EqualsItsFormulaInDouble) {
     words.resize(static_cast<std::size_t>(5 - 2 * b));
     for (auto& word : words)
       for (auto& number : word) number *= std::sqrt(6.0);
+    const auto tokens = rows_of(input.text_tokens[b].narrow(0, 0, 5 - 2 * b));
     Vector found, expected_places, read;
     for (std::int64_t k = 0; k < 3; ++k) {
-      const auto u = vector_of(fusion->word_weights->weight[k]);
-      Vector weights;
-      for (const auto& word : words) weights.push_back(test::dot(u, word));
-      weights = test::softmax_by_hand(weights);
-      Vector query(6, 0.0);
-      for (std::size_t l = 0; l < words.size(); ++l)
-        for (std::size_t e = 0; e < 6; ++e) query[e] += weights[l] * words[l][e];
+      const auto query = weighted_mean(vector_of(fusion->word_weights->weight[k]), words);
       const double length = std::sqrt(test::dot(query, query)), scale = std::exp(fusion->log_scale[k].item<double>());
       Vector mass;
       for (const auto& place : places) mass.push_back(scale * test::dot(query, place) / length);
@@ -94,7 +100,7 @@ TEST(Pointing, EqualsItsFormulaInDouble) {
       for (std::size_t n = 0; n < 4; ++n)
         for (std::size_t d = 0; d < 5; ++d) here[d] += mass[n] * visual[n][d];
       found = joined(found, here);
-      read = joined(read, query);
+      read = joined(read, weighted_mean(vector_of(fusion->read_weights->weight[k]), tokens));
       // A grid of 2 x 2: cells' centres at -0.5 and 0.5.
       expected_places = joined(expected_places, {0.5 * (mass[1] + mass[3] - mass[0] - mass[2]),
                                                  0.5 * (mass[2] + mass[3] - mass[0] - mass[1])});

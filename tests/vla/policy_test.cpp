@@ -173,15 +173,21 @@ TEST(Policy, RetrievalAnswersWithActionsOfItsBank) {
   }
 }
 
-TEST(Policy, OfATowerWithoutBlocksPointsAndHasNoMaps) {
+TEST(Policy, OfATowerWithoutBlocksPointsAndReadsTheMapsOfItsStem) {
   auto config = test::towers().config();
   std::get<VitConfig>(config.vision).stem = {8, 8}, std::get<VitConfig>(config.vision).layers = 0;
   const auto encoder = DualEncoder::create(config, test::towers().tokenizer(), 1);
-  const auto policy = Policy::create(encoder, test::config_of("pointing", "l1"));
-  const auto text = policy.read(at::full({1, 3}, 5, at::kLong));
-  EXPECT_EQ(policy.act(at::zeros({2, 3, 32, 32}, at::kByte), text, at::zeros({2, 4})).sizes().vec(),
-            (std::vector<std::int64_t>{2, 3, 2}));
-  EXPECT_THROW(Policy::create(encoder, test::config_of("tiled_product", "l1")), Error);
+  for (const auto* fusion : {"pointing", "tiled_product"}) {
+    auto how = test::config_of(fusion, "l1");
+    how.maps = {0, 1};
+    const auto policy = Policy::create(encoder, how);
+    const auto text = policy.read(at::full({1, 3}, 5, at::kLong));
+    EXPECT_EQ(policy.act(at::zeros({2, 3, 32, 32}, at::kByte), text, at::zeros({2, 4})).sizes().vec(),
+              (std::vector<std::int64_t>{2, 3, 2}));
+  }
+  std::get<VitConfig>(config.vision).stem = {};
+  const auto without = DualEncoder::create(config, test::towers().tokenizer(), 1);
+  EXPECT_THROW(Policy::create(without, test::config_of("tiled_product", "l1")), Error);
 }
 
 TEST(Policy, SaysWhatIsWrong) {

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <string>
 
 #include "../moving_picture.hpp"
@@ -47,25 +48,34 @@ struct Hits {
 
 struct Arm {
   std::map<std::string, std::map<std::string, Hits>> success, wrong;  // by control, then cell
-  std::map<std::string, std::vector<double>> of_seeds;                // by cell, without control
+  std::vector<double> recalls;                                        // of the encoder, a seed each
+
+  std::string recall() const {
+    if (recalls.empty()) return "";
+    const auto sum = std::accumulate(recalls.begin(), recalls.end(), 0.0);
+    return fmt::format("{:.1f}%", 100 * sum / static_cast<double>(recalls.size()));
+  }
 };
+
+void add_evaluation(Arm& arm, const json& result) {
+  const auto control = result.at("control").get<std::string>();
+  for (const auto& [cell, scores] : result.at("cells").items()) {
+    arm.success[control][cell].add(scores.at("outcomes"), "success");
+    arm.wrong[control][cell].add(scores.at("outcomes"), "wrong object");
+  }
+}
 
 /// "frozen-2" is arm frozen, seed 2.
 std::map<std::string, Arm> read_arms(const fs::path& policies) {
   std::map<std::string, Arm> arms;
+  const auto read = [](const fs::path& file) { return vlalign::parse_json(vlalign::read_file(file), file.string()); };
   for (const auto& folder : fs::directory_iterator(policies)) {
     const auto name = folder.path().filename().string();
     auto& arm = arms[name.substr(0, name.rfind('-'))];
     for (const auto& file : fs::directory_iterator(folder)) {
       const auto file_name = file.path().filename().string();
-      if (!file_name.starts_with("eval-")) continue;
-      const auto result = vlalign::parse_json(vlalign::read_file(file.path()), file.path().string());
-      const auto control = result.at("control").get<std::string>();
-      for (const auto& [cell, scores] : result.at("cells").items()) {
-        arm.success[control][cell].add(scores.at("outcomes"), "success");
-        arm.wrong[control][cell].add(scores.at("outcomes"), "wrong object");
-        if (control == "none") arm.of_seeds[cell].push_back(scores.at("success").at("rate"));
-      }
+      if (file_name.starts_with("eval-")) add_evaluation(arm, read(file));
+      if (file_name == "recall.json") arm.recalls.push_back(read(file).at("image_to_text").at("recall@1"));
     }
   }
   vlalign::check(!arms.empty(), "{}: no policies with an eval-*.json in them", policies.string());
@@ -93,11 +103,12 @@ std::string arms_table(const std::map<std::string, Arm>& arms) {
         rows +=
             fmt::format("<td>{}</td>", wrong.contains(cell) ? fmt::format("{:.1f}%", 100 * wrong.at(cell).rate()) : "");
       }
-      rows += "</tr>\n";
+      rows += fmt::format("<td>{}</td></tr>\n", control == "none" ? arm.recall() : "");
     }
   }
   return "<div class=\"card\"><table><thead><tr><th>Policy</th><th>Success: seen</th><th>unseen combinations</th>"
-         "<th>paraphrases</th><th>Wrong object: seen</th><th>unseen</th><th>paraphrases</th></tr></thead><tbody>" +
+         "<th>paraphrases</th><th>Wrong object: "
+         "seen</th><th>unseen</th><th>paraphrases</th><th>Recall@1</th></tr></thead><tbody>" +
          rows + "</tbody></table></div>";
 }
 
@@ -166,7 +177,8 @@ void report(const std::string& run, const std::string& filmed_policy) {
   page +=
       "<p class=\"note\">Small figures: the interval that holds the rate in 95 of 100 draws of the episodes; all "
       "training seeds run the "
-      "same episodes and are drawn together.</p>" +
+      "same episodes and are drawn together. Recall@1: of the captions of frames that no training saw, by the policy's "
+      "own encoder.</p>" +
       arms_table(arms);
   const auto policy = folder / "policies" / filmed_policy / "model";
   if (fs::exists(policy)) page += films_section(film_of(policy, "unseen"));

@@ -35,7 +35,8 @@ class Vit : public Tower {
  private:
   /// Returns the stem's channels. image_size: pixels a side.
   std::int64_t make_stem(std::int64_t image_size, Initializer& initializer);
-  at::Tensor embed(const at::Tensor& pixels, at::ScalarType compute) const;
+  at::Tensor embed(const at::Tensor& pixels, at::ScalarType compute, const LayerHook& hook = {},
+                   std::vector<at::Tensor>* outputs = nullptr) const;
   /// Which patches training leaves in this time.
   at::Tensor drop_patches(const at::Tensor& tokens) const;
   at::Tensor pool(const at::Tensor& tokens) const;

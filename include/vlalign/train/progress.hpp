@@ -7,8 +7,8 @@
 
 namespace vlalign {
 
-/// One line about the run: step, rate, time left, loss, accuracy, logit scale. On a terminal it is rewritten in place,
-/// elsewhere a plain line is printed now and then.
+/// One line about the run: step, rate, time left, loss, and accuracy and logit scale or, a policy's, action loss. On a
+/// terminal it is rewritten in place, elsewhere a plain line is printed now and then.
 ///
 ///     trainer.on_step(Progress());
 class Progress {

@@ -25,13 +25,23 @@ Tensor as_map(const Tensor& mass) {
   return mass.unflatten(-1, {side, side});
 }
 
+/// sum_l softmax_l(u_k . w_l) w_l for each row u_k of the weights: [B, K, W].
+Tensor weighted_means(const nn::Linear& weights, const Tensor& words, const Tensor& mask) {
+  auto scores = weights.forward(words).transpose(1, 2);  // [B, K, L]
+  if (mask.defined()) scores = scores.masked_fill(~mask.unsqueeze(1), -std::numeric_limits<float>::infinity());
+  return at::softmax(scores, -1).matmul(words);
+}
+
 }  // namespace
 
 Pointing::Pointing(const FusionSizes& sizes, const Options& options, nn::Initializer& initializer)
-    : Fusion("Pointing", sizes, {.visual_tokens = true, .joint = true}, initializer) {
+    : Fusion("Pointing", sizes, {.visual_tokens = true, .text_tokens = true, .joint = true}, initializer) {
   const nn::Linear::Options without_bias{.bias = false, .standard_deviation = {}};
-  word_weights = register_module(
-      "word_weights", std::make_shared<nn::Linear>(sizes.joint, options.pointers, without_bias, initializer));
+  const auto weights = [&](const char* name, std::int64_t in) {
+    return register_module(name, std::make_shared<nn::Linear>(in, options.pointers, without_bias, initializer));
+  };
+  word_weights = weights("word_weights", sizes.joint);
+  read_weights = weights("read_weights", sizes.text_tokens);
   {
     // Pointers that began alike would stay alike: only the first is the plain mean.
     const at::NoGradGuard no_graph;
@@ -42,16 +52,13 @@ Pointing::Pointing(const FusionSizes& sizes, const Options& options, nn::Initial
     return register_module(name, std::make_shared<nn::Linear>(in, out, nn::Linear::Options{}, initializer));
   };
   found_proj = linear("found_proj", sizes.visual_tokens, options.found);
-  read_proj = linear("read_proj", options.pointers * sizes.joint, sizes.width);
+  read_proj = linear("read_proj", options.pointers * sizes.text_tokens, sizes.width);
   const auto joined = options.pointers * (options.found + 2) + sizes.width;
   mlp = register_module("mlp", std::make_shared<nn::FeedForward>(joined, options.hidden, sizes.width, initializer));
 }
 
 Tensor Pointing::read(const Tensor& unit_words, const Tensor& mask) const {
-  const auto words = unit_words * std::sqrt(static_cast<double>(unit_words.size(2)));
-  auto weights = word_weights->forward(words).transpose(1, 2);  // [B, K, L]
-  if (mask.defined()) weights = weights.masked_fill(~mask.unsqueeze(1), -std::numeric_limits<float>::infinity());
-  return at::softmax(weights, -1).matmul(words);
+  return weighted_means(*word_weights, unit_words * std::sqrt(static_cast<double>(unit_words.size(2))), mask);
 }
 
 Tensor Pointing::maps(const Tensor& visual, const Tensor& read) const {
@@ -59,12 +66,12 @@ Tensor Pointing::maps(const Tensor& visual, const Tensor& read) const {
 }
 
 Tensor Pointing::fuse(const FusionInput& input) const {
-  const auto words = read(input.joint_words, input.text_mask);
-  const auto mass = maps(input.joint_visual, words);
+  const auto mass = maps(input.joint_visual, read(input.joint_words, input.text_mask));
+  const auto told = weighted_means(*read_weights, input.text_tokens, input.text_mask);
   const auto found = mass.to(input.visual_tokens.scalar_type()).matmul(found_proj->forward(input.visual_tokens));
   const auto dtype = found.scalar_type();
   const auto joined = at::cat({found.flatten(1), expected_place(as_map(mass)).flatten(1).to(dtype),
-                               read_proj->forward(words.flatten(1)).to(dtype)},
+                               read_proj->forward(told.flatten(1)).to(dtype)},
                               1);
   return with_state(mlp->forward(joined).unsqueeze(1), input);
 }

@@ -12,8 +12,9 @@ namespace vlalign::vla {
 ///
 ///     q_k = sum_l softmax_l(u_k . w_l) w_l,    m_k = softmax_n(s_k cos(q_k, v_n))
 ///
-/// A pointer gives the expected place of m_k and the visual token found there; an MLP joins them with the q_k, which
-/// tell what is to be done there, and the state to one vector.
+/// A pointer gives the expected place of m_k and the visual token found there. What is to be done there is told by as
+/// many means of the text tokens themselves, weighted likewise: the joint space keeps of a word what a picture can
+/// show. An MLP joins all to one vector, and the state is added.
 class Pointing : public Fusion {
  public:
   struct Options {
@@ -30,6 +31,7 @@ class Pointing : public Fusion {
   Tensor maps(const Tensor& visual, const Tensor& read) const;
 
   std::shared_ptr<nn::Linear> word_weights;  ///< weight [K, E]
+  std::shared_ptr<nn::Linear> read_weights;  ///< weight [K, Dt]
   Tensor log_scale;                          ///< [K]
   std::shared_ptr<nn::Linear> found_proj, read_proj;
   std::shared_ptr<nn::FeedForward> mlp;
