@@ -5,6 +5,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/tensor.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cstring>
@@ -137,8 +138,9 @@ class Tables {
 Cell cell_named(const std::string& name) {
   if (name == "seen") return {};
   if (name == "unseen") return {.combinations = Combinations::unseen};
+  if (name == "synonyms") return {.wording = Wording::synonyms};
   if (name == "paraphrase") return {.wording = Wording::paraphrase};
-  vlalign::fail("unknown cell '{}': expected seen, unseen or paraphrase", name);
+  vlalign::fail("unknown cell '{}': expected one of {}", name, fmt::join(cell_names, ", "));
 }
 
 std::vector<Outcome> roll_out(const vla::Policy& policy, const RolloutOptions& options, Camera& camera, Camera* film) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -16,7 +17,10 @@ struct Cell {
   Combinations combinations = Combinations::seen;
   Wording wording = Wording::demonstrated;
 };
-/// "seen", "unseen" (combinations of colour and shape) or "paraphrase" (of the instruction, on seen combinations).
+/// Combinations of colour and shape that demonstrations have or haven't; then, on the former, other words for them or
+/// for all of the instruction.
+inline constexpr std::array cell_names{"seen", "unseen", "synonyms", "paraphrase"};
+/// Throws Error for another name.
 Cell cell_named(const std::string& name);
 
 /// What is taken away from a policy, to see that it uses it.

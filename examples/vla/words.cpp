@@ -47,7 +47,7 @@ const Sentences& english(Wording wording) {
                  {"more to the right", "over to the right edge"},
                  {"nearer to the front", "closer to us"},
                  {"further to the back", "farther from us"}}}};
-  return wording == Wording::demonstrated ? demonstrated : paraphrase;
+  return wording == Wording::paraphrase ? paraphrase : demonstrated;
 }
 
 const Sentences& chinese(Wording wording) {
@@ -59,7 +59,7 @@ const Sentences& chinese(Wording wording) {
       .grasp = {"将{0}举到空中", "帮我举高{0}", "我想让{0}离开桌面", "能不能提起{0}？", "握住{0}再举高"},
       .push = {"将{0}挪往{1}", "帮我移动{0}，去{1}", "我想让{0}靠{1}一些", "能不能使{0}滑至{1}？"},
       .sides = {{{"左侧", "左方"}, {"右侧", "右方"}, {"前侧", "靠前的地方"}, {"后侧", "靠后的地方"}}}};
-  return wording == Wording::demonstrated ? demonstrated : paraphrase;
+  return wording == Wording::paraphrase ? paraphrase : demonstrated;
 }
 
 const std::string& any(const Phrases& phrases, Rng& rng) { return phrases[rng.below(std::ssize(phrases))]; }
@@ -77,7 +77,7 @@ std::string joined(const std::string& size, const std::string& colour, const std
   return size.empty() ? colour + " " + shape : size + " " + colour + " " + shape;
 }
 
-// In a paraphrase the shape goes by a synonym, and every other time the colour too.
+// But for demonstrations the shape goes by a synonym, and every other time the colour too.
 std::string name_in_instruction(const Object& object, Wording wording, Language language, Rng& rng) {
   const auto& shape = words(shapes()[object.shape], language);
   const auto& colour = words(colours()[object.colour], language);

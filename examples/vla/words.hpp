@@ -20,8 +20,12 @@ const std::vector<Name>& shapes();
 const std::vector<Name>& colours();
 const std::vector<Name>& sizes();
 
-/// How an instruction is put: as demonstrations do, or in other sentences and with synonyms that none of them uses.
-enum class Wording { demonstrated, paraphrase };
+/// How an instruction is put.
+enum class Wording {
+  demonstrated,  ///< as demonstrations do
+  paraphrase,    ///< in other sentences and with synonyms that no demonstration uses
+  synonyms,      ///< in demonstrations' sentences, with the paraphrases' names
+};
 
 /// A sentence that tells the task, in English or (3 of 10) Chinese: "pick up the red cup", "把蓝色方块推到左边".
 /// It always names the target's colour and shape, and now and then its size.

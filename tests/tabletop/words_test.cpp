@@ -15,7 +15,7 @@ namespace tabletop {
 namespace {
 
 constexpr std::array cells{Combinations::seen, Combinations::unseen, Combinations::all};
-constexpr std::array wordings{Wording::demonstrated, Wording::paraphrase};
+constexpr std::array wordings{Wording::demonstrated, Wording::paraphrase, Wording::synonyms};
 
 bool is_chinese(const std::string& text) {
   return std::any_of(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; });
@@ -111,8 +111,8 @@ TEST(Words, APushNamesItsSideAndNoOther) {
   }
 }
 
-TEST(Words, ParaphrasesBeginUnlikeAnyDemonstration) {
-  std::array<std::set<std::string>, 2> beginnings;
+TEST(Words, ParaphrasesBeginUnlikeAnyDemonstrationAndSynonymsAsTheyDo) {
+  std::array<std::set<std::string>, wordings.size()> beginnings;
   for (const auto wording : wordings) {
     for (const auto& start : many_episodes(wording)) {
       beginnings[static_cast<std::size_t>(wording)].insert(beginning(start.instruction));
@@ -121,9 +121,10 @@ TEST(Words, ParaphrasesBeginUnlikeAnyDemonstration) {
   EXPECT_GE(beginnings[0].size(), 12);
   EXPECT_GE(beginnings[1].size(), 12);
   for (const auto& words : beginnings[1]) EXPECT_FALSE(beginnings[0].contains(words)) << words;
+  EXPECT_EQ(beginnings[2], beginnings[0]);
 }
 
-TEST(Words, DemonstrationsUseFirstNamesAndParaphrasesSynonymsOfShapes) {
+TEST(Words, DemonstrationsUseFirstNamesAndTheOthersSynonymsOfShapes) {
   for (const auto wording : wordings) {
     for (const auto& start : many_episodes(wording)) {
       const auto& shape = shapes()[start.scene.objects[start.task.target].shape];

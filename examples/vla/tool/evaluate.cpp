@@ -20,7 +20,7 @@ using nlohmann::json;
 
 struct Settings {
   std::string policy, out, control = "none";
-  std::vector<std::string> cells{"seen", "unseen", "paraphrase"};
+  std::vector<std::string> cells{cell_names.begin(), cell_names.end()};
   RolloutOptions options;
   int threads = 1;
 };
@@ -103,8 +103,8 @@ void add_evaluate(CLI::App& program) {
   auto* command = program.add_subcommand("evaluate", "Runs a policy on episodes of fixed seeds and counts successes");
   const auto s = std::make_shared<Settings>();
   command->add_option("--policy", s->policy, "the policy's folder: RUN/model")->required();
-  command->add_option("--cells", s->cells, "seen, unseen, paraphrase")
-      ->check(CLI::IsMember({"seen", "unseen", "paraphrase"}))
+  command->add_option("--cells", s->cells, "combinations and words to test on")
+      ->check(CLI::IsMember(std::vector<std::string>(cell_names.begin(), cell_names.end())))
       ->capture_default_str();
   command->add_option("--episodes", s->options.episodes, "a cell")->check(CLI::PositiveNumber)->capture_default_str();
   command->add_option("--execute", s->options.execute, "steps done of each chunk")

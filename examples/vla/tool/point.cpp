@@ -46,7 +46,14 @@ const Object& nearest(const Scene& scene, const std::array<double, 2>& place) {
   return *std::min_element(scene.objects.begin(), scene.objects.end(), is_nearer);
 }
 
-void point(const std::string& folder, int scenes, Combinations combinations) {
+/// "red cube", "scarlet block"
+std::string name_of(const Object& object, bool synonyms) {
+  const auto& colour = colours()[static_cast<std::size_t>(object.colour)].english;
+  const auto& shape = shapes()[static_cast<std::size_t>(object.shape)].english;
+  return colour[synonyms ? 1 : 0] + " " + shape[synonyms ? 1 : 0];
+}
+
+void point(const std::string& folder, int scenes, Combinations combinations, bool synonyms) {
   const at::NoGradGuard no_graph;
   const auto model = DualEncoder::load(folder);
   const auto size = model.config().preprocess.image_size;
@@ -56,9 +63,8 @@ void point(const std::string& folder, int scenes, Combinations combinations) {
   for (int i = 0; i < scenes; ++i) {
     const auto start = make_episode(static_cast<std::uint64_t>(i), combinations, Wording::demonstrated);
     const auto& target = start.scene.objects[static_cast<std::size_t>(start.task.target)];
-    const auto words = colours()[static_cast<std::size_t>(target.colour)].english[0] + " " +
-                       shapes()[static_cast<std::size_t>(target.shape)].english[0];
-    const auto& found = nearest(start.scene, pointed_at(model, camera.render(Simulation(start)), words));
+    const auto place = pointed_at(model, camera.render(Simulation(start)), name_of(target, synonyms));
+    const auto& found = nearest(start.scene, place);
     right += &found == &target;
     of_its_colour += &found != &target && found.colour == target.colour;
     of_its_shape += &found != &target && found.shape == target.shape;
@@ -77,12 +83,13 @@ void add_point(CLI::App& program) {
       program.add_subcommand("point", "Counts how often an aligned model's words point at the object they name");
   const auto model = std::make_shared<std::string>();
   const auto scenes = std::make_shared<int>(300);
-  const auto unseen = std::make_shared<bool>(false);
+  const auto unseen = std::make_shared<bool>(false), synonyms = std::make_shared<bool>(false);
   command->add_option("--model", *model, "a model folder, of two towers whose tokens share the joint space")
       ->required();
   command->add_option("--scenes", *scenes)->check(CLI::PositiveNumber)->capture_default_str();
   command->add_flag("--unseen", *unseen, "of combinations that no demonstration shows");
-  command->callback([=] { point(*model, *scenes, *unseen ? Combinations::unseen : Combinations::seen); });
+  command->add_flag("--synonyms", *synonyms, "by the names that only paraphrases use: \"scarlet block\"");
+  command->callback([=] { point(*model, *scenes, *unseen ? Combinations::unseen : Combinations::seen, *synonyms); });
 }
 
 }  // namespace tabletop::tool

@@ -89,16 +89,14 @@ std::string percent(const Hits& hits) {
                      100 * high);
 }
 
-constexpr const char* cells[] = {"seen", "unseen", "paraphrase"};
-
 std::string arms_table(const std::map<std::string, Arm>& arms) {
   std::string rows;
   for (const auto& [name, arm] : arms) {
     for (const auto& [control, by_cell] : arm.success) {
       rows += fmt::format("<tr><td>{}{}</td>", escape_html(name), control == "none" ? "" : ", " + escape_html(control));
-      for (const auto* cell : cells)
+      for (const auto* cell : cell_names)
         rows += fmt::format("<td>{}</td>", by_cell.contains(cell) ? percent(by_cell.at(cell)) : "");
-      for (const auto* cell : cells) {
+      for (const auto* cell : cell_names) {
         const auto& wrong = arm.wrong.at(control);
         rows +=
             fmt::format("<td>{}</td>", wrong.contains(cell) ? fmt::format("{:.1f}%", 100 * wrong.at(cell).rate()) : "");
@@ -106,9 +104,11 @@ std::string arms_table(const std::map<std::string, Arm>& arms) {
       rows += fmt::format("<td>{}</td></tr>\n", control == "none" ? arm.recall() : "");
     }
   }
-  return "<div class=\"card\"><table><thead><tr><th>Policy</th><th>Success: seen</th><th>unseen combinations</th>"
-         "<th>paraphrases</th><th>Wrong object: "
-         "seen</th><th>unseen</th><th>paraphrases</th><th>Recall@1</th></tr></thead><tbody>" +
+  std::string heads;
+  for (const auto* what : {"Success", "Wrong object"}) {
+    for (const auto* cell : cell_names) heads += fmt::format("<th>{}: {}</th>", what, cell);
+  }
+  return "<div class=\"card\"><table><thead><tr><th>Policy</th>" + heads + "<th>Recall@1</th></tr></thead><tbody>" +
          rows + "</tbody></table></div>";
 }
 
@@ -177,7 +177,10 @@ void report(const std::string& run, const std::string& filmed_policy) {
   page +=
       "<p class=\"note\">Small figures: the interval that holds the rate in 95 of 100 draws of the episodes; all "
       "training seeds run the "
-      "same episodes and are drawn together. Recall@1: of the captions of frames that no training saw, by the policy's "
+      "same episodes and are drawn together. Unseen: combinations of colour and shape that no demonstration has; "
+      "synonyms: "
+      "names that none uses; paraphrase: sentences that none uses either. Recall@1: of the captions of frames that no "
+      "training saw, by the policy's "
       "own encoder.</p>" +
       arms_table(arms);
   const auto policy = folder / "policies" / filmed_policy / "model";
