@@ -1,5 +1,6 @@
 // tabletop report: the success rates of all policies of a run, failures as film strips and a video, as one web page.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <map>
@@ -7,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <string>
+#include <vector>
 
 #include "../moving_picture.hpp"
 #include "../rollout.hpp"
@@ -82,34 +84,46 @@ std::map<std::string, Arm> read_arms(const fs::path& policies) {
   return arms;
 }
 
-std::string percent(const Hits& hits) {
-  if (hits.values.empty()) return "";
+/// Success with its interval, and how often another object was moved.
+std::string cell_text(const Arm& arm, const std::string& control, const std::string& cell) {
+  const auto found = arm.success.find(control);
+  if (found == arm.success.end() || !found->second.contains(cell)) return "<td></td>";
+  const auto& hits = found->second.at(cell);
   const auto [low, high] = vlalign::bootstrap_interval(hits.values, hits.episodes);
-  return fmt::format("{:.1f}% <span class=\"chance\">{:.1f} to {:.1f}</span>", 100 * hits.rate(), 100 * low,
-                     100 * high);
+  return fmt::format(
+      "<td>{:.1f}% <span class=\"chance\">{:.1f} to {:.1f}</span><span class=\"muted\">other object "
+      "{:.1f}%</span></td>",
+      100 * hits.rate(), 100 * low, 100 * high, 100 * arm.wrong.at(control).at(cell).rate());
+}
+
+std::string table(const std::vector<std::string>& heads, const std::string& rows) {
+  return fmt::format("<div class=\"card\"><table><thead><tr><th>{}</th></tr></thead><tbody>{}</tbody></table></div>\n",
+                     fmt::join(heads, "</th><th>"), rows);
 }
 
 std::string arms_table(const std::map<std::string, Arm>& arms) {
+  std::vector<std::string> heads{"Policy"};
+  heads.insert(heads.end(), cell_names.begin(), cell_names.end());
+  heads.push_back("Recall@1");
   std::string rows;
   for (const auto& [name, arm] : arms) {
-    for (const auto& [control, by_cell] : arm.success) {
-      rows += fmt::format("<tr><td>{}{}</td>", escape_html(name), control == "none" ? "" : ", " + escape_html(control));
-      for (const auto* cell : cell_names)
-        rows += fmt::format("<td>{}</td>", by_cell.contains(cell) ? percent(by_cell.at(cell)) : "");
-      for (const auto* cell : cell_names) {
-        const auto& wrong = arm.wrong.at(control);
-        rows +=
-            fmt::format("<td>{}</td>", wrong.contains(cell) ? fmt::format("{:.1f}%", 100 * wrong.at(cell).rate()) : "");
-      }
-      rows += fmt::format("<td>{}</td></tr>\n", control == "none" ? arm.recall() : "");
-    }
+    rows += fmt::format("<tr><td>{}</td>", escape_html(name));
+    for (const auto* cell : cell_names) rows += cell_text(arm, "none", cell);
+    rows += fmt::format("<td>{}</td></tr>\n", arm.recall());
   }
-  std::string heads;
-  for (const auto* what : {"Success", "Wrong object"}) {
-    for (const auto* cell : cell_names) heads += fmt::format("<th>{}: {}</th>", what, cell);
+  return table(heads, rows);
+}
+
+std::string controls_table(const std::map<std::string, Arm>& arms) {
+  std::string rows;
+  for (const auto& [name, arm] : arms) {
+    if (arm.success.size() < 2) continue;
+    rows += fmt::format("<tr><td>{}</td>{}{}{}</tr>\n", escape_html(name), cell_text(arm, "none", "seen"),
+                        cell_text(arm, "other_object", "seen"), cell_text(arm, "blank_image", "seen"));
   }
-  return "<div class=\"card\"><table><thead><tr><th>Policy</th>" + heads + "<th>Recall@1</th></tr></thead><tbody>" +
-         rows + "</tbody></table></div>";
+  return rows.empty() ? ""
+                      : "<h2>Controls</h2><p class=\"note\">On seen combinations, with something taken away.</p>" +
+                            table({"Policy", "nothing", "the object's name: any of the scene's", "the picture"}, rows);
 }
 
 Image strip_of(const Outcome& outcome) {
@@ -182,7 +196,7 @@ void report(const std::string& run, const std::string& filmed_policy) {
       "names that none uses; paraphrase: sentences that none uses either. Recall@1: of the captions of frames that no "
       "training saw, by the policy's "
       "own encoder.</p>" +
-      arms_table(arms);
+      arms_table(arms) + controls_table(arms);
   const auto policy = folder / "policies" / filmed_policy / "model";
   if (fs::exists(policy)) page += films_section(film_of(policy, "unseen"));
   vlalign::write_file_atomically(folder / "report.html", page + "</main></body></html>\n");
