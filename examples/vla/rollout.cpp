@@ -36,6 +36,7 @@ class Tables {
       outcomes_.push_back(
           {.episode = i, .start = make_episode(episode_seed(i), options.cell.combinations, options.cell.wording)});
       auto& outcome = outcomes_.back();
+      keep_objects(outcome.start, options.objects);
       outcome.told = said(outcome.start, i);
       told.push_back(outcome.told);
       simulations_.emplace_back(outcome.start);

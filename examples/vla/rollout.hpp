@@ -35,6 +35,7 @@ struct RolloutOptions {
   Control control = Control::none;
   int first_episode = 0, episodes = 300;  ///< their seeds are fixed: those of every policy
   int execute = 4;                        ///< steps done of each chunk before the policy looks again
+  std::int64_t objects = 5;               ///< the most that a scene has
   bool with_poses = false;                ///< the target's true place is part of the state
 };
 

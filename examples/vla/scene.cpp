@@ -134,6 +134,14 @@ std::array<double, 2> direction(Side side) {
   return {0, 1};
 }
 
+void keep_objects(EpisodeStart& start, std::int64_t count) {
+  auto& objects = start.scene.objects;
+  if (count >= std::ssize(objects)) return;
+  std::swap(objects[0], objects[start.task.target]);
+  start.task.target = 0;
+  objects.resize(count);
+}
+
 EpisodeStart make_episode(std::uint64_t seed, Combinations combinations, Wording wording) {
   const auto cell = static_cast<std::uint64_t>(combinations);
   Rng rng({seed, cell, 0});

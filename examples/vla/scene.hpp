@@ -72,6 +72,9 @@ struct EpisodeStart {
 /// words are needed. Objects lie at least 10 cm apart, and a target to be pushed has its way free.
 EpisodeStart make_episode(std::uint64_t seed, Combinations combinations, Wording wording);
 
+/// The same task among fewer objects: the target and the first of the others. count: 1 or more.
+void keep_objects(EpisodeStart& start, std::int64_t count);
+
 /// The direction of a push, of length 1.
 std::array<double, 2> direction(Side side);
 

@@ -33,6 +33,7 @@ struct Settings {
   int size = 64;
   int threads = 2;
   double noise = 1;
+  std::int64_t objects = 5;
   bool with_poses = false;
 };
 
@@ -57,8 +58,8 @@ constexpr std::int64_t frames_per_item = 10;
 constexpr const char* stamp_name = "tabletop.json";
 
 std::string stamp(const Settings& s) {
-  return json{{"format", 3},    {"episodes", s.episodes}, {"frames", s.frames},        {"seed", s.seed},
-              {"size", s.size}, {"noise", s.noise},       {"with_poses", s.with_poses}}
+  return json{{"format", 3},    {"episodes", s.episodes}, {"frames", s.frames},   {"seed", s.seed},
+              {"size", s.size}, {"noise", s.noise},       {"objects", s.objects}, {"with_poses", s.with_poses}}
              .dump(2) +
          "\n";
 }
@@ -101,7 +102,8 @@ Records demonstrate(const EpisodeStart& start, std::uint64_t seed, const std::st
 Item make_episode_records(std::int64_t index, const Settings& settings, Camera& camera) {
   for (Item item;; ++item.failures) {
     const auto seed = episode_seed(settings, false, item.failures, index);
-    const auto start = make_episode(seed, Combinations::seen, Wording::demonstrated);
+    auto start = make_episode(seed, Combinations::seen, Wording::demonstrated);
+    keep_objects(start, settings.objects);
     bool succeeds = false;
     item.records = demonstrate(start, seed, fmt::format("{:06}", index), settings, camera, succeeds);
     if (succeeds) return item;
@@ -229,6 +231,9 @@ void add_collect(CLI::App& program) {
   command.add_option("--size", settings->size, "pixels a side")->check(CLI::Range(16, 512))->capture_default_str();
   command.add_option("--noise", settings->noise, "of the expert's hand; 0: none")
       ->check(CLI::Range(0.0, 2.0))
+      ->capture_default_str();
+  command.add_option("--objects", settings->objects, "the most that a demonstration's scene has")
+      ->check(CLI::Range(1, 5))
       ->capture_default_str();
   command.add_flag("--with-poses", settings->with_poses, "the target's true x and y behind the gripper's state");
   command.add_option("--threads", settings->threads, "that simulate and draw")

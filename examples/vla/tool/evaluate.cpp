@@ -107,6 +107,9 @@ void add_evaluate(CLI::App& program) {
       ->check(CLI::IsMember(std::vector<std::string>(cell_names.begin(), cell_names.end())))
       ->capture_default_str();
   command->add_option("--episodes", s->options.episodes, "a cell")->check(CLI::PositiveNumber)->capture_default_str();
+  command->add_option("--objects", s->options.objects, "the most that a scene has")
+      ->check(CLI::Range(1, 5))
+      ->capture_default_str();
   command->add_option("--execute", s->options.execute, "steps done of each chunk")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
