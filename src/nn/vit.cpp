@@ -12,24 +12,15 @@
 #include <string>
 
 #include "core/check.hpp"
+#include "grid_positions.hpp"
 
 namespace vlalign::nn {
 namespace {
 
-/// Sine and cosine of a grid's places (MoCo v3's fixed positions), [(1 +) side^2, W]: a quarter of the width each for
-/// the column's sine and cosine, then the row's; zeros for the class token.
-at::Tensor grid_positions(std::int64_t side, std::int64_t width, bool class_token) {
+/// Zeros in front for a class token.
+at::Tensor fixed_positions(std::int64_t side, std::int64_t width, bool class_token) {
   check(width % 4 == 0, "[Vit] width {}: fixed positions need a multiple of 4", width);
-  const auto options = at::TensorOptions(at::kDouble);
-  const auto exponents = at::arange(width / 4, options) / static_cast<double>(width / 4);
-  const auto frequencies = (exponents * -std::log(10000.0)).exp();
-  const auto waves = [&](const at::Tensor& place) {
-    const auto angles = place.reshape({-1, 1}) * frequencies;
-    return at::cat({angles.sin(), angles.cos()}, 1);
-  };
-  const auto line = at::arange(side, options);
-  const auto column = waves(line.expand({side, side})), row = waves(line.view({side, 1}).expand({side, side}));
-  const auto grid = at::cat({column, row}, 1).to(at::kFloat);
+  const auto grid = grid_positions(side, width);
   return class_token ? at::cat({at::zeros({1, width}), grid}) : grid;
 }
 
@@ -52,7 +43,7 @@ Vit::Vit(const VitConfig& config, std::int64_t image_size, std::int64_t embed_di
   const auto places = grid * grid + (config.class_token ? 1 : 0);
   positional_embedding =
       config.fixed_positions
-          ? register_parameter("positional_embedding", grid_positions(grid, width, config.class_token), false)
+          ? register_parameter("positional_embedding", fixed_positions(grid, width, config.class_token), false)
           : register_parameter("positional_embedding", initializer.normal({places, width}, deviation));
   const auto channels = make_stem(image_size, initializer);
   const auto patch = config.patch_size >> config.stem.size();

@@ -6,7 +6,10 @@
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
+#include <cmath>
+
 #include "core/check.hpp"
+#include "nn/grid_positions.hpp"
 
 namespace vlalign::vla {
 namespace {
@@ -23,6 +26,13 @@ Tensor for_all(const Tensor& x, std::int64_t batch) {
   auto shape = x.sizes().vec();
   shape[0] = batch;
   return x.expand(shape);
+}
+
+/// Where a square grid's tokens are, in waves from the first step: from zero a policy takes thousands of steps to tell
+/// places apart. Zeros for tokens of another arrangement.
+Tensor first_positions(std::int64_t places, std::int64_t width) {
+  const auto side = static_cast<std::int64_t>(std::lround(std::sqrt(static_cast<double>(places))));
+  return side * side == places && width % 4 == 0 ? nn::grid_positions(side, width) : at::zeros({places, width});
 }
 
 std::int64_t width_of(const Tensor& hidden) { return hidden.size(hidden.dim() == 3 ? 2 : 1); }
@@ -65,7 +75,7 @@ PolicyModule::PolicyModule(const DualEncoder& towers, std::shared_ptr<Fusion> fu
     film =
         register_module("film", std::make_shared<Film>(*encoder->visual, config.film, widths.embedding, initializer));
   if (fusion->needs().visual_tokens)
-    positions = register_parameter("positions", at::zeros({widths.places, widths.visual_tokens}));
+    positions = register_parameter("positions", first_positions(widths.places, widths.visual_tokens));
   state_mean = register_buffer("state_mean", numbers(config.state_mean, config.state, 0, "state_mean"));
   state_std = register_buffer("state_std", numbers(config.state_std, config.state, 1, "state_std"));
   const auto dims = head->shape().dims;

@@ -33,7 +33,7 @@ class PolicyModule : public torch::nn::Module {
   std::shared_ptr<Fusion> fusion;
   std::shared_ptr<ActionHead> head;
   std::shared_ptr<Film> film;  ///< null without
-  Tensor positions;            ///< [N, Dv], added to the visual tokens; zero at first; undefined without tokens
+  Tensor positions;            ///< [N, Dv], added to the visual tokens; undefined without tokens
   Tensor state_mean, state_std, action_low, action_range;  ///< buffers [S], [S], [A], [A]
 
  private:

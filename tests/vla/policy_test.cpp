@@ -11,6 +11,7 @@
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include "core/files.hpp"
 #include "small_policy.hpp"
 #include "support/temp_folder.hpp"
@@ -151,6 +152,11 @@ TEST(Policy, KnowsPlacesWhereverItsTokensDo) {
   policy.train(false);
   auto positions = policy.module()->named_parameters()["positions"];
   EXPECT_EQ(positions.sizes().vec(), (std::vector<std::int64_t>{4, 32}));
+  // They begin as waves: the sine and cosine of the column, then of the row, a quarter of the numbers each.
+  EXPECT_NEAR(positions[1][0].item<double>(), std::sin(1.0), 1e-6);
+  EXPECT_NEAR(positions[1][8].item<double>(), std::cos(1.0), 1e-6);
+  EXPECT_NEAR(positions[1][16].item<double>(), 0, 1e-6);
+  EXPECT_NEAR(positions[2][17].item<double>(), std::sin(std::pow(10000.0, -1.0 / 8)), 1e-6);
   const auto batch = random_batch();
   const auto before = act(policy, batch);
   const at::NoGradGuard no_graph;

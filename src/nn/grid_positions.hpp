@@ -1,0 +1,13 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+namespace vlalign::nn {
+
+/// Sine and cosine of a grid's places (MoCo v3's fixed positions; Chen et al. 2021), [side^2, W], row by row: a quarter
+/// of the width each for the column's sine and cosine, then the row's. width: a multiple of 4.
+at::Tensor grid_positions(std::int64_t side, std::int64_t width);
+
+}  // namespace vlalign::nn
