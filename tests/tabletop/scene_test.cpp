@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <tuple>
 
 namespace tabletop {
 namespace {
@@ -94,6 +95,21 @@ TEST(Scene, IsTheSameInBothWordings) {
 TEST(Scene, HalfOfTheTasksArePushes) {
   EXPECT_EQ(demonstration(0).task.skill, Skill::grasp);
   EXPECT_EQ(demonstration(1).task.skill, Skill::push);
+}
+
+TEST(Scene, OfFewerObjectsKeepsItsTarget) {
+  for (std::uint64_t seed = 0; seed < 50; ++seed) {
+    const auto whole = demonstration(seed);
+    const auto& target = whole.scene.objects[whole.task.target];
+    for (const std::int64_t count : {1, 3, 9}) {
+      auto fewer = whole;
+      keep_objects(fewer, count);
+      EXPECT_EQ(std::ssize(fewer.scene.objects), std::min(count, std::ssize(whole.scene.objects)));
+      const auto& kept = fewer.scene.objects[fewer.task.target];
+      EXPECT_EQ(std::tie(kept.shape, kept.colour, kept.x, kept.y),
+                std::tie(target.shape, target.colour, target.x, target.y));
+    }
+  }
 }
 
 }  // namespace
