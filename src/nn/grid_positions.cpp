@@ -8,6 +8,12 @@
 
 namespace vlalign::nn {
 
+std::optional<std::int64_t> grid_side(std::int64_t places) {
+  const auto side = static_cast<std::int64_t>(std::lround(std::sqrt(static_cast<double>(places))));
+  if (side * side != places) return std::nullopt;
+  return side;
+}
+
 at::Tensor grid_positions(std::int64_t side, std::int64_t width) {
   const auto options = at::TensorOptions(at::kDouble);
   const auto exponents = at::arange(width / 4, options) / static_cast<double>(width / 4);

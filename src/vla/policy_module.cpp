@@ -6,8 +6,6 @@
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
-#include <cmath>
-
 #include "core/check.hpp"
 #include "nn/grid_positions.hpp"
 
@@ -31,8 +29,8 @@ Tensor for_all(const Tensor& x, std::int64_t batch) {
 /// Where a square grid's tokens are, in waves from the first step: from zero a policy takes thousands of steps to tell
 /// places apart. Zeros for tokens of another arrangement.
 Tensor first_positions(std::int64_t places, std::int64_t width) {
-  const auto side = static_cast<std::int64_t>(std::lround(std::sqrt(static_cast<double>(places))));
-  return side * side == places && width % 4 == 0 ? nn::grid_positions(side, width) : at::zeros({places, width});
+  const auto side = nn::grid_side(places);
+  return side && width % 4 == 0 ? nn::grid_positions(*side, width) : at::zeros({places, width});
 }
 
 std::int64_t width_of(const Tensor& hidden) { return hidden.size(hidden.dim() == 3 ? 2 : 1); }

@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+
 #include "core/files.hpp"
 #include "small_policy.hpp"
 #include "support/temp_folder.hpp"

@@ -30,6 +30,10 @@ using vlalign::Image;
 
 constexpr int strip_frames = 8, strips = 6, film_side = 144, films = 6, filmed = 40;
 
+double mean(const std::vector<double>& values) {
+  return values.empty() ? 0 : std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
 /// Hits of all training seeds over the same episodes.
 struct Hits {
   std::vector<double> values;
@@ -41,22 +45,14 @@ struct Hits {
       episodes.push_back(one.at("episode"));
     }
   }
-  double rate() const {
-    double sum = 0;
-    for (const double value : values) sum += value;
-    return values.empty() ? 0 : sum / static_cast<double>(values.size());
-  }
+  double rate() const { return mean(values); }
 };
 
 struct Arm {
   std::map<std::string, std::map<std::string, Hits>> success, wrong;  // by control, then cell
   std::vector<double> recalls;                                        // of the encoder, a seed each
 
-  std::string recall() const {
-    if (recalls.empty()) return "";
-    const auto sum = std::accumulate(recalls.begin(), recalls.end(), 0.0);
-    return fmt::format("{:.1f}%", 100 * sum / static_cast<double>(recalls.size()));
-  }
+  std::string recall() const { return recalls.empty() ? "" : fmt::format("{:.1f}%", 100 * mean(recalls)); }
 };
 
 void add_evaluation(Arm& arm, const json& result) {

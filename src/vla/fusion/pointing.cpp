@@ -10,6 +10,7 @@
 #include <limits>
 
 #include "core/check.hpp"
+#include "nn/grid_positions.hpp"
 #include "vlalign/core/normalize.hpp"
 #include "vlalign/vla/fusion/spatial_softmax.hpp"
 
@@ -20,9 +21,9 @@ namespace {
 /// [..., N] as a map [..., S, S]. Throws Error when N is no square.
 Tensor as_map(const Tensor& mass) {
   const auto count = mass.size(-1);
-  const auto side = static_cast<std::int64_t>(std::lround(std::sqrt(static_cast<double>(count))));
-  check(side * side == count, "[Pointing] {} places are no square grid", count);
-  return mass.unflatten(-1, {side, side});
+  const auto side = nn::grid_side(count);
+  check(side.has_value(), "[Pointing] {} places are no square grid", count);
+  return mass.unflatten(-1, {*side, *side});
 }
 
 /// sum_l softmax_l(u_k . w_l) w_l for each row u_k of the weights: [B, K, W].
