@@ -8,6 +8,7 @@
 
 #include "core/check.hpp"
 #include "nn/grid_positions.hpp"
+#include "vlalign/nn/text_transformer.hpp"
 
 namespace vlalign::vla {
 namespace {
@@ -31,6 +32,16 @@ Tensor for_all(const Tensor& x, std::int64_t batch) {
 Tensor first_positions(std::int64_t places, std::int64_t width) {
   const auto side = nn::grid_side(places);
   return side && width % 4 == 0 ? nn::grid_positions(*side, width) : at::zeros({places, width});
+}
+
+constexpr double likeness_deviation = 0.25;  // of a token's numbers about 1, where the likeness is about 4
+
+/// How well the words fit each place, [B, N]: the mean of their cosines, standardised over the places.
+Tensor likeness_of(const Tensor& visual, const Tensor& words, const Tensor& mask) {
+  const auto read = mask.defined() ? nn::masked_mean(words, mask) : words.mean(1);
+  const auto cosines = visual.matmul(read.unsqueeze(-1)).squeeze(-1);
+  const auto centred = cosines - cosines.mean(1, true);
+  return centred / (centred.square().mean(1, true).sqrt() + 1e-6);
 }
 
 std::int64_t width_of(const Tensor& hidden) { return hidden.size(hidden.dim() == 3 ? 2 : 1); }
@@ -69,10 +80,13 @@ PolicyModule::PolicyModule(const DualEncoder& towers, std::shared_ptr<Fusion> fu
   encoder = register_module("encoder", towers.module());
   fusion = register_module("fusion", std::move(fuse));
   head = register_module("head", std::move(act));
+  const auto& needs = fusion->needs();
+  if (needs.visual_tokens && !needs.joint && widths.joint > 0)
+    likeness = register_parameter("likeness", initializer.normal({widths.visual_tokens}, likeness_deviation));
   if (!config.film.empty())
     film =
         register_module("film", std::make_shared<Film>(*encoder->visual, config.film, widths.embedding, initializer));
-  if (fusion->needs().visual_tokens)
+  if (needs.visual_tokens)
     positions = register_parameter("positions", first_positions(widths.places, widths.visual_tokens));
   state_mean = register_buffer("state_mean", numbers(config.state_mean, config.state, 0, "state_mean"));
   state_std = register_buffer("state_std", numbers(config.state_std, config.state, 1, "state_std"));
@@ -97,10 +111,14 @@ Tensor PolicyModule::features(const Tensor& pixels, const Features& text, const 
                     .text_mask = for_all(text.mask, batch),
                     .pooled_text = pooled_text};
   const auto tokens = places(image);
-  if (needs.visual_tokens) input.visual_tokens = tokens + positions;
-  if (needs.joint) {
+  if (needs.joint || likeness.defined()) {
     input.joint_visual = encoder->in_joint_space(tokens, encoder->image_projection);
     input.joint_words = encoder->in_joint_space(input.text_tokens, encoder->text_projection);
+  }
+  if (needs.visual_tokens) input.visual_tokens = tokens + positions;
+  if (likeness.defined()) {
+    const auto fit = likeness_of(input.joint_visual, input.joint_words, input.text_mask);
+    input.visual_tokens = input.visual_tokens + fit.unsqueeze(-1) * likeness;
   }
   if (state_mean.numel() > 0) {
     if (!state.defined() || state.dim() != 2 || state.size(1) != state_mean.size(0))

@@ -34,6 +34,8 @@ class PolicyModule : public torch::nn::Module {
   std::shared_ptr<ActionHead> head;
   std::shared_ptr<Film> film;  ///< null without
   Tensor positions;            ///< [N, Dv], added to the visual tokens; undefined without tokens
+  Tensor likeness;             ///< [Dv], added to each visual token as often as the words fit its place; undefined for
+                               ///< a fusion that reads the joint space itself, and where tokens share none
   Tensor state_mean, state_std, action_low, action_range;  ///< buffers [S], [S], [A], [A]
 
  private:

@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <numeric>
 
 #include "core/files.hpp"
 #include "small_policy.hpp"
@@ -163,6 +164,61 @@ TEST(Policy, KnowsPlacesWhereverItsTokensDo) {
   const at::NoGradGuard no_graph;
   positions.copy_(at::randn({4, 32}));
   EXPECT_GT((act(policy, batch) - before).abs().max().item<double>(), 1e-3);
+}
+
+/// Keeps the visual tokens that it was given.
+class Recording : public Fusion {
+ public:
+  Recording(const FusionSizes& sizes, nn::Initializer& initializer)
+      : Fusion("Recording", sizes, {.visual_tokens = true}, initializer),
+        proj(projection("proj", sizes.visual_tokens, initializer)) {}
+  std::shared_ptr<nn::Linear> proj;
+  mutable at::Tensor visual_tokens;
+
+ protected:
+  at::Tensor fuse(const FusionInput& input) const override {
+    visual_tokens = input.visual_tokens;
+    return with_state(proj->forward(visual_tokens), input);
+  }
+};
+
+TEST(Policy, VisualTokensSayHowWellTheWordsFitTheirPlace) {
+  const auto encoder = towers();
+  nn::Initializer initializer(4);
+  const FusionSizes sizes{.visual_tokens = 32, .state = 4, .width = 32};
+  const auto config = config_of("recording", "l1");
+  const auto fusion = std::make_shared<Recording>(sizes, initializer);
+  Policy policy(encoder, fusion, make_head("l1", 32, config.actions, {}, initializer), config);
+  policy.train(false);
+  auto batch = random_batch(2);
+  batch.tokens =
+      tokenize(ClipTokenizer(std::vector<ClipTokenizer::Merge>{}), std::vector<std::string>{"go", "go left"}, 16);
+  act(policy, batch);
+
+  const at::NoGradGuard no_graph;
+  const auto image = encoder.image_features(batch.pixels);
+  const auto text = encoder.text_features(batch.tokens);
+  const auto& module = *encoder.module();
+  const auto patches = module.in_joint_space(places(image), module.image_projection).to(at::kDouble);
+  const auto words = module.in_joint_space(text.tokens, module.text_projection).to(at::kDouble);
+  const auto parameters = policy.module()->named_parameters();
+  for (std::int64_t b = 0; b < 2; ++b) {
+    const auto length = text.mask[b].sum().item<std::int64_t>();
+    std::vector<double> cosines;
+    for (std::int64_t n = 0; n < 4; ++n) {
+      cosines.push_back(0);
+      for (std::int64_t l = 0; l < length; ++l)
+        cosines.back() += patches[b][n].dot(words[b][l]).item<double>() / static_cast<double>(length);
+    }
+    const auto mean = std::accumulate(cosines.begin(), cosines.end(), 0.0) / 4;
+    double variance = 0;
+    for (const auto cosine : cosines) variance += (cosine - mean) * (cosine - mean) / 4;
+    for (std::int64_t n = 0; n < 4; ++n) {
+      const auto fit = (cosines[static_cast<std::size_t>(n)] - mean) / std::sqrt(variance);
+      const auto expected = places(image)[b][n] + parameters["positions"][n] + fit * parameters["likeness"];
+      EXPECT_LT((fusion->visual_tokens[b][n] - expected).abs().max().item<double>(), 1e-3) << b << n;
+    }
+  }
 }
 
 TEST(Policy, RetrievalAnswersWithActionsOfItsBank) {

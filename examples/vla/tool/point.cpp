@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <memory>
 #include <string>
@@ -46,14 +47,18 @@ const Object& nearest(const Scene& scene, const std::array<double, 2>& place) {
   return *std::min_element(scene.objects.begin(), scene.objects.end(), is_nearer);
 }
 
-/// "red cube", "scarlet block"
-std::string name_of(const Object& object, bool synonyms) {
-  const auto& colour = colours()[static_cast<std::size_t>(object.colour)].english;
-  const auto& shape = shapes()[static_cast<std::size_t>(object.shape)].english;
-  return colour[synonyms ? 1 : 0] + " " + shape[synonyms ? 1 : 0];
+constexpr std::array ways_to_ask{"name", "synonyms", "instruction", "paraphrase"};
+
+/// "red cube", "scarlet block", "pick up the red cube", "get hold of the scarlet block and hoist it"
+std::string question(const EpisodeStart& start, const std::string& by) {
+  if (by == "instruction" || by == "paraphrase") return start.instruction;
+  const auto& target = start.scene.objects[static_cast<std::size_t>(start.task.target)];
+  const std::size_t which = by == "synonyms" ? 1 : 0;
+  return colours()[static_cast<std::size_t>(target.colour)].english[which] + " " +
+         shapes()[static_cast<std::size_t>(target.shape)].english[which];
 }
 
-void point(const std::string& folder, int scenes, Combinations combinations, bool synonyms) {
+void point(const std::string& folder, int scenes, Combinations combinations, const std::string& by) {
   const at::NoGradGuard no_graph;
   const auto model = DualEncoder::load(folder);
   const auto size = model.config().preprocess.image_size;
@@ -61,9 +66,10 @@ void point(const std::string& folder, int scenes, Combinations combinations, boo
   int right = 0, of_its_colour = 0, of_its_shape = 0;
   double chance = 0;
   for (int i = 0; i < scenes; ++i) {
-    const auto start = make_episode(static_cast<std::uint64_t>(i), combinations, Wording::demonstrated);
+    const auto wording = by == "paraphrase" ? Wording::paraphrase : Wording::demonstrated;
+    const auto start = make_episode(static_cast<std::uint64_t>(i), combinations, wording);
     const auto& target = start.scene.objects[static_cast<std::size_t>(start.task.target)];
-    const auto place = pointed_at(model, camera.render(Simulation(start)), name_of(target, synonyms));
+    const auto place = pointed_at(model, camera.render(Simulation(start)), question(start, by));
     const auto& found = nearest(start.scene, place);
     right += &found == &target;
     of_its_colour += &found != &target && found.colour == target.colour;
@@ -83,13 +89,16 @@ void add_point(CLI::App& program) {
       program.add_subcommand("point", "Counts how often an aligned model's words point at the object they name");
   const auto model = std::make_shared<std::string>();
   const auto scenes = std::make_shared<int>(300);
-  const auto unseen = std::make_shared<bool>(false), synonyms = std::make_shared<bool>(false);
+  const auto unseen = std::make_shared<bool>(false);
+  const auto by = std::make_shared<std::string>(ways_to_ask.front());
   command->add_option("--model", *model, "a model folder, of two towers whose tokens share the joint space")
       ->required();
   command->add_option("--scenes", *scenes)->check(CLI::PositiveNumber)->capture_default_str();
   command->add_flag("--unseen", *unseen, "of combinations that no demonstration shows");
-  command->add_flag("--synonyms", *synonyms, "by the names that only paraphrases use: \"scarlet block\"");
-  command->callback([=] { point(*model, *scenes, *unseen ? Combinations::unseen : Combinations::seen, *synonyms); });
+  command->add_option("--by", *by, "how it is named: \"red cube\", \"scarlet block\", or in a whole instruction")
+      ->check(CLI::IsMember(std::vector<std::string>(ways_to_ask.begin(), ways_to_ask.end())))
+      ->capture_default_str();
+  command->callback([=] { point(*model, *scenes, *unseen ? Combinations::unseen : Combinations::seen, *by); });
 }
 
 }  // namespace tabletop::tool

@@ -4,9 +4,8 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/gelu.h>
 
-#include <cmath>
-
 #include "core/check.hpp"
+#include "nn/grid_positions.hpp"
 #include "vlalign/vla/fusion/spatial_softmax.hpp"
 
 namespace vlalign::vla {
@@ -21,10 +20,10 @@ Tensor what_and_where(const Tensor& product) {
 
 Tensor tokens_to_map(const Tensor& tokens) {
   const auto count = tokens.size(1);
-  const auto side = static_cast<std::int64_t>(std::sqrt(static_cast<double>(count)));
-  const auto extra = count - side * side;
-  check(extra == 0 || (extra == 1 && count > 2), "[tokens_to_map] {} tokens are no square grid", count);
-  return tokens.narrow(1, extra, count - extra).transpose(1, 2).unflatten(2, {side, side});
+  const std::int64_t extra = nn::grid_side(count) ? 0 : 1;
+  const auto side = nn::grid_side(count - extra);
+  check(side && count != 2, "[tokens_to_map] {} tokens are no square grid", count);
+  return tokens.narrow(1, extra, count - extra).transpose(1, 2).unflatten(2, {*side, *side});
 }
 
 TiledProduct::TiledProduct(const FusionSizes& sizes, const Options& options, nn::Initializer& initializer)
