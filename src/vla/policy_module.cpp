@@ -41,7 +41,7 @@ Tensor likeness_of(const Tensor& visual, const Tensor& words, const Tensor& mask
   const auto read = mask.defined() ? nn::masked_mean(words, mask) : words.mean(1);
   const auto cosines = visual.matmul(read.unsqueeze(-1)).squeeze(-1);
   const auto centred = cosines - cosines.mean(1, true);
-  return centred / (centred.square().mean(1, true).sqrt() + 1e-6);
+  return centred / (centred.square().mean(1, true) + 1e-12).sqrt();  // a single place: 0
 }
 
 std::int64_t width_of(const Tensor& hidden) { return hidden.size(hidden.dim() == 3 ? 2 : 1); }
