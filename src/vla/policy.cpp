@@ -36,6 +36,7 @@ json json_of(const PolicyConfig& c) {
           {"width", c.width},
           {"maps", c.maps},
           {"film", c.film},
+          {"weighted", c.weighted},
           {"phrases", phrases},
           {"state_mean", c.state_mean},
           {"state_std", c.state_std},
@@ -54,6 +55,7 @@ PolicyConfig read_config(const fs::path& file) {
   c.width = section.require_positive("width");
   c.maps = section.require<std::vector<std::int64_t>>("maps");
   c.film = section.require<std::vector<std::int64_t>>("film");
+  c.weighted = section.require<bool>("weighted");
   c.state_mean = section.require<std::vector<float>>("state_mean");
   c.state_std = section.require<std::vector<float>>("state_std");
   c.action_low = section.require<std::vector<float>>("action_low");

@@ -3,11 +3,15 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/softmax.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
+#include <cmath>
+
 #include "core/check.hpp"
 #include "nn/grid_positions.hpp"
+#include "vlalign/core/normalize.hpp"
 #include "vlalign/nn/text_transformer.hpp"
 
 namespace vlalign::vla {
@@ -34,14 +38,15 @@ Tensor first_positions(std::int64_t places, std::int64_t width) {
   return side && width % 4 == 0 ? nn::grid_positions(*side, width) : at::zeros({places, width});
 }
 
-constexpr double likeness_deviation = 0.25;  // of a token's numbers about 1, where the likeness is about 4
+constexpr double first_weight_scale = 20;
+constexpr double lowest_weight = 1e-6;  // its logarithm is still a number
 
-/// How well the words fit each place, [B, N]: the mean of their cosines, standardised over the places.
-Tensor likeness_of(const Tensor& visual, const Tensor& words, const Tensor& mask) {
-  const auto read = mask.defined() ? nn::masked_mean(words, mask) : words.mean(1);
+/// How much the words mean each place, [B, N]: N times the softmax over the places of scale times the cosine of the
+/// mean word.
+Tensor weights_of(const Tensor& visual, const Tensor& words, const Tensor& mask, const Tensor& log_scale) {
+  const auto read = l2_normalize(mask.defined() ? nn::masked_mean(words, mask) : words.mean(1));
   const auto cosines = visual.matmul(read.unsqueeze(-1)).squeeze(-1);
-  const auto centred = cosines - cosines.mean(1, true);
-  return centred / (centred.square().mean(1, true) + 1e-12).sqrt();  // a single place: 0
+  return (at::softmax(cosines * log_scale.exp(), 1) * cosines.size(1)).clamp_min(lowest_weight);
 }
 
 std::int64_t width_of(const Tensor& hidden) { return hidden.size(hidden.dim() == 3 ? 2 : 1); }
@@ -81,8 +86,8 @@ PolicyModule::PolicyModule(const DualEncoder& towers, std::shared_ptr<Fusion> fu
   fusion = register_module("fusion", std::move(fuse));
   head = register_module("head", std::move(act));
   const auto& needs = fusion->needs();
-  if (needs.visual_tokens && !needs.joint && widths.joint > 0)
-    likeness = register_parameter("likeness", initializer.normal({widths.visual_tokens}, likeness_deviation));
+  if (config.weighted && needs.visual_tokens && !needs.joint && widths.joint > 0)
+    weight_log_scale = register_parameter("weight_log_scale", at::full({}, std::log(first_weight_scale)));
   if (!config.film.empty())
     film =
         register_module("film", std::make_shared<Film>(*encoder->visual, config.film, widths.embedding, initializer));
@@ -111,15 +116,13 @@ Tensor PolicyModule::features(const Tensor& pixels, const Features& text, const 
                     .text_mask = for_all(text.mask, batch),
                     .pooled_text = pooled_text};
   const auto tokens = places(image);
-  if (needs.joint || likeness.defined()) {
+  if (needs.joint || weight_log_scale.defined()) {
     input.joint_visual = encoder->in_joint_space(tokens, encoder->image_projection);
     input.joint_words = encoder->in_joint_space(input.text_tokens, encoder->text_projection);
   }
   if (needs.visual_tokens) input.visual_tokens = tokens + positions;
-  if (likeness.defined()) {
-    const auto fit = likeness_of(input.joint_visual, input.joint_words, input.text_mask);
-    input.visual_tokens = input.visual_tokens + fit.unsqueeze(-1) * likeness;
-  }
+  if (weight_log_scale.defined())
+    input.visual_weights = weights_of(input.joint_visual, input.joint_words, input.text_mask, weight_log_scale);
   if (state_mean.numel() > 0) {
     if (!state.defined() || state.dim() != 2 || state.size(1) != state_mean.size(0))
       fail("[Policy] state: expected [B, {}], got {}", state_mean.size(0),

@@ -34,8 +34,7 @@ class PolicyModule : public torch::nn::Module {
   std::shared_ptr<ActionHead> head;
   std::shared_ptr<Film> film;  ///< null without
   Tensor positions;            ///< [N, Dv], added to the visual tokens; undefined without tokens
-  Tensor likeness;             ///< [Dv], added to each visual token as often as the words fit its place; undefined for
-                               ///< a fusion that reads the joint space itself, and where tokens share none
+  Tensor weight_log_scale;     ///< [], of the visual tokens' weights; undefined without
   Tensor state_mean, state_std, action_low, action_range;  ///< buffers [S], [S], [A], [A]
 
  private:

@@ -76,6 +76,17 @@ TEST_P(EachFusion, TheOrderOfVisualTokensDoesNotChangeTheVector) {
   }
 }
 
+TEST_P(EachFusion, AVisualTokenOfWeightTwoCountsLikeTwo) {
+  const auto fusion = make_random();
+  if (!fusion->needs().visual_tokens || fusion->needs().joint) GTEST_SKIP() << "takes no weights";
+  auto input = random_input(), other = input;
+  input.visual_weights = at::tensor({2.0F, 1.0F, 1.0F, 3.0F}).expand({batch, 4});
+  other.visual_tokens = input.visual_tokens.index_select(1, at::tensor({0, 0, 1, 2, 3, 3, 3}));
+  EXPECT_LT((fusion->vector(input) - fusion->vector(other)).abs().max().item<double>(), 1e-5);
+  input.visual_weights = at::Tensor();
+  EXPECT_GT((fusion->vector(input) - fusion->vector(other)).abs().max().item<double>(), 1e-4);
+}
+
 TEST_P(EachFusion, SamplesDoNotMix) {
   const auto fusion = make_random();
   const auto input = random_input();

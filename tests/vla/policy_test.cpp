@@ -69,6 +69,10 @@ TEST_P(PolicyOf, GradientsReachBothTowersFusionAndHead) {
     }
     EXPECT_TRUE(moved) << part;
   }
+  const auto* scale = policy.module()->named_parameters().find("weight_log_scale");
+  if (scale && !resnet) {  // the ResNet's map is a single place
+    EXPECT_NE(scale->grad().item<double>(), 0);
+  }
 }
 
 TEST_P(PolicyOf, ComesBackFromItsFolderToTheSameBits) {
@@ -166,59 +170,55 @@ TEST(Policy, KnowsPlacesWhereverItsTokensDo) {
   EXPECT_GT((act(policy, batch) - before).abs().max().item<double>(), 1e-3);
 }
 
-/// Keeps the visual tokens that it was given.
+/// Keeps the weights of visual tokens that it was given.
 class Recording : public Fusion {
  public:
   Recording(const FusionSizes& sizes, nn::Initializer& initializer)
       : Fusion("Recording", sizes, {.visual_tokens = true}, initializer),
         proj(projection("proj", sizes.visual_tokens, initializer)) {}
   std::shared_ptr<nn::Linear> proj;
-  mutable at::Tensor visual_tokens;
+  mutable at::Tensor weights;
 
  protected:
   at::Tensor fuse(const FusionInput& input) const override {
-    visual_tokens = input.visual_tokens;
-    return with_state(proj->forward(visual_tokens), input);
+    weights = input.visual_weights;
+    return with_state(proj->forward(input.visual_tokens), input);
   }
 };
 
-TEST(Policy, VisualTokensSayHowWellTheWordsFitTheirPlace) {
+TEST(Policy, WeighsVisualTokensByHowWellTheWordsFitTheirPlace) {
   const auto encoder = towers();
   nn::Initializer initializer(4);
   const FusionSizes sizes{.visual_tokens = 32, .state = 4, .width = 32};
-  const auto config = config_of("recording", "l1");
+  auto config = config_of("recording", "l1");
   const auto fusion = std::make_shared<Recording>(sizes, initializer);
-  Policy policy(encoder, fusion, make_head("l1", 32, config.actions, {}, initializer), config);
+  const auto head = make_head("l1", 32, config.actions, {}, initializer);
+  Policy policy(encoder, fusion, head, config);
   policy.train(false);
   auto batch = random_batch(2);
-  batch.tokens =
-      tokenize(ClipTokenizer(std::vector<ClipTokenizer::Merge>{}), std::vector<std::string>{"go", "go left"}, 16);
+  const ClipTokenizer tokenizer(std::vector<ClipTokenizer::Merge>{});
+  batch.tokens = tokenize(tokenizer, std::vector<std::string>{"go", "go left"}, 16);
   act(policy, batch);
 
   const at::NoGradGuard no_graph;
-  const auto image = encoder.image_features(batch.pixels);
   const auto text = encoder.text_features(batch.tokens);
   const auto& module = *encoder.module();
-  const auto patches = module.in_joint_space(places(image), module.image_projection).to(at::kDouble);
+  const auto patches =
+      module.in_joint_space(places(encoder.image_features(batch.pixels)), module.image_projection).to(at::kDouble);
   const auto words = module.in_joint_space(text.tokens, module.text_projection).to(at::kDouble);
-  const auto parameters = policy.module()->named_parameters();
   for (std::int64_t b = 0; b < 2; ++b) {
     const auto length = text.mask[b].sum().item<std::int64_t>();
-    std::vector<double> cosines;
-    for (std::int64_t n = 0; n < 4; ++n) {
-      cosines.push_back(0);
-      for (std::int64_t l = 0; l < length; ++l)
-        cosines.back() += patches[b][n].dot(words[b][l]).item<double>() / static_cast<double>(length);
-    }
-    const auto mean = std::accumulate(cosines.begin(), cosines.end(), 0.0) / 4;
-    double variance = 0;
-    for (const auto cosine : cosines) variance += (cosine - mean) * (cosine - mean) / 4;
-    for (std::int64_t n = 0; n < 4; ++n) {
-      const auto fit = (cosines[static_cast<std::size_t>(n)] - mean) / std::sqrt(variance);
-      const auto expected = places(image)[b][n] + parameters["positions"][n] + fit * parameters["likeness"];
-      EXPECT_LT((fusion->visual_tokens[b][n] - expected).abs().max().item<double>(), 1e-3) << b << n;
-    }
+    const auto mean = words[b].narrow(0, 0, length).mean(0);
+    std::vector<double> mass;
+    for (std::int64_t n = 0; n < 4; ++n)
+      mass.push_back(std::exp(20 * (patches[b][n].dot(mean) / mean.norm()).item<double>()));
+    const auto all = std::accumulate(mass.begin(), mass.end(), 0.0);
+    for (std::int64_t n = 0; n < 4; ++n)
+      EXPECT_NEAR(fusion->weights[b][n].item<double>(), 4 * mass[static_cast<std::size_t>(n)] / all, 1e-4) << b << n;
   }
+  config.weighted = false;
+  act(Policy(encoder, fusion, head, config), batch);
+  EXPECT_FALSE(fusion->weights.defined());
 }
 
 TEST(Policy, RetrievalAnswersWithActionsOfItsBank) {

@@ -24,7 +24,10 @@ AttentionPooling::AttentionPooling(const FusionSizes& sizes, const Options& opti
 Tensor AttentionPooling::fuse(const FusionInput& input) const {
   const auto text = text_proj->forward(input.pooled_text).unsqueeze(1);
   const auto asked = queries.to(text.scalar_type()) + text;
-  return with_state(ln_final->forward(block->forward(visual_proj->forward(input.visual_tokens), asked, {})), input);
+  const auto keys = visual_proj->forward(input.visual_tokens);
+  auto mask = logit_weights(input, keys.scalar_type());
+  if (mask.defined()) mask = mask.unsqueeze(1).unsqueeze(1);
+  return with_state(ln_final->forward(block->forward(keys, asked, mask)), input);
 }
 
 }  // namespace vlalign::vla

@@ -24,13 +24,15 @@ Tensor CrossAttention::fuse(const FusionInput& input) const {
   const bool text_asks = queries_ == Queries::text;
   const auto& keys = text_asks ? visual : text;
   Tensor mask;
+  if (text_asks) mask = logit_weights(input, keys.scalar_type());
+  if (mask.defined()) mask = mask.unsqueeze(1).unsqueeze(1);
   if (!text_asks && seen.defined())
     mask = nn::additive_mask(seen.unsqueeze(1).unsqueeze(1), keys.options().requires_grad(false));
   auto tokens = text_asks ? text : visual;
   for (const auto& block : blocks) tokens = block->forward(keys, tokens, mask);
   tokens = ln_final->forward(tokens);
   if (text_asks) tokens = (seen.defined() ? nn::masked_mean(tokens, seen) : tokens.mean(1)).unsqueeze(1);
-  return with_state(tokens, input);
+  return with_state(text_asks ? tokens : weighted(tokens, input), input);
 }
 
 }  // namespace vlalign::vla

@@ -2,6 +2,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/ones.h>
 
 #include <array>
@@ -44,7 +45,12 @@ Tensor EarlyFusion::mask(const FusionInput& input, const Tensor& tokens) const {
     const auto behind = at::ones({batch, length - input.text_mask.size(1)}, bools);
     seen = seen & at::cat({input.text_mask, behind}, 1).unsqueeze(1).unsqueeze(1);
   }
-  return nn::additive_mask(seen, tokens.options().requires_grad(false));
+  const auto additive = nn::additive_mask(seen, tokens.options().requires_grad(false));
+  const auto weights = logit_weights(input, tokens.scalar_type());
+  if (!weights.defined()) return additive;
+  const auto first = input.text_tokens.size(1);  // of the visual tokens
+  const auto columns = at::constant_pad_nd(weights, {first, length - first - weights.size(1)});
+  return additive + columns.unsqueeze(1).unsqueeze(1);
 }
 
 Tensor EarlyFusion::fuse(const FusionInput& input) const {

@@ -59,6 +59,9 @@ FusionInput Fusion::prepared(const FusionInput& input) const {
   FusionInput ready;
   if (needs_.visual_tokens)
     ready.visual_tokens = take(input.visual_tokens, "visual_tokens", {batch, any, sizes_.visual_tokens}, dtype);
+  if (needs_.visual_tokens && input.visual_weights.defined())
+    ready.visual_weights =
+        take(input.visual_weights, "visual_weights", {batch, input.visual_tokens.size(1)}, at::kFloat);
   if (needs_.pooled_visual)
     ready.pooled_visual = take(input.pooled_visual, "pooled_visual", {batch, sizes_.pooled_visual}, dtype);
   if (needs_.maps) ready.maps = prepared_maps(input, batch, dtype);
@@ -104,6 +107,16 @@ Tensor Fusion::checked_mask(const FusionInput& input, const Tensor& words, std::
 Tensor Fusion::forward(const FusionInput& input) const { return fuse(prepared(input)); }
 
 Tensor Fusion::vector(const FusionInput& input) const { return forward(input).mean(1); }
+
+Tensor Fusion::logit_weights(const FusionInput& input, at::ScalarType dtype) {
+  return input.visual_weights.defined() ? input.visual_weights.log().to(dtype) : Tensor();
+}
+
+Tensor Fusion::weighted(const Tensor& tokens, const FusionInput& input) {
+  if (!input.visual_weights.defined()) return tokens;
+  const auto share = input.visual_weights / input.visual_weights.mean(1, true);
+  return tokens * share.unsqueeze(-1).to(tokens.scalar_type());
+}
 
 Tensor Fusion::with_state(const Tensor& tokens, const FusionInput& input) const {
   return state_proj ? tokens + state_proj->forward(input.state).unsqueeze(1) : tokens;

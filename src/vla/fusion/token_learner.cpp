@@ -11,8 +11,10 @@ TokenLearner::TokenLearner(std::int64_t width, std::int64_t tokens, nn::Initiali
   mlp = register_module("mlp", std::make_shared<nn::FeedForward>(width, bottleneck, tokens, initializer));
 }
 
-Tensor TokenLearner::forward(const Tensor& x) const {
-  const auto selections = at::softmax(mlp->forward(norm->forward(x)), 1);  // [B, N, M]
+Tensor TokenLearner::forward(const Tensor& x, const Tensor& logit_weights) const {
+  auto logits = mlp->forward(norm->forward(x));  // [B, N, M]
+  if (logit_weights.defined()) logits = logits + logit_weights.unsqueeze(-1);
+  const auto selections = at::softmax(logits, 1);
   return at::matmul(selections.transpose(1, 2), x);
 }
 

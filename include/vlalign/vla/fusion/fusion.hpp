@@ -26,8 +26,10 @@ struct FusionSizes {
 /// Floating tensors of any dtype; a fusion computes in the dtype of its visual input. The fields of Features fit:
 /// tokens, pooled or embedding, hidden, mask.
 struct FusionInput {
-  Tensor visual_tokens{};      ///< [B, N, Dv]; a feature map's places row by row
-  Tensor pooled_visual{};      ///< [B, Ev]
+  Tensor visual_tokens{};   ///< [B, N, Dv]; a feature map's places row by row
+  Tensor visual_weights{};  ///< [B, N], above 0: each visual token counts as if it stood there so often, in softmaxes
+                            ///< and means. Undefined: once each. Pointing weighs places itself and takes none
+  Tensor pooled_visual{};   ///< [B, Ev]
   std::vector<Tensor> maps{};  ///< of several scales: [B, C, H, W], or tokens [B, N, C] of a square grid, with or
                                ///< without a class token in front
   Tensor text_tokens{};        ///< [B, L, Dt]
@@ -66,6 +68,10 @@ class Fusion : public torch::nn::Module {
   /// input: only what is needed, checked, of one dtype, with zeros in place of text padding.
   virtual Tensor fuse(const FusionInput& input) const = 0;
 
+  /// What weights add to the logits of a softmax over visual tokens, their logarithms [B, N]; undefined without.
+  static Tensor logit_weights(const FusionInput& input, at::ScalarType dtype);
+  /// tokens [B, N, D] whose mean is the weighted mean of those given.
+  static Tensor weighted(const Tensor& tokens, const FusionInput& input);
   /// Adds the projected state to each token, as if it were joined to them before the next linear layer.
   Tensor with_state(const Tensor& tokens, const FusionInput& input) const;
   /// Throws Error unless so many heads share the width evenly.

@@ -12,8 +12,8 @@ class TokenLearner : public torch::nn::Module {
   static constexpr std::int64_t bottleneck = 64;  ///< of the MLP, RT-1's
 
   TokenLearner(std::int64_t width, std::int64_t tokens, nn::Initializer& initializer);
-  /// x: [B, N, W]; returns [B, M, W].
-  Tensor forward(const Tensor& x) const;
+  /// x: [B, N, W]; logit_weights: [B, N], added to each selection's logits; returns [B, M, W].
+  Tensor forward(const Tensor& x, const Tensor& logit_weights = {}) const;
 
   std::shared_ptr<nn::LayerNorm> norm;
   std::shared_ptr<nn::FeedForward> mlp;
