@@ -143,33 +143,6 @@ std::string name_in_deed(const Object& object, Language language, Rng& rng) {
   return language == Language::english ? "thing" : "东西";
 }
 
-// Of things that nothing is done with. All but the name is true of any picture, so that the name has to be read among
-// the words of deeds and sides, as in an instruction.
-std::string about_what_could_be_done(const std::string& name, Language language, Rng& rng) {
-  static const Phrases english{"one can pick up the {name}",
-                               "the {name} could be lifted off the table",
-                               "it would be easy to pick the {name} up",
-                               "the gripper may take the {name}",
-                               "one could grasp the {name} and lift it",
-                               "nobody raises the {name} into the air",
-                               "one might get hold of the {name} and hoist it",
-                               "the {name} can be fetched or held up",
-                               "one can push the {name} {side}",
-                               "the {name} could slide {side}",
-                               "the gripper may move the {name} {side}",
-                               "nobody shoves the {name} {side}",
-                               "one might nudge the {name} {side}",
-                               "it would be easy to shift the {name} {side}",
-                               "the {name} may go {side} next"};
-  static const Phrases chinese{"可以拿起{name}",           "{name}可以被拿起来",           "不难抓起{name}",
-                               "夹爪或许会抓起{name}",     "没有人把{name}举到空中",       "可以握住{name}再提起",
-                               "可以把{name}推到{side}",   "夹爪或许会把{name}推向{side}", "没有人将{name}挪往{side}",
-                               "不难移动{name}，去{side}", "{name}可以滑至{side}",         "{name}还可以靠{side}一些"};
-  const auto side = any_side(static_cast<Side>(rng.below(4)), language, rng);
-  const auto& sentence = any(language == Language::english ? english : chinese, rng);
-  return fmt::format(fmt::runtime(sentence), fmt::arg("name", name), fmt::arg("side", side));
-}
-
 std::string about(const Object& object, Language language, Rng& rng) {
   const bool has_deed = object.is_held || object.pushed;
   const auto name = has_deed ? name_in_deed(object, language, rng) : name_in_caption(object, language, rng);
@@ -197,8 +170,7 @@ std::string about(const Object& object, Language language, Rng& rng) {
                {"夹爪把{name}推向{side}", "夹爪把{name}推到{side}", "{name}被推到{side}", "夹爪将{name}挪往{side}",
                 "机器人移动{name}，去{side}", "{name}滑至{side}", "{name}靠{side}一些"});
   }
-  if (rng.chance(0.4)) return say({"{one}", "the {name}", "there is {one}"}, {"{name}", "有一个{name}"});
-  if (rng.chance(0.5)) return about_what_could_be_done(name, language, rng);
+  if (rng.chance(0.5)) return say({"{one}", "the {name}", "there is {one}"}, {"{name}", "有一个{name}"});
   return say({"the {name} is {place}", "{one} {place}", "there is {one} {place}", "{one} lies {place}"},
              {"{name}在{place}", "有一个{name}在{place}", "{name}位于{place}"});
 }

@@ -32,7 +32,7 @@ enum class Wording {
 std::string instruction(const Scene& scene, const Task& task, Wording wording, vlalign::Rng& rng);
 
 /// Captions of a frame of the scene as it is, English and Chinese, about one object or all: what it is, where, beside
-/// what, whether it is held or pushed or what could be done with it; and at which side the gripper is. They use the words of both wordings and
+/// what, and whether it is held or pushed; and at which side the gripper is. They use the words of both wordings and
 /// none of the instructions' sentences.
 std::vector<std::string> descriptions(const Scene& scene, vlalign::Rng& rng);
 

@@ -58,7 +58,7 @@ constexpr std::int64_t frames_per_item = 10;
 constexpr const char* stamp_name = "tabletop.json";
 
 std::string stamp(const Settings& s) {
-  return json{{"format", 4},    {"episodes", s.episodes}, {"frames", s.frames},   {"seed", s.seed},
+  return json{{"format", 3},    {"episodes", s.episodes}, {"frames", s.frames},   {"seed", s.seed},
               {"size", s.size}, {"noise", s.noise},       {"objects", s.objects}, {"with_poses", s.with_poses}}
              .dump(2) +
          "\n";
