@@ -86,7 +86,8 @@ PolicyModule::PolicyModule(const DualEncoder& towers, std::shared_ptr<Fusion> fu
   fusion = register_module("fusion", std::move(fuse));
   head = register_module("head", std::move(act));
   const auto& needs = fusion->needs();
-  if (config.weighted && needs.visual_tokens && !needs.joint && widths.joint > 0)
+  const bool takes_weights = needs.visual_tokens ? !needs.joint : needs.maps && nn::grid_side(widths.places);
+  if (config.weighted && takes_weights && widths.joint > 0)
     weight_log_scale = register_parameter("weight_log_scale", at::full({}, std::log(first_weight_scale)));
   if (!config.film.empty())
     film =

@@ -215,14 +215,14 @@ TEST(FilmFusion, LearnedTokensAreSoftSelectionsOfThePlacesInDouble) {
   }
 }
 
-/// What there is and where it is, of one channel of a product, [rows][columns].
-std::array<double, 3> summary_by_hand(const Vectors& product) {
+/// What there is and where it is, of one channel of a product, [rows][columns]; weights: of mean 1.
+std::array<double, 3> summary_by_hand(const Vectors& product, const Vectors& weights) {
   double what = 0, total = 0, x = 0, y = 0;
   const auto rows = product.size(), columns = product[0].size();
   for (std::size_t r = 0; r < rows; ++r) {
     for (std::size_t c = 0; c < columns; ++c) {
-      what += test::gelu_by_hand(product[r][c]) / static_cast<double>(rows * columns);
-      const double mass = std::exp(product[r][c]);
+      what += weights[r][c] * test::gelu_by_hand(product[r][c]) / static_cast<double>(rows * columns);
+      const double mass = weights[r][c] * std::exp(product[r][c]);
       total += mass;
       x += mass * (2 * (static_cast<double>(c) + 0.5) / static_cast<double>(columns) - 1);
       y += mass * (2 * (static_cast<double>(r) + 0.5) / static_cast<double>(rows) - 1);
@@ -231,9 +231,16 @@ std::array<double, 3> summary_by_hand(const Vectors& product) {
   return {what, x / total, y / total};
 }
 
-TEST(TiledProduct, EqualsItsFormulaInDouble) {
+class TiledProductWeighted : public testing::TestWithParam<bool> {};
+
+TEST_P(TiledProductWeighted, EqualsItsFormulaInDouble) {
   const auto fusion = make<TiledProduct>({.hidden = 11});
-  const auto input = random_input();  // its second map is a class token and 2 x 2 places
+  auto input = random_input();  // its second map is a class token and 2 x 2 places
+  const bool weighted = GetParam();
+  if (weighted) input.visual_weights = at::tensor({2.0F, 0.5F, 1.0F, 4.5F}).expand({batch, 4});
+  // Of mean 1, laid over 3 x 2 places, where the middle row is half of each, and 2 x 2.
+  const std::array<Vectors, 2> weights{weighted ? Vectors{{1, 0.25}, {0.75, 1.25}, {0.5, 2.25}} : Vectors(3, {1, 1}),
+                                       weighted ? Vectors{{1, 0.25}, {0.5, 2.25}} : Vectors(2, {1, 1})};
   const auto fused = fusion->forward(input);
   EXPECT_EQ(fused.sizes().vec(), (std::vector<std::int64_t>{batch, 1, 8}));
   for (std::int64_t b = 0; b < batch; ++b) {
@@ -251,13 +258,15 @@ TEST(TiledProduct, EqualsItsFormulaInDouble) {
         }
       }
       for (std::size_t part = 0; part < 3; ++part) {
-        for (std::size_t d = 0; d < 8; ++d) all.push_back(summary_by_hand(product[d])[part]);
+        for (std::size_t d = 0; d < 8; ++d) all.push_back(summary_by_hand(product[d], weights[scale])[part]);
       }
     }
     const auto expected = plus(mlp_by_hand(*fusion->mlp->c_fc, *fusion->mlp->c_proj, all), state_of(input, b, *fusion));
     EXPECT_LT(distance(fused[b][0], expected), tolerance) << "sample " << b;
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(OrNot, TiledProductWeighted, testing::Bool());
 
 TEST(TiledProduct, TokensOfNoSquareAreRefused) {
   EXPECT_EQ(message_of<Error>([] {

@@ -59,9 +59,10 @@ FusionInput Fusion::prepared(const FusionInput& input) const {
   FusionInput ready;
   if (needs_.visual_tokens)
     ready.visual_tokens = take(input.visual_tokens, "visual_tokens", {batch, any, sizes_.visual_tokens}, dtype);
-  if (needs_.visual_tokens && input.visual_weights.defined())
-    ready.visual_weights =
-        take(input.visual_weights, "visual_weights", {batch, input.visual_tokens.size(1)}, at::kFloat);
+  if ((needs_.visual_tokens || needs_.maps) && input.visual_weights.defined()) {
+    const auto count = needs_.visual_tokens ? input.visual_tokens.size(1) : any;
+    ready.visual_weights = take(input.visual_weights, "visual_weights", {batch, count}, at::kFloat);
+  }
   if (needs_.pooled_visual)
     ready.pooled_visual = take(input.pooled_visual, "pooled_visual", {batch, sizes_.pooled_visual}, dtype);
   if (needs_.maps) ready.maps = prepared_maps(input, batch, dtype);

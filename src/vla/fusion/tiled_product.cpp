@@ -1,6 +1,7 @@
 #include "vlalign/vla/fusion/tiled_product.hpp"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/adaptive_avg_pool2d.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/gelu.h>
 
@@ -11,9 +12,19 @@
 namespace vlalign::vla {
 namespace {
 
-/// [B, 3D]
-Tensor what_and_where(const Tensor& product) {
-  return at::cat({at::gelu(product).mean({2, 3}), spatial_softmax(product)}, 1);
+/// [B, 3D]. weights: [B, 1, H, W] of mean 1, or undefined.
+Tensor what_and_where(const Tensor& product, const Tensor& weights) {
+  if (!weights.defined()) return at::cat({at::gelu(product).mean({2, 3}), spatial_softmax(product)}, 1);
+  return at::cat({(at::gelu(product) * weights).mean({2, 3}), spatial_softmax(product + weights.log())}, 1);
+}
+
+/// The weights [B, N] of a square grid laid over a map of another size, [B, 1, H, W] of mean 1.
+Tensor laid_over(const Tensor& weights, const Tensor& map) {
+  if (!weights.defined()) return {};
+  const auto side = nn::grid_side(weights.size(1));
+  check(side.has_value(), "[TiledProduct] visual_weights of {} places are no square grid", weights.size(1));
+  const auto laid = at::adaptive_avg_pool2d(weights.unflatten(1, {1, *side, *side}), {map.size(2), map.size(3)});
+  return (laid / laid.mean({2, 3}, true)).to(map.scalar_type());
 }
 
 }  // namespace
@@ -43,7 +54,8 @@ Tensor TiledProduct::fuse(const FusionInput& input) const {
     const auto map = input.maps[i].dim() == 3 ? tokens_to_map(input.maps[i]) : input.maps[i];
     const auto visual = visual_projs[i]->forward(map.permute({0, 2, 3, 1})).permute({0, 3, 1, 2});
     const auto text = text_projs[i]->forward(input.pooled_text);
-    scales.push_back(what_and_where(visual * text.unsqueeze(-1).unsqueeze(-1)));
+    scales.push_back(
+        what_and_where(visual * text.unsqueeze(-1).unsqueeze(-1), laid_over(input.visual_weights, visual)));
   }
   return with_state(mlp->forward(at::cat(scales, 1)).unsqueeze(1), input);
 }

@@ -28,7 +28,8 @@ struct FusionSizes {
 struct FusionInput {
   Tensor visual_tokens{};   ///< [B, N, Dv]; a feature map's places row by row
   Tensor visual_weights{};  ///< [B, N], above 0: each visual token counts as if it stood there so often, in softmaxes
-                            ///< and means. Undefined: once each. Pointing weighs places itself and takes none
+                            ///< and means; laid over maps as a square grid. Undefined: once each. Pointing weighs
+                            ///< places itself and takes none
   Tensor pooled_visual{};   ///< [B, Ev]
   std::vector<Tensor> maps{};  ///< of several scales: [B, C, H, W], or tokens [B, N, C] of a square grid, with or
                                ///< without a class token in front
