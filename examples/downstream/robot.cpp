@@ -42,7 +42,8 @@ void send([[maybe_unused]] const std::vector<float>& action) {}
 
 /// A policy that has been told what to do and has acted once, since the first time takes longer.
 vla::LivePolicy made_ready(const vla::Policy& policy, const std::string& instruction) {
-  vla::LivePolicy live(policy, {.ensemble = 0.01});
+  // One thread: several wait for each other at every operator, for seconds where something else keeps a core busy.
+  vla::LivePolicy live(policy, {.threads = 1, .ensemble = 0.01});
   live.set_instruction(instruction);
   const std::vector<std::uint8_t> grey(640 * 480, 128);
   const std::vector<float> state(static_cast<std::size_t>(policy.config().state));

@@ -1,6 +1,8 @@
 // tabletop train: a policy on the demonstrations.
 #include <spdlog/spdlog.h>
 
+#include <array>
+#include <cmath>
 #include <memory>
 #include <string>
 
@@ -20,7 +22,7 @@ struct Settings {
   std::string demos, encoder, out, beside, loss = "infonce", precision = "bf16";
   bool from_noise = false;
   double image_rate = 0, text_rate = 0;
-  vla::PolicyConfig policy{.fusion = "pointing", .head = "l1", .actions = {.horizon = 4}};
+  vla::PolicyConfig policy{.fusion = "pointing", .head = "mse", .actions = {.horizon = 4}};
   std::int64_t steps = 3000, batch_size = 64;
   double learning_rate = 1.5e-3, beside_weight = 0.1;
   std::uint64_t seed = 1;
@@ -47,18 +49,23 @@ vlalign::FineTuning fine_tuning(const Settings& s) {
   return how;
 }
 
-/// "move left and down, open": every direction at most of the speed, for the head that picks a phrase.
+/// "move left a little down open": in every direction not at all, a little or at most of the speed, for the head that
+/// picks a phrase. A step that can't be small goes past what it should reach.
 std::vector<vla::ActionPhrase> phrases(std::int64_t horizon) {
-  const std::string words[3][3] = {{"left ", "", "right "}, {"near ", "", "far "}, {"down ", "", "up "}};
+  const std::string words[3][2] = {{"left ", "right "}, {"near ", "far "}, {"down ", "up "}};
+  constexpr std::array speeds{-0.8F, -0.2F, 0.0F, 0.2F, 0.8F};
   std::vector<vla::ActionPhrase> all;
-  for (int i = 0; i < 54; ++i) {
-    const int step[3] = {i % 3, i / 3 % 3, i / 9 % 3};
-    const bool close = i >= 27;
-    vla::ActionPhrase phrase{
-        .text = "move " + words[0][step[0]] + words[1][step[1]] + words[2][step[2]] + (close ? "closed" : "open"),
-        .actions = {}};
+  for (std::size_t i = 0; i < 2 * 5 * 5 * 5; ++i) {
+    const std::array step{speeds[i % 5], speeds[i / 5 % 5], speeds[i / 25 % 5]};
+    const bool close = i >= 125;
+    vla::ActionPhrase phrase{.text = "move ", .actions = {}};
+    for (std::size_t axis = 0; axis < 3; ++axis) {
+      if (step[axis] == 0) continue;
+      phrase.text += (std::abs(step[axis]) < 0.5F ? "a little " : "") + words[axis][step[axis] > 0 ? 1 : 0];
+    }
+    phrase.text += close ? "closed" : "open";
     for (std::int64_t t = 0; t < horizon; ++t) {
-      for (const int direction : step) phrase.actions.push_back(0.8F * static_cast<float>(direction - 1));
+      phrase.actions.insert(phrase.actions.end(), step.begin(), step.end());
       phrase.actions.push_back(close ? 1.0F : -1.0F);
     }
     all.push_back(std::move(phrase));
