@@ -53,7 +53,9 @@ class PolicyOf : public testing::TestWithParam<Names> {};
 
 TEST_P(PolicyOf, GradientsReachBothTowersFusionAndHead) {
   const auto& [fusion, head, resnet] = GetParam();
-  auto policy = Policy::create(towers(resnet), config_of(std::string(fusion), std::string(head)));
+  auto config = config_of(std::string(fusion), std::string(head));
+  config.weighted = true;
+  auto policy = Policy::create(towers(resnet), config);
   policy.train();
   for (const auto& item : policy.module()->named_parameters()) {  // a FiLM that is zero lets no gradient to the text
     const at::NoGradGuard no_graph;
@@ -191,6 +193,7 @@ TEST(Policy, WeighsVisualTokensByHowWellTheWordsFitTheirPlace) {
   nn::Initializer initializer(4);
   const FusionSizes sizes{.visual_tokens = 32, .state = 4, .width = 32};
   auto config = config_of("recording", "l1");
+  config.weighted = true;
   const auto fusion = std::make_shared<Recording>(sizes, initializer);
   const auto head = make_head("l1", 32, config.actions, {}, initializer);
   Policy policy(encoder, fusion, head, config);

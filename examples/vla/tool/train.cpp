@@ -22,7 +22,7 @@ struct Settings {
   std::string demos, encoder, out, beside, loss = "infonce", precision = "bf16";
   bool from_noise = false;
   double image_rate = 0, text_rate = 0;
-  vla::PolicyConfig policy{.fusion = "pointing", .head = "mse", .actions = {.horizon = 4}};
+  vla::PolicyConfig policy{.fusion = "pointing", .head = "mse", .actions = {.horizon = 4}, .weighted = true};
   std::int64_t steps = 3000, batch_size = 64;
   double learning_rate = 1.5e-3, beside_weight = 0.1;
   std::uint64_t seed = 1;

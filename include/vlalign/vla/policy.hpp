@@ -38,8 +38,10 @@ struct PolicyConfig {
   std::int64_t width = 256;            ///< D, of the fused tokens
   std::vector<std::int64_t> maps{-1};  ///< layers of the image tower that a fusion of maps reads
   std::vector<std::int64_t> film{};    ///< layers of the image tower behind which FiLM of the instruction acts
-  bool weighted = true;  ///< where tokens of both towers share the joint space, visual tokens and maps count as much as
-                         ///< the words fit their place there: N softmax_n(s cos(mean word, v_n)), s learned from 20 on
+  /// Visual tokens and maps count as much as the words fit their place in the joint space, where tokens of both towers
+  /// share it: N softmax_n(s cos(mean word, v_n)), s learned from 20 on. For towers that were aligned by words and
+  /// patches (FILIP); with others it makes learning slower.
+  bool weighted = false;
   std::vector<ActionPhrase> phrases{};  ///< the bank of the head "retrieval", which embeds them when it is made
   std::vector<float> state_mean{}, state_std{};    ///< [S]; the policy works on (state - mean) / std. Empty: 0 and 1
   std::vector<float> action_low{}, action_high{};  ///< [A], what becomes -1 and 1 in the head. Empty: -1 and 1
