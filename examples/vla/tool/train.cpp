@@ -128,10 +128,9 @@ void add_train(CLI::App& program) {
   command->add_option("--film", s->policy.film, "layers of the image tower behind which FiLM acts");
   command->add_option("--maps", s->policy.maps, "layers of the image tower that a fusion of maps reads")
       ->capture_default_str();
-  command
-      ->add_flag("--weighted,!--unweighted", s->policy.weighted,
-                 "visual tokens count as much as the words fit their place, for fusions of tokens")
-      ->capture_default_str();
+  command->add_flag_callback(
+      "--unweighted", [s] { s->policy.weighted = false; },
+      "patches count alike, not as much as the words fit their place");
   command->add_option("--width", s->policy.width, "of the fused tokens")->capture_default_str();
   command->add_option("--horizon", s->policy.actions.horizon, "steps in a chunk of actions")->capture_default_str();
   command->add_option("--steps", s->steps)->capture_default_str();
