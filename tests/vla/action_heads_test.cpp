@@ -386,13 +386,22 @@ TEST(RetrievalHead, EqualsItsFormulaInDouble) {
   EXPECT_NEAR(head->loss(features, actions, mask).item<double>(), sum / 3, 1e-4);
 }
 
-TEST(RetrievalHead, ScalesThePhrasesToUnitLength) {
-  nn::Initializer one(1), two(1);
+TEST(RetrievalHead, TakesPhrasesFromTheirMeanAtUnitLength) {
+  nn::Initializer initializer(1);
   const auto bank = random_bank();
-  const RetrievalHead head(width, chunk, bank, one);
-  const RetrievalHead longer(width, chunk, {.phrases = bank.phrases * 5, .actions = bank.actions}, two);
-  const auto features = at::randn({batch, width});
-  EXPECT_LT(largest_difference(head.logits(features), longer.logits(features)), 1e-5);
+  const RetrievalHead head(width, chunk, bank, initializer);
+  for (std::int64_t k = 0; k < phrases; ++k) {
+    auto phrase = vector_of(bank.phrases[k]);
+    for (std::int64_t e = 0; e < 7; ++e) {
+      for (std::int64_t other = 0; other < phrases; ++other)
+        phrase[static_cast<std::size_t>(e)] -= bank.phrases[other][e].item<double>() / phrases;
+    }
+    const auto length = std::sqrt(test::dot(phrase, phrase));
+    for (std::int64_t e = 0; e < 7; ++e)
+      EXPECT_NEAR(head.phrases[k][e].item<double>(), phrase[static_cast<std::size_t>(e)] / length, 1e-5);
+  }
+  const ActionBank one{.phrases = bank.phrases.narrow(0, 0, 1), .actions = bank.actions.narrow(0, 0, 1)};
+  EXPECT_NEAR(RetrievalHead(width, chunk, one, initializer).phrases.norm().item<double>(), 1, 1e-6);
 }
 
 TEST(RetrievalHead, KeepsItsBankWithTheWeights) {

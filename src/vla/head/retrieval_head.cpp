@@ -25,7 +25,9 @@ RetrievalHead::RetrievalHead(std::int64_t width, const ActionShape& shape, const
   const std::vector<std::int64_t> expected{bank.phrases.size(0), shape.horizon, shape.dims};
   check(bank.actions.sizes().vec() == expected, "[RetrievalHead] bank.actions: expected {}, got {}", expected,
         bank.actions.sizes().vec());
-  phrases = register_buffer("phrases", l2_normalize(bank.phrases.detach()));
+  auto given = bank.phrases.detach();
+  if (given.size(0) > 1) given = given - given.mean(0, /*keepdim=*/true);
+  phrases = register_buffer("phrases", l2_normalize(given));
   actions = register_buffer("actions", bank.actions.detach().to(at::kFloat));
   const double deviation = 1.0 / std::sqrt(static_cast<double>(width));
   const nn::Linear::Options options{.bias = false, .standard_deviation = deviation};

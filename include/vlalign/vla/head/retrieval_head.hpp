@@ -6,14 +6,15 @@ namespace vlalign::vla {
 
 /// Phrases that name actions ("move the arm left by ten centimetres") and what each of them does.
 struct ActionBank {
-  Tensor phrases;  ///< [K, E], the phrases' embeddings, scaled to unit length here
+  Tensor phrases;  ///< [K, E], the phrases' embeddings
   Tensor actions;  ///< [K, H, A]
 };
 
 /// Picks the phrase of a bank that is most like the features, projected into the phrases' space: logits are the cosines
-/// times a learned scale (CLIP-RT, Kang et al. 2024). The loss is the cross-entropy over the bank, in nats, where a
-/// sample's phrase is the one whose actions are nearest to its own over the steps that count; samples without any such
-/// step don't count.
+/// times a learned scale (CLIP-RT, Kang et al. 2024), where phrases are taken from their mean (a single one is not): a
+/// text tower that was aligned with pictures puts all phrases of movements in nearly the same place. The loss is the
+/// cross-entropy over the bank, in nats, where a sample's phrase is the one whose actions are nearest to its own over
+/// the steps that count; samples without any such step don't count.
 class RetrievalHead : public ActionHead {
  public:
   RetrievalHead(std::int64_t width, const ActionShape& shape, const ActionBank& bank, nn::Initializer& initializer);
@@ -25,7 +26,7 @@ class RetrievalHead : public ActionHead {
 
   std::shared_ptr<nn::Linear> projection;  ///< weight [E, D]
   Tensor log_logit_scale;                  ///< [], starts at CLIP's log(1 / 0.07); the scale is at most 100
-  Tensor phrases;                          ///< [K, E], unit rows, a buffer
+  Tensor phrases;                          ///< [K, E], from their mean at unit length, a buffer
   Tensor actions;                          ///< [K, H, A], a buffer
 
  protected:
