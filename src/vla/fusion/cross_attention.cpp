@@ -24,10 +24,11 @@ Tensor CrossAttention::fuse(const FusionInput& input) const {
   const bool text_asks = queries_ == Queries::text;
   const auto& keys = text_asks ? visual : text;
   Tensor mask;
-  if (text_asks) mask = logit_weights(input, keys.scalar_type());
-  if (mask.defined()) mask = mask.unsqueeze(1).unsqueeze(1);
-  if (!text_asks && seen.defined())
+  if (text_asks && input.visual_weights.defined()) {
+    mask = logit_weights(input, keys.scalar_type()).unsqueeze(1).unsqueeze(1);
+  } else if (!text_asks && seen.defined()) {
     mask = nn::additive_mask(seen.unsqueeze(1).unsqueeze(1), keys.options().requires_grad(false));
+  }
   auto tokens = text_asks ? text : visual;
   for (const auto& block : blocks) tokens = block->forward(keys, tokens, mask);
   tokens = ln_final->forward(tokens);

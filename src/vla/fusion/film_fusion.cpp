@@ -15,8 +15,9 @@ FilmFusion::FilmFusion(const FusionSizes& sizes, const Options& options, nn::Ini
 
 Tensor FilmFusion::fuse(const FusionInput& input) const {
   const auto tokens = at::relu(film->forward(visual_proj->forward(input.visual_tokens), input.pooled_text));
-  const auto weights = logit_weights(input, tokens.scalar_type());
-  return with_state(token_learner ? token_learner->forward(tokens, weights) : weighted(tokens, input), input);
+  const auto seen = token_learner ? token_learner->forward(tokens, logit_weights(input, tokens.scalar_type()))
+                                  : weighted(tokens, input);
+  return with_state(seen, input);
 }
 
 }  // namespace vlalign::vla
