@@ -404,6 +404,15 @@ TEST(RetrievalHead, TakesPhrasesFromTheirMeanAtUnitLength) {
   EXPECT_NEAR(RetrievalHead(width, chunk, one, initializer).phrases.norm().item<double>(), 1, 1e-6);
 }
 
+TEST(RetrievalHead, DoesNotCareForTheLengthOfItsPhrases) {
+  nn::Initializer one(1), two(1);
+  const auto bank = random_bank();
+  const RetrievalHead head(width, chunk, bank, one);
+  const RetrievalHead longer(width, chunk, {.phrases = bank.phrases * 5, .actions = bank.actions}, two);
+  const auto features = at::randn({batch, width});
+  EXPECT_LT(largest_difference(head.logits(features), longer.logits(features)), 1e-5);
+}
+
 TEST(RetrievalHead, KeepsItsBankWithTheWeights) {
   const auto head = make_head("retrieval");
   EXPECT_TRUE(head->named_buffers().contains("phrases"));
