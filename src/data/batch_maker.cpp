@@ -1,7 +1,6 @@
 #include "data/batch_maker.hpp"
 
 #include <ATen/ops/empty.h>
-#include <ATen/ops/empty_like.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -185,8 +184,12 @@ std::shared_ptr<BatchMaker::Slot> BatchMaker::open_slot(std::int64_t number) {
   slot->number = number;
   slot->epoch = number / batches_per_epoch();
   slot->records = batch_records(slot->epoch, number % batches_per_epoch());
-  slot->pixels = at::empty({options_.batch_size, how_.image_size, how_.image_size, 3}, at::kByte);
-  if (options_.second_view) slot->second_pixels = at::empty_like(slot->pixels);
+  const auto pixels = [&] {
+    return at::empty({options_.batch_size, how_.image_size, how_.image_size, 3},
+                     at::TensorOptions(at::kByte).pinned_memory(options_.pin_memory));
+  };
+  slot->pixels = pixels();
+  if (options_.second_view) slot->second_pixels = pixels();
   slot->tokens.resize(at(options_.batch_size));
   slot->faults.resize(at(options_.batch_size));
   return slot;

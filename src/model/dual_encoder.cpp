@@ -3,6 +3,7 @@
 #include "config_json.hpp"
 #include "core/check.hpp"
 #include "core/files.hpp"
+#include "core/on_device.hpp"
 #include "core/precision.hpp"
 #include "data/load_tokenizer.hpp"
 #include "make_module.hpp"
@@ -188,23 +189,23 @@ void DualEncoder::write(const fs::path& folder) const {
 }
 
 at::Tensor DualEncoder::encode_image(const at::Tensor& pixels, Precision precision) const {
-  const auto normalized = normalize_pixels(pixels.to(device()), state_->config.preprocess);
+  const auto normalized = normalize_pixels(on_device(pixels, device()), state_->config.preprocess);
   return state_->module->encode_image(normalized, dtype_of(precision));
 }
 
 at::Tensor DualEncoder::encode_text(const at::Tensor& tokens, Precision precision) const {
-  return state_->module->encode_text(tokens.to(device()), dtype_of(precision));
+  return state_->module->encode_text(on_device(tokens, device()), dtype_of(precision));
 }
 
 Features DualEncoder::image_features(const at::Tensor& pixels, std::span<const std::int64_t> layers,
                                      Precision precision) const {
-  const auto normalized = normalize_pixels(pixels.to(device()), state_->config.preprocess);
+  const auto normalized = normalize_pixels(on_device(pixels, device()), state_->config.preprocess);
   return state_->module->image_features(normalized, layers, dtype_of(precision));
 }
 
 Features DualEncoder::text_features(const at::Tensor& tokens, std::span<const std::int64_t> layers,
                                     Precision precision) const {
-  return state_->module->text_features(tokens.to(device()), layers, dtype_of(precision));
+  return state_->module->text_features(on_device(tokens, device()), layers, dtype_of(precision));
 }
 
 at::Tensor DualEncoder::logit_scale() const { return state_->module->logit_scale(); }

@@ -1,4 +1,4 @@
-// What holds in the dtypes that towers give: edges, bfloat16.
+// What holds in the dtypes and on the devices of towers: edges, bfloat16, cuda.
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/scalar_tensor.h>
 #include <fmt/format.h>
@@ -48,6 +48,18 @@ Finding took_too_small_a_batch(const Subject& subject, const Case& one) {
                      subject.claims.smallest_batch, value);
 }
 
+ContrastiveBatch moved_to(ContrastiveBatch batch, c10::Device device) {
+  for (const auto& part : batch_tensors())
+    if (auto& tensor = part.of(batch); tensor.defined()) tensor = tensor.to(device);
+  if (auto& soft = batch.soft_targets; soft.defined()) soft = soft.to(device);
+  return batch;
+}
+
+Finding different_on_cuda(const Subject& subject, const ContrastiveBatch& batch, double allowed) {
+  auto [value, gradients] = value_and_gradients(subject.loss, moved_to(batch, c10::kCUDA));
+  return difference({value, moved_to(gradients, c10::kCPU)}, value_and_gradients(subject.loss, batch), allowed);
+}
+
 }  // namespace
 
 std::optional<Violation> check_edges(const Subject& subject) {
@@ -71,6 +83,18 @@ std::optional<Violation> check_bfloat16(const Subject& subject) {
     return difference(fmt::format("the value of bfloat16 embeddings at logit scale {:g}", largest_scale),
                       value_of(subject.loss, rounded),
                       value_of(subject.loss, converted(rounded, at::kFloat, at::kFloat)), tolerance::bfloat16);
+  });
+}
+
+std::optional<Violation> check_cuda(const Subject& subject) {
+  auto grid = all_cases(subject);
+  grid.sizes = {1, 2, 8};
+  grid.dims = {8};
+  grid.seeds = 2;
+  return first_violation(subject, grid, [&](const Case& one) -> Finding {
+    if (auto found = different_on_cuda(subject, one.batch, tolerance::rounding)) return found;
+    auto found = different_on_cuda(subject, converted(one.batch, at::kFloat, at::kFloat), tolerance::float32);
+    return found ? fmt::format("in float32, {}", *found) : found;
   });
 }
 

@@ -1,5 +1,6 @@
 #include "vlalign/testing/violation.hpp"
 
+#include <ATen/Context.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -34,6 +35,7 @@ constexpr std::array entries{
     Entry{Property::bfloat16, "BFloat16EmbeddingsGiveTheValueOfFloat32", check_bfloat16},
     Entry{Property::micro_batches, "PiecesGiveTheGradientOfTheWhole", check_micro_batches},
     Entry{Property::processes, "ProcessesTogetherGiveTheWholeBatch", check_processes},
+    Entry{Property::cuda, "OnCudaItIsAsOnTheCpu", check_cuda},
 };
 
 constexpr auto properties = [] {
@@ -56,6 +58,8 @@ std::string_view why_not_applicable(Property property, const BatchParts& uses, c
       return uses.groups || uses.soft_targets ? "" : "it uses no groups and no soft targets";
     case Property::lower_bound:
       return claims.lower_bound ? "" : "no lower bound is claimed";
+    case Property::cuda:
+      return at::hasCUDA() ? "" : "this machine has no CUDA GPU";
     default:
       return "";
   }

@@ -19,7 +19,7 @@ struct StepFlags : RunFlags {
   bool checkpoints = false;
 };
 
-/// Random pixels, and captions of real length.
+/// Random pixels, and captions of real length, on the model's device.
 struct StepInput {
   at::Tensor pixels, tokens;
 };
@@ -31,7 +31,8 @@ StepInput make_input(const DualEncoder& model, const StepFlags& flags) {
     texts.push_back(captions[static_cast<std::size_t>(i) % captions.size()]);
   const std::int64_t side = model.config().preprocess.image_size;
   const auto rows = at::randint(0, 256, {flags.batch_size, side, side, 3}, at::kByte);
-  return {rows.permute({0, 3, 1, 2}), tokenize(*model.tokenizer(), texts, model.config().text.context_length)};
+  const auto tokens = tokenize(*model.tokenizer(), texts, model.config().text.context_length);
+  return {rows.permute({0, 3, 1, 2}).to(model.device()), tokens.to(model.device())};
 }
 
 AdamW make_optimizer(const DualEncoder& model) {

@@ -40,7 +40,8 @@ void AlignmentTask::open(const std::shared_ptr<const PairSource>& pairs) {
                                 .shuffle = options_.shuffle,
                                 .seed = options_.seed,
                                 .augmentation = options_.augmentation,
-                                .second_view = loss_->uses().second_image});
+                                .second_view = loss_->uses().second_image,
+                                .pin_memory = options_.device.is_cuda()});
   pairs_ = pairs->size();
 }
 

@@ -9,6 +9,7 @@
 
 #include "core/check.hpp"
 #include "core/files.hpp"
+#include "core/on_device.hpp"
 #include "core/parse_json.hpp"
 #include "core/precision.hpp"
 #include "model/json_section.hpp"
@@ -188,9 +189,9 @@ void Policy::load_weights(const fs::path& folder) {
 at::Tensor Policy::loss(const PolicyBatch& batch, Precision precision, const at::Generator& generator) const {
   auto& module = *state_->module;
   const auto text = read(batch.tokens, precision);
-  const auto pixels = normalize_pixels(batch.pixels.to(device()), state_->encoder.config().preprocess);
+  const auto pixels = normalize_pixels(on_device(batch.pixels, device()), state_->encoder.config().preprocess);
   const auto features = module.features(pixels, text, batch.state, dtype_of(precision));
-  return module.head->loss(features, module.to_head(batch.actions.to(device())), batch.mask, generator);
+  return module.head->loss(features, module.to_head(on_device(batch.actions, device())), batch.mask, generator);
 }
 
 Features Policy::read(const at::Tensor& tokens, Precision precision) const {
@@ -201,7 +202,7 @@ at::Tensor Policy::act(const at::Tensor& pixels, const Features& instruction, co
                        Precision precision, const at::Generator& generator) const {
   const at::NoGradGuard no_graph;
   auto& module = *state_->module;
-  const auto normalized = normalize_pixels(pixels.to(device()), state_->encoder.config().preprocess);
+  const auto normalized = normalize_pixels(on_device(pixels, device()), state_->encoder.config().preprocess);
   const auto features = module.features(normalized, instruction, state, dtype_of(precision));
   return module.from_head(module.head->predict(features, generator));
 }

@@ -74,10 +74,10 @@ TEST(Collect, DemonstrationsAreStepsInOrderWithStateAndAction) {
   EXPECT_EQ(last.size(), 6);
 }
 
-TEST(Collect, TheSameSettingsGiveTheSameBytesWithAnyThreads) {
+TEST(Collect, TheSameSettingsGiveTheSameBytesWithAnyProcesses) {
   const TempFolder folder;
-  ASSERT_EQ(collect(folder.path() / "one", "--episodes 4 --frames 12 --seed 3 --threads 1"), 0);
-  ASSERT_EQ(collect(folder.path() / "two", "--episodes 4 --frames 12 --seed 3 --threads 2"), 0);
+  ASSERT_EQ(collect(folder.path() / "one", "--episodes 4 --frames 12 --seed 3 --processes 1"), 0);
+  ASSERT_EQ(collect(folder.path() / "two", "--episodes 4 --frames 12 --seed 3 --processes 2"), 0);
   ASSERT_EQ(collect(folder.path() / "other", "--episodes 4 --frames 12 --seed 4"), 0);
   for (const auto* name : {"demos-000.tar", "frames-000.tar"}) {
     const auto one = vlalign::read_file(folder.path() / "one" / name);

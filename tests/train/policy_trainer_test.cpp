@@ -1,5 +1,6 @@
 #include "vlalign/train/policy_trainer.hpp"
 
+#include <ATen/Context.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/tensor.h>
@@ -9,6 +10,7 @@
 #include <set>
 
 #include "support/colours.hpp"
+#include "vlalign/core/device.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/model/lora.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
@@ -195,6 +197,18 @@ TEST_F(PolicyRuns, AnAlignmentBesideTrainsTheTowersOnItsPairs) {
   EXPECT_LT(steps.back().loss - *steps.back().action_loss, 0.5);
   EXPECT_GE(steps.back().accuracy, 0.8);
   EXPECT_LT(*steps.back().action_loss, 0.5 * *steps.front().action_loss);
+}
+
+TEST_F(PolicyRuns, OnCudaFirstStepsAgreeWithTheCpus) {
+  if (!at::hasCUDA()) GTEST_SKIP() << "this machine has no CUDA GPU";
+  for (const auto* head : {"l1", "flow_matching"}) {
+    const AlignmentBeside beside{.loss = InfoNCE(), .pairs = pairs_, .batch_size = 8};
+    auto o = how(5);
+    const auto on_cpu = PolicyTrainer(policy(1, head), o, beside).fit(lights_);
+    o.device = parse_device("cuda");
+    const auto on_gpu = PolicyTrainer(policy(1, head), o, beside).fit(lights_);
+    EXPECT_NEAR(on_gpu.last.loss, on_cpu.last.loss, 0.01 * on_cpu.last.loss) << head;
+  }
 }
 
 TEST_F(PolicyRuns, RefuseWhatCannotWork) {

@@ -220,6 +220,7 @@ class ColoursCuda : public Colours {
  protected:
   void SetUp() override {
     if (!at::hasCUDA()) GTEST_SKIP() << "this machine has no CUDA GPU";
+    at::globalContext().setAllowTF32CuDNN(false);
     Colours::SetUp();
   }
 };
@@ -240,6 +241,34 @@ TEST_F(ColoursCuda, AreLearntInBfloat16) {
   how.device = parse_device("cuda");
   how.precision = Precision::bf16;
   EXPECT_LT(train(model(), how).last.loss, 0.3);
+}
+
+TEST_F(ColoursCuda, PiecesOfABatchAgreeWithTheWhole) {
+  auto how = options(5);
+  how.batch_size = 8;
+  how.device = parse_device("cuda");
+  const auto whole = train(model(), how);
+  how.micro_batch = 2;
+  EXPECT_NEAR(train(model(), how).last.loss, whole.last.loss, 0.01 * whole.last.loss);
+}
+
+TEST_F(ColoursCuda, AResumedRunGoesOnFromItsCheckpoint) {
+  const TempFolder runs;
+  auto how = options(8);
+  how.checkpoint_every = 4;
+  how.device = parse_device("cuda");
+  how.out = runs.path() / "whole";
+  const auto whole = train(model(), how);
+  how.out = runs.path() / "stopped";
+  Trainer stopped(model(), InfoNCE(), how);
+  stopped.on_step([](const StepResult& r) {
+    if (r.step == 6) throw std::runtime_error("pulled the plug");
+  });
+  EXPECT_THROW(stopped.fit(pairs_), std::runtime_error);
+  how.resume = true;
+  const auto resumed = train(model(9), how);  // other weights: all must come from the checkpoint
+  EXPECT_EQ(resumed.last.step, 8);
+  EXPECT_NEAR(resumed.last.loss, whole.last.loss, 0.01 * whole.last.loss);
 }
 
 TEST_F(Colours, OptionsThatCannotWorkAreNamed) {

@@ -1,5 +1,6 @@
 #include "vlalign/vla/live_policy.hpp"
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/from_blob.h>
@@ -14,6 +15,7 @@
 #include "small_policy.hpp"
 #include "support/allocation_count.hpp"
 #include "support/temp_folder.hpp"
+#include "vlalign/core/device.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/data/transform.hpp"
 #include "vlalign/vla/fusion/make_fusion.hpp"
@@ -118,6 +120,18 @@ TEST(LivePolicy, GivesTheSameActionsToTheBitForTheSameFrames) {
   auto other_seed = live(policy, {.seed = 1});
   EXPECT_NE(act_on(other_seed, 5), actions);
   EXPECT_NE(act(another, 0), act(another, 0)) << "each step draws noise of its own";
+}
+
+TEST(LivePolicyCuda, ActsAsOnTheCpu) {
+  if (!at::hasCUDA()) GTEST_SKIP() << "this machine has no CUDA GPU";
+  auto policy = policy_of("text_queries", "l1");
+  auto here = live(policy_of("text_queries", "l1"));
+  policy.to(parse_device("cuda"));
+  auto there = live(policy);
+  for (int i = 0; i < 3; ++i) {
+    const auto got = act(there, i), expected = act(here, i);
+    for (std::size_t a = 0; a < expected.size(); ++a) EXPECT_NEAR(got[a], expected[a], 1e-2);  // convolutions in TF32
+  }
 }
 
 TEST(LivePolicy, SharesAPolicyAmongThreadsToTheSameBits) {

@@ -1,6 +1,7 @@
 #include "vlalign/vla/policy.hpp"
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Context.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/ones.h>
@@ -17,6 +18,7 @@
 #include "core/files.hpp"
 #include "small_policy.hpp"
 #include "support/temp_folder.hpp"
+#include "vlalign/core/device.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/data/clip_tokenizer.hpp"
 #include "vlalign/data/transform.hpp"
@@ -102,6 +104,41 @@ std::string name_of(const testing::TestParamInfo<Names>& kind) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, PolicyOf, testing::ValuesIn(all_kinds()), name_of);
+
+class PolicyOfCuda : public PolicyOf {
+ protected:
+  void SetUp() override {
+    if (!at::hasCUDA()) GTEST_SKIP() << "this machine has no CUDA GPU";
+    at::globalContext().setAllowTF32CuDNN(false);
+  }
+  void TearDown() override { at::globalContext().setAllowTF32CuDNN(true); }
+};
+
+TEST_P(PolicyOfCuda, LearnsAndActsAsOnTheCpu) {
+  const auto& [fusion, head, resnet] = GetParam();
+  auto config = config_of(std::string(fusion), std::string(head));
+  config.weighted = true;
+  const auto batch = random_batch();
+  auto here = Policy::create(towers(resnet), config, 3), there = Policy::create(towers(resnet), config, 3);
+  there.to(parse_device("cuda"));
+  here.train(false), there.train(false);
+  const auto loss_of = [&](const Policy& policy) {
+    const auto loss = policy.loss(batch, Precision::fp32, at::detail::createCPUGenerator(1));
+    loss.backward();
+    return loss.item<double>();
+  };
+  EXPECT_NEAR(loss_of(there), loss_of(here), 1e-4);
+  for (const auto& item : here.module()->named_parameters()) {
+    const auto expected = item.value().grad(), got = there.module()->named_parameters()[item.key()].grad();
+    ASSERT_EQ(got.defined(), expected.defined()) << item.key();
+    if (!expected.defined()) continue;
+    const auto dense = [](const at::Tensor& t) { return (t.is_sparse() ? t.to_dense() : t).cpu(); };
+    EXPECT_TRUE(at::allclose(dense(got), dense(expected), 1e-3, 1e-4)) << item.key();
+  }
+  EXPECT_TRUE(at::allclose(act(there, batch).cpu(), act(here, batch), 1e-3, 1e-4));
+}
+
+INSTANTIATE_TEST_SUITE_P(All, PolicyOfCuda, testing::ValuesIn(all_kinds()), name_of);
 
 TEST(Policy, IsItsPartsOneAfterTheOtherInTheDemonstrationsUnits) {
   auto config = config_of("late_concat", "mse");

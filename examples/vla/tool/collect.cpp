@@ -5,7 +5,7 @@
 #include <cmath>
 #include <filesystem>
 #include <functional>
-#include <future>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <span>
 #include <string>
@@ -18,6 +18,7 @@
 #include "core/check.hpp"
 #include "core/files.hpp"
 #include "tar_writer.hpp"
+#include "worker.hpp"
 
 namespace tabletop::tool {
 namespace {
@@ -31,7 +32,7 @@ struct Settings {
   std::int64_t frames = 10000;
   std::uint64_t seed = 0;
   int size = 64;
-  int threads = 2;
+  int processes = 2;
   double noise = 1;
   std::int64_t objects = 5;
   bool with_poses = false;
@@ -39,7 +40,7 @@ struct Settings {
 
 struct Record {
   std::string name;
-  std::vector<std::byte> png;
+  std::vector<std::uint8_t> png;
   std::string text;
 };
 using Records = std::vector<Record>;
@@ -70,6 +71,12 @@ std::uint64_t episode_seed(const Settings& settings, bool is_frame, int attempt,
          static_cast<std::uint64_t>(item);
 }
 
+std::vector<std::uint8_t> picture(const Simulation& simulation, Camera& camera) {
+  const auto png = vlalign::encode_png(camera.render(simulation));
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(png.data());
+  return {bytes, bytes + png.size()};
+}
+
 bool is_running(const Simulation& simulation) {
   return simulation.outcome() == Simulation::Outcome::running && simulation.steps() < max_steps;
 }
@@ -92,7 +99,7 @@ Records demonstrate(const EpisodeStart& start, std::uint64_t seed, const std::st
                     {"action", expert.wanted(simulation)},
                     {"caption", descriptions(simulation.scene(), rng)}};
     records.push_back({fmt::format("{}-{:04}", episode, simulation.steps()),
-                       vlalign::encode_png(camera.render(simulation)), text.dump()});
+                       picture(simulation, camera), text.dump()});
     simulation.step(expert.act(simulation));
   }
   succeeds = simulation.outcome() == Simulation::Outcome::success;
@@ -128,25 +135,42 @@ Record make_frame(std::int64_t index, const Settings& settings, Camera& camera) 
   };
   for (auto steps = rng.below(24); steps > 0 && is_in_view(); --steps) simulation.step(expert.act(simulation));
   const json text{{"caption", descriptions(simulation.scene(), rng)}};
-  return {fmt::format("{:06}", index), vlalign::encode_png(camera.render(simulation)), text.dump()};
+  return {fmt::format("{:06}", index), picture(simulation, camera), text.dump()};
 }
 
 using Make = std::function<Item(std::int64_t item, Camera& camera)>;
 
-// Items first to last in their order, made by several threads.
-std::vector<Item> make_items(std::int64_t first, std::int64_t last, const Settings& settings, const Make& make) {
-  std::vector<Item> items(last - first);
-  const auto work = [&](std::int64_t thread) {
-    Camera camera(settings.size, settings.size);
-    for (auto i = first + thread; i < last; i += settings.threads) items[i - first] = make(i, camera);
-  };
-  std::vector<std::future<void>> threads;
-  for (int thread = 0; thread < settings.threads; ++thread) {
-    threads.push_back(std::async(std::launch::async, work, thread));
-  }
-  for (auto& thread : threads) thread.get();
-  return items;
+json as_json(const Item& item) {
+  auto records = json::array();
+  for (const auto& [name, png, text] : item.records) records.push_back({name, json::binary(png), text});
+  return {{"records", records}, {"failures", item.failures}};
 }
+
+Item as_item(const json& value) {
+  Item item{.records = {}, .failures = value.at("failures")};
+  for (const auto& record : value.at("records"))
+    item.records.push_back({record.at(0), record.at(1).get_binary(), record.at(2)});
+  return item;
+}
+
+/// Items 0 to count one after the other, each made by the next of several processes.
+class Items {
+ public:
+  Items(std::int64_t count, const Settings& settings, const Make& make) {
+    for (int process = 0; process < settings.processes; ++process) {
+      processes_.push_back(std::make_unique<Worker>([&](const Worker::Send& send) {
+        Camera camera(settings.size, settings.size);
+        for (std::int64_t i = process; i < count; i += settings.processes) send(as_json(make(i, camera)));
+      }));
+    }
+  }
+
+  Item next() { return as_item(processes_[static_cast<std::size_t>(taken_++) % processes_.size()]->next()); }
+
+ private:
+  std::vector<std::unique_ptr<Worker>> processes_;
+  std::int64_t taken_ = 0;
+};
 
 struct Counts {
   std::int64_t records = 0;
@@ -157,11 +181,13 @@ struct Counts {
 Counts write_shards(const fs::path& folder, const std::string& stem, std::int64_t items, const Settings& settings,
                     const Make& make) {
   Counts counts;
+  Items made(items, settings, make);
   for (std::int64_t first = 0; first < items; first += items_per_shard) {
     TarWriter tar(folder / fmt::format("{}-{:03}.tar", stem, first / items_per_shard));
-    for (const auto& item : make_items(first, std::min(first + items_per_shard, items), settings, make)) {
+    for (auto i = first; i < std::min(first + items_per_shard, items); ++i) {
+      const auto item = made.next();
       for (const auto& record : item.records) {
-        tar.add(record.name + ".png", record.png);
+        tar.add(record.name + ".png", std::as_bytes(std::span(record.png)));
         tar.add(record.name + ".json", std::as_bytes(std::span(record.text)));
       }
       counts.records += std::ssize(item.records);
@@ -236,7 +262,7 @@ void add_collect(CLI::App& program) {
       ->check(CLI::Range(1, 5))
       ->capture_default_str();
   command.add_flag("--with-poses", settings->with_poses, "the target's true x and y behind the gripper's state");
-  command.add_option("--threads", settings->threads, "that simulate and draw")
+  command.add_option("--processes", settings->processes, "that simulate and draw")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
   command.callback([settings] {

@@ -8,6 +8,7 @@
 
 #include "../simulation.hpp"
 #include "commands.hpp"
+#include "vlalign/core/device.hpp"
 #include "vlalign/loss/make_loss.hpp"
 #include "vlalign/train/policy_trainer.hpp"
 #include "vlalign/train/progress.hpp"
@@ -19,7 +20,7 @@ namespace vla = vlalign::vla;
 using vlalign::DualEncoder;
 
 struct Settings {
-  std::string demos, encoder, out, beside, loss = "infonce", precision = "bf16";
+  std::string demos, encoder, out, beside, loss = "infonce", precision = "bf16", device = "cpu";
   bool from_noise = false;
   double image_rate = 0, text_rate = 0;
   vla::PolicyConfig policy{.fusion = "pointing", .head = "mse", .actions = {.horizon = 4}, .weighted = true};
@@ -85,8 +86,9 @@ void train(Settings s) {
       .learning_rate = s.learning_rate,
       .adamw = {.beta2 = 0.99, .weight_decay = 0.01},
       .grad_clip = 1.0,
-      .precision = s.precision == "bf16" ? vlalign::Precision::bf16 : vlalign::Precision::fp32,
+      .precision = vlalign::parse_precision(s.precision),
       .seed = s.seed,
+      .device = vlalign::parse_device(s.device),
       .threads = s.threads,
       .out = s.out,
       .data_name = s.demos};
@@ -137,6 +139,7 @@ void add_train(CLI::App& program) {
   command->add_option("--batch-size", s->batch_size)->capture_default_str();
   command->add_option("--lr", s->learning_rate)->capture_default_str();
   command->add_option("--precision", s->precision)->check(CLI::IsMember({"fp32", "bf16"}))->capture_default_str();
+  command->add_option("--device", s->device, "cpu, cuda or cuda:N")->capture_default_str();
   command->add_option("--seed", s->seed)->capture_default_str();
   command->add_option("--threads", s->threads, "0: LibTorch's choice")->capture_default_str();
   command->callback([s] { train(*s); });

@@ -35,6 +35,7 @@ struct LoaderOptions {
   Augmentation augmentation{};
   bool second_view = false;      ///< each picture a second time, augmented independently
   std::int64_t cache_mb = 1024;  ///< decoded pictures kept in memory, so that small data sets are decoded once
+  bool pin_memory = false;       ///< page-locked pixels, which a GPU fetches beside other work; needs one
   double max_bad =
       0.05;  ///< the run stops when more than this share of the records read so far (and at least 10) is bad
 };

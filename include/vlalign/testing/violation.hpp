@@ -31,6 +31,7 @@ enum class Property {
   bfloat16,           ///< bfloat16 embeddings give float32's value: logits aren't rounded
   micro_batches,      ///< backward_in_pieces gives the whole batch's value and gradients
   processes,          ///< the mean over processes, each with rows of its own, has the whole batch's value and gradients
+  cuda,               ///< a batch on a GPU gives the CPU's value and gradients; skipped where there is none
 };
 
 /// All of them, in that order.
@@ -44,6 +45,7 @@ namespace tolerance {
 inline constexpr double rounding = 1e-9;           ///< two ways to the same number, in float64
 inline constexpr double finite_difference = 1e-5;  ///< of a gradient, in float64 with steps of 1e-5 and less
 inline constexpr double bfloat16 = 1e-4;           ///< bfloat16 against the same numbers in float32
+inline constexpr double float32 = 1e-4;            ///< two ways to the same number, in float32
 }  // namespace tolerance
 
 /// A property that a loss isn't meant to have.
