@@ -85,12 +85,16 @@ StepTimes measure(const DualEncoder& model, const StepFlags& flags) {
         loss = InfoNCE().forward(batch);
         loss.item<float>();
       });
-      backward = seconds_of([&] { loss.backward(); });
+      backward = seconds_of([&] {
+        loss.backward();
+        model.logit_scale().item<float>();  // waits for a GPU
+      });
     }
     const auto update = seconds_of([&] {
       optimizer.step(1e-6);
       optimizer.zero_grad();
       model.module()->clamp_logit_scale();
+      model.logit_scale().item<float>();
     });
     if (step == 0) continue;
     times.whole.push_back(forward + backward + update);

@@ -2,7 +2,9 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/inverse.h>
 #include <ATen/ops/linspace.h>
+#include <ATen/ops/mm.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/rand.h>
 #include <ATen/ops/randint.h>
@@ -76,7 +78,7 @@ std::shared_ptr<ActionHead> make_head(const std::string& name) {
   if (name == "flow")
     return std::make_shared<FlowMatchingHead>(width, chunk, FlowMatchingHead::Options{.hidden = 64, .layers = 2},
                                               initializer);
-  return std::make_shared<RetrievalHead>(width, chunk, random_bank(), initializer);
+  return std::make_shared<RetrievalHead>(width, chunk, random_bank(), RetrievalHead::Options{.hidden = 64}, initializer);
 }
 
 void train(ActionHead& head, const Tensor& features, const Tensor& actions, int steps, double rate) {
@@ -366,7 +368,7 @@ TEST(RetrievalHead, EqualsItsFormulaInDouble) {
   const auto mask = ragged_mask();
   double sum = 0;
   for (std::int64_t b = 0; b + 1 < batch; ++b) {  // the last one has no step that counts
-    const auto asked = test::linear_by_hand(*head->projection, vector_of(features[b]));
+    const auto asked = residual_mlp_by_hand(*head->mlp, vector_of(features[b]));
     Vector logits, distances;
     for (std::int64_t k = 0; k < phrases; ++k) {
       const auto phrase = vector_of(head->phrases[k]);
@@ -386,29 +388,34 @@ TEST(RetrievalHead, EqualsItsFormulaInDouble) {
   EXPECT_NEAR(head->loss(features, actions, mask).item<double>(), sum / 3, 1e-4);
 }
 
-TEST(RetrievalHead, TakesPhrasesFromTheirMeanAtUnitLength) {
+TEST(Whitened, RowsHaveTheProductsOfMahalanobis) {
+  const auto rows = 3 + at::mm(at::randn({40, 7}, at::kDouble), at::randn({7, 7}, at::kDouble));
+  const auto apart = rows - rows.mean(0);
+  const auto expected = at::mm(at::mm(apart, at::inverse(at::mm(apart.t(), apart))), apart.t());
+  const auto white = whitened(rows);
+  EXPECT_LT(largest_difference(at::mm(white, white.t()), expected), 1e-3);
+  EXPECT_TRUE(whitened(rows.narrow(0, 0, 1)).equal(rows.narrow(0, 0, 1)));
+  EXPECT_EQ(whitened(at::ones({3, 7})).abs().max().item<double>(), 0);
+}
+
+TEST(RetrievalHead, WhitensItsPhrasesToUnitLength) {
   nn::Initializer initializer(1);
   const auto bank = random_bank();
-  const RetrievalHead head(width, chunk, bank, initializer);
+  const RetrievalHead head(width, chunk, bank, {}, initializer);
+  const auto white = whitened(bank.phrases);
   for (std::int64_t k = 0; k < phrases; ++k) {
-    auto phrase = vector_of(bank.phrases[k]);
-    for (std::int64_t e = 0; e < 7; ++e) {
-      for (std::int64_t other = 0; other < phrases; ++other)
-        phrase[static_cast<std::size_t>(e)] -= bank.phrases[other][e].item<double>() / phrases;
-    }
-    const auto length = std::sqrt(test::dot(phrase, phrase));
+    const auto phrase = vector_of(white[k]);
     for (std::int64_t e = 0; e < 7; ++e)
-      EXPECT_NEAR(head.phrases[k][e].item<double>(), phrase[static_cast<std::size_t>(e)] / length, 1e-5);
+      EXPECT_NEAR(head.phrases[k][e].item<double>(),
+                  phrase[static_cast<std::size_t>(e)] / std::sqrt(test::dot(phrase, phrase)), 1e-5);
   }
-  const ActionBank one{.phrases = bank.phrases.narrow(0, 0, 1), .actions = bank.actions.narrow(0, 0, 1)};
-  EXPECT_NEAR(RetrievalHead(width, chunk, one, initializer).phrases.norm().item<double>(), 1, 1e-6);
 }
 
 TEST(RetrievalHead, DoesNotCareForTheLengthOfItsPhrases) {
   nn::Initializer one(1), two(1);
   const auto bank = random_bank();
-  const RetrievalHead head(width, chunk, bank, one);
-  const RetrievalHead longer(width, chunk, {.phrases = bank.phrases * 5, .actions = bank.actions}, two);
+  const RetrievalHead head(width, chunk, bank, {}, one);
+  const RetrievalHead longer(width, chunk, {.phrases = bank.phrases * 5, .actions = bank.actions}, {}, two);
   const auto features = at::randn({batch, width});
   EXPECT_LT(largest_difference(head.logits(features), longer.logits(features)), 1e-5);
 }
@@ -422,7 +429,7 @@ TEST(RetrievalHead, KeepsItsBankWithTheWeights) {
 TEST(RetrievalHead, RefusesABankOfAnotherShape) {
   nn::Initializer initializer(1);
   const ActionBank bank{.phrases = at::zeros({5, 7}), .actions = at::zeros({5, 2, 2})};
-  EXPECT_EQ(message_of<Error>([&] { RetrievalHead(width, chunk, bank, initializer); }),
+  EXPECT_EQ(message_of<Error>([&] { RetrievalHead(width, chunk, bank, {}, initializer); }),
             "[RetrievalHead] bank.actions: expected [5, 3, 2], got [5, 2, 2]");
 }
 

@@ -25,7 +25,7 @@ Made with_defaults(std::int64_t width, const ActionShape& shape, const ActionBan
 
 Made retrieval(std::int64_t width, const ActionShape& shape, const ActionBank& bank, nn::Initializer& initializer) {
   check(bank.phrases.defined(), "[make_head] retrieval: expected a bank of action phrases, got none");
-  return std::make_shared<RetrievalHead>(width, shape, bank, initializer);
+  return std::make_shared<RetrievalHead>(width, shape, bank, RetrievalHead::Options{}, initializer);
 }
 
 const std::vector<std::pair<std::string_view, Make>>& makers() {

@@ -3,7 +3,9 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/linalg_eigh.h>
 #include <ATen/ops/linear.h>
+#include <ATen/ops/mm.h>
 
 #include <cmath>
 
@@ -14,30 +16,35 @@ namespace vlalign::vla {
 namespace {
 
 constexpr double first_scale = 1 / 0.07, largest_scale = 100.0;  // Radford et al. 2021, section 2.5
+constexpr double least_deviation = 1e-3;  // of the largest
 
 }  // namespace
 
+Tensor whitened(const Tensor& rows) {
+  if (rows.size(0) == 1) return rows;
+  const auto apart = rows.to(at::kDouble) - rows.to(at::kDouble).mean(0);
+  const auto [variances, directions] = at::linalg_eigh(at::mm(apart.t(), apart));
+  const auto least = (least_deviation * least_deviation * variances.max()).clamp_min(1e-30);  // rows that are all equal
+  return (at::mm(apart, directions) * (variances.clamp_min(0) + least).rsqrt()).to(rows.scalar_type());
+}
+
 RetrievalHead::RetrievalHead(std::int64_t width, const ActionShape& shape, const ActionBank& bank,
-                             nn::Initializer& initializer)
+                             const Options& options, nn::Initializer& initializer)
     : ActionHead("RetrievalHead", width, shape) {
   check(bank.phrases.dim() == 2 && bank.phrases.size(0) > 0, "[RetrievalHead] bank.phrases: expected [K, E], got {}",
         bank.phrases.sizes().vec());
   const std::vector<std::int64_t> expected{bank.phrases.size(0), shape.horizon, shape.dims};
   check(bank.actions.sizes().vec() == expected, "[RetrievalHead] bank.actions: expected {}, got {}", expected,
         bank.actions.sizes().vec());
-  auto given = bank.phrases.detach();
-  if (given.size(0) > 1) given = given - given.mean(0, /*keepdim=*/true);
-  phrases = register_buffer("phrases", l2_normalize(given));
+  phrases = register_buffer("phrases", l2_normalize(whitened(bank.phrases.detach())));
   actions = register_buffer("actions", bank.actions.detach().to(at::kFloat));
-  const double deviation = 1.0 / std::sqrt(static_cast<double>(width));
-  const nn::Linear::Options options{.bias = false, .standard_deviation = deviation};
-  projection =
-      register_module("projection", std::make_shared<nn::Linear>(width, phrases.size(1), options, initializer));
+  mlp = register_module(
+      "mlp", std::make_shared<ResidualMlp>(width, options.hidden, options.layers, phrases.size(1), initializer));
   log_logit_scale = register_parameter("logit_scale", at::full({}, std::log(first_scale)));
 }
 
 Tensor RetrievalHead::logits(const Tensor& features) const {
-  const auto cosines = at::linear(l2_normalize(projection->forward(features)), phrases);
+  const auto cosines = at::linear(l2_normalize(mlp->forward(features)), phrases);
   return cosines * log_logit_scale.exp().clamp_max(largest_scale);
 }
 
