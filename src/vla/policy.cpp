@@ -70,7 +70,7 @@ PolicyConfig read_config(const fs::path& file) {
 
 FusionSizes sizes_of(const TowerWidths& towers, const PolicyConfig& config) {
   return {.visual_tokens = towers.visual_tokens,
-          .pooled_visual = towers.embedding,
+          .pooled_visual = config.weighted && towers.joint > 0 ? towers.visual_tokens : towers.embedding,
           .maps = towers.maps,
           .text_tokens = towers.text_tokens,
           .pooled_text = towers.embedding,

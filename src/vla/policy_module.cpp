@@ -86,13 +86,16 @@ PolicyModule::PolicyModule(const DualEncoder& towers, std::shared_ptr<Fusion> fu
   fusion = register_module("fusion", std::move(fuse));
   head = register_module("head", std::move(act));
   const auto& needs = fusion->needs();
-  const bool takes_weights = needs.visual_tokens ? !needs.joint : needs.maps && nn::grid_side(widths.places);
+  const bool takes_weights = needs.visual_tokens ? !needs.joint
+                             : needs.maps        ? nn::grid_side(widths.places).has_value()
+                                                 : needs.pooled_visual;
   if (config.weighted && takes_weights && widths.joint > 0)
     weight_log_scale = register_parameter("weight_log_scale", at::full({}, std::log(first_weight_scale)));
   if (!config.film.empty())
     film =
         register_module("film", std::make_shared<Film>(*encoder->visual, config.film, widths.embedding, initializer));
-  if (needs.visual_tokens)
+  pools_tokens_ = needs.pooled_visual && weight_log_scale.defined();
+  if (needs.visual_tokens || pools_tokens_)
     positions = register_parameter("positions", first_positions(widths.places, widths.visual_tokens));
   state_mean = register_buffer("state_mean", numbers(config.state_mean, config.state, 0, "state_mean"));
   state_std = register_buffer("state_std", numbers(config.state_std, config.state, 1, "state_std"));
@@ -121,9 +124,13 @@ Tensor PolicyModule::features(const Tensor& pixels, const Features& text, const 
     input.joint_visual = encoder->in_joint_space(tokens, encoder->image_projection);
     input.joint_words = encoder->in_joint_space(input.text_tokens, encoder->text_projection);
   }
-  if (needs.visual_tokens) input.visual_tokens = tokens + positions;
+  if (positions.defined()) input.visual_tokens = tokens + positions;
   if (weight_log_scale.defined())
     input.visual_weights = weights_of(input.joint_visual, input.joint_words, input.text_mask, weight_log_scale);
+  if (pools_tokens_) {
+    const auto weights = input.visual_weights.unsqueeze(-1);
+    input.pooled_visual = (input.visual_tokens * weights.to(tokens.scalar_type())).mean(1);
+  }
   if (state_mean.numel() > 0) {
     if (!state.defined() || state.dim() != 2 || state.size(1) != state_mean.size(0))
       fail("[Policy] state: expected [B, {}], got {}", state_mean.size(0),

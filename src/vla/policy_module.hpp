@@ -33,12 +33,13 @@ class PolicyModule : public torch::nn::Module {
   std::shared_ptr<Fusion> fusion;
   std::shared_ptr<ActionHead> head;
   std::shared_ptr<Film> film;  ///< null without
-  Tensor positions;            ///< [N, Dv], added to the visual tokens; undefined without tokens
+  Tensor positions;            ///< [N, Dv], added to the visual tokens; undefined where none are read
   Tensor weight_log_scale;     ///< [], of the visual tokens' weights; undefined without
   Tensor state_mean, state_std, action_low, action_range;  ///< buffers [S], [S], [A], [A]
 
  private:
   std::vector<std::int64_t> map_layers_;
+  bool pools_tokens_ = false;  ///< the pooled visual vector is the tokens' weighted mean, not the tower's embedding
 };
 
 }  // namespace vlalign::vla

@@ -209,56 +209,74 @@ TEST(Policy, KnowsPlacesWhereverItsTokensDo) {
   EXPECT_GT((act(policy, batch) - before).abs().max().item<double>(), 1e-3);
 }
 
-/// Keeps the weights of visual tokens that it was given.
+/// Keeps what it was given.
 class Recording : public Fusion {
  public:
-  Recording(const FusionSizes& sizes, nn::Initializer& initializer)
-      : Fusion("Recording", sizes, {.visual_tokens = true}, initializer),
-        proj(projection("proj", sizes.visual_tokens, initializer)) {}
+  Recording(const FusionSizes& sizes, const Needs& needs, nn::Initializer& initializer)
+      : Fusion("Recording", sizes, needs, initializer), proj(projection("proj", sizes.visual_tokens, initializer)) {}
   std::shared_ptr<nn::Linear> proj;
-  mutable at::Tensor weights;
+  mutable FusionInput given;
 
  protected:
   at::Tensor fuse(const FusionInput& input) const override {
-    weights = input.visual_weights;
-    return with_state(proj->forward(input.visual_tokens), input);
+    given = input;
+    const bool pooled = input.pooled_visual.defined();
+    return with_state(proj->forward(pooled ? input.pooled_visual.unsqueeze(1) : input.visual_tokens), input);
   }
 };
 
-TEST(Policy, WeighsVisualTokensByHowWellTheWordsFitTheirPlace) {
-  const auto encoder = towers();
-  nn::Initializer initializer(4);
-  const FusionSizes sizes{.visual_tokens = 32, .state = 4, .width = 32};
-  auto config = config_of("recording", "l1");
-  config.weighted = true;
-  const auto fusion = std::make_shared<Recording>(sizes, initializer);
-  const auto head = make_head("l1", 32, config.actions, {}, initializer);
-  Policy policy(encoder, fusion, head, config);
-  policy.train(false);
-  auto batch = random_batch(2);
-  const ClipTokenizer tokenizer(std::vector<ClipTokenizer::Merge>{});
-  batch.tokens = tokenize(tokenizer, std::vector<std::string>{"go", "go left"}, 16);
-  act(policy, batch);
-
-  const at::NoGradGuard no_graph;
+/// [B, 4], by hand: 4 softmax(20 cos(mean word, patch)).
+at::Tensor expected_weights(const DualEncoder& encoder, const PolicyBatch& batch) {
   const auto text = encoder.text_features(batch.tokens);
   const auto& module = *encoder.module();
   const auto patches =
       module.in_joint_space(places(encoder.image_features(batch.pixels)), module.image_projection).to(at::kDouble);
   const auto words = module.in_joint_space(text.tokens, module.text_projection).to(at::kDouble);
-  for (std::int64_t b = 0; b < 2; ++b) {
-    const auto length = text.mask[b].sum().item<std::int64_t>();
-    const auto mean = words[b].narrow(0, 0, length).mean(0);
+  auto weights = at::zeros({batch.pixels.size(0), 4}, at::kDouble);
+  for (std::int64_t b = 0; b < weights.size(0); ++b) {
+    const auto mean = words[b].narrow(0, 0, text.mask[b].sum().item<std::int64_t>()).mean(0);
     std::vector<double> mass;
     for (std::int64_t n = 0; n < 4; ++n)
       mass.push_back(std::exp(20 * (patches[b][n].dot(mean) / mean.norm()).item<double>()));
     const auto all = std::accumulate(mass.begin(), mass.end(), 0.0);
-    for (std::int64_t n = 0; n < 4; ++n)
-      EXPECT_NEAR(fusion->weights[b][n].item<double>(), 4 * mass[static_cast<std::size_t>(n)] / all, 1e-4) << b << n;
+    for (std::int64_t n = 0; n < 4; ++n) weights[b][n] = 4 * mass[static_cast<std::size_t>(n)] / all;
   }
-  config.weighted = false;
-  act(Policy(encoder, fusion, head, config), batch);
-  EXPECT_FALSE(fusion->weights.defined());
+  return weights;
+}
+
+PolicyBatch two_instructions() {
+  auto batch = random_batch(2);
+  const ClipTokenizer tokenizer(std::vector<ClipTokenizer::Merge>{});
+  batch.tokens = tokenize(tokenizer, std::vector<std::string>{"go", "go left"}, 16);
+  return batch;
+}
+
+/// What a policy of these towers gives a fusion with these needs.
+FusionInput given_to(const Fusion::Needs& needs, bool weighted, const PolicyBatch& batch) {
+  nn::Initializer initializer(4);
+  const FusionSizes sizes{.visual_tokens = 32, .pooled_visual = weighted ? 32 : 16, .state = 4, .width = 32};
+  auto config = config_of("recording", "l1");
+  config.weighted = weighted;
+  const auto fusion = std::make_shared<Recording>(sizes, needs, initializer);
+  Policy policy(towers(), fusion, make_head("l1", 32, config.actions, {}, initializer), config);
+  policy.train(false);
+  act(policy, batch);
+  return fusion->given;
+}
+
+TEST(Policy, WeighsVisualTokensByHowWellTheWordsFitTheirPlace) {
+  const auto batch = two_instructions();
+  const auto weights = given_to({.visual_tokens = true}, true, batch).visual_weights;
+  EXPECT_LT((weights - expected_weights(towers(), batch)).abs().max().item<double>(), 1e-4);
+  EXPECT_FALSE(given_to({.visual_tokens = true}, false, batch).visual_weights.defined());
+}
+
+TEST(Policy, GivesALateFusionTheWeightedMeanOfTokensAndTheirPlaces) {
+  const auto batch = two_instructions();
+  const auto pooled = given_to({.pooled_visual = true}, true, batch).pooled_visual;
+  const auto tokens = given_to({.visual_tokens = true}, true, batch).visual_tokens.to(at::kDouble);
+  const auto expected = (tokens * expected_weights(towers(), batch).unsqueeze(2)).sum(1) / 4;
+  EXPECT_LT((pooled - expected).abs().max().item<double>(), 1e-4);
 }
 
 TEST(Policy, RetrievalAnswersWithActionsOfItsBank) {

@@ -39,8 +39,9 @@ struct PolicyConfig {
   std::vector<std::int64_t> maps{-1};  ///< layers of the image tower that a fusion of maps reads
   std::vector<std::int64_t> film{};    ///< layers of the image tower behind which FiLM of the instruction acts
   /// Visual tokens and maps count as much as the words fit their place in the joint space, where tokens of both towers
-  /// share it: N softmax_n(s cos(mean word, v_n)), s learned from 20 on. For towers that were aligned by words and
-  /// patches (FILIP); with others it makes learning slower.
+  /// share it: N softmax_n(s cos(mean word, v_n)), s learned from 20 on. Late fusions then read the mean of tokens so
+  /// weighted in place of the image's embedding. For towers that were aligned by words and patches (FILIP); with others
+  /// it makes learning slower.
   bool weighted = false;
   std::vector<ActionPhrase> phrases{};  ///< the bank of the head "retrieval", which embeds them when it is made
   std::vector<float> state_mean{}, state_std{};    ///< [S]; the policy works on (state - mean) / std. Empty: 0 and 1
