@@ -22,7 +22,7 @@ class Context {
         reinterpret_cast<PFNEGLGETPLATFORMDISPLAYEXTPROC>(eglGetProcAddress("eglGetPlatformDisplayEXT"));
     if (get_display) display_ = get_display(EGL_PLATFORM_SURFACELESS_MESA, EGL_DEFAULT_DISPLAY, nullptr);
     vlalign::check(display_ != EGL_NO_DISPLAY && eglInitialize(display_, nullptr, nullptr),
-                   "[Camera] EGL has no surfaceless display here; Mesa's EGL (Debian: libegl1-mesa) brings one");
+                   "[Camera] EGL has no surfaceless display here; Mesa's EGL (Debian: libegl-mesa0) brings one");
     eglBindAPI(EGL_OPENGL_API);
     constexpr EGLint wanted[] = {EGL_SURFACE_TYPE, 0, EGL_RENDERABLE_TYPE, EGL_OPENGL_BIT, EGL_NONE};
     EGLConfig config{};

@@ -1,31 +1,33 @@
 #include "worker.hpp"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
-#include <vector>
+#include <string>
+#include <utility>
 
 #include "core/check.hpp"
 
 namespace tabletop::tool {
 namespace {
 
-int run(const std::function<void(const Worker::Send&)>& work, std::FILE* results) {
+void send(const nlohmann::json& result, std::FILE* pipe) {
+  const auto bytes = nlohmann::json::to_cbor(result);
+  if (std::fwrite(bytes.data(), 1, bytes.size(), pipe) != bytes.size()) _exit(1);  // nobody reads any more
+}
+
+/// What the other process does, to its end.
+[[noreturn]] void run(const std::function<void(const Worker::Send&)>& work, std::FILE* pipe) {
   try {
-    work([&](const nlohmann::json& result) {
-      const auto bytes = nlohmann::json::to_cbor(result);
-      vlalign::check(std::fwrite(bytes.data(), 1, bytes.size(), results) == bytes.size(), "[Worker] cannot send: {}",
-                     std::strerror(errno));
-    });
-    return std::fclose(results) == 0 ? 0 : 1;
+    work([&](const nlohmann::json& result) { send({{"result", result}}, pipe); });
   } catch (const std::exception& error) {
-    fmt::print(stderr, "error: {}\n", error.what());
-    return 1;
+    send({{"error", error.what()}}, pipe);
   }
+  std::fclose(pipe);
+  _exit(0);
 }
 
 }  // namespace
@@ -37,7 +39,7 @@ Worker::Worker(const std::function<void(const Send&)>& work) {
   vlalign::check(process_ >= 0, "[Worker] no process: {}", std::strerror(errno));
   if (process_ == 0) {
     close(ends[0]);
-    _exit(run(work, fdopen(ends[1], "w")));
+    run(work, fdopen(ends[1], "w"));
   }
   close(ends[1]);
   results_ = fdopen(ends[0], "r");
@@ -49,9 +51,10 @@ Worker::~Worker() {
 }
 
 nlohmann::json Worker::next() {
-  auto result = nlohmann::json::from_cbor(results_, /*strict=*/false, /*allow_exceptions=*/false);
-  vlalign::check(!result.is_discarded(), "[Worker] a process ended before its work was done");
-  return result;
+  auto sent = nlohmann::json::from_cbor(results_, /*strict=*/false, /*allow_exceptions=*/false);
+  vlalign::check(sent.is_object(), "[Worker] a process ended before its work was done");
+  if (sent.contains("error")) vlalign::fail("{}", sent["error"].get<std::string>());
+  return std::move(sent["result"]);
 }
 
 }  // namespace tabletop::tool

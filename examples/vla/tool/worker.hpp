@@ -20,7 +20,8 @@ class Worker {
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  /// The next result, in the order in which they were sent; waits for it. Throws Error when the work has ended.
+  /// The next result, in the order in which they were sent; waits for it. Throws Error with the words of what the work
+  /// threw, and when it has ended.
   nlohmann::json next();
 
  private:
