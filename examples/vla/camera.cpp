@@ -17,7 +17,8 @@ namespace {
 class Context {
  public:
   Context() {
-    setenv("LP_NUM_THREADS", "0", /*overwrite=*/0);  // Mesa's llvmpipe: threads cost pictures this small more than they give
+    // Threads of Mesa's llvmpipe cost pictures this small more than they give.
+    setenv("LP_NUM_THREADS", "0", /*overwrite=*/0);
     const auto get_display =
         reinterpret_cast<PFNEGLGETPLATFORMDISPLAYEXTPROC>(eglGetProcAddress("eglGetPlatformDisplayEXT"));
     if (get_display) display_ = get_display(EGL_PLATFORM_SURFACELESS_MESA, EGL_DEFAULT_DISPLAY, nullptr);

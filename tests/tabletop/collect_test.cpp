@@ -89,8 +89,8 @@ TEST(Collect, TheSameSettingsGiveTheSameBytesWithAnyProcesses) {
 TEST(Collect, SaysWhyItCannotDrawAndLeavesNoFolder) {
   const TempFolder folder;
   const auto out = folder.path() / "data";
-  const auto command = fmt::format("__EGL_VENDOR_LIBRARY_FILENAMES=/nowhere {} collect --out {} --episodes 2 --frames 0",
-                                   TABLETOP, out.string());
+  const auto command = fmt::format(
+      "__EGL_VENDOR_LIBRARY_FILENAMES=/nowhere {} collect --out {} --episodes 2 --frames 0", TABLETOP, out.string());
   EXPECT_NE(std::system((command + " 2> " + out.string() + ".log").c_str()), 0);
   EXPECT_EQ(vlalign::read_file(out.string() + ".log").find("tabletop: [Camera] EGL has no surfaceless display"), 0);
   EXPECT_FALSE(fs::exists(out));

@@ -78,7 +78,8 @@ std::shared_ptr<ActionHead> make_head(const std::string& name) {
   if (name == "flow")
     return std::make_shared<FlowMatchingHead>(width, chunk, FlowMatchingHead::Options{.hidden = 64, .layers = 2},
                                               initializer);
-  return std::make_shared<RetrievalHead>(width, chunk, random_bank(), RetrievalHead::Options{.hidden = 64}, initializer);
+  return std::make_shared<RetrievalHead>(width, chunk, random_bank(), RetrievalHead::Options{.hidden = 64},
+                                         initializer);
 }
 
 void train(ActionHead& head, const Tensor& features, const Tensor& actions, int steps, double rate) {

@@ -98,8 +98,7 @@ Records demonstrate(const EpisodeStart& start, std::uint64_t seed, const std::st
                     {"state", state},
                     {"action", expert.wanted(simulation)},
                     {"caption", descriptions(simulation.scene(), rng)}};
-    records.push_back({fmt::format("{}-{:04}", episode, simulation.steps()),
-                       picture(simulation, camera), text.dump()});
+    records.push_back({fmt::format("{}-{:04}", episode, simulation.steps()), picture(simulation, camera), text.dump()});
     simulation.step(expert.act(simulation));
   }
   succeeds = simulation.outcome() == Simulation::Outcome::success;

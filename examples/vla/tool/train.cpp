@@ -80,18 +80,17 @@ void train(Settings s) {
   if (s.policy.head == "retrieval") s.policy.phrases = phrases(s.policy.actions.horizon);
   const auto policy = vla::Policy::create(make_encoder(s), s.policy, s.seed);
 
-  vlalign::TrainerOptions options{
-      .batch_size = s.batch_size,
-      .steps = s.steps,
-      .learning_rate = s.learning_rate,
-      .adamw = {.beta2 = 0.99, .weight_decay = 0.01},
-      .grad_clip = 1.0,
-      .precision = vlalign::parse_precision(s.precision),
-      .seed = s.seed,
-      .device = vlalign::parse_device(s.device),
-      .threads = s.threads,
-      .out = s.out,
-      .data_name = s.demos};
+  vlalign::TrainerOptions options{.batch_size = s.batch_size,
+                                  .steps = s.steps,
+                                  .learning_rate = s.learning_rate,
+                                  .adamw = {.beta2 = 0.99, .weight_decay = 0.01},
+                                  .grad_clip = 1.0,
+                                  .precision = vlalign::parse_precision(s.precision),
+                                  .seed = s.seed,
+                                  .device = vlalign::parse_device(s.device),
+                                  .threads = s.threads,
+                                  .out = s.out,
+                                  .data_name = s.demos};
   if (!s.from_noise) options.fine_tuning = fine_tuning(s);
   std::optional<vlalign::AlignmentBeside> beside;
   if (!s.beside.empty())

@@ -16,7 +16,7 @@ namespace vlalign::vla {
 namespace {
 
 constexpr double first_scale = 1 / 0.07, largest_scale = 100.0;  // Radford et al. 2021, section 2.5
-constexpr double least_deviation = 1e-3;  // of the largest
+constexpr double least_deviation = 1e-3;                         // of the largest
 
 }  // namespace
 
