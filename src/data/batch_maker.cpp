@@ -1,5 +1,6 @@
 #include "data/batch_maker.hpp"
 
+#include <ATen/Context.h>
 #include <ATen/ops/empty.h>
 #include <spdlog/spdlog.h>
 
@@ -109,6 +110,7 @@ void BatchMaker::check_options() const {
   check(options_.threads >= 1, "[{}] threads: expected at least 1, got {}", loader_, options_.threads);
   check(options_.prefetch >= 1, "[{}] prefetch: expected at least 1, got {}", loader_, options_.prefetch);
   check(options_.cache_mb >= 0, "[{}] cache_mb: expected at least 0, got {}", loader_, options_.cache_mb);
+  check(!options_.pin_memory || at::hasCUDA(), "[{}] pin_memory: this machine has no CUDA GPU", loader_);
   check(options_.max_bad >= 0.0 && options_.max_bad <= 1.0, "[{}] max_bad: expected 0 to 1, got {}", loader_,
         options_.max_bad);
   check(options_.batch_size <= records_->size(),

@@ -1,5 +1,6 @@
 #include "vlalign/data/loader.hpp"
 
+#include <ATen/Context.h>
 #include <gtest/gtest.h>
 #include <spdlog/sinks/ostream_sink.h>
 #include <spdlog/spdlog.h>
@@ -353,6 +354,25 @@ TEST_F(LoaderTest, RefusesOptionsOutOfRange) {
   EXPECT_HAS(refusal({.batch_size = 2, .max_bad = 1.5}), "max_bad: expected 0 to 1, got 1.5");
   auto loader = make_loader(std::make_shared<GreyPairs>(4), {.batch_size = 2});
   EXPECT_HAS(thrown_by<Error>([&] { loader.seek(-1); }), "number: expected at least 0, got -1");
+}
+
+TEST_F(LoaderTest, RefusesToPinMemoryWithoutAGpu) {
+  if (at::hasCUDA()) GTEST_SKIP() << "this machine has a GPU";
+  EXPECT_EQ(
+      thrown_by<Error>([] { make_loader(std::make_shared<GreyPairs>(4), {.batch_size = 2, .pin_memory = true}); }),
+      "[Loader] pin_memory: this machine has no CUDA GPU");
+}
+
+TEST_F(LoaderTest, OnCudaPinsMemoryThatHoldsTheSamePictures) {
+  if (!at::hasCUDA()) GTEST_SKIP() << "this machine has no CUDA GPU";
+  const auto batch_of = [](bool pinned) {
+    const LoaderOptions options{.batch_size = 4, .second_view = true, .pin_memory = pinned};
+    return make_loader(std::make_shared<GreyPairs>(4), options).next();
+  };
+  const auto pinned = batch_of(true), plain = batch_of(false);
+  EXPECT_TRUE(pinned.pixels.is_pinned() && pinned.second_pixels.is_pinned());
+  EXPECT_TRUE(pinned.pixels.equal(plain.pixels));
+  EXPECT_TRUE(pinned.pixels.cuda().cpu().equal(plain.pixels));
 }
 
 TEST_F(LoaderTest, EndsAtAnyMoment) {
