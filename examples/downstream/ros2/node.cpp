@@ -44,7 +44,7 @@ class PolicyNode : public rclcpp::Node {
     const auto policy = vla::Policy::load(declare_parameter<std::string>("policy"));
     state_dims_ = policy.config().state;
     action_.data.resize(static_cast<std::size_t>(policy.config().actions.dims));
-    return vla::LivePolicy(policy, {.threads = static_cast<int>(declare_parameter<std::int64_t>("threads", 0)),
+    return vla::LivePolicy(policy, {.threads = static_cast<int>(declare_parameter<std::int64_t>("threads", 1)),
                                     .ensemble = declare_parameter<double>("ensemble", 0.01)});
   }
 
