@@ -94,8 +94,7 @@ PolicyModule::PolicyModule(const DualEncoder& towers, std::shared_ptr<Fusion> fu
   if (!config.film.empty())
     film =
         register_module("film", std::make_shared<Film>(*encoder->visual, config.film, widths.embedding, initializer));
-  pools_tokens_ = needs.pooled_visual && weight_log_scale.defined();
-  if (needs.visual_tokens || pools_tokens_)
+  if (needs.visual_tokens || (needs.pooled_visual && weight_log_scale.defined()))
     positions = register_parameter("positions", first_positions(widths.places, widths.visual_tokens));
   state_mean = register_buffer("state_mean", numbers(config.state_mean, config.state, 0, "state_mean"));
   state_std = register_buffer("state_std", numbers(config.state_std, config.state, 1, "state_std"));
@@ -127,10 +126,8 @@ Tensor PolicyModule::features(const Tensor& pixels, const Features& text, const 
   if (positions.defined()) input.visual_tokens = tokens + positions;
   if (weight_log_scale.defined())
     input.visual_weights = weights_of(input.joint_visual, input.joint_words, input.text_mask, weight_log_scale);
-  if (pools_tokens_) {
-    const auto weights = input.visual_weights.unsqueeze(-1);
-    input.pooled_visual = (input.visual_tokens * weights.to(tokens.scalar_type())).mean(1);
-  }
+  if (needs.pooled_visual && weight_log_scale.defined())
+    input.pooled_visual = Fusion::weighted(input.visual_tokens, input).mean(1);
   if (state_mean.numel() > 0) {
     if (!state.defined() || state.dim() != 2 || state.size(1) != state_mean.size(0))
       fail("[Policy] state: expected [B, {}], got {}", state_mean.size(0),

@@ -39,7 +39,6 @@ class PolicyModule : public torch::nn::Module {
 
  private:
   std::vector<std::int64_t> map_layers_;
-  bool pools_tokens_ = false;  ///< the pooled visual vector is the tokens' weighted mean, not the tower's embedding
 };
 
 }  // namespace vlalign::vla

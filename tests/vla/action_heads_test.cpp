@@ -410,6 +410,8 @@ TEST(RetrievalHead, WhitensItsPhrasesToUnitLength) {
       EXPECT_NEAR(head.phrases[k][e].item<double>(),
                   phrase[static_cast<std::size_t>(e)] / std::sqrt(test::dot(phrase, phrase)), 1e-5);
   }
+  const ActionBank one{.phrases = bank.phrases.narrow(0, 0, 1), .actions = bank.actions.narrow(0, 0, 1)};
+  EXPECT_NEAR(RetrievalHead(width, chunk, one, {}, initializer).phrases.norm().item<double>(), 1, 1e-6);
 }
 
 TEST(RetrievalHead, DoesNotCareForTheLengthOfItsPhrases) {

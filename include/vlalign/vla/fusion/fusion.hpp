@@ -57,6 +57,9 @@ class Fusion : public torch::nn::Module {
   /// The mean of forward()'s tokens, [B, D].
   Tensor vector(const FusionInput& input) const;
 
+  /// tokens [B, N, D] whose mean is the weighted mean of those given.
+  static Tensor weighted(const Tensor& tokens, const FusionInput& input);
+
   std::int64_t width() const { return sizes_.width; }
   const Needs& needs() const { return needs_; }
 
@@ -71,8 +74,6 @@ class Fusion : public torch::nn::Module {
 
   /// What weights add to the logits of a softmax over visual tokens, their logarithms [B, N]; undefined without.
   static Tensor logit_weights(const FusionInput& input, at::ScalarType dtype);
-  /// tokens [B, N, D] whose mean is the weighted mean of those given.
-  static Tensor weighted(const Tensor& tokens, const FusionInput& input);
   /// Adds the projected state to each token, as if it were joined to them before the next linear layer.
   Tensor with_state(const Tensor& tokens, const FusionInput& input) const;
   /// Throws Error unless so many heads share the width evenly.
