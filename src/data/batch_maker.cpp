@@ -2,7 +2,6 @@
 
 #include <ATen/Context.h>
 #include <ATen/ops/empty.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <chrono>
@@ -10,6 +9,7 @@
 #include <system_error>
 
 #include "core/check.hpp"
+#include "core/log.hpp"
 #include "vlalign/core/random.hpp"
 
 namespace vlalign {
@@ -296,8 +296,8 @@ void BatchMaker::note_bad(const Slot& slot) {
   for (std::size_t row = 0; row < slot.faults.size(); ++row) {
     if (slot.faults[row].empty() || !bad_.insert(slot.records[row]).second) continue;
     bad_names_.push_back(slot.faults[row]);
-    if (bad_.size() <= logged_bad) spdlog::warn("a record is skipped: {}", bad_names_.back());
-    if (bad_.size() == logged_bad) spdlog::warn("more records may be skipped, they are counted but not named here");
+    if (bad_.size() <= logged_bad) log_warning("a record is skipped: {}", bad_names_.back());
+    if (bad_.size() == logged_bad) log_warning("more records may be skipped, they are counted but not named here");
   }
   rows_read_ += options_.batch_size;
   const auto read = std::min(rows_read_, records_->size());

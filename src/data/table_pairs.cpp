@@ -1,7 +1,5 @@
 #include "data/table_pairs.hpp"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -10,6 +8,7 @@
 #include <utility>
 
 #include "core/check.hpp"
+#include "core/log.hpp"
 #include "data/csv.hpp"
 #include "data/input_file.hpp"
 #include "data/pair_index.hpp"
@@ -41,8 +40,8 @@ class RowCollector {
 
   PairIndex finish() {
     if (blank_ > 0) {
-      spdlog::warn("{}: {} captions are empty and skipped, the first on line {}", file_.string(), blank_,
-                   first_blank_line_);
+      log_warning("{}: {} captions are empty and skipped, the first on line {}", file_.string(), blank_,
+                  first_blank_line_);
     }
     check(index_.size() > 0, "{}: no pairs in it", file_.string());
     records_.clear();

@@ -3,7 +3,6 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <fcntl.h>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +11,7 @@
 #include <cstring>
 
 #include "core/check.hpp"
+#include "core/log.hpp"
 
 namespace vlalign {
 namespace {
@@ -106,7 +106,7 @@ void warn_without_end_mark(const InputFile& tar, std::int64_t end) {
   const auto mark = tar.read(end, std::clamp<std::int64_t>(rest, 0, tar_block));
   const bool zero = std::all_of(mark.begin(), mark.end(), [](std::byte b) { return b == std::byte{0}; });
   if (rest >= tar_block && zero) return;
-  spdlog::warn("{}: has no end mark: members at its end may be missing", tar.name());
+  log_warning("{}: has no end mark: members at its end may be missing", tar.name());
 }
 
 }  // namespace

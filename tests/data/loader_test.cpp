@@ -2,8 +2,6 @@
 
 #include <ATen/Context.h>
 #include <gtest/gtest.h>
-#include <spdlog/sinks/ostream_sink.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <atomic>
@@ -13,11 +11,11 @@
 #include <map>
 #include <numeric>
 #include <set>
-#include <sstream>
 #include <stdexcept>
 #include <thread>
 
 #include "data/byte_tokenizer.hpp"
+#include "support/captured_log.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/data/image.hpp"
 
@@ -113,16 +111,7 @@ std::string thrown_by(Function function) {
 
 class LoaderTest : public testing::Test {
  protected:
-  void SetUp() override {
-    spdlog::set_default_logger(
-        std::make_shared<spdlog::logger>("", std::make_shared<spdlog::sinks::ostream_sink_mt>(log_)));
-  }
-  void TearDown() override { spdlog::set_default_logger(logger_); }
-
-  std::ostringstream log_;
-
- private:
-  std::shared_ptr<spdlog::logger> logger_ = spdlog::default_logger();
+  test::CapturedLog log_;
 };
 
 TEST_F(LoaderTest, GivesPixelsTokensAndRecordsOfTheSamePairs) {
@@ -283,8 +272,7 @@ TEST_F(LoaderTest, LeavesOutBadRecordsAndNamesEachOnce) {
   ASSERT_EQ(bad.size(), 2U);
   EXPECT_TRUE(bad[0].starts_with("picture 1: ")) << bad[0];
   EXPECT_TRUE(bad[1].starts_with("picture 3: ")) << bad[1];
-  const auto log = log_.str();
-  EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 2);
+  EXPECT_EQ(log_.warnings(), 2U);
 }
 
 TEST_F(LoaderTest, StopsAtTheSameBatchForAnyNumberOfThreadsWhenTooManyAreBad) {
