@@ -70,10 +70,8 @@ class ShardPairs : public PairSource {
 
  private:
   void add_shard(const fs::path& path) {
-    ShardReader reader(path);
-    pictures_.begin_shard(path);
+    const auto reader = pictures_.open_shard(path);
     for (const auto& record : reader.records()) add_record(reader, record);
-    pictures_.end_shard(reader);
   }
 
   void add_record(const ShardReader& reader, const ShardRecord& record) {
