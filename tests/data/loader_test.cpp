@@ -15,8 +15,10 @@
 #include <thread>
 
 #include "data/byte_tokenizer.hpp"
+#include "data/epoch_orders.hpp"
 #include "support/captured_log.hpp"
 #include "vlalign/core/error.hpp"
+#include "vlalign/core/random.hpp"
 #include "vlalign/data/image.hpp"
 
 namespace vlalign {
@@ -37,7 +39,10 @@ class GreyPairs : public PairSource {
       : size_(size), captions_(captions), bad_(std::move(bad)) {}
 
   std::int64_t size() const override { return size_; }
-  std::string name(std::int64_t record) const override { return "picture " + std::to_string(record); }
+  std::string name(std::int64_t record) const override {
+    ++names;
+    return called(record);
+  }
   std::vector<std::string> captions(std::int64_t record) const override {
     std::vector<std::string> captions;
     for (int i = 0; i < captions_; ++i) captions.push_back(std::to_string(record) + ":" + std::to_string(i));
@@ -47,16 +52,18 @@ class GreyPairs : public PairSource {
     ++reads;
     if (delay.count() > 0) std::this_thread::sleep_for(delay);
     if (record == broken) throw std::logic_error("the source is broken");
-    if (bad_.contains(record)) return {name(record), captions(record), std::vector<std::byte>(7)};
+    if (bad_.contains(record)) return {called(record), captions(record), std::vector<std::byte>(7)};
     const Image image{side, side, std::vector<std::uint8_t>(std::size_t{3} * side * side, grey_of(record))};
-    return {name(record), captions(record), encode_png(image)};
+    return {called(record), captions(record), encode_png(image)};
   }
 
-  mutable std::atomic<int> reads = 0;
+  mutable std::atomic<int> reads = 0, names = 0;
   std::int64_t broken = -1;
   std::chrono::milliseconds delay{0};
 
  private:
+  static std::string called(std::int64_t record) { return "picture " + std::to_string(record); }
+
   std::int64_t size_;
   int captions_;
   std::set<std::int64_t> bad_;
@@ -252,6 +259,36 @@ TEST_F(LoaderTest, ReadsEachPictureOnceWhenTheCacheHoldsAll) {
   auto uncached = make_loader(again, {.batch_size = 4, .prefetch = 1, .cache_mb = 0});
   next_batches(uncached, 9);
   EXPECT_GE(again->reads, 36);
+}
+
+TEST_F(LoaderTest, AsksForTheNamesOfBadRecordsAlone) {
+  const auto source = std::make_shared<GreyPairs>(12, 2, std::set<std::int64_t>{5});
+  auto loader = make_loader(source, {.batch_size = 12, .prefetch = 1, .shuffle = false});
+  loader.next();
+  EXPECT_LE(source->names, 2);  // the next epoch's may have been read ahead
+  EXPECT_GE(source->names, 1);
+}
+
+TEST(EpochOrders, ArePermutationsOfEpochAndSeedMadeWhenTheyAreWaitedFor) {
+  EpochOrders orders(1000, 7);
+  const auto first = orders.of(0), third = orders.of(2);
+  EXPECT_EQ(third.wait_for(std::chrono::seconds(0)), std::future_status::deferred);
+  EXPECT_EQ(third.get(), random_permutation(1000, {7, 1, 2}));
+  EXPECT_NE(third.get(), first.get());
+  EXPECT_EQ(orders.of(2).get().data(), third.get().data());  // not made again
+  EXPECT_EQ(orders.drop_before(2).size(), 1U);
+  EXPECT_FALSE(orders.has(0));
+  EXPECT_TRUE(orders.has(2));
+}
+
+TEST(EpochOrders, AreMadeOnceByManyThreadsThatWait) {
+  EpochOrders orders(100000, 3);
+  const auto order = orders.of(4);
+  std::vector<const std::int64_t*> seen(8);
+  std::vector<std::thread> threads;
+  for (auto& one : seen) threads.emplace_back([&one, order] { one = order.get().data(); });
+  for (auto& thread : threads) thread.join();
+  for (const auto* one : seen) EXPECT_EQ(one, seen.front());
 }
 
 TEST_F(LoaderTest, LeavesOutBadRecordsAndNamesEachOnce) {
