@@ -7,7 +7,6 @@
 #include "byte_level_bpe.hpp"
 #include "clip_words.hpp"
 #include "core/check.hpp"
-#include "core/files.hpp"
 #include "hugging_face_text.hpp"
 #include "hugging_face_words.hpp"
 #include "text_cleaning.hpp"
@@ -154,7 +153,7 @@ void ClipTokenizer::save(const std::filesystem::path& folder) const {
     config["pad_token"] = state_->bpe.entry(state_->pad_id);
   }
   config["added_tokens_decoder"] = added_tokens_json(state_->added_tokens.all());
-  write_file_atomically(folder / "tokenizer_config.json", config.dump(2) + "\n");
+  write_json(folder / "tokenizer_config.json", config, 2);
   state_->bpe.save(folder);
 }
 

@@ -282,7 +282,8 @@ TokenizerPointer load_t5(const Source& source) {
 bool is_siglip2(const Source& source) {
   if (tokenizer_class(source.config) == "Siglip2Tokenizer") return true;
   if (!has_file(source, "config.json")) return false;
-  return special_token(read_json(source.folder / "config.json"), "model_type", "") == "siglip2";
+  const auto file = source.folder / "config.json";
+  return naming(file.string(), [&] { return special_token(read_json(file), "model_type", "") == "siglip2"; });
 }
 
 TokenizerPointer load_gemma(const Source& source) {
@@ -359,10 +360,14 @@ TokenizerPointer load_clip_merges(const fs::path& file) {
 
 bool holds_tokenizer(const fs::path& folder) {
   constexpr const char* kFiles[] = {"tokenizer.json", "vocab.json", "vocab.txt", "spiece.model"};
-  return std::any_of(std::begin(kFiles), std::end(kFiles), [&](auto* name) { return fs::exists(folder / name); });
+  std::error_code ignored;
+  return std::any_of(std::begin(kFiles), std::end(kFiles),
+                     [&](auto* name) { return fs::exists(folder / name, ignored); });
 }
 
-TokenizerPointer load_tokenizer(const fs::path& path) {
+namespace {
+
+TokenizerPointer load_path(const fs::path& path) {
   if (fs::is_directory(path)) return load_folder(path);
   if (path.filename() == "vocab.txt" || path.filename() == "spiece.model") {
     Source source{path.parent_path().empty() ? fs::path(".") : path.parent_path(), {}};
@@ -372,6 +377,12 @@ TokenizerPointer load_tokenizer(const fs::path& path) {
   Source source{{}, path};
   source.tokenizer = read_json(path);
   return load(source);
+}
+
+}  // namespace
+
+TokenizerPointer load_tokenizer(const fs::path& path) {
+  return without_foreign_errors(path.string(), [&] { return load_path(path); });
 }
 
 }  // namespace vlalign

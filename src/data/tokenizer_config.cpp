@@ -2,6 +2,9 @@
 
 #include <charconv>
 
+#include "core/files.hpp"
+#include "core/foreign_errors.hpp"
+
 namespace vlalign {
 namespace {
 
@@ -31,6 +34,11 @@ std::int64_t parse_id_text(const std::string& text) {
 std::int64_t parse_id(const json& value) {
   check(value.is_number_integer(), "expected an id, a whole number, got {}", value.dump());
   return value.get<std::int64_t>();
+}
+
+void write_json(const std::filesystem::path& file, const json& value, int indent) {
+  const auto text = without_foreign_errors(file.string(), [&] { return value.dump(indent); });
+  write_file_atomically(file, indent < 0 ? text : text + "\n");
 }
 
 json added_tokens_json(const std::vector<AddedToken>& tokens) {

@@ -7,13 +7,13 @@
 #include <ATen/ops/linear.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
-#include <spdlog/spdlog.h>
 #include <torch/optim/lbfgs.h>
 
 #include <map>
 #include <nlohmann/json.hpp>
 
 #include "core/check.hpp"
+#include "core/log.hpp"
 #include "vlalign/data/pairs.hpp"
 
 namespace vlalign {
@@ -96,7 +96,7 @@ LinearProbe fit_linear_probe(const at::Tensor& features, std::span<const std::in
   loss();
   const double slope = std::max(weight.grad().abs().max().item<double>(), bias.grad().abs().max().item<double>());
   if (slope > 1e-5)
-    spdlog::warn("linear probe: not converged after {} iterations (gradient {:.1e})", options.max_iterations, slope);
+    log_warning("linear probe: not converged after {} iterations (gradient {:.1e})", options.max_iterations, slope);
   return {weight.detach(), bias.detach()};
 }
 

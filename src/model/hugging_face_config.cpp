@@ -1,10 +1,9 @@
 // transformers' configs, read and written. What a config leaves out has the default of its class there.
-#include <spdlog/spdlog.h>
-
 #include <cmath>
 
 #include "config_json.hpp"
 #include "core/files.hpp"
+#include "core/log.hpp"
 #include "core/parse_json.hpp"
 
 namespace vlalign {
@@ -35,7 +34,7 @@ std::string name_of(Activation activation) {
 /// A key of CLIP's default that decides numbers and that OpenAI's and other weights don't share.
 void warn_of_silence(JsonSection& section) {
   if (!section.has("hidden_act"))
-    spdlog::warn(
+    log_warning(
         "{} doesn't name hidden_act: quick_gelu is taken, transformers' default for CLIP and what OpenAI's "
         "weights need; models trained with open_clip mostly need gelu",
         section.where());
@@ -339,8 +338,8 @@ ModelConfig read_hugging_face_config(const json& root, const std::filesystem::pa
   }
   const auto preprocessor = file.parent_path() / "preprocessor_config.json";
   if (!std::filesystem::exists(preprocessor)) {
-    spdlog::warn("{}: no preprocessor_config.json beside it; OpenAI's mean, std and bicubic resize are taken",
-                 file.string());
+    log_warning("{}: no preprocessor_config.json beside it; OpenAI's mean, std and bicubic resize are taken",
+                file.string());
     return config;
   }
   const auto size = config.preprocess.image_size;

@@ -8,6 +8,7 @@
 #include "commands.hpp"
 #include "core/check.hpp"
 #include "core/files.hpp"
+#include "data/picture_files.hpp"
 #include "vlalign/data/tokenizer.hpp"
 #include "vlalign/data/transform.hpp"
 
@@ -17,11 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 
 std::vector<std::string> read_pictures(const fs::path& folder, std::size_t most) {
-  std::vector<fs::path> paths;
-  for (const auto& entry : fs::recursive_directory_iterator(folder))
-    if (entry.is_regular_file() && is_image_file(entry.path())) paths.push_back(entry.path());
-  check(!paths.empty(), "{}: holds no picture (.jpg, .png, .webp)", folder.string());
-  std::sort(paths.begin(), paths.end());
+  auto paths = picture_files(folder);
   paths.resize(std::min(most, paths.size()));
   std::vector<std::string> files;
   for (const auto& path : paths) files.push_back(read_file(path));

@@ -1,7 +1,7 @@
 #include <ATen/Parallel.h>
-#include <spdlog/spdlog.h>
 
 #include "commands.hpp"
+#include "core/log.hpp"
 
 namespace vlalign::tool {
 
@@ -51,7 +51,7 @@ DualEncoder ModelFlags::load() const {
 
 void warn_of_bad(const std::vector<std::string>& bad) {
   if (!bad.empty())
-    spdlog::warn("{} picture(s) could not be read and were left out; the first: {}", bad.size(), bad.front());
+    log_warning("{} picture(s) could not be read and were left out; the first: {}", bad.size(), bad.front());
 }
 
 }  // namespace vlalign::tool

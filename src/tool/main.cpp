@@ -1,8 +1,6 @@
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
 #include <malloc.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
-#include <spdlog/spdlog.h>
 
 #include "commands.hpp"
 
@@ -10,12 +8,6 @@ namespace {
 
 constexpr int failed = 1;
 constexpr int wrong_usage = 2;
-
-void log_to_stderr() {
-  auto log = spdlog::stderr_color_mt("vlalign");
-  log->set_pattern("%^%l%$: %v");
-  spdlog::set_default_logger(std::move(log));
-}
 
 /// Buffers of one step are those of the next: giving their pages back to the system and faulting them in again took 8%
 /// of the quick start's time.
@@ -35,7 +27,6 @@ int main(int argc, char** argv) {
   for (const auto add : {add_train, add_eval, add_zero_shot, add_linear_probe, add_embed, add_search, add_inspect,
                          add_convert, add_interpolate, add_bench})
     add(program);
-  log_to_stderr();
   keep_freed_memory();
   try {
     program.parse(argc, argv);

@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include <array>
 #include <cctype>
@@ -10,6 +9,7 @@
 #include "commands.hpp"
 #include "core/check.hpp"
 #include "core/files.hpp"
+#include "core/log.hpp"
 #include "print_scores.hpp"
 #include "start_model.hpp"
 #include "vlalign/eval/report.hpp"
@@ -133,7 +133,7 @@ std::vector<ReportTest> evaluate(const DualEncoder& model, const std::vector<Tes
 
 void warn_of_skipped(const TrainSummary& summary) {
   if (summary.skipped_steps > 0)
-    spdlog::warn("{} step(s) were skipped: loss or gradient was not finite", summary.skipped_steps);
+    log_warning("{} step(s) were skipped: loss or gradient was not finite", summary.skipped_steps);
   warn_of_bad(summary.bad_records);
 }
 
@@ -155,8 +155,8 @@ void run(TrainFlags& flags) {
   options.targets = make_targets(flags.targets, *model.tokenizer());
   if (!flags.teacher.empty())
     options.teacher = DualEncoder::load(flags.teacher, {.image_size = model.config().preprocess.image_size});
-  spdlog::info("{}: {} pictures; {}: {} parameters", flags.data.location, with_thousands(pairs->size()),
-               model.config().name, with_thousands(model.parameter_count()));
+  log_info("{}: {} pictures; {}: {} parameters", flags.data.location, with_thousands(pairs->size()),
+           model.config().name, with_thousands(model.parameter_count()));
   if (flags.lora_rank) {
     flags.lora.rank = *flags.lora_rank;
     add_lora(model, flags.lora, options.seed);

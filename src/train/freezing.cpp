@@ -1,12 +1,11 @@
 #include "freezing.hpp"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <cmath>
 
 #include "core/check.hpp"
 #include "core/glob.hpp"
+#include "core/log.hpp"
 
 namespace vlalign {
 namespace {
@@ -37,7 +36,7 @@ std::vector<std::shared_ptr<nn::BatchNorm2d>> frozen_norms(const torch::nn::Modu
     const auto norm = std::dynamic_pointer_cast<nn::BatchNorm2d>(item.value());
     if (norm && !norm->frozen && (all || is_locked(towers, item.key(), how))) norms.push_back(norm);
   }
-  if (norms.empty()) spdlog::warn("freeze_batch_norm: there is no batch norm to freeze");
+  if (norms.empty()) log_warning("freeze_batch_norm: there is no batch norm to freeze");
   return norms;
 }
 

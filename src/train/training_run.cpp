@@ -2,7 +2,6 @@
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <chrono>
@@ -10,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/check.hpp"
+#include "core/log.hpp"
 #include "model/config_json.hpp"
 #include "vlalign/core/random.hpp"
 #include "vlalign/model/lora.hpp"
@@ -241,8 +241,8 @@ StepResult TrainingRun::train_step() {
   result.grad_norm = norm.item<double>();
   result.skipped = !std::isfinite(result.loss) || !std::isfinite(result.grad_norm);
   if (result.skipped) {
-    spdlog::warn("step {}: loss {} or gradient norm {} is not finite, the step is skipped", step + 1, result.loss,
-                 result.grad_norm);
+    log_warning("step {}: loss {} or gradient norm {} is not finite, the step is skipped", step + 1, result.loss,
+                result.grad_norm);
   } else {
     if (options_.grad_clip) optimizer_.clip_grad_norm(norm, *options_.grad_clip);
     optimizer_.step(result.learning_rate);
