@@ -3,13 +3,13 @@
 #include "config_json.hpp"
 #include "core/check.hpp"
 #include "core/files.hpp"
+#include "core/folders.hpp"
 #include "core/on_device.hpp"
 #include "core/precision.hpp"
 #include "data/load_tokenizer.hpp"
 #include "make_module.hpp"
 #include "model_folder.hpp"
 #include "peer_names.hpp"
-#include "positions.hpp"
 #include "tower_source.hpp"
 #include "vlalign/data/clip_tokenizer.hpp"
 #include "vlalign/model/lora.hpp"
@@ -56,7 +56,7 @@ std::shared_ptr<nn::Tower> make_text_tower(const TextConfig& text, nn::Initializ
 
 std::shared_ptr<const Tokenizer> clip_tokenizer() {
   const auto file = share_folder() / "bpe_simple_vocab_16e6.txt.gz";
-  check(fs::exists(file),
+  check(is_there(file),
         "CLIP's vocabulary is not at {}: run cmake/setup.sh, or name the folder that has it in VLALIGN_SHARE",
         file.string());
   return load_tokenizer(file);
@@ -142,22 +142,26 @@ DualEncoder DualEncoder::create(const ModelConfig& config, std::shared_ptr<const
 }
 
 DualEncoder DualEncoder::load(const fs::path& folder, const LoadOptions& options) {
-  auto config = read_model_config(config_file_of(folder));
+  ModelConfig config;
+  std::shared_ptr<const Tokenizer> tokenizer;
+  FolderWeights weights;
+  read_whole_folder(folder, [&](const fs::path& place) {
+    config = read_model_config(config_file_of(place));
+    tokenizer = folder_tokenizer(place, config.text);
+    weights = read_folder_weights(place);
+  });
   if (options.image_size) config.preprocess = with_image_size(config.preprocess, *options.image_size);
   if (options.context_length) config.text.context_length = *options.context_length;
-  auto tokenizer = folder_tokenizer(folder, config.text);
   if (depends_on_padding(config.text)) config.text.pad_id = tokenizer->pad_id();  // open_clip's configs don't say it
   DualEncoder model(make_module(config, 0), config, std::move(tokenizer));
-  model.load_weights(folder);
+  assign_model(*model.module(), config, weights.layout, weights.from.tensors, weights.from.where);
   model.train(false);
   return model;
 }
 
 void DualEncoder::load_weights(const fs::path& folder) {
-  const auto layout = config_file_of(folder).filename() == "config.json" ? Layout::hugging_face : Layout::open_clip;
-  const auto [where, tensors] = read_folder_tensors(folder);
-  const auto wanted = peer_tensors(*state_->module, naming_schemes(state_->config, layout));
-  assign_tensors(wanted, with_resized_positions(tensors, wanted), where);
+  const auto [layout, from] = read_folder_weights(folder);
+  assign_model(*state_->module, state_->config, layout, from.tensors, from.where);
 }
 
 void DualEncoder::load_image_tower(const fs::path& path) {
@@ -177,7 +181,7 @@ void DualEncoder::set_layout(Layout layout) {
 }
 
 void DualEncoder::save(const fs::path& folder) const {
-  write_folder_atomically(folder, [this](const fs::path& place) { write(place); });
+  write_folder_atomically(folder, replaceable_model(), [this](const fs::path& place) { write(place); });
 }
 
 void DualEncoder::write(const fs::path& folder) const {

@@ -337,7 +337,7 @@ ModelConfig read_hugging_face_config(const json& root, const std::filesystem::pa
         file.string(), type);
   }
   const auto preprocessor = file.parent_path() / "preprocessor_config.json";
-  if (!std::filesystem::exists(preprocessor)) {
+  if (!is_there(preprocessor)) {
     log_warning("{}: no preprocessor_config.json beside it; OpenAI's mean, std and bicubic resize are taken",
                 file.string());
     return config;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/check.hpp"
+#include "positions.hpp"
 #include "vlalign/nn/lora.hpp"
 
 namespace vlalign {
@@ -85,6 +86,12 @@ void assign_tensors(const NamedTensors& wanted, const NamedTensors& tensors, con
   check(faults.empty(), "{}: {} tensor(s) don't fit the model:\n  {}", where, faults.size(), fmt::join(faults, "\n  "));
   at::NoGradGuard no_grad;
   for (const auto& [name, ours] : wanted) ours.copy_(tensors.at(name));
+}
+
+void assign_model(const torch::nn::Module& module, const ModelConfig& config, Layout layout,
+                  const NamedTensors& tensors, const std::string& where) {
+  const auto wanted = peer_tensors(module, naming_schemes(config, layout));
+  assign_tensors(wanted, with_resized_positions(tensors, wanted), where);
 }
 
 }  // namespace vlalign

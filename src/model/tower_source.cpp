@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "core/check.hpp"
+#include "core/files.hpp"
+#include "core/folders.hpp"
 #include "model_folder.hpp"
 #include "positions.hpp"
 
@@ -12,9 +14,13 @@ namespace {
 namespace fs = std::filesystem;
 
 TowerSource from_model(const fs::path& folder, const char* prefix) {
-  const auto source = read_model_config(config_file_of(folder));
-  auto [where, tensors] = read_folder_tensors(folder);
-  return {where, std::move(tensors), naming_schemes(source, source.layout), prefix, true};
+  TowerSource source;
+  read_whole_folder(folder, [&](const fs::path& place) {
+    const auto config = read_model_config(config_file_of(place));
+    auto [where, tensors] = read_folder_tensors(place);
+    source = {where, std::move(tensors), naming_schemes(config, config.layout), prefix, true};
+  });
+  return source;
 }
 
 /// Without a language model's wrapper and head, and without buffers of masks.
@@ -32,7 +38,7 @@ NamedTensors text_model_only(const NamedTensors& tensors, std::string_view wrapp
 }
 
 bool holds_text_tower_alone(const fs::path& folder) {
-  if (fs::exists(folder / "open_clip_config.json")) return false;
+  if (is_there(folder / "open_clip_config.json")) return false;
   try {
     read_text_config(folder);
     return true;
@@ -44,7 +50,7 @@ bool holds_text_tower_alone(const fs::path& folder) {
 }  // namespace
 
 TowerSource image_tower_source(const fs::path& path, const ModelConfig& config) {
-  if (fs::is_directory(path)) return from_model(path, "visual.");
+  if (is_folder(path)) return from_model(path, "visual.");
   check(std::holds_alternative<ResNetConfig>(config.vision),
         "{}: a file alone can hold a torchvision ResNet, model {} "
         "has another image tower; name a model folder",
@@ -57,7 +63,9 @@ TowerSource image_tower_source(const fs::path& path, const ModelConfig& config) 
 TowerSource text_tower_source(const fs::path& folder, const ModelConfig& config) {
   if (!holds_text_tower_alone(folder)) return from_model(folder, "text.");
   const bool bert = config.text.architecture == TextConfig::Architecture::bert;
-  auto [where, tensors] = read_folder_tensors(folder);
+  FolderTensors from;
+  read_whole_folder(folder, [&](const fs::path& place) { from = read_folder_tensors(place); });
+  const auto& [where, tensors] = from;
   return {where, text_model_only(tensors, bert ? "bert." : "transformer.", config.text.pooler),
           text_tower_schemes(config.text), "", false};
 }

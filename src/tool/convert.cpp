@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "commands.hpp"
+#include "model/model_folder.hpp"
 
 namespace vlalign::tool {
 
@@ -18,6 +19,7 @@ void add_convert(CLI::App& program) {
       ->check(CLI::IsMember({"open_clip", "hf"}));
   command->add_option("--out", flags->out, "Folder to write")->required();
   command->callback([flags] {
+    check_folder_place(flags->out, replaceable_model());
     auto model = DualEncoder::load(flags->folder);
     model.set_layout(flags->to == "hf" ? Layout::hugging_face : Layout::open_clip);
     model.save(flags->out);

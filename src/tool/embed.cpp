@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "commands.hpp"
+#include "model/safetensors_place.hpp"
 #include "vlalign/data/image.hpp"
 #include "vlalign/data/tokenizer.hpp"
 #include "vlalign/model/safetensors.hpp"
@@ -47,6 +48,7 @@ void add_embed(CLI::App& program) {
   command->add_option("--out", flags->out, "File to write: image_embedding, text_embedding, tokens")->required();
   command->add_flag("--pixels", flags->pixels, "Write the preprocessed pixels too");
   command->callback([flags] {
+    check_safetensors_place(flags->out);
     const auto pairs = flags->data.open();
     const auto model = flags->model.load();
     const auto& config = model.config();

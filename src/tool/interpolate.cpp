@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "commands.hpp"
+#include "model/model_folder.hpp"
 
 namespace vlalign::tool {
 
@@ -23,6 +24,7 @@ void add_interpolate(CLI::App& program) {
   command->add_option("--out", flags->out, "Model folder to write")->required();
   command->add_flag("--json", flags->json, "Print one JSON object on stdout and nothing else there");
   command->callback([flags] {
+    check_folder_place(flags->out, replaceable_model());
     interpolate(DualEncoder::load(flags->a), DualEncoder::load(flags->b), flags->alpha).save(flags->out);
     if (flags->json) {
       fmt::print("{}\n", nlohmann::json{{"alpha", flags->alpha}, {"out", flags->out}}.dump());

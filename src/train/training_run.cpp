@@ -133,7 +133,8 @@ TrainSummary TrainingRun::fit() {
   std::optional<RunFolder> folder;
   if (!options_.out.empty()) {
     folder.emplace(options_.out, settings(), options_.resume);
-    progression_ = folder->restore([this](const auto& checkpoint) { task_.load_weights(checkpoint); }, tensors());
+    progression_ = folder->restore([this](const auto& checkpoint) { task_.load_weights(checkpoint); }, tensors(),
+                                   steps_, options_.batch_size);
   }
   task_.seek(progression_.step);
   task_.module().train();

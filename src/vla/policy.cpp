@@ -6,13 +6,16 @@
 #include <ATen/ops/tensor.h>
 
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "core/check.hpp"
 #include "core/files.hpp"
+#include "core/folders.hpp"
 #include "core/on_device.hpp"
 #include "core/parse_json.hpp"
 #include "core/precision.hpp"
 #include "model/json_section.hpp"
+#include "model/model_folder.hpp"
 #include "model/peer_names.hpp"
 #include "policy_module.hpp"
 #include "vlalign/core/random.hpp"
@@ -96,6 +99,19 @@ ActionBank bank_of(const DualEncoder& encoder, const PolicyConfig& config) {
   return {encoder.encode_text(tokens).cpu(), at::stack(actions)};
 }
 
+/// What write() makes.
+std::string policy_misfit(const fs::path& folder) {
+  for (const auto& path : entries_of(folder)) {
+    const auto name = path.filename().string();
+    const bool encoder = name == "encoder" && is_folder(path);
+    const auto misfit = encoder ? replaceable_model().misfit(path) : "";
+    if (!misfit.empty()) return "its encoder is no model folder, " + misfit;
+    if (!encoder && (is_folder(path) || (name != "policy.json" && name != "policy.safetensors")))
+      return name + " is in it";
+  }
+  return is_there(folder / "policy.json") ? "" : "no policy.json is in it";
+}
+
 /// The policy's own tensors, without the encoder's: views.
 NamedTensors own_tensors(const PolicyModule& module) {
   NamedTensors own;
@@ -153,16 +169,23 @@ Policy Policy::create(DualEncoder encoder, const PolicyConfig& config, std::uint
 }
 
 Policy Policy::load(const fs::path& folder) {
-  const auto config = read_config(folder / "policy.json");
-  auto policy = create(DualEncoder::load(folder / "encoder"), config);
-  const auto file = folder / "policy.safetensors";
-  assign_tensors(own_tensors(*policy.state_->module), read_safetensors(file).tensors, file.string());
+  PolicyConfig config;
+  std::optional<DualEncoder> encoder;
+  NamedTensors own;
+  read_whole_folder(folder, [&](const fs::path& place) {
+    config = read_config(place / "policy.json");
+    encoder = DualEncoder::load(place / "encoder");
+    own = read_safetensors(place / "policy.safetensors").tensors;
+  });
+  auto policy = create(*encoder, config);
+  assign_tensors(own_tensors(*policy.state_->module), own, (folder / "policy.safetensors").string());
   policy.train(false);
   return policy;
 }
 
 void Policy::save(const fs::path& folder) const {
-  write_folder_atomically(folder, [this](const fs::path& place) { write(place); });
+  static const Replaceable replaceable{"a policy's folder", policy_misfit};
+  write_folder_atomically(folder, replaceable, [this](const fs::path& place) { write(place); });
 }
 
 void Policy::write(const fs::path& folder) const {
@@ -172,16 +195,22 @@ void Policy::write(const fs::path& folder) const {
 }
 
 void Policy::load_weights(const fs::path& folder) {
-  const auto file = folder / "policy.safetensors";
-  const auto stored = read_safetensors(file).tensors;
+  NamedTensors stored;
+  FolderWeights encoder;
+  read_whole_folder(folder, [&](const fs::path& place) {
+    stored = read_safetensors(place / "policy.safetensors").tensors;
+    encoder = read_folder_weights(place / "encoder");
+  });
   const auto own = own_tensors(*state_->module);
   NamedTensors before;
   for (const auto& [name, tensor] : own) before[name] = tensor.clone();
-  assign_tensors(own, stored, file.string());
+  const auto file = (folder / "policy.safetensors").string();
+  assign_tensors(own, stored, file);
   try {
-    state_->encoder.load_weights(folder / "encoder");
+    const auto& [layout, from] = encoder;
+    assign_model(*state_->encoder.module(), state_->encoder.config(), layout, from.tensors, from.where);
   } catch (...) {
-    assign_tensors(own, before, file.string());
+    assign_tensors(own, before, file);
     throw;
   }
 }
