@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "core/check.hpp"
+#include "core/thread_count.hpp"
 #include "vlalign/core/random.hpp"
 
 namespace vlalign {
@@ -20,6 +21,8 @@ constexpr std::uint64_t order_tag = 1;
 constexpr std::uint64_t text_tag = 2;
 constexpr std::uint64_t augment_tag = 3;
 constexpr std::uint64_t second_augment_tag = 4;
+
+constexpr int most_prefetched = 1024;  // batches; each takes memory
 
 constexpr std::size_t tolerated_bad = 10;  // fewer bad records than this never stop a run
 constexpr std::size_t logged_bad = 10;
@@ -107,8 +110,10 @@ void BatchMaker::check_options() const {
   check(tokenizer_ != nullptr, "[{}] tokenizer: expected one, got a null pointer", loader_);
   check(context_length_ >= 1, "[{}] context_length: expected at least 1, got {}", loader_, context_length_);
   check(options_.batch_size >= 1, "[{}] batch_size: expected at least 1, got {}", loader_, options_.batch_size);
-  check(options_.threads >= 1, "[{}] threads: expected at least 1, got {}", loader_, options_.threads);
-  check(options_.prefetch >= 1, "[{}] prefetch: expected at least 1, got {}", loader_, options_.prefetch);
+  check(options_.threads >= 1 && options_.threads <= largest_thread_count, "[{}] threads: expected 1 to {}, got {}",
+        loader_, largest_thread_count, options_.threads);
+  check(options_.prefetch >= 1 && options_.prefetch <= most_prefetched, "[{}] prefetch: expected 1 to {}, got {}",
+        loader_, most_prefetched, options_.prefetch);
   check(options_.cache_mb >= 0, "[{}] cache_mb: expected at least 0, got {}", loader_, options_.cache_mb);
   check(!options_.pin_memory || at::hasCUDA(), "[{}] pin_memory: this machine has no CUDA GPU", loader_);
   check(options_.max_bad >= 0.0 && options_.max_bad <= 1.0, "[{}] max_bad: expected 0 to 1, got {}", loader_,
