@@ -23,6 +23,7 @@ constexpr std::uint64_t augment_tag = 3;
 constexpr std::uint64_t second_augment_tag = 4;
 
 constexpr int most_prefetched = 1024;  // batches; each takes memory
+constexpr std::int64_t largest_cache_mb = std::int64_t{1} << 40;
 
 constexpr std::size_t tolerated_bad = 10;  // fewer bad records than this never stop a run
 constexpr std::size_t logged_bad = 10;
@@ -110,11 +111,15 @@ void BatchMaker::check_options() const {
   check(tokenizer_ != nullptr, "[{}] tokenizer: expected one, got a null pointer", loader_);
   check(context_length_ >= 1, "[{}] context_length: expected at least 1, got {}", loader_, context_length_);
   check(options_.batch_size >= 1, "[{}] batch_size: expected at least 1, got {}", loader_, options_.batch_size);
-  check(options_.threads >= 1 && options_.threads <= largest_thread_count, "[{}] threads: expected 1 to {}, got {}",
-        loader_, largest_thread_count, options_.threads);
-  check(options_.prefetch >= 1 && options_.prefetch <= most_prefetched, "[{}] prefetch: expected 1 to {}, got {}",
-        loader_, most_prefetched, options_.prefetch);
+  check(options_.threads >= 1, "[{}] threads: expected at least 1, got {}", loader_, options_.threads);
+  check(options_.threads <= largest_thread_count, "[{}] threads: expected at most {}, got {}", loader_,
+        largest_thread_count, options_.threads);
+  check(options_.prefetch >= 1, "[{}] prefetch: expected at least 1, got {}", loader_, options_.prefetch);
+  check(options_.prefetch <= most_prefetched, "[{}] prefetch: expected at most {}, got {}", loader_, most_prefetched,
+        options_.prefetch);
   check(options_.cache_mb >= 0, "[{}] cache_mb: expected at least 0, got {}", loader_, options_.cache_mb);
+  check(options_.cache_mb <= largest_cache_mb, "[{}] cache_mb: expected at most {}, got {}", loader_, largest_cache_mb,
+        options_.cache_mb);
   check(!options_.pin_memory || at::hasCUDA(), "[{}] pin_memory: this machine has no CUDA GPU", loader_);
   check(options_.max_bad >= 0.0 && options_.max_bad <= 1.0, "[{}] max_bad: expected 0 to 1, got {}", loader_,
         options_.max_bad);

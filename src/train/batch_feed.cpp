@@ -61,6 +61,7 @@ void BatchFeed::check_tokens() const {
 }
 
 void BatchFeed::check_teacher() const {
+  check(teacher_->module() != model_.module(), "[Trainer] teacher: expected another model than the one that trains");
   const auto& mine = model_.config().preprocess;
   const auto& its = teacher_->config().preprocess;
   check(its.image_size == mine.image_size,

@@ -12,6 +12,7 @@
 
 #include "core/check.hpp"
 #include "core/files.hpp"
+#include "same_settings.hpp"
 
 namespace vlalign {
 namespace {
@@ -42,18 +43,6 @@ void remove_partial_files(const fs::path& folder) {
     if (entry.path().filename().string().find(".partial-") != std::string::npos) partial.push_back(entry.path());
   }
   for (const auto& path : partial) fs::remove_all(path);
-}
-
-void check_same_settings(const fs::path& file, const json& now) {
-  const auto before = parse_file(file);
-  std::vector<std::string> differences;
-  for (const auto& [key, value] : now.items()) {
-    const auto was = before.value(key, json());
-    if (was != value) differences.push_back(fmt::format("{} was {}, is now {}", key, was.dump(), value.dump()));
-  }
-  check(differences.empty(),
-        "{}: cannot resume a run of other settings: {}; use the old settings or another run folder", file.string(),
-        fmt::join(differences, "; "));
 }
 
 json metrics_line(const StepResult& r) {
@@ -104,7 +93,7 @@ RunFolder::RunFolder(fs::path folder, const json& settings, bool resume)
   remove_partial_files(folder_ / "checkpoints");
   if (fs::exists(config)) {
     check(resume, "{}: already holds a run; resume it (--resume) or choose another folder", folder_.string());
-    check_same_settings(config, settings);
+    check_same_settings(config, settings, newest_checkpoint().has_value());
     return;
   }
   for (const auto& entry : fs::directory_iterator(folder_)) {

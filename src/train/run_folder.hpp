@@ -40,8 +40,8 @@ class FolderLock {
 /// RUN/config.json, metrics.jsonl, events.out.tfevents.*, checkpoints/, model/, model-ema/.
 class RunFolder {
  public:
-  /// Makes the folder, or finds it again: throws Error when it holds another run, a run of other settings, or one that
-  /// another process is training.
+  /// Makes the folder, or finds it again: throws Error when it holds another run, a run of settings that
+  /// check_same_settings() refuses, or one that another process is training.
   RunFolder(std::filesystem::path folder, const nlohmann::json& settings, bool resume);
 
   /// Restores the newest whole checkpoint, the model first, then the other tensors, which are views; the run's begin
