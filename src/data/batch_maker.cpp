@@ -15,6 +15,7 @@
 
 #include "core/check.hpp"
 #include "core/log.hpp"
+#include "core/thread_count.hpp"
 #include "vlalign/core/random.hpp"
 
 namespace vlalign {
@@ -26,6 +27,8 @@ constexpr std::uint64_t augment_tag = 3;
 constexpr std::uint64_t second_augment_tag = 4;
 
 constexpr std::int64_t last_batch = std::int64_t{1} << 62;
+constexpr int most_prefetched = 1024;  // batches; each takes memory
+constexpr std::int64_t largest_cache_mb = std::int64_t{1} << 40;
 
 constexpr std::size_t tolerated_bad = 10;  // fewer bad records than this never stop a run
 constexpr std::size_t logged_bad = 10;
@@ -129,9 +132,9 @@ void BatchMaker::check_options() const {
   check(tokenizer_ != nullptr, "[{}] tokenizer: expected one, got a null pointer", loader_);
   check_range("context_length", context_length_, 1, std::numeric_limits<std::int64_t>::max());
   check_range("batch_size", options_.batch_size, 1, std::numeric_limits<std::int64_t>::max());
-  check_range("threads", options_.threads, 1, 1 << 12);
-  check_range("prefetch", options_.prefetch, 1, 1 << 16);
-  check_range("cache_mb", options_.cache_mb, 0, std::int64_t{1} << 40);
+  check_range("threads", options_.threads, 1, largest_thread_count);
+  check_range("prefetch", options_.prefetch, 1, most_prefetched);
+  check_range("cache_mb", options_.cache_mb, 0, largest_cache_mb);
   check(!options_.pin_memory || at::hasCUDA(), "[{}] pin_memory: this machine has no CUDA GPU", loader_);
   check(options_.max_bad >= 0.0 && options_.max_bad <= 1.0, "[{}] max_bad: expected 0 to 1, got {}", loader_,
         options_.max_bad);

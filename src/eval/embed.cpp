@@ -14,6 +14,7 @@
 #include <variant>
 
 #include "core/check.hpp"
+#include "nn/evaluation_mode.hpp"
 #include "vlalign/data/pairs.hpp"
 #include "vlalign/data/tokenizer.hpp"
 #include "vlalign/data/transform.hpp"
@@ -24,23 +25,11 @@ namespace vlalign {
 namespace {
 
 /// No gradients, and every module in evaluation mode; each module's own mode comes back at the end.
-class Evaluating {
- public:
-  explicit Evaluating(const DualEncoder& model) : modules_(model.module()->modules()) {
-    for (const auto& module : modules_) was_training_.push_back(module->is_training());
-    model.module()->eval();
-  }
-  Evaluating(const Evaluating&) = delete;
-  Evaluating& operator=(const Evaluating&) = delete;
-  ~Evaluating() {
-    // train() descends into children, which come after their parent here and so have the last word.
-    for (std::size_t i = 0; i < modules_.size(); ++i) modules_[i]->train(was_training_[i]);
-  }
+struct Evaluating {
+  explicit Evaluating(const DualEncoder& model) : mode(*model.module()) {}
 
- private:
-  std::vector<std::shared_ptr<torch::nn::Module>> modules_;
-  std::vector<bool> was_training_;
-  at::NoGradGuard no_grad_;
+  nn::EvaluationMode mode;
+  at::NoGradGuard no_grad;
 };
 
 void check_options(const EmbedOptions& options) {

@@ -37,6 +37,10 @@ at::Tensor divergence(const Logits& student, const Logits& teacher, RowRange own
 
 }  // namespace
 
+std::string AffinityDistillation::options() const {
+  return fmt::format("subtract_entropy={}", options_.subtract_entropy);
+}
+
 at::Tensor AffinityDistillation::forward(const ContrastiveBatch& batch) const {
   const auto student = checked_pairs(batch, "AffinityDistillation");
   const auto teacher = checked_teacher(batch, "AffinityDistillation");

@@ -23,9 +23,12 @@ at::Tensor uniformity(const at::Tensor& x, const PairFilter& others, double t) {
 }  // namespace
 
 AlignmentUniformity::AlignmentUniformity(const Options& options) : options_(options) {
-  check(options.weight > 0, "[AlignmentUniformity] weight: expected more than 0, got {}", options.weight);
-  check(options.t > 0, "[AlignmentUniformity] t: expected more than 0, got {}", options.t);
+  check(std::isfinite(options.weight) && options.weight > 0,
+        "[AlignmentUniformity] weight: expected more than 0, got {}", options.weight);
+  check(std::isfinite(options.t) && options.t > 0, "[AlignmentUniformity] t: expected more than 0, got {}", options.t);
 }
+
+std::string AlignmentUniformity::options() const { return fmt::format("weight={} t={}", options_.weight, options_.t); }
 
 at::Tensor AlignmentUniformity::forward(const ContrastiveBatch& batch) const {
   const auto pairs = checked_pairs(batch, "AlignmentUniformity", 2);

@@ -3,6 +3,8 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 
+#include <cmath>
+
 #include "core/check.hpp"
 #include "loss/checked_batch.hpp"
 #include "vlalign/core/normalize.hpp"
@@ -31,8 +33,10 @@ at::Tensor leave_one_out(const at::Tensor& a, const at::Tensor& b, const at::Ten
 }  // namespace
 
 CLOOB::CLOOB(const Options& options) : options_(options) {
-  check(options.beta > 0, "[CLOOB] beta: expected more than 0, got {}", options.beta);
+  check(std::isfinite(options.beta) && options.beta > 0, "[CLOOB] beta: expected more than 0, got {}", options.beta);
 }
+
+std::string CLOOB::options() const { return fmt::format("beta={} retrieval={}", options_.beta, options_.retrieval); }
 
 at::Tensor CLOOB::forward(const ContrastiveBatch& batch) const {
   const auto pairs = checked_pairs(batch, "CLOOB", 2);

@@ -2,11 +2,26 @@
 
 #include <ATen/TensorOperators.h>
 
+#include <cmath>
+
+#include "core/check.hpp"
 #include "core/product.hpp"
 #include "loss/checked_batch.hpp"
 #include "vlalign/loss/tiled.hpp"
 
 namespace vlalign {
+
+CyclicConsistency::CyclicConsistency(const Options& options) : options_(options) {
+  const auto check_weight = [](const char* name, double weight) {
+    check(std::isfinite(weight) && weight >= 0, "[CyclicConsistency] {}: expected 0 or more, got {}", name, weight);
+  };
+  check_weight("in_modal", options.in_modal);
+  check_weight("cross_modal", options.cross_modal);
+}
+
+std::string CyclicConsistency::options() const {
+  return fmt::format("in_modal={} cross_modal={}", options_.in_modal, options_.cross_modal);
+}
 
 at::Tensor CyclicConsistency::forward(const ContrastiveBatch& batch) const {
   const auto pairs = checked_pairs(batch, "CyclicConsistency");

@@ -30,9 +30,14 @@ at::Tensor debiased(const at::Tensor& reweighted, const at::Tensor& floor, doubl
 }  // namespace
 
 HardNegativeInfoNCE::HardNegativeInfoNCE(const Options& options) : options_(options) {
-  check(options.beta >= 0, "[HardNegativeInfoNCE] beta: expected 0 or more, got {}", options.beta);
+  check(std::isfinite(options.beta) && options.beta >= 0, "[HardNegativeInfoNCE] beta: expected 0 or more, got {}",
+        options.beta);
   check(options.tau_plus >= 0 && options.tau_plus < 1, "[HardNegativeInfoNCE] tau_plus: expected 0 to below 1, got {}",
         options.tau_plus);
+}
+
+std::string HardNegativeInfoNCE::options() const {
+  return fmt::format("beta={} tau_plus={}", options_.beta, options_.tau_plus);
 }
 
 at::Tensor HardNegativeInfoNCE::forward(const ContrastiveBatch& batch) const {

@@ -13,6 +13,8 @@ namespace vlalign {
 
 LIV::LIV(const Options& options) : options_(options) { check_discount(options.gamma, "LIV"); }
 
+std::string LIV::options() const { return fmt::format("gamma={}", options_.gamma); }
+
 at::Tensor LIV::forward(const ContrastiveBatch& batch) const {
   const auto frames = l2_normalize(checked_frames(batch, "LIV", 4, frames_of_value));
   const auto text = checked_unit_rows(batch.text, "LIV", "text").to(frames.scalar_type());

@@ -7,6 +7,7 @@
 #include <ATen/ops/min.h>
 #include <ATen/ops/where.h>
 
+#include <cmath>
 #include <limits>
 
 #include "core/check.hpp"
@@ -51,8 +52,11 @@ at::Tensor hinges(const at::Tensor& x, const at::Tensor& y, const at::Tensor& gr
 }  // namespace
 
 SemiHardTriplet::SemiHardTriplet(const Options& options) : options_(options) {
-  check(options.margin > 0, "[SemiHardTriplet] margin: expected more than 0, got {}", options.margin);
+  check(std::isfinite(options.margin) && options.margin > 0, "[SemiHardTriplet] margin: expected more than 0, got {}",
+        options.margin);
 }
+
+std::string SemiHardTriplet::options() const { return fmt::format("margin={}", options_.margin); }
 
 at::Tensor SemiHardTriplet::forward(const ContrastiveBatch& batch) const {
   const auto [image, text] = checked_pairs(batch, "SemiHardTriplet", 2);

@@ -5,6 +5,8 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/scalar_tensor.h>
 
+#include <cmath>
+
 #include "core/check.hpp"
 #include "loss/checked_batch.hpp"
 #include "vlalign/loss/tiled.hpp"
@@ -12,8 +14,11 @@
 namespace vlalign {
 
 SimCLR::SimCLR(const Options& options) : options_(options) {
-  check(options.temperature > 0, "[SimCLR] temperature: expected more than 0, got {}", options.temperature);
+  check(std::isfinite(options.temperature) && options.temperature > 0,
+        "[SimCLR] temperature: expected more than 0, got {}", options.temperature);
 }
+
+std::string SimCLR::options() const { return fmt::format("temperature={}", options_.temperature); }
 
 at::Tensor SimCLR::forward(const ContrastiveBatch& batch) const {
   const auto first = checked_unit_rows(batch.image, "SimCLR", "image");

@@ -9,6 +9,7 @@
 #include <ATen/ops/stack.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "core/check.hpp"
@@ -57,8 +58,19 @@ at::Tensor language_contrast(const TimeContrastive::Options& options, const at::
 }  // namespace
 
 TimeContrastive::TimeContrastive(Options options) : options_(std::move(options)) {
+  const auto check_weight = [](const char* name, double weight) {
+    check(std::isfinite(weight) && weight >= 0, "[TimeContrastive] {}: expected 0 or more, got {}", name, weight);
+  };
+  check_weight("l1", options_.l1);
+  check_weight("l2", options_.l2);
+  check_weight("language_weight", options_.language_weight);
   check(options_.language_negatives >= 0, "[TimeContrastive] language_negatives: expected 0 or more, got {}",
         options_.language_negatives);
+}
+
+std::string TimeContrastive::options() const {
+  return fmt::format("l1={} l2={} reward={} language_weight={} language_negatives={}", options_.l1, options_.l2,
+                     static_cast<bool>(options_.reward), options_.language_weight, options_.language_negatives);
 }
 
 at::Tensor TimeContrastive::forward(const ContrastiveBatch& batch) const {

@@ -54,6 +54,15 @@ std::string WeightedSum::name() const {
   return all;
 }
 
+std::string WeightedSum::options() const {
+  std::string all;
+  for (const auto& term : terms_) {
+    if (const auto its = term.loss->options(); !its.empty()) all += fmt::format("{}({}) ", term.loss->name(), its);
+  }
+  if (!all.empty()) all.pop_back();
+  return all;
+}
+
 BatchParts WeightedSum::uses() const {
   BatchParts parts;
   for (const auto& term : terms_) parts = parts | term.loss->uses();

@@ -7,6 +7,7 @@
 #include "core/on_device.hpp"
 #include "core/precision.hpp"
 #include "data/load_tokenizer.hpp"
+#include "finite.hpp"
 #include "make_module.hpp"
 #include "model_folder.hpp"
 #include "peer_names.hpp"
@@ -187,7 +188,9 @@ void DualEncoder::save(const fs::path& folder) const {
 void DualEncoder::write(const fs::path& folder) const {
   const auto& config = state_->config;
   const auto merged = merged_weights(*state_->module);
-  write_folder(folder, config, peer_tensors(*state_->module, naming_schemes(config, config.layout), merged));
+  const auto tensors = peer_tensors(*state_->module, naming_schemes(config, config.layout), merged);
+  check_finite(tensors, "[DualEncoder::save]");
+  write_folder(folder, config, tensors);
   if (!merged.empty()) save_lora(*this, folder / "adapter.safetensors");
   state_->tokenizer->save(folder);
 }

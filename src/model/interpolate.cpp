@@ -4,6 +4,7 @@
 #include <ATen/ops/lerp.h>
 
 #include "core/check.hpp"
+#include "finite.hpp"
 #include "make_module.hpp"
 #include "peer_names.hpp"
 
@@ -32,6 +33,7 @@ DualEncoder interpolate(const DualEncoder& a, const DualEncoder& b, double alpha
   result.train(false);
   const auto results = tensors_of(result), first = tensors_of(a);
   assign_tensors(results, tensors_of(b), "[interpolate] b beside a");
+  check_finite(first, "[interpolate] a");
   at::NoGradGuard no_grad;
   for (const auto& [name, tensor] : results) {
     const auto& from = first.at(name);

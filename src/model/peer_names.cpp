@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/check.hpp"
+#include "finite.hpp"
 #include "positions.hpp"
 #include "vlalign/nn/lora.hpp"
 
@@ -84,6 +85,7 @@ void assign_tensors(const NamedTensors& wanted, const NamedTensors& tensors, con
       faults.push_back(fmt::format("{} {} is not part of the model", name, tensor.sizes().vec()));
   }
   check(faults.empty(), "{}: {} tensor(s) don't fit the model:\n  {}", where, faults.size(), fmt::join(faults, "\n  "));
+  check_finite(tensors, where);
   at::NoGradGuard no_grad;
   for (const auto& [name, ours] : wanted) ours.copy_(tensors.at(name));
 }

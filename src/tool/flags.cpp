@@ -2,6 +2,7 @@
 
 #include "commands.hpp"
 #include "core/log.hpp"
+#include "core/thread_count.hpp"
 
 namespace vlalign::tool {
 
@@ -26,7 +27,7 @@ void RunFlags::add(CLI::App& command) {
   command.add_option("--precision", precision, "fp32 or bf16: what the towers compute in")->capture_default_str();
   command.add_option("--device", device, "cpu, cuda or cuda:N")->capture_default_str();
   command.add_option("--threads", threads, "Threads of the arithmetic; all cores without it")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, largest_thread_count));
   command.add_flag("--json", json, "Print one JSON object on stdout and nothing else there");
 }
 

@@ -139,6 +139,7 @@ void warn_of_skipped(const TrainSummary& summary) {
 
 void run(TrainFlags& flags) {
   auto& options = flags.options;
+  flags.run.apply();
   options.device = parse_device(flags.run.device);
   options.precision = parse_precision(flags.run.precision);
   options.threads = flags.run.threads;

@@ -12,6 +12,8 @@
 
 #include <functional>
 
+#include "option_checks.hpp"
+
 namespace vlalign {
 namespace {
 
@@ -31,6 +33,7 @@ const at::Tensor& merged(const at::Tensor& parameter) {
 AdamW::AdamW(const NamedParameters& parameters, const AdamWOptions& options,
              const std::map<std::string, double>& factors)
     : options_(options) {
+  check_options(options);
   std::map<std::pair<double, bool>, Group, std::greater<>> groups;
   for (const auto& [name, parameter] : parameters) {
     if (!parameter.requires_grad()) continue;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "run_identity.hpp"
 #include "vlalign/loss/gradient_cache.hpp"
 #include "vlalign/loss/info_nce.hpp"
 
@@ -42,10 +43,17 @@ void AlignmentTask::open(const std::shared_ptr<const PairSource>& pairs) {
                                 .augmentation = options_.augmentation,
                                 .second_view = loss_->uses().second_image,
                                 .pin_memory = options_.device.is_cuda()});
-  pairs_ = pairs->size();
+  pairs_ = pairs;
 }
 
-nlohmann::json AlignmentTask::settings() const { return {{"pairs", pairs_}, {"loss", loss_->name()}}; }
+nlohmann::json AlignmentTask::settings() const { return {{"pairs", pairs_->size()}, {"loss", loss_->name()}}; }
+
+nlohmann::json AlignmentTask::identity() const {
+  const auto first_caption = [this](std::int64_t record) { return pairs_->captions(record).at(0); };
+  return {{"names_and_captions", fingerprint_of(*pairs_)},
+          {"tokenizer", fingerprint_of(*model_.tokenizer(), pairs_->size(), first_caption)},
+          {"loss_options", loss_->options()}};
+}
 
 StepResult AlignmentTask::measured(const PairBatch& batch, const ContrastiveBatch& encoded,
                                    const at::Tensor& value) const {

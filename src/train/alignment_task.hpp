@@ -23,6 +23,7 @@ class AlignmentTask : public Task {
   torch::nn::Module& module() const override { return *model_.module(); }
   const DualEncoder& encoder() const override { return model_; }
   nlohmann::json settings() const override;
+  nlohmann::json identity() const override;
   void write(const std::filesystem::path& folder) const override { model_.write(folder); }
   void load_weights(const std::filesystem::path& folder) override { model_.load_weights(folder); }
   std::int64_t batches_per_epoch() const override { return loader_->batches_per_epoch(); }
@@ -38,7 +39,7 @@ class AlignmentTask : public Task {
   AnyLoss loss_;
   TrainerOptions options_;
   BatchFeed feed_;
-  std::int64_t pairs_ = 0;
+  std::shared_ptr<const PairSource> pairs_;
   std::optional<Loader> loader_;
 };
 

@@ -5,6 +5,7 @@
 #include <ATen/ops/zeros.h>
 
 #include "core/check.hpp"
+#include "nn/evaluation_mode.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 
 namespace vlalign {
@@ -46,8 +47,7 @@ BatchFeed::BatchFeed(DualEncoder model, const ContrastiveLoss& loss, const Train
 /// Whether both towers give token features, and of the joint space's dimension after the projection: tried on one pair.
 void BatchFeed::check_tokens() const {
   const at::NoGradGuard no_graph;
-  auto model = model_;
-  model.train(false);
+  const nn::EvaluationMode evaluating(*model_.module());
   const auto side = model_.config().preprocess.image_size;
   const auto image = model_.image_features(at::zeros({1, 3, side, side}, at::kByte));
   const auto text = model_.text_features(at::full({1, 2}, model_.tokenizer()->end_id(), at::kLong));
@@ -61,6 +61,7 @@ void BatchFeed::check_tokens() const {
 }
 
 void BatchFeed::check_teacher() const {
+  check(teacher_->module() != model_.module(), "[Trainer] teacher: expected another model than the one that trains");
   const auto& mine = model_.config().preprocess;
   const auto& its = teacher_->config().preprocess;
   check(its.image_size == mine.image_size,

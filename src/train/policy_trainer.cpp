@@ -4,12 +4,15 @@
 #include <ATen/TensorOperators.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
 
 #include "alignment_task.hpp"
 #include "core/check.hpp"
 #include "core/parse_json.hpp"
+#include "option_checks.hpp"
+#include "run_identity.hpp"
 #include "training_run.hpp"
 #include "vlalign/core/random.hpp"
 #include "vlalign/data/episode_loader.hpp"
@@ -24,6 +27,14 @@ TrainerOptions beside_options(TrainerOptions options, const std::optional<Alignm
   return options;
 }
 
+void check_beside(const AlignmentBeside& beside) {
+  check(beside.pairs != nullptr, "[PolicyTrainer] alignment.pairs: expected a data set, got a null pointer");
+  check(std::isfinite(beside.weight) && beside.weight >= 0,
+        "[PolicyTrainer] alignment.weight: expected 0 or more, got {}", beside.weight);
+  check(beside.batch_size > 0, "[PolicyTrainer] alignment.batch_size: expected a positive number, got {}",
+        beside.batch_size);
+}
+
 class PolicyTask : public Task {
  public:
   PolicyTask(vla::Policy policy, const TrainerOptions& options, const std::optional<AlignmentBeside>& alignment)
@@ -32,13 +43,16 @@ class PolicyTask : public Task {
     check(alignment || (!options.targets && !options.teacher),
           "[PolicyTrainer] targets and teacher are for an alignment loss, and there is none");
     if (!alignment) return;
+    check_beside(*alignment);
     alignment_.emplace(encoder_, alignment->loss, beside_options(options, alignment));
-    alignment_->open(alignment->pairs);
+    pairs_ = alignment->pairs;
     weight_ = alignment->weight;
+    alignment_batch_size_ = alignment->batch_size;
   }
 
   void open(const std::shared_ptr<const EpisodeSource>& episodes) {
     check_dims(*episodes);
+    if (alignment_) alignment_->open(pairs_);
     const auto& config = encoder_.config();
     loader_.emplace(episodes, encoder_.tokenizer(), config.text.context_length, config.preprocess,
                     EpisodeLoaderOptions{.batch_size = options_.batch_size,
@@ -47,7 +61,7 @@ class PolicyTask : public Task {
                                          .shuffle = options_.shuffle,
                                          .seed = options_.seed,
                                          .augmentation = options_.augmentation});
-    episodes_ = episodes->size();
+    episodes_ = episodes;
   }
 
   torch::nn::Module& module() const override { return *module_; }
@@ -60,10 +74,21 @@ class PolicyTask : public Task {
 
   json settings() const override {
     const auto beside = alignment_ ? alignment_->settings() : json();
-    return {{"episodes", episodes_},
+    return {{"episodes", episodes_->size()},
             {"policy", json::parse(to_json(policy_.config()))},
             {"alignment", beside},
             {"alignment_weight", weight_}};
+  }
+
+  json identity() const override {
+    const auto instruction = [this](std::int64_t i) { return episodes_->episode(i).instructions.at(0); };
+    json all{{"demonstrations", fingerprint_of(*episodes_)},
+             {"tokenizer", fingerprint_of(*encoder_.tokenizer(), episodes_->size(), instruction)}};
+    if (alignment_) {
+      all["alignment"] = alignment_->identity();
+      all["alignment_batch_size"] = alignment_batch_size_;
+    }
+    return all;
   }
 
   void seek(std::int64_t step) override {
@@ -95,6 +120,7 @@ class PolicyTask : public Task {
 
  private:
   void check_dims(const EpisodeSource& episodes) const {
+    check(episodes.size() > 0, "[PolicyTrainer::fit] episodes: expected at least one, got none");
     const auto& first = episodes.episode(0);
     const auto& config = policy_.config();
     check(first.actions.size(1) == config.actions.dims,
@@ -117,9 +143,11 @@ class PolicyTask : public Task {
   std::shared_ptr<torch::nn::Module> module_;
   TrainerOptions options_;
   std::optional<AlignmentTask> alignment_;
+  std::shared_ptr<const PairSource> pairs_;
   double weight_ = 0;
+  std::int64_t alignment_batch_size_ = 0;
   std::optional<EpisodeLoader> loader_;
-  std::int64_t episodes_ = 0;
+  std::shared_ptr<const EpisodeSource> episodes_;
 };
 
 std::vector<float> floats_of(const at::Tensor& row) {
@@ -130,29 +158,30 @@ std::vector<float> floats_of(const at::Tensor& row) {
 }  // namespace
 
 struct PolicyTrainer::State {
-  State(vla::Policy policy, TrainerOptions how, const std::optional<AlignmentBeside>& alignment)
-      : options(std::move(how)), task(std::move(policy), options, alignment) {}
-
+  vla::Policy policy;
   TrainerOptions options;
-  PolicyTask task;
-  TrainingRun run{task, options};
+  std::optional<AlignmentBeside> alignment;
+  OnStep on_step = [](const StepResult&) {};
 };
 
-PolicyTrainer::PolicyTrainer(vla::Policy policy, TrainerOptions options, std::optional<AlignmentBeside> alignment) {
-  prepare(options);
-  policy.to(options.device);
-  state_ = std::make_unique<State>(std::move(policy), std::move(options), alignment);
+PolicyTrainer::PolicyTrainer(vla::Policy policy, TrainerOptions options, std::optional<AlignmentBeside> alignment)
+    : state_(std::make_unique<State>(State{std::move(policy), std::move(options), std::move(alignment)})) {
+  check_options(state_->options);
+  check_task(PolicyTask(state_->policy, state_->options, state_->alignment), state_->options);
 }
 
 PolicyTrainer::~PolicyTrainer() = default;
 
 void PolicyTrainer::on_step(std::function<void(const StepResult&)> callback) {
-  state_->run.on_step(std::move(callback));
+  check(callback != nullptr, "[PolicyTrainer::on_step] callback: expected a function, got an empty one");
+  state_->on_step = std::move(callback);
 }
 
 TrainSummary PolicyTrainer::fit(std::shared_ptr<const EpisodeSource> episodes) {
-  state_->task.open(episodes);
-  return state_->run.fit();
+  check(episodes != nullptr, "[PolicyTrainer::fit] episodes: expected demonstrations, got a null pointer");
+  PolicyTask task(state_->policy, state_->options, state_->alignment);
+  task.open(episodes);
+  return TrainingRun(task, state_->options, state_->on_step).fit();
 }
 
 void measure_ranges(const EpisodeSource& episodes, vla::PolicyConfig& config) {

@@ -31,7 +31,10 @@ std::string of_its_kind(const StepResult& result) {
 
 }  // namespace
 
-Progress::Progress(std::FILE* stream) : stream_(stream), terminal_(::isatty(::fileno(stream)) != 0) {}
+Progress::Progress(std::FILE* stream) : stream_(stream) {
+  check(stream != nullptr, "[Progress] stream: expected an open one, got a null pointer");
+  terminal_ = ::isatty(::fileno(stream)) != 0;
+}
 
 void Progress::operator()(const StepResult& result) {
   const auto now = Clock::now();

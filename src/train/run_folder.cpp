@@ -21,6 +21,7 @@
 #include "core/partial.hpp"
 #include "model/json_section.hpp"
 #include "model/model_folder.hpp"
+#include "same_settings.hpp"
 
 namespace vlalign {
 namespace {
@@ -138,18 +139,6 @@ NamedTensors read_tensors(const fs::path& file, const NamedTensors& views) {
   return stored;
 }
 
-void check_same_settings(const fs::path& file, const json& now) {
-  const auto before = parse_object(file);
-  std::vector<std::string> differences;
-  for (const auto& [key, value] : now.items()) {
-    const auto was = before.value(key, json());
-    if (was != value) differences.push_back(fmt::format("{} was {}, is now {}", key, was.dump(), value.dump()));
-  }
-  check(differences.empty(),
-        "{}: cannot resume a run of other settings: {}; use the old settings or another run folder", file.string(),
-        fmt::join(differences, "; "));
-}
-
 json metrics_line(const StepResult& r) {
   json line{{"step", r.step},
             {"epoch", r.epoch},
@@ -203,8 +192,8 @@ RunFolder::RunFolder(fs::path folder, const json& settings, bool resume)
   const bool begun = is_there(config);
   if (begun) {
     check(resume, "{}: already holds a run; resume it (--resume) or choose another folder", folder_.string());
-    check_same_settings(config, settings);
     check_nothing_is_lost(folder_);
+    check_same_settings(config, settings, newest_checkpoint().has_value());
     for (const auto* model : {"model", "model-ema"}) check_folder_place(folder_ / model, replaceable());
   } else {
     check_holds_nothing(folder_);

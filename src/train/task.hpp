@@ -23,6 +23,9 @@ class Task {
 
   /// What decides the bits of the run beside the options every run has.
   virtual nlohmann::json settings() const = 0;
+  /// What decides them too and is named or counted in the settings only: fingerprints of the data and the tokenizer,
+  /// the loss's own options.
+  virtual nlohmann::json identity() const = 0;
   virtual void write(const std::filesystem::path& folder) const = 0;
   virtual void load_weights(const std::filesystem::path& folder) = 0;
 

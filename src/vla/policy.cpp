@@ -14,6 +14,7 @@
 #include "core/on_device.hpp"
 #include "core/parse_json.hpp"
 #include "core/precision.hpp"
+#include "model/finite.hpp"
 #include "model/json_section.hpp"
 #include "model/model_folder.hpp"
 #include "model/peer_names.hpp"
@@ -189,8 +190,10 @@ void Policy::save(const fs::path& folder) const {
 }
 
 void Policy::write(const fs::path& folder) const {
+  const auto own = own_tensors(*state_->module);
+  check_finite(own, "[Policy::save]");
   state_->encoder.save(folder / "encoder");
-  write_safetensors(folder / "policy.safetensors", own_tensors(*state_->module), {{"format", "pt"}});
+  write_safetensors(folder / "policy.safetensors", own, {{"format", "pt"}});
   write_file_atomically(folder / "policy.json", to_json(state_->config) + "\n");
 }
 
@@ -210,7 +213,8 @@ void Policy::load_weights(const fs::path& folder) {
     const auto& [layout, from] = encoder;
     assign_model(*state_->encoder.module(), state_->encoder.config(), layout, from.tensors, from.where);
   } catch (...) {
-    assign_tensors(own, before, file);
+    const at::NoGradGuard no_graph;
+    for (const auto& [name, tensor] : own) tensor.copy_(before.at(name));
     throw;
   }
 }

@@ -10,6 +10,7 @@
 #include <cmath>
 
 #include "core/check.hpp"
+#include "nn/evaluation_mode.hpp"
 #include "nn/grid_positions.hpp"
 #include "vlalign/core/normalize.hpp"
 #include "vlalign/nn/text_transformer.hpp"
@@ -56,14 +57,12 @@ std::int64_t width_of(const Tensor& hidden) { return hidden.size(hidden.dim() ==
 TowerWidths tower_widths(const DualEncoder& encoder, std::span<const std::int64_t> layers) {
   const at::NoGradGuard no_graph;
   auto& module = *encoder.module();
-  const bool training = module.is_training();
-  module.train(false);  // no statistics move
+  const nn::EvaluationMode evaluating(module);  // no statistics move
   const auto side = encoder.config().preprocess.image_size;
   const bool has_layers = !module.visual->layer_widths().empty();
   const auto image =
       encoder.image_features(at::zeros({1, 3, side, side}, at::kByte), has_layers ? layers : layers.first(0));
   const auto text = encoder.text_features(at::full({1, 2}, encoder.tokenizer()->end_id(), at::kLong));
-  module.train(training);
   const auto tokens = vlalign::places(image);
   TowerWidths widths{.visual_tokens = tokens.defined() ? tokens.size(2) : 0,
                      .places = tokens.defined() ? tokens.size(1) : 0,

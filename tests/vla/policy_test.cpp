@@ -13,6 +13,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "core/files.hpp"
@@ -368,6 +369,17 @@ TEST(Policy, AFolderOfAnotherPolicyChangesNothing) {
   const auto before = act(policy, batch);
   EXPECT_THROW(policy.load_weights(folder.path() / "other"), Error);
   EXPECT_TRUE(act(policy, batch).equal(before));
+}
+
+TEST(Policy, IsNotWrittenWithWeightsThatAreNotFinite) {
+  const TempFolder folder;
+  const auto policy = Policy::create(towers(), config_of("text_queries", "l1"));
+  for (const auto& item : policy.module()->named_parameters()) {
+    const at::NoGradGuard no_graph;
+    if (item.key().starts_with("head.")) item.value().fill_(std::numeric_limits<float>::quiet_NaN());
+  }
+  EXPECT_EQ(message_of<Error>([&] { policy.save(folder.path() / "policy"); }).find("[Policy::save] head."), 0U);
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
 
 }  // namespace

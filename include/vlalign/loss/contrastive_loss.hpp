@@ -81,6 +81,10 @@ class ContrastiveLoss {
   virtual at::Tensor forward(const ContrastiveBatch& batch) const = 0;
   virtual std::string name() const = 0;
 
+  /// The settings that the value depends on beside the batch, such as "temperature=0.1"; empty where there are none. A
+  /// run is resumed only with the same.
+  virtual std::string options() const { return {}; }
+
   /// The trainer supplies these, or refuses the loss before the first step.
   virtual BatchParts uses() const { return {}; }
 };

@@ -41,6 +41,7 @@ class TimeContrastive : public ContrastiveLoss {
 
   at::Tensor forward(const ContrastiveBatch& batch) const override;
   std::string name() const override { return "r3m"; }
+  std::string options() const override;
   BatchParts uses() const override { return {.frames = 3}; }
 
  private:

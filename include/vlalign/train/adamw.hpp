@@ -12,10 +12,10 @@ namespace vlalign {
 
 /// Defaults are CLIP's (Radford et al. 2021, table 19).
 struct AdamWOptions {
-  double beta1 = 0.9;
-  double beta2 = 0.98;
-  double eps = 1e-6;
-  double weight_decay = 0.2;
+  double beta1 = 0.9;         ///< 0 to below 1
+  double beta2 = 0.98;        ///< 0 to below 1
+  double eps = 1e-6;          ///< > 0
+  double weight_decay = 0.2;  ///< >= 0
 };
 
 /// AdamW (Loshchilov & Hutter 2019) through ATen's fused operator. Vectors and scalars (biases, gains, the logit scale)
@@ -25,7 +25,7 @@ class AdamW {
  public:
   using NamedParameters = std::vector<std::pair<std::string, at::Tensor>>;
 
-  /// Parameters that don't require a gradient are left alone.
+  /// Parameters that don't require a gradient are left alone. Throws Error on options out of range.
   ///   factors: on the learning rate, by name; 1 for those that are not in it
   AdamW(const NamedParameters& parameters, const AdamWOptions& options,
         const std::map<std::string, double>& factors = {});
