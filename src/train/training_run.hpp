@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "freezing.hpp"
+#include "kept_buffers.hpp"
 #include "run_folder.hpp"
 #include "task.hpp"
 #include "vlalign/train/adamw.hpp"
@@ -32,6 +33,7 @@ class TrainingRun {
   void save_checkpoint(RunFolder& folder);
   StepResult step();
   StepResult train_step();
+  void update(const at::Tensor& grad_norm, double learning_rate);
 
   Task& task_;
   const TrainerOptions& options_;
@@ -39,6 +41,7 @@ class TrainingRun {
   Freezing freezing_;
   AdamW optimizer_;
   std::optional<WeightAverage> average_;
+  KeptBuffers buffers_;
   std::int64_t steps_ = 0, warmup_ = 0;
   Progression progression_;
 };

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "vlalign/model/safetensors.hpp"
+#include "vlalign/nn/bert.hpp"
 #include "vlalign/nn/layers.hpp"
 #include "vlalign/train/adamw.hpp"
 #include "vlalign/train/schedule.hpp"
@@ -99,6 +100,31 @@ TEST(AdamW, DecaysMatricesButNoVectorsAndNoPositions) {
   EXPECT_NEAR(parameters[0].second[0][0].item<double>(), 0.95, 1e-6);
   EXPECT_EQ(parameters[1].second[0][0].item<double>(), 1.0);
   EXPECT_EQ(parameters[2].second[0].item<double>(), 1.0);
+}
+
+TEST(AdamW, DecaysNoPositionOfABert) {
+  const TextConfig config{.context_length = 8, .vocab_size = 10, .width = 4, .heads = 1, .layers = 1};
+  nn::Initializer initializer(1);
+  nn::Bert bert(config, initializer);
+  const auto before = bert.position_embeddings.detach().clone(), words = bert.word_embeddings.detach().clone();
+  AdamW::NamedParameters parameters;
+  for (const auto& item : bert.named_parameters()) parameters.emplace_back("text." + item.key(), item.value());
+  AdamW optimizer(parameters, {.weight_decay = 0.5});
+  bert.forward(at::ones({2, 3}, at::kLong), at::kFloat).sum().backward();  // places 3 to 7 have a gradient of 0
+  optimizer.step(0.1);
+  EXPECT_TRUE(bert.position_embeddings.narrow(0, 3, 5).equal(before.narrow(0, 3, 5)));
+  EXPECT_FALSE(bert.position_embeddings.narrow(0, 0, 3).equal(before.narrow(0, 0, 3)));
+  EXPECT_TRUE(bert.word_embeddings[5].allclose(words[5] * 0.95));  // a word that isn't there: decay alone
+}
+
+TEST(AdamW, SaysWhatAStepMoves) {
+  const auto used = at::ones({2}).requires_grad_(), unused = at::ones({2}).requires_grad_(),
+             slow = at::ones({2}).requires_grad_(), foreign = at::ones({2}).requires_grad_();
+  const AdamW optimizer({{"used", used}, {"unused", unused}, {"slow", slow}}, {}, {{"slow", 0.0}});
+  (used + slow + foreign).sum().backward();
+  EXPECT_TRUE(optimizer.moves(used, 0.1));
+  EXPECT_FALSE(optimizer.moves(used, 0));
+  for (const auto& still : {unused, slow, foreign}) EXPECT_FALSE(optimizer.moves(still, 0.1));
 }
 
 TEST(Schedule, EqualsThePeersWarmupAndCosine) {
