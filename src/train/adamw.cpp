@@ -18,9 +18,9 @@
 namespace vlalign {
 namespace {
 
-/// What the towers call their position and class embeddings; the last is BERT's.
-constexpr std::array<std::string_view, 3> undecayed{"positional_embedding", "class_embedding",
-                                                    "position_embeddings.weight"};
+/// What the towers call their position and class embeddings; BERT's are the last two.
+constexpr std::array<std::string_view, 4> undecayed{"positional_embedding", "class_embedding",
+                                                    "position_embeddings.weight", "token_type_embeddings.weight"};
 
 bool is_decayed(std::string_view name, const at::Tensor& parameter) {
   return parameter.dim() > 1 &&

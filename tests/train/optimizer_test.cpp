@@ -1,4 +1,5 @@
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/randint.h>
@@ -7,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <map>
 #include <string>
 
 #include "vlalign/model/safetensors.hpp"
@@ -102,19 +104,30 @@ TEST(AdamW, DecaysMatricesButNoVectorsAndNoPositions) {
   EXPECT_EQ(parameters[2].second[0].item<double>(), 1.0);
 }
 
-TEST(AdamW, DecaysNoPositionOfABert) {
-  const TextConfig config{.context_length = 8, .vocab_size = 10, .width = 4, .heads = 1, .layers = 1};
+TEST(AdamW, DecaysNoPositionAndNoTokenTypeOfABert) {
+  TextConfig config{.architecture = TextConfig::Architecture::bert, .context_length = 8, .vocab_size = 10};
+  config.width = 4, config.heads = 1, config.layers = 1, config.pool = TextConfig::Pool::first;
   nn::Initializer initializer(1);
   nn::Bert bert(config, initializer);
-  const auto before = bert.position_embeddings.detach().clone(), words = bert.word_embeddings.detach().clone();
   AdamW::NamedParameters parameters;
-  for (const auto& item : bert.named_parameters()) parameters.emplace_back("text." + item.key(), item.value());
+  std::map<std::string, at::Tensor> before;
+  for (const auto& item : bert.named_parameters()) {
+    parameters.emplace_back("text." + item.key(), item.value());
+    before[item.key()] = item.value().detach().clone();
+  }
   AdamW optimizer(parameters, {.weight_decay = 0.5});
-  bert.forward(at::ones({2, 3}, at::kLong), at::kFloat).sum().backward();  // places 3 to 7 have a gradient of 0
+  const auto pooled = bert.forward(at::ones({2, 3}, at::kLong), at::kFloat);
+  (pooled * at::arange(4)).sum().backward();
   optimizer.step(0.1);
-  EXPECT_TRUE(bert.position_embeddings.narrow(0, 3, 5).equal(before.narrow(0, 3, 5)));
-  EXPECT_FALSE(bert.position_embeddings.narrow(0, 0, 3).equal(before.narrow(0, 0, 3)));
-  EXPECT_TRUE(bert.word_embeddings[5].allclose(words[5] * 0.95));  // a word that isn't there: decay alone
+  const auto changed = [&](const char* table, std::int64_t row) {
+    const auto name = "embeddings." + std::string(table) + ".weight";
+    return !bert.named_parameters()[name][row].equal(before.at(name)[row]);
+  };
+  for (std::int64_t place = 0; place < 8; ++place) EXPECT_EQ(changed("position_embeddings", place), place < 3) << place;
+  EXPECT_TRUE(changed("token_type_embeddings", 0));
+  EXPECT_FALSE(changed("token_type_embeddings", 1));
+  const auto word = before.at("embeddings.word_embeddings.weight")[5];  // one that isn't there: decay alone
+  EXPECT_TRUE(bert.word_embeddings[5].allclose(word * 0.95));
 }
 
 TEST(AdamW, SaysWhatAStepMoves) {

@@ -19,9 +19,9 @@ struct AdamWOptions {
 };
 
 /// AdamW (Loshchilov & Hutter 2019) through ATen's fused operator. Vectors and scalars (biases, gains, the logit scale)
-/// and a tower's position and class embeddings are not decayed, as in open_clip; nor are BERT's positions, which it
-/// does decay: places that no caption reaches would shrink unseen. A sparse gradient of some of a table's rows is that
-/// of the whole table, zero elsewhere: moments and decay go on in every row.
+/// and a tower's position and class embeddings are not decayed, as in open_clip; nor are BERT's positions and token
+/// types, which it does decay: the rows that no caption reaches would shrink unseen. A sparse gradient of some of a
+/// table's rows is that of the whole table, zero elsewhere: moments and decay go on in every row.
 class AdamW {
  public:
   using NamedParameters = std::vector<std::pair<std::string, at::Tensor>>;
