@@ -7,6 +7,9 @@
 #include <array>
 #include <vector>
 
+#include "core/check.hpp"
+#include "loss/checked_value.hpp"
+
 namespace vlalign {
 namespace {
 
@@ -43,6 +46,7 @@ void send_back(ContrastiveBatch& piece, ContrastiveBatch& whole, std::int64_t be
 
 at::Tensor backward_in_pieces(const ContrastiveLoss& loss, std::int64_t pieces,
                               const std::function<ContrastiveBatch(std::int64_t)>& encode, ContrastiveBatch& whole) {
+  check(at::GradMode::is_enabled(), "[backward_in_pieces] gradients are switched off, as by at::NoGradGuard");
   std::array<std::vector<at::Tensor>, embeddings.size()> parts;
   {
     const at::NoGradGuard no_graph;
@@ -57,8 +61,8 @@ at::Tensor backward_in_pieces(const ContrastiveLoss& loss, std::int64_t pieces,
   for (std::size_t i = 0; i < without_gradient; ++i)
     if (embeddings[i](whole).defined()) embeddings[i](whole).set_requires_grad(true);
 
-  const auto value = loss.forward(whole);
-  if (value.requires_grad()) value.backward();
+  const auto value = checked_value(loss, whole, "[backward_in_pieces] ");
+  value.backward();
   for (std::int64_t k = 0, begin = 0; k < pieces; ++k) {
     auto piece = encode(k);
     send_back(piece, whole, begin);

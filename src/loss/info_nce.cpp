@@ -5,7 +5,6 @@
 #include <ATen/ops/where.h>
 
 #include "core/check.hpp"
-#include "core/product.hpp"
 #include "loss/checked_batch.hpp"
 #include "loss/targets.hpp"
 #include "vlalign/loss/tiled.hpp"
@@ -79,15 +78,6 @@ at::Tensor InfoNCE::forward(const ContrastiveBatch& batch) const {
   const auto of_texts = cross_entropy(narrowed(pairs.text, own), pairs.image, scale, all.columns,
                                       wanted_images(batch, pairs.image, own), options_.label_smoothing);
   return (of_images + of_texts) / rows;
-}
-
-double batch_accuracy(const at::Tensor& image, const at::Tensor& text) {
-  check(image.dim() == 2 && image.size(0) > 0 && image.sizes() == text.sizes(),
-        "[batch_accuracy] image, text: expected both [B, D], got {} and {}", image.sizes().vec(), text.sizes().vec());
-  const auto cosines = product(widened(image.detach()), widened(text.detach()));
-  // An own text that reaches the row's maximum alone: no other is as similar.
-  const auto at_least = (cosines >= cosines.diagonal().unsqueeze(1)).sum(1);
-  return (at_least == 1).to(at::kDouble).mean().item<double>();
 }
 
 }  // namespace vlalign

@@ -102,10 +102,12 @@ at::Tensor DualEncoderImpl::logit_scale() const {
 
 void DualEncoderImpl::clamp_logit_scale() {
   torch::NoGradGuard no_grad;
+  auto& parameter = temperature.defined() ? temperature : log_logit_scale;
+  if (!parameter.requires_grad()) return;
   if (temperature.defined()) {
-    temperature.clamp_(1 / largest_scale, 1.0);
+    parameter.clamp_(1 / largest_scale, 1.0);
   } else {
-    log_logit_scale.clamp_(0.0, std::log(largest_scale));
+    parameter.clamp_(0.0, std::log(largest_scale));
   }
 }
 

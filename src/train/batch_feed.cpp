@@ -4,6 +4,9 @@
 #include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
 
+#include <algorithm>
+#include <unordered_set>
+
 #include "core/check.hpp"
 #include "nn/evaluation_mode.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
@@ -18,6 +21,15 @@ bool changes_pictures(const Augmentation& a) {
                     x.grayscale);
   };
   return all(a) != all(none);
+}
+
+/// Whether they have a parameter in common, as copies of a DualEncoder have all of theirs.
+bool share_weights(const DualEncoder& a, const DualEncoder& b) {
+  std::unordered_set<const void*> of_a;
+  for (const auto& parameter : a.module()->parameters()) of_a.insert(parameter.unsafeGetTensorImpl());
+  const auto of_b = b.module()->parameters();
+  return std::any_of(of_b.begin(), of_b.end(),
+                     [&](const auto& parameter) { return of_a.contains(parameter.unsafeGetTensorImpl()); });
 }
 
 }  // namespace
@@ -61,7 +73,8 @@ void BatchFeed::check_tokens() const {
 }
 
 void BatchFeed::check_teacher() const {
-  check(teacher_->module() != model_.module(), "[Trainer] teacher: expected another model than the one that trains");
+  check(!share_weights(model_, *teacher_),
+        "[Trainer] teacher: it shares its weights with the model, and would learn from itself; load or create another");
   const auto& mine = model_.config().preprocess;
   const auto& its = teacher_->config().preprocess;
   check(its.image_size == mine.image_size,

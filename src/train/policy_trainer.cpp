@@ -96,26 +96,26 @@ class PolicyTask : public Task {
     if (alignment_) alignment_->seek(step);
   }
 
-  StepResult forward_backward(std::int64_t step, double progress) override {
+  StepFigures forward_backward(std::int64_t step, double progress) override {
     const auto batch = loader_->next();
     seed_towers(options_, step, 0);
     auto loss = policy_.loss({batch.pixels, batch.tokens, batch.state, batch.actions, batch.mask}, options_.precision,
                              noise(step));
-    const double action_loss = loss.item<double>();
-    StepResult result;
+    StepFigures figures;
+    const auto action_loss = loss.detach();
     if (alignment_) {
       const auto [beside, measured] = alignment_->forward(step, progress);
-      result = measured;
+      figures = measured;
       loss = loss + weight_ * beside;
     }
-    result.action_loss = action_loss;
+    figures.action_loss = action_loss;
     loss.backward();
-    result.loss = loss.item<double>();
-    result.epoch = batch.epoch;
-    result.samples_seen = batch.pixels.size(0);
-    result.wait_s += batch.wait_s;
-    result.logit_scale = encoder_.logit_scale().item<double>();
-    return result;
+    figures.loss = loss.detach();
+    figures.known.epoch = batch.epoch;
+    figures.known.samples_seen = batch.pixels.size(0);
+    figures.known.wait_s += batch.wait_s;
+    figures.logit_scale = encoder_.logit_scale().detach();
+    return figures;
   }
 
  private:

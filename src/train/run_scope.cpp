@@ -4,6 +4,7 @@
 
 #include <mutex>
 
+#include "core/log.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 
 namespace vlalign {

@@ -2,8 +2,10 @@
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
+#include <ATen/ops/stack.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <limits>
@@ -11,6 +13,7 @@
 
 #include "core/check.hpp"
 #include "core/log.hpp"
+#include "gradient_reach.hpp"
 #include "last_result.hpp"
 #include "model/config_json.hpp"
 #include "model/finite.hpp"
@@ -59,6 +62,20 @@ json lora_of(const DualEncoder& model) {
 
 Towers towers_of(const Task& task) { return {*task.encoder().module(), task.encoder_prefix()}; }
 
+/// Scalars [] with one wait for their device; 0 for those that are undefined, which the first isn't.
+template <std::size_t count>
+std::array<double, count> read_together(const std::array<at::Tensor, count>& scalars) {
+  std::vector<at::Tensor> defined;
+  for (const auto& scalar : scalars)
+    if (scalar.defined()) defined.push_back(scalar.to(scalars[0].device(), at::kDouble));
+  const auto row = at::stack(defined).cpu();
+  const auto* next = row.template const_data_ptr<double>();
+  std::array<double, count> values{};
+  for (std::size_t i = 0; i < count; ++i)
+    if (scalars[i].defined()) values[i] = *next++;
+  return values;
+}
+
 }  // namespace
 
 void seed_towers(const TrainerOptions& options, std::int64_t step, std::int64_t place) {
@@ -99,7 +116,8 @@ TrainingRun::TrainingRun(Task& task, const TrainerOptions& options, OnStep on_st
       scope_(task.module(), options),
       freezing_(task.module(), towers_of(task), options.fine_tuning),
       optimizer_(named_parameters(task.module()), options.adamw,
-                 learning_rate_factors(task.module(), towers_of(task), options.fine_tuning)) {
+                 learning_rate_factors(task.module(), towers_of(task), options.fine_tuning)),
+      buffers_(task.module()) {
   if (options.fine_tuning.freeze_batch_norm && !freezing_.has_norms())
     log_warning("freeze_batch_norm: there is no batch norm to freeze");
   if (options.ema_decay) average_.emplace(task.module(), *options.ema_decay);
@@ -250,22 +268,43 @@ StepResult TrainingRun::step() {
 
 StepResult TrainingRun::train_step() {
   const auto step = progression_.step;
-  auto result = task_.forward_backward(step, static_cast<double>(step) / static_cast<double>(steps_));
+  optimizer_.zero_grad();  // what was there before isn't this step's
+  buffers_.keep();
+  const auto figures = task_.forward_backward(step, static_cast<double>(step) / static_cast<double>(steps_));
+  if (step == 0) check_reach(task_.module(), towers_of(task_));
   const auto norm = optimizer_.grad_norm();
+  const auto [loss, logit_scale, accuracy, action_loss, grad_norm, largest_buffer] = read_together<6>(
+      {figures.loss, figures.logit_scale, figures.accuracy, figures.action_loss, norm, buffers_.largest()});
+  auto result = figures.known;
+  result.loss = loss;
+  result.logit_scale = logit_scale;
+  result.accuracy = accuracy;
+  if (figures.action_loss.defined()) result.action_loss = action_loss;
+  result.grad_norm = grad_norm;
   result.learning_rate = options_.learning_rate * warmup_cosine(step, warmup_, steps_);
-  result.grad_norm = norm.item<double>();
-  result.skipped = !std::isfinite(result.loss) || !std::isfinite(result.grad_norm);
+  const bool finite = std::isfinite(loss) && std::isfinite(grad_norm);
+  result.skipped = !finite || !std::isfinite(largest_buffer);
+  if (!finite) {
+    log_warning("step {}: loss {} or gradient norm {} is not finite, the step is skipped", step + 1, loss, grad_norm);
+  } else if (result.skipped) {
+    log_warning("step {}: {} is no longer finite, the step is skipped", step + 1, buffers_.first_not_finite());
+  }
   if (result.skipped) {
-    log_warning("step {}: loss {} or gradient norm {} is not finite, the step is skipped", step + 1, result.loss,
-                result.grad_norm);
+    buffers_.restore();
   } else {
-    if (options_.grad_clip) optimizer_.clip_grad_norm(norm, *options_.grad_clip);
-    optimizer_.step(result.learning_rate);
-    task_.encoder().module()->clamp_logit_scale();
-    if (average_) average_->update();
+    update(norm, result.learning_rate);
   }
   optimizer_.zero_grad();
   return result;
+}
+
+void TrainingRun::update(const at::Tensor& grad_norm, double learning_rate) {
+  if (options_.grad_clip) optimizer_.clip_grad_norm(grad_norm, *options_.grad_clip);
+  optimizer_.step(learning_rate);
+  auto& towers = *task_.encoder().module();
+  const auto& scale = towers.temperature.defined() ? towers.temperature : towers.log_logit_scale;
+  if (optimizer_.moves(scale, learning_rate)) towers.clamp_logit_scale();
+  if (average_) average_->update();
 }
 
 }  // namespace vlalign

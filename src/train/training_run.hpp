@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "freezing.hpp"
+#include "kept_buffers.hpp"
 #include "run_folder.hpp"
 #include "run_scope.hpp"
 #include "task.hpp"
@@ -37,6 +38,7 @@ class TrainingRun {
   void check_outcome() const;
   StepResult step();
   StepResult train_step();
+  void update(const at::Tensor& grad_norm, double learning_rate);
 
   Task& task_;
   const TrainerOptions& options_;
@@ -46,6 +48,7 @@ class TrainingRun {
   AdamW optimizer_;
   std::optional<WeightAverage> average_;
   std::optional<RunFolder> folder_;
+  KeptBuffers buffers_;
   std::int64_t steps_ = 0, warmup_ = 0;
   Progression progression_;
 };

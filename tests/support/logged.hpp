@@ -1,31 +1,44 @@
 #pragma once
 
-#include <spdlog/sinks/ostream_sink.h>
-#include <spdlog/spdlog.h>
-
-#include <memory>
-#include <sstream>
+#include <mutex>
 #include <string>
+#include <string_view>
+
+#include "vlalign/core/log.hpp"
 
 namespace vlalign::test {
 
-/// What is logged while this lives.
+/// What the library logs while this lives, a line "level: message" for each.
 class Logged {
  public:
   Logged() {
-    auto log = std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(text_));
-    log->set_pattern("%l: %v");
-    spdlog::set_default_logger(std::move(log));
+    set_log_handler([this](LogLevel level, std::string_view message) {
+      const std::lock_guard lock(mutex_);
+      text_ += level == LogLevel::warning ? "warning: " : "info: ";
+      text_ += message;
+      text_ += "\n";
+    });
   }
   Logged(const Logged&) = delete;
   Logged& operator=(const Logged&) = delete;
-  ~Logged() { spdlog::set_default_logger(before_); }
+  ~Logged() { set_log_handler({}); }
 
-  std::string text() const { return text_.str(); }
+  std::string text() const {
+    const std::lock_guard lock(mutex_);
+    return text_;
+  }
+
+  /// How often it says so.
+  int count(std::string_view what) const {
+    int times = 0;
+    const auto text = this->text();
+    for (auto at = text.find(what); at != text.npos; at = text.find(what, at + 1)) ++times;
+    return times;
+  }
 
  private:
-  std::ostringstream text_;
-  std::shared_ptr<spdlog::logger> before_ = spdlog::default_logger();
+  mutable std::mutex mutex_;
+  std::string text_;
 };
 
 }  // namespace vlalign::test
