@@ -14,6 +14,7 @@
 #include <variant>
 
 #include "core/check.hpp"
+#include "nn/evaluating.hpp"
 #include "vlalign/data/pairs.hpp"
 #include "vlalign/data/tokenizer.hpp"
 #include "vlalign/data/transform.hpp"
@@ -22,26 +23,6 @@
 
 namespace vlalign {
 namespace {
-
-/// No gradients, and every module in evaluation mode; each module's own mode comes back at the end.
-class Evaluating {
- public:
-  explicit Evaluating(const DualEncoder& model) : modules_(model.module()->modules()) {
-    for (const auto& module : modules_) was_training_.push_back(module->is_training());
-    model.module()->eval();
-  }
-  Evaluating(const Evaluating&) = delete;
-  Evaluating& operator=(const Evaluating&) = delete;
-  ~Evaluating() {
-    // train() descends into children, which come after their parent here and so have the last word.
-    for (std::size_t i = 0; i < modules_.size(); ++i) modules_[i]->train(was_training_[i]);
-  }
-
- private:
-  std::vector<std::shared_ptr<torch::nn::Module>> modules_;
-  std::vector<bool> was_training_;
-  at::NoGradGuard no_grad_;
-};
 
 void check_options(const EmbedOptions& options) {
   check(options.batch_size > 0, "[embed] batch_size: expected at least 1, got {}", options.batch_size);
@@ -125,7 +106,7 @@ ImageEmbeddings embed_images(const DualEncoder& model, std::int64_t count,
     const auto compute = options.precision == Precision::bf16 ? at::kBFloat16 : at::kFloat;
     return model.module()->visual->forward(normalize_pixels(pixels.to(model.device()), how), compute).to(at::kFloat);
   };
-  const Evaluating evaluating(model);
+  const nn::Evaluating evaluating(*model.module());
   ImageEmbeddings out;
   std::vector<at::Tensor> rows;
   auto coming = std::async(std::launch::async, load, 0);
@@ -162,7 +143,7 @@ at::Tensor embed_texts(const DualEncoder& model, std::span<const std::string> te
     row_of_text.push_back(place->second);
   }
 
-  const Evaluating evaluating(model);
+  const nn::Evaluating evaluating(*model.module());
   std::vector<at::Tensor> rows;
   for (std::size_t start = 0; start < distinct.size(); start += static_cast<std::size_t>(options.batch_size)) {
     const auto length = std::min(static_cast<std::size_t>(options.batch_size), distinct.size() - start);
