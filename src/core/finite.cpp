@@ -26,8 +26,10 @@ std::int64_t first_bad_row(const at::Tensor& x) {
 }
 
 void copy_numbers(const at::Tensor& from, std::span<float> out, std::string_view where) {
-  const bool fits = from.defined() && from.is_floating_point() && from.numel() == std::ssize(out);
-  if (!fits) fail("{}: expected {} numbers, got {}", where, out.size(), from.defined() ? from.numel() : 0);
+  if (from.defined() && !from.is_floating_point())
+    fail("{}: expected {} floating numbers, got {}", where, out.size(), c10::toString(from.scalar_type()));
+  const auto count = from.defined() ? from.numel() : 0;
+  check(count == std::ssize(out), "{}: expected {} numbers, got {}", where, out.size(), count);
   const auto row = from.to(at::kCPU, at::kFloat).contiguous();
   std::copy_n(row.const_data_ptr<float>(), out.size(), out.begin());
 }

@@ -75,8 +75,8 @@ struct LivePolicy::State {
   FramePreprocessor preprocessor;
   RecentTexts<Features> instructions{options.kept_instructions};
   std::uint64_t version = weights.version();  // of the weights that the instructions were read with
-  std::optional<std::string> told;            // the instruction, and what its tower made of it
-  Features instruction;
+  std::string told;                           // the instruction, empty before the first
+  Features instruction;                       // what its tower made of it
   std::optional<TemporalEnsemble> ensemble;
   at::Tensor state;               // [1, S], or undefined
   std::vector<float> chunk;       // [H, A], predicted last
@@ -104,9 +104,8 @@ void LivePolicy::set_instruction(std::string_view text) {
   if (s.told == text) return;
   const auto* kept = s.instructions.find(text);
   auto features = kept ? *kept : s.read(text);
-  std::string words(text);
   if (!kept) s.instructions.keep(text, features);
-  s.told = std::move(words);
+  s.told.assign(text);
   s.instruction = std::move(features);
   s.forget_plan();
 }
@@ -128,7 +127,7 @@ Features LivePolicy::State::read(std::string_view text) const {
 void LivePolicy::State::follow_weights() {
   const auto now = weights.version();
   if (now == version) return;
-  if (told) instruction = read(*told);
+  if (!told.empty()) instruction = read(told);
   instructions.clear();
   version = now;
 }
@@ -144,7 +143,7 @@ void LivePolicy::act(const ImageView& frame, std::span<const float> state, std::
         s.policy.config().state, state.size());
   check(std::ssize(action) == s.shape.dims, "[LivePolicy] action: expected {} numbers, got {}", s.shape.dims,
         action.size());
-  check(s.told.has_value(), "[LivePolicy] no instruction: call set_instruction() first");
+  check(!s.told.empty(), "[LivePolicy] no instruction: call set_instruction() first");
   const bool can_hold = s.options.on_bad == LivePolicyOptions::OnBad::hold && !s.given.empty();
   if (!all_finite(state)) {
     check(can_hold, "[LivePolicy] state: expected finite numbers, got {}", state);
