@@ -37,13 +37,14 @@ int main(int argc, char** argv) try {
 
   vlalign::ModelConfig config;
   config.name = "small convolutions";
+  config.embed_dim = 128;
   config.vision = vlalign::OwnTowers{};
   config.text = {.context_length = 32, .vocab_size = tokenizer->vocab_size(), .width = 128, .heads = 2, .layers = 2};
   config.preprocess.image_size = 32;
   vlalign::nn::Initializer initializer(/*seed=*/1);
   const auto module = std::make_shared<vlalign::nn::DualEncoderImpl>(
       std::make_shared<SmallConvolutions>(initializer),
-      std::make_shared<vlalign::nn::TextTransformer>(config.text, initializer), /*embed_dim=*/128,
+      std::make_shared<vlalign::nn::TextTransformer>(config.text, initializer), config.embed_dim,
       vlalign::nn::DualEncoderImpl::Options{}, initializer);
   vlalign::DualEncoder model(module, config, tokenizer);
 

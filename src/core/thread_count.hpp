@@ -21,4 +21,11 @@ class ThreadCount {
   int of_mkl_before_ = 0;  // 0: as its other settings say
 };
 
+/// More are a slip: LibTorch would start them all, and wait for each at every operator.
+constexpr int most_threads_asked_for = 1024;
+
+/// Throws Error unless a caller may ask for so many.
+///   owner: for messages
+void check_threads(int count, const char* owner);
+
 }  // namespace vlalign

@@ -10,6 +10,7 @@
 #include "finite.hpp"
 #include "make_module.hpp"
 #include "model_folder.hpp"
+#include "module_fit.hpp"
 #include "peer_names.hpp"
 #include "tower_source.hpp"
 #include "vlalign/data/clip_tokenizer.hpp"
@@ -117,6 +118,7 @@ DualEncoder::DualEncoder(std::shared_ptr<nn::DualEncoderImpl> module, ModelConfi
                          std::shared_ptr<const Tokenizer> tokenizer)
     : state_(std::make_shared<State>(State{std::move(module), std::move(config), std::move(tokenizer)})) {
   check(state_->module && state_->tokenizer, "[DualEncoder] module or tokenizer is null");
+  check_fits(*state_->module, state_->config, *state_->tokenizer);
 }
 
 DualEncoder DualEncoder::create(std::string_view model, std::shared_ptr<const Tokenizer> tokenizer,

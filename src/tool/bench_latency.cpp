@@ -43,7 +43,7 @@ void run(const LatencyFlags& flags) {
   const auto image = milliseconds(flags.runs, [&] { encoder.embed(ImageView(frame), embedding); });
   std::string words = flags.words;
   const auto text = milliseconds(flags.runs, [&] {
-    encoder.embed(words);
+    encoder.embed(words, embedding);
     words += ' ';  // the same tokens, but not the text that is kept
   });
   if (flags.json) {

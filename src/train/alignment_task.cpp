@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "run_identity.hpp"
+#include "core/log.hpp"
 #include "loss/batch_accuracy.hpp"
 #include "loss/checked_value.hpp"
 #include "vlalign/loss/gradient_cache.hpp"

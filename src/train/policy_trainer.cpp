@@ -10,6 +10,7 @@
 
 #include "alignment_task.hpp"
 #include "core/check.hpp"
+#include "core/finite.hpp"
 #include "core/parse_json.hpp"
 #include "option_checks.hpp"
 #include "run_identity.hpp"
@@ -150,6 +151,20 @@ class PolicyTask : public Task {
   std::shared_ptr<const EpisodeSource> episodes_;
 };
 
+constexpr std::int64_t any_width = -1;
+
+/// Throws Error naming the episode unless its states or actions are finite [T, width].
+void check_numbers(const Episode& episode, const at::Tensor& rows, const char* what, std::int64_t width) {
+  const bool fits =
+      rows.defined() && rows.dim() == 2 && rows.is_floating_point() && (width == any_width || rows.size(1) == width);
+  if (!fits)
+    fail("[measure_ranges] episode {}: expected {} [T, {}] as in those before, got {}", episode.name, what,
+         width == any_width ? "any" : std::to_string(width), rows.defined() ? fmt::format("{}", rows.sizes()) : "none");
+  if (!all_finite(rows))
+    fail("[measure_ranges] episode {}: expected finite {}, got NaN or infinity at step {}", episode.name, what,
+         first_bad_row(rows));
+}
+
 std::vector<float> floats_of(const at::Tensor& row) {
   const auto values = row.to(at::kFloat).contiguous();
   return {values.const_data_ptr<float>(), values.const_data_ptr<float>() + values.numel()};
@@ -186,10 +201,16 @@ TrainSummary PolicyTrainer::fit(std::shared_ptr<const EpisodeSource> episodes) {
 
 void measure_ranges(const EpisodeSource& episodes, vla::PolicyConfig& config) {
   std::vector<at::Tensor> states, actions;
+  std::int64_t steps = 0;
   for (std::int64_t i = 0; i < episodes.size(); ++i) {
-    states.push_back(episodes.episode(i).states);
-    actions.push_back(episodes.episode(i).actions);
+    const auto& episode = episodes.episode(i);
+    check_numbers(episode, episode.states, "states", states.empty() ? any_width : states.front().size(1));
+    check_numbers(episode, episode.actions, "actions", actions.empty() ? any_width : actions.front().size(1));
+    states.push_back(episode.states);
+    actions.push_back(episode.actions);
+    steps += episode.actions.size(0);
   }
+  check(steps > 0, "[measure_ranges] episodes: expected at least one step, got none");
   const auto all_states = at::cat(states).to(at::kDouble), all_actions = at::cat(actions);
   config.state = all_states.size(1);
   config.actions.dims = all_actions.size(1);
