@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/check.hpp"
+#include "core/dump_json.hpp"
 #include "core/files.hpp"
 #include "unicode_text.hpp"
 
@@ -127,7 +128,8 @@ void ByteLevelBpe::save(const std::filesystem::path& folder) const {
   for (std::size_t id = 0; id < entries_.size(); ++id) vocabulary[entries_[id]] = id;
   std::string merges = "#version: 0.2\n";
   for (const auto& [left, right] : merges_) merges += fmt::format("{} {}\n", left, right);
-  write_file_atomically(folder / "vocab.json", vocabulary.dump());
+  const auto file = folder / "vocab.json";
+  write_file_atomically(file, dump_json(vocabulary, -1, file.string()));
   write_file_atomically(folder / "merges.txt", merges);
 }
 

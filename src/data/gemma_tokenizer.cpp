@@ -7,6 +7,7 @@
 #include "added_tokens.hpp"
 #include "byte_level_bpe.hpp"
 #include "core/check.hpp"
+#include "core/dump_json.hpp"
 #include "core/files.hpp"
 #include "gemma_files.hpp"
 #include "hugging_face_text.hpp"
@@ -196,8 +197,9 @@ void GemmaTokenizer::save(const std::filesystem::path& folder) const {
   auto& model = tokenizer["model"];
   model["merges"] = state_->merges;
   for (std::size_t id = 0; id < state_->model_size; ++id) model["vocab"][state_->entries[id]] = id;
-  write_file_atomically(folder / "tokenizer_config.json", config.dump(2) + "\n");
-  write_file_atomically(folder / "tokenizer.json", tokenizer.dump());
+  write_tokenizer_config(folder, config);
+  const auto file = folder / "tokenizer.json";
+  write_file_atomically(file, dump_json(tokenizer, -1, file.string()));
 }
 
 }  // namespace vlalign

@@ -2,6 +2,9 @@
 
 #include <charconv>
 
+#include "core/dump_json.hpp"
+#include "core/files.hpp"
+
 namespace vlalign {
 namespace {
 
@@ -27,6 +30,12 @@ std::int64_t parse_id_text(const std::string& text) {
 }
 
 }  // namespace
+
+void write_tokenizer_config(const std::filesystem::path& folder, json config) {
+  if (!config.contains(cleaning_key)) config[cleaning_key] = "none";
+  const auto file = folder / tokenizer_config_file;
+  write_file_atomically(file, dump_json(config, 2, file.string()) + "\n");
+}
 
 std::int64_t parse_id(const json& value) {
   check(value.is_number_integer(), "expected an id, a whole number, got {}", value.dump());

@@ -5,13 +5,15 @@
 #include "core/files.hpp"
 #include "core/on_device.hpp"
 #include "core/precision.hpp"
-#include "data/load_tokenizer.hpp"
+#include "folder_tokenizer.hpp"
 #include "make_module.hpp"
 #include "model_folder.hpp"
+#include "nn/check_inputs.hpp"
 #include "peer_names.hpp"
 #include "positions.hpp"
+#include "savable.hpp"
 #include "tower_source.hpp"
-#include "vlalign/data/clip_tokenizer.hpp"
+#include "validate.hpp"
 #include "vlalign/model/lora.hpp"
 #include "vlalign/nn/bert.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
@@ -54,56 +56,51 @@ std::shared_ptr<nn::Tower> make_text_tower(const TextConfig& text, nn::Initializ
   return std::make_shared<nn::TextTransformer>(text, initializer);
 }
 
-std::shared_ptr<const Tokenizer> clip_tokenizer() {
-  const auto file = share_folder() / "bpe_simple_vocab_16e6.txt.gz";
-  check(fs::exists(file),
-        "CLIP's vocabulary is not at {}: run cmake/setup.sh, or name the folder that has it in VLALIGN_SHARE",
-        file.string());
-  return load_tokenizer(file);
-}
-
-/// A folder without tokenizer files has CLIP's vocabulary, as open_clip's own models do.
-std::shared_ptr<const Tokenizer> folder_tokenizer(const fs::path& folder, const TextConfig& text) {
-  const bool own = holds_tokenizer(folder);
-  check(own || text.vocab_size == TextConfig{}.vocab_size,
-        "{}: no tokenizer files, and the text tower's {} entries are not CLIP's vocabulary", folder.string(),
-        text.vocab_size);
-  auto tokenizer = own ? load_tokenizer(folder) : clip_tokenizer();
-  // A table may have rows to spare, never too few.
-  check(tokenizer->vocab_size() <= text.vocab_size, "{}: the tokenizer has {} entries, the text tower {}",
-        folder.string(), tokenizer->vocab_size(), text.vocab_size);
-  check(text.pool != TextConfig::Pool::end_token || tokenizer->end_id() == text.end_id,
-        "{}: the text tower pools at token {}, the tokenizer ends texts with {}", folder.string(), text.end_id,
-        tokenizer->end_id());
-  return tokenizer;
-}
-
-/// Whether what stands behind a text changes its feature.
-bool depends_on_padding(const TextConfig& text) {
-  return !text.causal || text.class_embedding || text.pool == TextConfig::Pool::last ||
-         text.pool == TextConfig::Pool::mean;
-}
-
 Preprocess with_image_size(Preprocess how, int image_size) {
+  check(image_size > 0 && image_size <= 8192, "[load] image_size: expected 1 to 8192, got {}", image_size);
   how.resize_size = static_cast<int>(static_cast<std::int64_t>(how.resize_size) * image_size / how.image_size);
   how.image_size = image_size;
   return how;
 }
 
-/// CLIP's own vocabulary, which open_clip needs no files for.
-bool is_clips(const Tokenizer& tokenizer) {
-  return dynamic_cast<const ClipTokenizer*>(&tokenizer) && tokenizer.vocab_size() == TextConfig{}.vocab_size;
+/// A batch of pictures on the model's device, as the image tower takes it.
+at::Tensor normalized(const at::Tensor& pixels, const DualEncoder& model, const char* where) {
+  check(pixels.defined(), "[{}] pixels: expected [B, 3, S, S], got no tensor", where);
+  const auto& config = model.config();
+  const auto ready = normalize_pixels(on_device(pixels, model.device()), config.preprocess);
+  const std::int64_t side = config.preprocess.image_size;
+  const bool fixed =
+      std::holds_alternative<VitConfig>(config.vision) || std::holds_alternative<ModifiedResNetConfig>(config.vision);
+  check(!fixed || (ready.size(2) == side && ready.size(3) == side), "[{0}] pixels: expected [B, 3, {1}, {1}], got [{2}]",
+        where, side, fmt::join(ready.sizes(), ", "));
+  return ready;
+}
+
+/// A batch of texts on the model's device. Ids are looked at before they are moved: a GPU would have to be waited for.
+at::Tensor checked(const at::Tensor& tokens, const DualEncoder& model, const char* where) {
+  nn::check_tokens(tokens, where);
+  const auto& config = model.config();
+  if (!std::holds_alternative<OwnTowers>(config.vision)) nn::check_ids(tokens, config.text.vocab_size, where);
+  return on_device(tokens, model.device());
 }
 
 }  // namespace
 
 std::shared_ptr<nn::DualEncoderImpl> make_module(const ModelConfig& config, std::uint64_t seed) {
-  nn::Initializer initializer(seed);
-  auto image = std::visit(MakeTower{config, initializer}, config.vision);
-  auto text = make_text_tower(config.text, initializer);
-  const nn::DualEncoderImpl::Options options{config.image_projection, config.text_projection, config.scale};
-  return std::make_shared<nn::DualEncoderImpl>(std::move(image), std::move(text), config.embed_dim, options,
-                                               initializer);
+  const auto where = fmt::format("model {}:", config.name);
+  validate(config, where);
+  try {
+    nn::Initializer initializer(seed);
+    auto image = std::visit(MakeTower{config, initializer}, config.vision);
+    auto text = make_text_tower(config.text, initializer);
+    const nn::DualEncoderImpl::Options options{config.image_projection, config.text_projection, config.scale};
+    return std::make_shared<nn::DualEncoderImpl>(std::move(image), std::move(text), config.embed_dim, options,
+                                                 initializer);
+  } catch (const c10::Error& error) {  // of the allocator
+    fail("{} cannot be made: {}", where, error.what_without_backtrace());
+  } catch (const std::bad_alloc&) {
+    fail("{} cannot be made: out of memory", where);
+  }
 }
 
 struct DualEncoder::State {
@@ -116,6 +113,13 @@ DualEncoder::DualEncoder(std::shared_ptr<nn::DualEncoderImpl> module, ModelConfi
                          std::shared_ptr<const Tokenizer> tokenizer)
     : state_(std::make_shared<State>(State{std::move(module), std::move(config), std::move(tokenizer)})) {
   check(state_->module && state_->tokenizer, "[DualEncoder] module or tokenizer is null");
+  auto& own = state_->config;
+  validate(own, "[DualEncoder] config:");
+  own = with_layout(std::move(own), own.layout);
+  const auto& projection = state_->module->image_projection;
+  const auto dim = projection ? projection->weight.size(0) : state_->module->visual->width();
+  if (std::holds_alternative<OwnTowers>(own.vision)) own.embed_dim = dim;
+  check(own.embed_dim == dim, "[DualEncoder] config: embed_dim: expected the module's {}, got {}", dim, own.embed_dim);
 }
 
 DualEncoder DualEncoder::create(std::string_view model, std::shared_ptr<const Tokenizer> tokenizer,
@@ -147,6 +151,7 @@ DualEncoder DualEncoder::load(const fs::path& folder, const LoadOptions& options
   if (options.context_length) config.text.context_length = *options.context_length;
   auto tokenizer = folder_tokenizer(folder, config.text);
   if (depends_on_padding(config.text)) config.text.pad_id = tokenizer->pad_id();  // open_clip's configs don't say it
+  check_fits(*tokenizer, config.text, folder.string());
   DualEncoder model(make_module(config, 0), config, std::move(tokenizer));
   model.load_weights(folder);
   model.train(false);
@@ -154,7 +159,10 @@ DualEncoder DualEncoder::load(const fs::path& folder, const LoadOptions& options
 }
 
 void DualEncoder::load_weights(const fs::path& folder) {
-  const auto layout = config_file_of(folder).filename() == "config.json" ? Layout::hugging_face : Layout::open_clip;
+  auto there = read_model_config(config_file_of(folder));
+  const auto layout = there.layout;
+  there.preprocess = state_->config.preprocess;
+  check_same_computation(there, state_->config, folder);
   const auto [where, tensors] = read_folder_tensors(folder);
   const auto wanted = peer_tensors(*state_->module, naming_schemes(state_->config, layout));
   assign_tensors(wanted, with_resized_positions(tensors, wanted), where);
@@ -171,8 +179,8 @@ void DualEncoder::load_text_tower(const fs::path& folder) {
 void DualEncoder::set_layout(Layout layout) {
   auto config = with_layout(state_->config, layout);
   config.text.own_vocabulary = layout == Layout::hugging_face || !is_clips(*state_->tokenizer);
-  naming_schemes(config, layout);
-  config_files(config);
+  if (layout == Layout::open_clip) config.text.cleaning = open_clip_cleaning(*state_->tokenizer);
+  check_comes_back(config);
   state_->config = std::move(config);
 }
 
@@ -183,29 +191,27 @@ void DualEncoder::save(const fs::path& folder) const {
 void DualEncoder::write(const fs::path& folder) const {
   const auto& config = state_->config;
   const auto merged = merged_weights(*state_->module);
-  write_folder(folder, config, peer_tensors(*state_->module, naming_schemes(config, config.layout), merged));
+  write_description(folder, *this);
+  write_weights(folder, config.layout, peer_tensors(*state_->module, naming_schemes(config, config.layout), merged));
   if (!merged.empty()) save_lora(*this, folder / "adapter.safetensors");
-  state_->tokenizer->save(folder);
 }
 
 at::Tensor DualEncoder::encode_image(const at::Tensor& pixels, Precision precision) const {
-  const auto normalized = normalize_pixels(on_device(pixels, device()), state_->config.preprocess);
-  return state_->module->encode_image(normalized, dtype_of(precision));
+  return state_->module->encode_image(normalized(pixels, *this, "encode_image"), dtype_of(precision));
 }
 
 at::Tensor DualEncoder::encode_text(const at::Tensor& tokens, Precision precision) const {
-  return state_->module->encode_text(on_device(tokens, device()), dtype_of(precision));
+  return state_->module->encode_text(checked(tokens, *this, "encode_text"), dtype_of(precision));
 }
 
 Features DualEncoder::image_features(const at::Tensor& pixels, std::span<const std::int64_t> layers,
                                      Precision precision) const {
-  const auto normalized = normalize_pixels(on_device(pixels, device()), state_->config.preprocess);
-  return state_->module->image_features(normalized, layers, dtype_of(precision));
+  return state_->module->image_features(normalized(pixels, *this, "image_features"), layers, dtype_of(precision));
 }
 
 Features DualEncoder::text_features(const at::Tensor& tokens, std::span<const std::int64_t> layers,
                                     Precision precision) const {
-  return state_->module->text_features(on_device(tokens, device()), layers, dtype_of(precision));
+  return state_->module->text_features(checked(tokens, *this, "text_features"), layers, dtype_of(precision));
 }
 
 at::Tensor DualEncoder::logit_scale() const { return state_->module->logit_scale(); }

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <array>
-#include <nlohmann/json.hpp>
 #include <set>
 
-#include "config_json.hpp"
 #include "core/check.hpp"
+#include "core/exists.hpp"
 #include "core/files.hpp"
 #include "core/parse_json.hpp"
+#include "json_section.hpp"
 
 namespace vlalign {
 namespace {
@@ -38,12 +38,9 @@ NamedTensors tidy(const NamedTensors& tensors) {
 }
 
 NamedTensors read_shards(const fs::path& index) {
-  std::map<std::string, std::string> file_of;
-  try {
-    file_of = parse_json(read_file(index), index.string()).at("weight_map").get<std::map<std::string, std::string>>();
-  } catch (const nlohmann::json::exception& error) {
-    fail("{}: {}", index.string(), error.what());
-  }
+  const auto root = parse_json(read_file(index), index.string());
+  const auto file_of =
+      JsonSection(root, index.string()).require<std::map<std::string, std::string>>("weight_map");
   check(!file_of.empty(), "{}: weight_map names no tensor", index.string());
   std::set<std::string> files;
   for (const auto& [name, file] : file_of) {
@@ -68,7 +65,7 @@ NamedTensors read_shards(const fs::path& index) {
 /// An error that helps: what lies there instead.
 [[noreturn]] void fail_without_weights(const fs::path& folder) {
   for (const auto* pickle : {"open_clip_pytorch_model.bin", "pytorch_model.bin", "pytorch_model.bin.index.json"}) {
-    check(!fs::exists(folder / pickle),
+    check(!is_there(folder / pickle),
           "{}: pickles are not read, they can run code; save the model as safetensors with the program that wrote it",
           (folder / pickle).string());
   }
@@ -79,10 +76,9 @@ NamedTensors read_shards(const fs::path& index) {
 }  // namespace
 
 fs::path config_file_of(const fs::path& folder) {
-  std::error_code ignored;
-  check(fs::is_directory(folder, ignored), "{}: no such model folder", folder.string());
+  check(is_folder(folder), "{}: no such model folder", folder.string());
   for (const auto* file : {open_clip_config, hugging_face_config}) {
-    if (fs::exists(folder / file)) return folder / file;
+    if (is_there(folder / file)) return folder / file;
   }
   fail("{}: neither {} nor {} in this folder", folder.string(), open_clip_config, hugging_face_config);
 }
@@ -90,17 +86,15 @@ fs::path config_file_of(const fs::path& folder) {
 FolderTensors read_folder_tensors(const fs::path& folder) {
   for (const auto* name : weights_files) {
     const auto file = folder / name;
-    if (fs::exists(file)) return {file.string(), tidy(read_safetensors(file).tensors)};
+    if (is_there(file)) return {file.string(), tidy(read_safetensors(file).tensors)};
     const auto index = folder / (std::string(name) + ".index.json");
-    if (fs::exists(index)) return {index.string(), tidy(read_shards(index))};
+    if (is_there(index)) return {index.string(), tidy(read_shards(index))};
   }
   fail_without_weights(folder);
 }
 
-void write_folder(const fs::path& folder, const ModelConfig& config, const NamedTensors& tensors) {
-  const bool open_clip = config.layout == Layout::open_clip;
-  for (const auto& file : config_files(config)) write_file_atomically(folder / file.name, file.text);
-  write_safetensors(folder / weights_files[open_clip ? 0 : 1], tensors, {{"format", "pt"}});
+void write_weights(const fs::path& folder, Layout layout, const NamedTensors& tensors) {
+  write_safetensors(folder / weights_files[layout == Layout::open_clip ? 0 : 1], tensors, {{"format", "pt"}});
 }
 
 }  // namespace vlalign

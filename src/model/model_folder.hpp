@@ -25,7 +25,7 @@ struct FolderTensors {
 /// Throws Error when there are none; names the pickle that lies there instead, since none is ever read.
 FolderTensors read_folder_tensors(const std::filesystem::path& folder);
 
-/// Writes config and weights in config.layout. `tensors` are under that peer's names.
-void write_folder(const std::filesystem::path& folder, const ModelConfig& config, const NamedTensors& tensors);
+/// Writes the weights' file. `tensors` are under the peer's names.
+void write_weights(const std::filesystem::path& folder, Layout layout, const NamedTensors& tensors);
 
 }  // namespace vlalign

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "check_inputs.hpp"
 #include "core/check.hpp"
 #include "vlalign/core/normalize.hpp"
 
@@ -18,20 +19,14 @@ std::shared_ptr<Linear> projection(const Tower& tower, std::int64_t embed_dim, b
   return std::make_shared<Linear>(tower.width(), embed_dim, options, initializer);
 }
 
-void check_pixels(const at::Tensor& pixels, const char* where) {
-  check(pixels.dim() == 4 && pixels.size(1) == 3, "[{}] pixels: expected [B, 3, S, S], got {}", where, pixels.sizes());
-}
-
-void check_tokens(const at::Tensor& tokens, const char* where) {
-  check(tokens.dim() == 2 && tokens.scalar_type() == at::kLong, "[{}] tokens: expected int64 [B, L], got {} {}", where,
-        c10::toString(tokens.scalar_type()), tokens.sizes());
-}
-
 }  // namespace
 
 DualEncoderImpl::DualEncoderImpl(std::shared_ptr<Tower> image, std::shared_ptr<Tower> text_tower,
                                  std::int64_t embed_dim, const Options& options, Initializer& initializer) {
   check(image && text_tower, "[DualEncoder] a tower is null");
+  check(embed_dim > 0, "[DualEncoder] embed_dim: expected a positive number, got {}", embed_dim);
+  check(options.scale.initial > 0 && std::isfinite(std::log(options.scale.initial)),
+        "[DualEncoder] scale.initial: expected a positive number, got {}", options.scale.initial);
   visual = register_module("visual", std::move(image));
   text = register_module("text", std::move(text_tower));
   const auto add = [&](const char* name, const Tower& tower, const ProjectionConfig& wanted) {

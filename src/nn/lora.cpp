@@ -66,8 +66,18 @@ std::vector<Site> chosen_sites(const torch::nn::Module& module, const LoraOption
 
 void check_options(const LoraOptions& options) {
   check(options.rank > 0, "[add_lora] rank: expected 1 or more, got {}", options.rank);
-  check(std::isfinite(options.alpha), "[add_lora] alpha: expected a number, got {}", options.alpha);
+  check(std::isfinite(options.alpha) && options.alpha != 0, "[add_lora] alpha: expected a number other than 0, got {}",
+        options.alpha);
   check(options.attention || options.mlp, "[add_lora] neither attention nor mlp is chosen");
+}
+
+/// An A and a B of more than the weight's own rank hold nothing more than it could.
+void check_rank(const std::vector<Site>& sites, std::int64_t rank) {
+  for (const auto& site : sites) {
+    const auto rows = site.weight.size(0) / site.blocks, columns = site.weight.size(1);
+    check(rank <= std::min(rows, columns), "[add_lora] rank: {} is above the smaller side of a weight of {}x{}", rank,
+          rows, columns);
+  }
 }
 
 /// The module's parameters that `train` doesn't name.
@@ -136,6 +146,7 @@ void add_lora(torch::nn::Module& module, const LoraOptions& options, Initializer
   check_options(options);
   check(adapters(module).empty(), "[add_lora] the model has an adapter already; merge it, write the model and read it");
   const auto sites = chosen_sites(module, options);
+  check_rank(sites, options.rank);
   for (const auto& parameter : frozen_parameters(module, options.train)) parameter.set_requires_grad(false);
   for (const auto& site : sites) {
     *site.slot =

@@ -11,6 +11,7 @@
 
 #include "core/check.hpp"
 #include "model/config_json.hpp"
+#include "model/savable.hpp"
 #include "vlalign/core/random.hpp"
 #include "vlalign/model/lora.hpp"
 #include "vlalign/nn/lora.hpp"
@@ -132,6 +133,7 @@ TrainSummary TrainingRun::fit() {
   plan();
   std::optional<RunFolder> folder;
   if (!options_.out.empty()) {
+    check_savable(task_.encoder());
     folder.emplace(options_.out, settings(), options_.resume);
     progression_ = folder->restore([this](const auto& checkpoint) { task_.load_weights(checkpoint); }, tensors());
   }
