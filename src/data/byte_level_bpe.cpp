@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/check.hpp"
+#include "core/dump_json.hpp"
 #include "core/files.hpp"
 #include "tokenizer_config.hpp"
 #include "unicode_text.hpp"

@@ -1,7 +1,6 @@
 // open_clip's way with other libraries' tokenizers: it cleans the caption first.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -12,9 +11,10 @@ namespace vlalign {
 
 class CleanedTokenizer : public Tokenizer {
  public:
-  using Clean = std::function<std::string(std::string_view)>;
-  CleanedTokenizer(std::shared_ptr<const Tokenizer> tokenizer, Clean clean)
-      : tokenizer_(std::move(tokenizer)), clean_(std::move(clean)) {}
+  /// cleaning: whitespace, lower or canonicalize, open_clip's names; throws Error for another.
+  CleanedTokenizer(std::shared_ptr<const Tokenizer> tokenizer, const std::string& cleaning);
+
+  const std::string& cleaning() const { return cleaning_; }
 
   std::vector<std::int64_t> encode(std::string_view text, std::int64_t context_length) const override {
     return tokenizer_->encode(clean_(text), context_length);
@@ -23,11 +23,13 @@ class CleanedTokenizer : public Tokenizer {
   std::int64_t vocab_size() const override { return tokenizer_->vocab_size(); }
   std::int64_t pad_id() const override { return tokenizer_->pad_id(); }
   std::int64_t end_id() const override { return tokenizer_->end_id(); }
-  void save(const std::filesystem::path& folder) const override { tokenizer_->save(folder); }
+  /// With the cleaning in tokenizer_config.json, as load_tokenizer reads it.
+  void save(const std::filesystem::path& folder) const override;
 
  private:
   std::shared_ptr<const Tokenizer> tokenizer_;
-  Clean clean_;
+  std::string cleaning_;
+  std::string (*clean_)(std::string_view);
 };
 
 }  // namespace vlalign

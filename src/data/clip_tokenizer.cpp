@@ -147,13 +147,11 @@ void ClipTokenizer::save(const std::filesystem::path& folder) const {
                         {"bos_token", kHuggingFaceStart},
                         {"eos_token", kHuggingFaceEnd},
                         {"unk_token", kHuggingFaceEnd}};
-  if (state_->cleaning == ClipCleaning::open_clip) {
-    config["cleaning"] = "open_clip";  // for load_tokenizer; transformers doesn't know it
-  } else {
-    config["pad_token"] = state_->bpe.entry(state_->pad_id);
-  }
+  const bool open_clip = state_->cleaning == ClipCleaning::open_clip;
+  config[cleaning_key] = open_clip ? "open_clip" : "hugging_face";
+  if (!open_clip || state_->pad_id != 0) config["pad_token"] = state_->bpe.entry(state_->pad_id);
   config["added_tokens_decoder"] = added_tokens_json(state_->added_tokens.all());
-  write_json(folder / "tokenizer_config.json", config, 2);
+  write_tokenizer_config(folder, config);
   state_->bpe.save(folder);
 }
 

@@ -195,7 +195,7 @@ void GemmaTokenizer::save(const std::filesystem::path& folder) const {
   auto& model = tokenizer["model"];
   model["merges"] = state_->merges;
   for (std::size_t id = 0; id < state_->model_size; ++id) model["vocab"][state_->entries[id]] = id;
-  write_json(folder / "tokenizer_config.json", config, 2);
+  write_tokenizer_config(folder, config);
   write_json(folder / "tokenizer.json", tokenizer);
 }
 

@@ -80,7 +80,7 @@ void Gpt2Tokenizer::save(const std::filesystem::path& folder) const {
   if (state_->pad_id != state_->end_id) config["pad_token"] = state_->bpe.entry(state_->pad_id);
   if (state_->add_prefix_space) config["add_prefix_space"] = true;
   config["added_tokens_decoder"] = added_tokens_json(state_->added_tokens.all());
-  write_json(folder / "tokenizer_config.json", config, 2);
+  write_tokenizer_config(folder, config);
   state_->bpe.save(folder);
 }
 

@@ -11,7 +11,6 @@
 #include "gemma_files.hpp"
 #include "merges_file.hpp"
 #include "naming.hpp"
-#include "text_cleaning.hpp"
 #include "tokenizer_config.hpp"
 #include "vlalign/data/clip_tokenizer.hpp"
 #include "vlalign/data/gemma_tokenizer.hpp"
@@ -32,6 +31,8 @@ constexpr auto kRead =
     "are "
     "read here";
 
+constexpr auto open_clip_config = "open_clip_config.json";
+
 enum class Kind { clip, gpt2, word_piece, siglip, t5, gemma };
 
 // A folder, or a tokenizer.json by itself.
@@ -50,13 +51,13 @@ json read_json(const fs::path& file) {
 
 Source open_folder(const fs::path& folder) {
   Source source{folder, folder / "tokenizer.json"};
-  if (fs::exists(folder / "tokenizer_config.json")) source.config = read_json(folder / "tokenizer_config.json");
-  if (fs::exists(source.tokenizer_file)) source.tokenizer = read_json(source.tokenizer_file);
+  if (is_there(folder / "tokenizer_config.json")) source.config = read_json(folder / "tokenizer_config.json");
+  if (is_there(source.tokenizer_file)) source.tokenizer = read_json(source.tokenizer_file);
   return source;
 }
 
 bool has_file(const Source& source, const char* name) {
-  return !source.folder.empty() && fs::exists(source.folder / name);
+  return !source.folder.empty() && is_there(source.folder / name);
 }
 
 // ---- Which kind ----
@@ -194,20 +195,32 @@ std::vector<AddedToken> complete(const Source& source, Vocabulary& vocabulary, c
 
 // ---- One function a kind ----
 
-bool is_cleaned_by_open_clip(const Source& source) {
-  return has_file(source, "open_clip_config.json") || source.config.value("cleaning", "") == "open_clip";
+// Empty where the folder decides.
+std::string named_cleaning(const Source& source) { return special_token(source.config, cleaning_key, ""); }
+
+ClipCleaning clip_cleaning(const Source& source) {
+  const auto named = named_cleaning(source);
+  if (named.empty())
+    return has_file(source, open_clip_config) ? ClipCleaning::open_clip : ClipCleaning::hugging_face;
+  check(named == "open_clip" || named == "hugging_face", "{}: expected open_clip or hugging_face, got {}", cleaning_key,
+        named);
+  return named == "open_clip" ? ClipCleaning::open_clip : ClipCleaning::hugging_face;
 }
 
 TokenizerPointer load_clip(const Source& source) {
   auto bpe = read_bpe(source);
   return naming(bpe.file.string(), [&] {
     ClipTokenizerOptions options;
+    options.cleaning = clip_cleaning(source);
+    const bool open_clip = options.cleaning == ClipCleaning::open_clip;
     const auto end = special_token(source.config, "eos_token", "<|endoftext|>");
     const auto pad = special_token(source.config, "pad_token", end);
-    options.added_tokens = complete(source, bpe.vocabulary, {"<|startoftext|>", end, pad});
-    if (is_cleaned_by_open_clip(source)) return std::make_shared<const ClipTokenizer>(bpe.merges, bpe.vocabulary);
-    options.cleaning = ClipCleaning::hugging_face;
-    if (const auto found = bpe.vocabulary.find(pad); found != bpe.vocabulary.end()) options.pad_id = found->second;
+    auto added = complete(source, bpe.vocabulary, {"<|startoftext|>", end, pad});
+    if (!open_clip) options.added_tokens = std::move(added);
+    // open_clip pads with 0 whatever transformers' file beside it says; a file that names the cleaning is ours.
+    const bool pads = !open_clip || (!named_cleaning(source).empty() && source.config.contains("pad_token"));
+    if (const auto found = bpe.vocabulary.find(pad); pads && found != bpe.vocabulary.end())
+      options.pad_id = found->second;
     return std::make_shared<const ClipTokenizer>(bpe.merges, bpe.vocabulary, options);
   });
 }
@@ -322,13 +335,6 @@ TokenizerPointer load(const Source& source) {
 
 // ---- open_clip ----
 
-CleanedTokenizer::Clean cleaning_of(const std::string& name) {
-  if (name == "whitespace") return repair_caption;
-  if (name == "lower") return clean_caption;
-  if (name == "canonicalize") return canonicalize_caption;
-  fail("tokenizer_kwargs.clean: expected whitespace, lower or canonicalize, got {}", name);
-}
-
 // What open_clip's HFTokenizer does around another library's tokenizer.
 TokenizerPointer as_open_clip_uses_it(TokenizerPointer tokenizer, const fs::path& config_file) {
   const auto config = read_json(config_file);
@@ -337,17 +343,23 @@ TokenizerPointer as_open_clip_uses_it(TokenizerPointer tokenizer, const fs::path
     const auto options = text.value("tokenizer_kwargs", json::object());
     check(!options.value("strip_sep_token", false), "tokenizer_kwargs.strip_sep_token: not read here");
     check(text.value("tokenizer_mode", json()).is_null(), "text_cfg.tokenizer_mode: not read here");
-    return std::make_shared<const CleanedTokenizer>(std::move(tokenizer),
-                                                    cleaning_of(options.value("clean", "whitespace")));
+    return std::make_shared<const CleanedTokenizer>(std::move(tokenizer), options.value("clean", "whitespace"));
   });
 }
 
 TokenizerPointer load_folder(const fs::path& folder) {
-  auto tokenizer = load(open_folder(folder));
-  const auto config_file = folder / "open_clip_config.json";
+  const auto source = open_folder(folder);
+  auto tokenizer = load(source);
   const bool is_clip = dynamic_cast<const ClipTokenizer*>(tokenizer.get()) != nullptr;
-  if (is_clip || !fs::exists(config_file)) return tokenizer;
-  return as_open_clip_uses_it(std::move(tokenizer), config_file);
+  const auto config_file = (folder / tokenizer_config_file).string();
+  const auto named = naming(config_file, [&] { return named_cleaning(source); });
+  if (is_clip || named == "none") return tokenizer;
+  if (!named.empty())
+    return naming(config_file, [&]() -> TokenizerPointer {
+      return std::make_shared<const CleanedTokenizer>(std::move(tokenizer), named);
+    });
+  if (!has_file(source, open_clip_config)) return tokenizer;
+  return as_open_clip_uses_it(std::move(tokenizer), folder / open_clip_config);
 }
 
 TokenizerPointer load_clip_merges(const fs::path& file) {
@@ -360,15 +372,13 @@ TokenizerPointer load_clip_merges(const fs::path& file) {
 
 bool holds_tokenizer(const fs::path& folder) {
   constexpr const char* kFiles[] = {"tokenizer.json", "vocab.json", "vocab.txt", "spiece.model"};
-  std::error_code ignored;
-  return std::any_of(std::begin(kFiles), std::end(kFiles),
-                     [&](auto* name) { return fs::exists(folder / name, ignored); });
+  return std::any_of(std::begin(kFiles), std::end(kFiles), [&](auto* name) { return is_there(folder / name); });
 }
 
 namespace {
 
 TokenizerPointer load_path(const fs::path& path) {
-  if (fs::is_directory(path)) return load_folder(path);
+  if (is_folder(path)) return load_folder(path);
   if (path.filename() == "vocab.txt" || path.filename() == "spiece.model") {
     Source source{path.parent_path().empty() ? fs::path(".") : path.parent_path(), {}};
     return path.extension() == ".txt" ? load_word_piece(source) : load_siglip(source);

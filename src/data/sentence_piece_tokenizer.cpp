@@ -142,7 +142,7 @@ void SentencePieceTokenizer::save(const std::filesystem::path& folder) const {
                         {"pad_token", options.pad_token}};
   config["do_lower_case"] = options.lower_case;
   config["added_tokens_decoder"] = added_tokens_json(state_->added_tokens.all());
-  write_json(folder / "tokenizer_config.json", config, 2);
+  write_tokenizer_config(folder, config);
   write_file_atomically(folder / "spiece.model", state_->bytes);
 }
 

@@ -2,8 +2,8 @@
 
 #include <charconv>
 
+#include "core/dump_json.hpp"
 #include "core/files.hpp"
-#include "core/foreign_errors.hpp"
 
 namespace vlalign {
 namespace {
@@ -31,13 +31,18 @@ std::int64_t parse_id_text(const std::string& text) {
 
 }  // namespace
 
+void write_tokenizer_config(const std::filesystem::path& folder, json config) {
+  if (!config.contains(cleaning_key)) config[cleaning_key] = "none";
+  write_json(folder / tokenizer_config_file, config, 2);
+}
+
 std::int64_t parse_id(const json& value) {
   check(value.is_number_integer(), "expected an id, a whole number, got {}", value.dump());
   return value.get<std::int64_t>();
 }
 
 void write_json(const std::filesystem::path& file, const json& value, int indent) {
-  const auto text = without_foreign_errors(file.string(), [&] { return value.dump(indent); });
+  const auto text = dump_json(value, indent, file.string());
   write_file_atomically(file, indent < 0 ? text : text + "\n");
 }
 

@@ -11,6 +11,16 @@
 
 namespace vlalign {
 
+constexpr auto tokenizer_config_file = "tokenizer_config.json";
+
+/// What is done to a caption first, in tokenizer_config.json: a key of ours, which transformers doesn't know. Without
+/// it load_tokenizer goes by the folder. ClipTokenizer: open_clip or hugging_face. The others: none, or one of
+/// open_clip's whitespace, lower and canonicalize.
+constexpr auto cleaning_key = "cleaning";
+
+/// Writes tokenizer_config.json; with cleaning none where the configuration doesn't say.
+void write_tokenizer_config(const std::filesystem::path& folder, nlohmann::json config);
+
 /// The id of a special token, which the vocabulary must have.
 template <typename Vocabulary>
 std::int64_t id_of_token(const Vocabulary& vocabulary, const std::string& text) {

@@ -153,7 +153,7 @@ void UnigramTokenizer::save(const std::filesystem::path& folder) const {
                     {"eos_token", state_->options.end_token},
                     {"pad_token", state_->options.pad_token},
                     {"added_tokens_decoder", added_tokens_json(state_->added_tokens.all())}};
-  write_json(folder / "tokenizer_config.json", config, 2);
+  write_tokenizer_config(folder, config);
   write_file_atomically(folder / "tokenizer.json", state_->source);
 }
 

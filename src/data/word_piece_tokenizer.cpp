@@ -147,7 +147,7 @@ void WordPieceTokenizer::save(const std::filesystem::path& folder) const {
   config["added_tokens_decoder"] = added_tokens_json(state_->added_tokens.all());
   std::string vocabulary;
   for (const auto& entry : state_->entries) vocabulary += entry + "\n";
-  write_json(folder / "tokenizer_config.json", config, 2);
+  write_tokenizer_config(folder, config);
   write_file_atomically(folder / "vocab.txt", vocabulary);
 }
 

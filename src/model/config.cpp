@@ -1,8 +1,13 @@
 #include "vlalign/model/config.hpp"
 
+#include <optional>
+
+#include "config_fields.hpp"
 #include "config_json.hpp"
 #include "core/files.hpp"
 #include "core/parse_json.hpp"
+#include "peer_names.hpp"
+#include "validate.hpp"
 
 namespace vlalign {
 namespace {
@@ -32,11 +37,56 @@ std::vector<ConfigFile> config_files(const ModelConfig& config) {
 }
 
 ModelConfig with_layout(ModelConfig config, Layout layout) {
-  if (layout == config.layout) return config;
-  config.layout = layout;
-  config.custom_text = layout == Layout::open_clip && family(config) == "SigLIP";
-  config.preprocess.crop_rounds_down = layout == Layout::hugging_face;
+  const bool hugging_face = layout == Layout::hugging_face;
+  auto& how = config.preprocess;
+  if (layout != config.layout) {
+    config.layout = layout;
+    config.custom_text = !hugging_face && family(config) == "SigLIP";
+    how.crop_rounds_down = hugging_face;
+  }
+  if (how.resize_size == how.image_size) how.resize_size = 0;
+  const bool crops = how.resize == Preprocess::Resize::shortest || how.resize_size > 0;
+  if (!crops) how.crop_rounds_down = hugging_face;
+  if (auto* vit = std::get_if<VitConfig>(&config.vision); vit && vit->pool != VitConfig::Pool::query) {
+    vit->pool_queries = VitConfig{}.pool_queries;
+    vit->pool_heads = VitConfig{}.pool_heads;
+  }
+  if (!hugging_face) return config;
+  config.custom_text = false;          // a matter of names, which this peer has once
+  config.text.own_vocabulary = true;   // such a folder always holds its tokenizer
+  config.text.cleaning.clear();        // the tokenizer's own there
+  if (config.text.pool == TextConfig::Pool::largest_id) config.text.end_id = 2;  // what says so
   return config;
+}
+
+namespace {
+
+/// What keeps a config from coming back from its own layout; none where it does.
+std::optional<std::string> fault_of(const ModelConfig& config) {
+  try {
+    naming_schemes(config, config.layout);
+    const auto files = config_files(config);
+    const auto parse = [](const ConfigFile& file) { return parse_json(file.text, file.name); };
+    const auto preprocessor = files.size() > 1 ? parse(files[1]) : nlohmann::json();
+    const auto lost = first_difference(config, parse_model_config(parse(files[0]), preprocessor, files[0].name));
+    if (!lost) return std::nullopt;
+    return fmt::format("{} {} would come back as {}", lost->name, lost->a.empty() ? "nothing" : lost->a,
+                       lost->b.empty() ? "nothing" : lost->b);
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
+}  // namespace
+
+void check_comes_back(const ModelConfig& config) {
+  const auto fault = fault_of(config);
+  if (!fault) return;
+  const bool open_clip = config.layout == Layout::open_clip;
+  const auto other = open_clip ? Layout::hugging_face : Layout::open_clip;
+  const auto whose = [](bool peer) { return peer ? "open_clip's" : "Hugging Face's"; };
+  fail("model {}: {} layout can't hold it: {}; {} {}", config.name, whose(open_clip), *fault, whose(!open_clip),
+       fault_of(with_layout(config, other)) ? "can't either" : "can: call set_layout(), or convert it");
 }
 
 TextConfig read_text_config(const std::filesystem::path& folder) {
@@ -46,16 +96,25 @@ TextConfig read_text_config(const std::filesystem::path& folder) {
   const auto type = section.require<std::string>("model_type");
   check(type == "bert" || type == "gpt2", "{}: model_type \"{}\" is no text tower that is built here: bert or gpt2",
         file.string(), type);
-  return type == "bert" ? bert_of(section) : gpt2_of(section);
+  const auto text = type == "bert" ? bert_of(section) : gpt2_of(section);
+  validate(text, file.string() + ":");
+  return text;
+}
+
+ModelConfig parse_model_config(const nlohmann::json& root, const nlohmann::json& preprocessor,
+                      const std::filesystem::path& file) {
+  auto config = root.contains("model_type") ? read_hugging_face_config(root, preprocessor, file)
+                                            : read_open_clip_config(root, file);
+  config = with_layout(std::move(config), config.layout);
+  validate(config, file.string() + ":");
+  return config;
 }
 
 ModelConfig read_model_config(const std::filesystem::path& file) {
+  const auto beside = file.parent_path() / preprocessor_config;
   const auto root = parse_object(file);
-  try {
-    return root.contains("model_type") ? read_hugging_face_config(root, file) : read_open_clip_config(root, file);
-  } catch (const nlohmann::json::exception& error) {
-    fail("{}: {}", file.string(), error.what());
-  }
+  const bool processed = root.contains("model_type") && is_there(beside);
+  return parse_model_config(root, processed ? parse_object(beside) : nlohmann::json(), file);
 }
 
 }  // namespace vlalign

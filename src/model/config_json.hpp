@@ -10,8 +10,15 @@ namespace vlalign {
 
 ModelConfig read_open_clip_config(const nlohmann::json& root, const std::filesystem::path& file);
 
-/// file: the config.json; preprocessor_config.json is read beside it.
-ModelConfig read_hugging_face_config(const nlohmann::json& root, const std::filesystem::path& file);
+constexpr auto preprocessor_config = "preprocessor_config.json";
+
+/// preprocessor: what preprocessor_config.json beside the file holds; null where there is none.
+ModelConfig read_hugging_face_config(const nlohmann::json& root, const nlohmann::json& preprocessor,
+                                     const std::filesystem::path& file);
+
+/// Of either peer, as read_model_config() reads it, which see. `file` is what errors call it.
+ModelConfig parse_model_config(const nlohmann::json& root, const nlohmann::json& preprocessor,
+                      const std::filesystem::path& file);
 
 /// A file of a model folder: its name and text.
 struct ConfigFile {
@@ -22,8 +29,12 @@ std::vector<ConfigFile> config_files(const ModelConfig& config);
 /// config.json and preprocessor_config.json.
 std::vector<ConfigFile> hugging_face_config_files(const ModelConfig& config);
 
-/// The same model as another peer's folder holds it.
+/// The same model as a peer's folder holds it: what plays no part in it as the peer's reader gives it.
 ModelConfig with_layout(ModelConfig config, Layout layout);
+
+/// Throws Error unless the files that config_files() gives are read as the same config again. It names the field that
+/// would be lost, and says whether the other layout holds the model.
+void check_comes_back(const ModelConfig& config);
 
 /// transformers' keys for the towers that it alone names; open_clip-like configs of custom models use them too.
 EfficientNetConfig efficientnet_of(JsonSection section);

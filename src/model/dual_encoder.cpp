@@ -6,14 +6,16 @@
 #include "core/folders.hpp"
 #include "core/on_device.hpp"
 #include "core/precision.hpp"
-#include "data/load_tokenizer.hpp"
 #include "finite.hpp"
+#include "folder_tokenizer.hpp"
 #include "make_module.hpp"
 #include "model_folder.hpp"
 #include "module_fit.hpp"
+#include "nn/check_inputs.hpp"
 #include "peer_names.hpp"
+#include "savable.hpp"
 #include "tower_source.hpp"
-#include "vlalign/data/clip_tokenizer.hpp"
+#include "validate.hpp"
 #include "vlalign/model/lora.hpp"
 #include "vlalign/nn/bert.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
@@ -56,56 +58,51 @@ std::shared_ptr<nn::Tower> make_text_tower(const TextConfig& text, nn::Initializ
   return std::make_shared<nn::TextTransformer>(text, initializer);
 }
 
-std::shared_ptr<const Tokenizer> clip_tokenizer() {
-  const auto file = share_folder() / "bpe_simple_vocab_16e6.txt.gz";
-  check(is_there(file),
-        "CLIP's vocabulary is not at {}: run cmake/setup.sh, or name the folder that has it in VLALIGN_SHARE",
-        file.string());
-  return load_tokenizer(file);
-}
-
-/// A folder without tokenizer files has CLIP's vocabulary, as open_clip's own models do.
-std::shared_ptr<const Tokenizer> folder_tokenizer(const fs::path& folder, const TextConfig& text) {
-  const bool own = holds_tokenizer(folder);
-  check(own || text.vocab_size == TextConfig{}.vocab_size,
-        "{}: no tokenizer files, and the text tower's {} entries are not CLIP's vocabulary", folder.string(),
-        text.vocab_size);
-  auto tokenizer = own ? load_tokenizer(folder) : clip_tokenizer();
-  // A table may have rows to spare, never too few.
-  check(tokenizer->vocab_size() <= text.vocab_size, "{}: the tokenizer has {} entries, the text tower {}",
-        folder.string(), tokenizer->vocab_size(), text.vocab_size);
-  check(text.pool != TextConfig::Pool::end_token || tokenizer->end_id() == text.end_id,
-        "{}: the text tower pools at token {}, the tokenizer ends texts with {}", folder.string(), text.end_id,
-        tokenizer->end_id());
-  return tokenizer;
-}
-
-/// Whether what stands behind a text changes its feature.
-bool depends_on_padding(const TextConfig& text) {
-  return !text.causal || text.class_embedding || text.pool == TextConfig::Pool::last ||
-         text.pool == TextConfig::Pool::mean;
-}
-
 Preprocess with_image_size(Preprocess how, int image_size) {
+  check(image_size > 0 && image_size <= 8192, "[load] image_size: expected 1 to 8192, got {}", image_size);
   how.resize_size = static_cast<int>(static_cast<std::int64_t>(how.resize_size) * image_size / how.image_size);
   how.image_size = image_size;
   return how;
 }
 
-/// CLIP's own vocabulary, which open_clip needs no files for.
-bool is_clips(const Tokenizer& tokenizer) {
-  return dynamic_cast<const ClipTokenizer*>(&tokenizer) && tokenizer.vocab_size() == TextConfig{}.vocab_size;
+/// A batch of pictures on the model's device, as the image tower takes it.
+at::Tensor normalized(const at::Tensor& pixels, const DualEncoder& model, const char* where) {
+  check(pixels.defined(), "[{}] pixels: expected [B, 3, S, S], got no tensor", where);
+  const auto& config = model.config();
+  const auto ready = normalize_pixels(on_device(pixels, model.device()), config.preprocess);
+  const std::int64_t side = config.preprocess.image_size;
+  const bool fixed =
+      std::holds_alternative<VitConfig>(config.vision) || std::holds_alternative<ModifiedResNetConfig>(config.vision);
+  check(!fixed || (ready.size(2) == side && ready.size(3) == side), "[{0}] pixels: expected [B, 3, {1}, {1}], got [{2}]",
+        where, side, fmt::join(ready.sizes(), ", "));
+  return ready;
+}
+
+/// A batch of texts on the model's device. Ids are looked at before they are moved: a GPU would have to be waited for.
+at::Tensor checked(const at::Tensor& tokens, const DualEncoder& model, const char* where) {
+  nn::check_tokens(tokens, where);
+  const auto& config = model.config();
+  if (!std::holds_alternative<OwnTowers>(config.vision)) nn::check_ids(tokens, config.text.vocab_size, where);
+  return on_device(tokens, model.device());
 }
 
 }  // namespace
 
 std::shared_ptr<nn::DualEncoderImpl> make_module(const ModelConfig& config, std::uint64_t seed) {
-  nn::Initializer initializer(seed);
-  auto image = std::visit(MakeTower{config, initializer}, config.vision);
-  auto text = make_text_tower(config.text, initializer);
-  const nn::DualEncoderImpl::Options options{config.image_projection, config.text_projection, config.scale};
-  return std::make_shared<nn::DualEncoderImpl>(std::move(image), std::move(text), config.embed_dim, options,
-                                               initializer);
+  const auto where = fmt::format("model {}:", config.name);
+  validate(config, where);
+  try {
+    nn::Initializer initializer(seed);
+    auto image = std::visit(MakeTower{config, initializer}, config.vision);
+    auto text = make_text_tower(config.text, initializer);
+    const nn::DualEncoderImpl::Options options{config.image_projection, config.text_projection, config.scale};
+    return std::make_shared<nn::DualEncoderImpl>(std::move(image), std::move(text), config.embed_dim, options,
+                                                 initializer);
+  } catch (const c10::Error& error) {  // of the allocator
+    fail("{} cannot be made: {}", where, error.what_without_backtrace());
+  } catch (const std::bad_alloc&) {
+    fail("{} cannot be made: out of memory", where);
+  }
 }
 
 struct DualEncoder::State {
@@ -118,7 +115,10 @@ DualEncoder::DualEncoder(std::shared_ptr<nn::DualEncoderImpl> module, ModelConfi
                          std::shared_ptr<const Tokenizer> tokenizer)
     : state_(std::make_shared<State>(State{std::move(module), std::move(config), std::move(tokenizer)})) {
   check(state_->module && state_->tokenizer, "[DualEncoder] module or tokenizer is null");
-  check_fits(*state_->module, state_->config, *state_->tokenizer);
+  auto& own = state_->config;
+  validate(own, "[DualEncoder] config:");
+  own = with_layout(std::move(own), own.layout);
+  check_fits(*state_->module, own, *state_->tokenizer);
 }
 
 DualEncoder DualEncoder::create(std::string_view model, std::shared_ptr<const Tokenizer> tokenizer,
@@ -156,6 +156,7 @@ DualEncoder DualEncoder::load(const fs::path& folder, const LoadOptions& options
   if (options.image_size) config.preprocess = with_image_size(config.preprocess, *options.image_size);
   if (options.context_length) config.text.context_length = *options.context_length;
   if (depends_on_padding(config.text)) config.text.pad_id = tokenizer->pad_id();  // open_clip's configs don't say it
+  check_fits(*tokenizer, config.text, folder.string());
   DualEncoder model(make_module(config, 0), config, std::move(tokenizer));
   assign_model(*model.module(), config, weights.layout, weights.from.tensors, weights.from.where);
   model.train(false);
@@ -163,8 +164,15 @@ DualEncoder DualEncoder::load(const fs::path& folder, const LoadOptions& options
 }
 
 void DualEncoder::load_weights(const fs::path& folder) {
-  const auto [layout, from] = read_folder_weights(folder);
-  assign_model(*state_->module, state_->config, layout, from.tensors, from.where);
+  ModelConfig there;
+  FolderWeights weights;
+  read_whole_folder(folder, [&](const fs::path& place) {
+    there = read_model_config(config_file_of(place));
+    weights = read_folder_weights(place);
+  });
+  there.preprocess = state_->config.preprocess;
+  check_same_computation(there, state_->config, folder);
+  assign_model(*state_->module, state_->config, weights.layout, weights.from.tensors, weights.from.where);
 }
 
 void DualEncoder::load_image_tower(const fs::path& path) {
@@ -178,8 +186,8 @@ void DualEncoder::load_text_tower(const fs::path& folder) {
 void DualEncoder::set_layout(Layout layout) {
   auto config = with_layout(state_->config, layout);
   config.text.own_vocabulary = layout == Layout::hugging_face || !is_clips(*state_->tokenizer);
-  naming_schemes(config, layout);
-  config_files(config);
+  if (layout == Layout::open_clip) config.text.cleaning = open_clip_cleaning(*state_->tokenizer);
+  check_comes_back(config);
   state_->config = std::move(config);
 }
 
@@ -192,29 +200,27 @@ void DualEncoder::write(const fs::path& folder) const {
   const auto merged = merged_weights(*state_->module);
   const auto tensors = peer_tensors(*state_->module, naming_schemes(config, config.layout), merged);
   check_finite(tensors, "[DualEncoder::save]");
-  write_folder(folder, config, tensors);
+  write_description(folder, *this);
+  write_weights(folder, config.layout, tensors);
   if (!merged.empty()) save_lora(*this, folder / "adapter.safetensors");
-  state_->tokenizer->save(folder);
 }
 
 at::Tensor DualEncoder::encode_image(const at::Tensor& pixels, Precision precision) const {
-  const auto normalized = normalize_pixels(on_device(pixels, device()), state_->config.preprocess);
-  return state_->module->encode_image(normalized, dtype_of(precision));
+  return state_->module->encode_image(normalized(pixels, *this, "encode_image"), dtype_of(precision));
 }
 
 at::Tensor DualEncoder::encode_text(const at::Tensor& tokens, Precision precision) const {
-  return state_->module->encode_text(on_device(tokens, device()), dtype_of(precision));
+  return state_->module->encode_text(checked(tokens, *this, "encode_text"), dtype_of(precision));
 }
 
 Features DualEncoder::image_features(const at::Tensor& pixels, std::span<const std::int64_t> layers,
                                      Precision precision) const {
-  const auto normalized = normalize_pixels(on_device(pixels, device()), state_->config.preprocess);
-  return state_->module->image_features(normalized, layers, dtype_of(precision));
+  return state_->module->image_features(normalized(pixels, *this, "image_features"), layers, dtype_of(precision));
 }
 
 Features DualEncoder::text_features(const at::Tensor& tokens, std::span<const std::int64_t> layers,
                                     Precision precision) const {
-  return state_->module->text_features(on_device(tokens, device()), layers, dtype_of(precision));
+  return state_->module->text_features(checked(tokens, *this, "text_features"), layers, dtype_of(precision));
 }
 
 at::Tensor DualEncoder::logit_scale() const { return state_->module->logit_scale(); }

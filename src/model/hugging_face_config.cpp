@@ -1,6 +1,9 @@
 // transformers' configs, read and written. What a config leaves out has the default of its class there.
+
+#include <algorithm>
 #include <cmath>
 
+#include "config_fields.hpp"
 #include "config_json.hpp"
 #include "core/files.hpp"
 #include "core/log.hpp"
@@ -24,11 +27,15 @@ Activation activation_of(JsonSection& section, const char* key, const char* fall
   fail("{}.{}: gelu, quick_gelu, gelu_pytorch_tanh or gelu_new, got {}", section.where(), key, name);
 }
 
-std::string name_of(Activation activation) {
+std::string peers_name(Activation activation) {
   for (const auto& [name, known] : activations) {
     if (known == activation) return name;
   }
   fail("unknown activation");
+}
+
+void set_unless(json& out, const char* key, const json& value, const json& usual) {
+  if (value != usual) out[key] = value;
 }
 
 /// A key of CLIP's default that decides numbers and that OpenAI's and other weights don't share.
@@ -54,9 +61,12 @@ double mlp_ratio(JsonSection& section, const char* key, std::int64_t fallback, s
   return static_cast<double>(hidden) / static_cast<double>(width);
 }
 
-std::int64_t mlp_width(std::int64_t width, double ratio) {
-  return static_cast<std::int64_t>(static_cast<double>(width) * ratio + 1e-6);
-}
+// Keys of ours beside the peer's, which keeps them and goes by none: they change nothing but how a tower starts and
+// trains.
+constexpr auto patch_dropout = "patch_dropout";
+constexpr auto token_std = "token_std";
+constexpr auto scale_at_first = "logit_scale_init_value";
+constexpr auto bias_at_first = "logit_bias_init_value";
 
 void check_channels(JsonSection& vision) {
   check(vision.get<std::int64_t>("num_channels", 3) == 3, "{}.num_channels: only 3 are built here", vision.where());
@@ -73,7 +83,7 @@ VitConfig vit_of(JsonSection& vision, const VitDefaults& usual) {
   VitConfig vit;
   vit.patch_size = vision.positive("patch_size", usual.patch_size);
   vit.width = vision.positive("hidden_size", usual.width);
-  vit.layers = vision.positive("num_hidden_layers", usual.layers);
+  vit.layers = vision.count("num_hidden_layers", usual.layers);
   const auto heads = vision.positive("num_attention_heads", usual.heads);
   check(vit.width % heads == 0, "{}: hidden_size {} is not a multiple of num_attention_heads {}", vision.where(),
         vit.width, heads);
@@ -81,6 +91,7 @@ VitConfig vit_of(JsonSection& vision, const VitDefaults& usual) {
   vit.mlp_ratio = mlp_ratio(vision, "intermediate_size", usual.mlp_width, vit.width);
   vit.activation = activation_of(vision, "hidden_act", usual.activation);
   vit.norm_eps = vision.number_between("layer_norm_eps", usual.norm_eps, 0, 1);
+  vit.patch_dropout = vision.number_between(patch_dropout, 0, 0, 0.999);
   return vit;
 }
 
@@ -96,7 +107,7 @@ TextConfig text_of(JsonSection& text, std::int64_t vocab, std::int64_t context, 
   config.vocab_size = text.positive("vocab_size", vocab);
   config.width = text.positive("hidden_size", width);
   config.heads = text.positive("num_attention_heads", heads);
-  config.layers = text.positive("num_hidden_layers", 12);
+  config.layers = text.count("num_hidden_layers", 12);
   config.mlp_ratio = mlp_ratio(text, "intermediate_size", 4 * width, config.width);
   config.activation = activation_of(text, "hidden_act", activation);
   config.norm_eps = text.number_between("layer_norm_eps", eps, 0, 1);
@@ -105,8 +116,14 @@ TextConfig text_of(JsonSection& text, std::int64_t vocab, std::int64_t context, 
 }
 
 std::int64_t token_id(JsonSection& text, const char* key, std::int64_t fallback) {
-  const auto* id = text.find(key);
-  return id && id->is_number() ? text.require<std::int64_t>(key) : fallback;
+  const auto id = text.get(key, fallback);
+  check(id >= 0 && id <= (1 << 24), "{}.{}: expected an id, got {}", text.where(), key, id);
+  return id;
+}
+
+/// What the text towers of CLIP and SigLIP have beside text_of().
+void read_token_std(JsonSection& text, TextConfig& config) {
+  config.token_std = text.number_between(token_std, config.token_std, 0, 100);
 }
 
 void read_clip(JsonSection& root, ModelConfig& config) {
@@ -115,7 +132,7 @@ void read_clip(JsonSection& root, ModelConfig& config) {
   warn_of_silence(vision);
   warn_of_silence(text);
   config.embed_dim = root.positive("projection_dim", 512);
-  config.scale.initial = std::exp(root.number_between("logit_scale_init_value", 2.6592, -50, 50));
+  config.scale.initial = std::exp(root.number_between(scale_at_first, 2.6592, -50, 50));
   config.vision = vit_of(vision, {768, 3072, 12, 12, 32, "quick_gelu", 1e-5});
   config.preprocess.image_size = image_size_of(vision, 224);
   config.text = text_of(text, 49408, 77, 512, 8, "quick_gelu", 1e-5);
@@ -123,7 +140,11 @@ void read_clip(JsonSection& root, ModelConfig& config) {
   config.text.end_id = token_id(text, "eos_token_id", 49407);
   // Configs older than the key's repair say 2, and transformers pools them as OpenAI does.
   config.text.pool = config.text.end_id == 2 ? TextConfig::Pool::largest_id : TextConfig::Pool::end_token;
+  read_token_std(text, config.text);
 }
+
+/// The scale and bias that SigLIP starts with (Zhai et al. 2023, section 3.2).
+constexpr double siglip_scale = 10.0, siglip_bias = -10.0;
 
 void read_siglip(JsonSection& root, ModelConfig& config) {
   auto vision = optional_section(root, "vision_config");
@@ -146,7 +167,9 @@ void read_siglip(JsonSection& root, ModelConfig& config) {
   config.vision = vit;
   config.image_projection = {.present = false, .bias = false};
   config.text_projection = {.present = true, .bias = true};
-  config.scale = {.temperature = false, .initial = 10.0, .bias = -10.0};  // Zhai et al. 2023, section 3.2
+  read_token_std(text, config.text);
+  config.scale = {.temperature = false, .initial = siglip_scale, .bias = root.get(bias_at_first, siglip_bias)};
+  if (root.has(scale_at_first)) config.scale.initial = std::exp(root.number_between(scale_at_first, 0, -50, 50));
 }
 
 void read_align(JsonSection& root, ModelConfig& config) {
@@ -162,6 +185,14 @@ void read_align(JsonSection& root, ModelConfig& config) {
   config.scale = {.temperature = true, .initial = 1 / root.number_between("temperature_init_value", 1.0, 1e-6, 1e6)};
 }
 
+/// A number, {"shortest_edge"}, or {"height", "width"} of a square.
+int side_of(const json& value, const std::string& where) {
+  if (!value.is_object()) return image_side(value, where);
+  JsonSection size(value, where);
+  if (!size.has("height")) return image_side(size.require<json>("shortest_edge"), where);
+  return image_side(json::array({size.require<json>("height"), size.require<json>("width")}), where);
+}
+
 /// Resize, crop and the affine change of colours, in one mean and deviation of pixels / 255.
 void read_preprocessor(JsonSection section, Preprocess& how) {
   check(section.get<bool>("do_resize", true) && section.get<bool>("do_rescale", true),
@@ -172,10 +203,7 @@ void read_preprocessor(JsonSection section, Preprocess& how) {
   how.interpolation = resample == 3 ? Interpolation::bicubic : Interpolation::bilinear;
   const auto side = [&](const char* key) {
     const auto* value = section.find(key);
-    if (!value) return 0;
-    if (value->is_object() && value->contains("height"))
-      return image_side(json::array({value->at("height"), value->at("width")}), section.where() + "." + key);
-    return image_side(value->is_object() ? value->at("shortest_edge") : *value, section.where() + "." + key);
+    return value ? side_of(*value, section.where() + "." + key) : 0;
   };
   const auto* size = section.find("size");
   const bool both = size && size->is_object() && size->contains("height");
@@ -206,27 +234,31 @@ void read_preprocessor(JsonSection section, Preprocess& how) {
 
 json vision_json(const ModelConfig& config) {
   const auto& vit = std::get<VitConfig>(config.vision);
-  return {{"hidden_size", vit.width},
+  json out{{"hidden_size", vit.width},
           {"intermediate_size", mlp_width(vit.width, vit.mlp_ratio)},
           {"num_hidden_layers", vit.layers},
           {"num_attention_heads", vit.width / vit.head_width},
           {"num_channels", 3},
           {"image_size", config.preprocess.image_size},
           {"patch_size", vit.patch_size},
-          {"hidden_act", name_of(vit.activation)},
+          {"hidden_act", peers_name(vit.activation)},
           {"layer_norm_eps", vit.norm_eps}};
+  set_unless(out, patch_dropout, vit.patch_dropout, 0.0);
+  return out;
 }
 
 json text_json(const TextConfig& text) {
-  return {{"vocab_size", text.vocab_size},
+  json out{{"vocab_size", text.vocab_size},
           {"hidden_size", text.width},
           {"intermediate_size", mlp_width(text.width, text.mlp_ratio)},
           {"num_hidden_layers", text.layers},
           {"num_attention_heads", text.heads},
           {"max_position_embeddings", text.context_length},
-          {"hidden_act", name_of(text.activation)},
+          {"hidden_act", peers_name(text.activation)},
           {"layer_norm_eps", text.norm_eps},
           {"pad_token_id", text.pad_id}};
+  set_unless(out, token_std, text.token_std, TextConfig{}.token_std);
+  return out;
 }
 
 /// transformers builds only the plain towers.
@@ -252,17 +284,16 @@ void check_plain(const ModelConfig& config) {
 json clip_json(const ModelConfig& config) {
   auto vision = vision_json(config), text = text_json(config.text);
   vision["projection_dim"] = text["projection_dim"] = config.embed_dim;
-  // The end token is CLIP's largest id; transformers pools at the first end token.
+  // With 2 transformers pools at the largest id, as OpenAI does, with another at the first end token.
   const bool largest = config.text.pool == TextConfig::Pool::largest_id;
-  const auto end = largest ? config.text.vocab_size - 1 : config.text.end_id;
-  text["eos_token_id"] = end;
-  text["bos_token_id"] = end - 1;
+  text["eos_token_id"] = largest ? 2 : config.text.end_id;
+  text["bos_token_id"] = std::max<std::int64_t>(0, largest ? config.text.vocab_size - 2 : config.text.end_id - 1);
   vision["model_type"] = "clip_vision_model";
   text["model_type"] = "clip_text_model";
   return {{"architectures", {"CLIPModel"}},
           {"model_type", "clip"},
           {"projection_dim", config.embed_dim},
-          {"logit_scale_init_value", std::log(config.scale.initial)},
+          {scale_at_first, std::log(config.scale.initial)},
           {"vision_config", vision},
           {"text_config", text}};
 }
@@ -274,8 +305,11 @@ json siglip_json(const ModelConfig& config) {
   vision["vision_use_head"] = true;
   vision["model_type"] = "siglip_vision_model";
   text["model_type"] = "siglip_text_model";
-  return {
+  json out{
       {"architectures", {"SiglipModel"}}, {"model_type", "siglip"}, {"vision_config", vision}, {"text_config", text}};
+  if (config.scale.initial != siglip_scale) out[scale_at_first] = std::log(config.scale.initial);
+  set_unless(out, bias_at_first, *config.scale.bias, siglip_bias);
+  return out;
 }
 
 json align_json(const ModelConfig& config) {
@@ -319,7 +353,7 @@ json preprocessor_json(const ModelConfig& config) {
 
 }  // namespace
 
-ModelConfig read_hugging_face_config(const json& root, const std::filesystem::path& file) {
+ModelConfig read_hugging_face_config(const json& root, const json& preprocessor, const std::filesystem::path& file) {
   ModelConfig config;
   config.layout = Layout::hugging_face;
   config.name = file.parent_path().filename();
@@ -336,17 +370,16 @@ ModelConfig read_hugging_face_config(const json& root, const std::filesystem::pa
         "{}: model_type \"{}\" is not one that is built here: clip, siglip (SigLIP 2 of fixed resolution too) or align",
         file.string(), type);
   }
-  const auto preprocessor = file.parent_path() / "preprocessor_config.json";
-  if (!is_there(preprocessor)) {
-    log_warning("{}: no preprocessor_config.json beside it; OpenAI's mean, std and bicubic resize are taken",
-                file.string());
+  if (preprocessor.is_null()) {
+    log_warning("{}: no {} beside it; OpenAI's mean, std and bicubic resize are taken", file.string(),
+                 preprocessor_config);
     return config;
   }
   const auto size = config.preprocess.image_size;
-  const auto how = parse_json(read_file(preprocessor), preprocessor.string());
-  read_preprocessor({how, preprocessor.string()}, config.preprocess);
+  const auto how = (file.parent_path() / preprocessor_config).string();
+  read_preprocessor({preprocessor, how}, config.preprocess);
   check(config.preprocess.image_size == size || type == "align", "{}: gives pictures of {} px, {} has image_size {}",
-        preprocessor.string(), config.preprocess.image_size, file.string(), size);
+        how, config.preprocess.image_size, file.string(), size);
   return config;
 }
 
@@ -355,7 +388,7 @@ std::vector<ConfigFile> hugging_face_config_files(const ModelConfig& config) {
   if (kind != "ALIGN") check_plain(config);
   auto root = kind == "ALIGN" ? align_json(config) : kind == "SigLIP" ? siglip_json(config) : clip_json(config);
   root["dtype"] = "float32";
-  return {{"config.json", root.dump(2) + "\n"}, {"preprocessor_config.json", preprocessor_json(config).dump(2) + "\n"}};
+  return {{"config.json", root.dump(2) + "\n"}, {preprocessor_config, preprocessor_json(config).dump(2) + "\n"}};
 }
 
 EfficientNetConfig efficientnet_of(JsonSection section) {
@@ -375,11 +408,6 @@ EfficientNetConfig efficientnet_of(JsonSection section) {
   net.hidden_dim = section.positive("hidden_dim", 2560);
   net.norm_eps = section.number_between("batch_norm_eps", 1e-3, 0, 1);
   net.norm_momentum = section.number_between("batch_norm_momentum", 0.99, 0, 1);
-  const auto stages = net.kernel_sizes.size();
-  for (const auto* list :
-       {&net.in_channels, &net.out_channels, &net.strides, &net.num_block_repeats, &net.expand_ratios})
-    check(list->size() == stages, "{}: the lists of stages have {} and {} entries", section.where(), stages,
-          list->size());
   const auto act = section.get<std::string>("hidden_act", "swish"),
              pooling = section.get<std::string>("pooling_type", "mean");
   check(act == "swish" || act == "silu", "{}.hidden_act: only swish is built here, got {}", section.where(), act);
@@ -414,12 +442,14 @@ TextConfig bert_of(JsonSection section) {
   config.causal = false;
   config.token_types = section.positive("type_vocab_size", 2);
   config.pad_id = token_id(section, "pad_token_id", 0);
+  config.end_id = token_id(section, "eos_token_id", config.end_id);
   config.pooler = section.get<bool>("pooler", false);
   return config;
 }
 
 json bert_json(const TextConfig& text) {
   auto out = text_json(text);
+  out["eos_token_id"] = text.end_id;
   out["type_vocab_size"] = text.token_types;
   out["pooler"] = text.pooler;
   return out;

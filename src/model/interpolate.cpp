@@ -3,6 +3,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/lerp.h>
 
+#include "config_fields.hpp"
 #include "core/check.hpp"
 #include "finite.hpp"
 #include "make_module.hpp"
@@ -34,6 +35,10 @@ DualEncoder interpolate(const DualEncoder& a, const DualEncoder& b, double alpha
   const auto results = tensors_of(result), first = tensors_of(a);
   assign_tensors(results, tensors_of(b), "[interpolate] b beside a");
   check_finite(first, "[interpolate] a");
+  const auto differs = first_difference(computation_of(a.config()), computation_of(b.config()));
+  if (differs)
+    fail("[interpolate] {} is {} in a and {} in b: one is no fine-tuned version of the other", differs->name,
+         differs->a, differs->b);
   at::NoGradGuard no_grad;
   for (const auto& [name, tensor] : results) {
     const auto& from = first.at(name);

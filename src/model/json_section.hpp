@@ -29,7 +29,10 @@ class JsonSection {
       if (is_kept_whole<T>(*found)) return found->get<T>();
     } catch (const nlohmann::json::exception&) {  // said below
     }
-    fail("{}.{}: not a value of the expected kind: {}", where_, key, found->dump());
+    constexpr std::size_t longest = 200;
+    auto value = found->dump();
+    if (value.size() > longest) value.replace(longest, value.npos, "...");
+    fail("{}.{}: not a value of the expected kind: {}", where_, key, value);
   }
 
   template <typename T>
@@ -40,7 +43,8 @@ class JsonSection {
   /// From 1 to 2^24, as sizes and counts are.
   std::int64_t require_positive(const char* key) {
     const auto number = require<std::int64_t>(key);
-    check(number > 0 && number <= (1 << 24), "{}.{}: expected a positive number, got {}", where_, key, number);
+    check(number > 0 && number <= (1 << 24), "{}.{}: expected a positive number{}, got {}", where_, key,
+          number > 0 ? " of at most 2^24" : "", number);
     return number;
   }
 

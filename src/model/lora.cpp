@@ -4,6 +4,9 @@
 
 #include "core/check.hpp"
 #include "finite.hpp"
+#include "core/dump_json.hpp"
+#include "core/parse_json.hpp"
+#include "json_section.hpp"
 #include "peer_names.hpp"
 #include "vlalign/core/random.hpp"
 #include "vlalign/model/dual_encoder.hpp"
@@ -16,17 +19,15 @@ namespace {
 constexpr auto metadata_key = "lora";
 
 LoraOptions parse_options(const std::string& text, const std::string& file) {
-  try {
-    const auto json = nlohmann::json::parse(text);
-    return {.rank = json.at("rank"),
-            .alpha = json.at("alpha"),
-            .attention = json.at("attention"),
-            .mlp = json.at("mlp"),
-            .modules = json.at("modules"),
-            .train = json.at("train")};
-  } catch (const nlohmann::json::exception& error) {
-    fail("{}: the adapter's options can't be read: {}", file, error.what());
-  }
+  const auto where = fmt::format("{}: {}", file, metadata_key);
+  const auto json = parse_json(text, where);
+  JsonSection options(json, where);
+  return {.rank = options.require_positive("rank"),
+          .alpha = options.require<double>("alpha"),
+          .attention = options.require<bool>("attention"),
+          .mlp = options.require<bool>("mlp"),
+          .modules = options.require<std::vector<std::string>>("modules"),
+          .train = options.require<std::vector<std::string>>("train")};
 }
 
 }  // namespace
@@ -80,7 +81,7 @@ std::string to_json(const LoraOptions& options) {
   const nlohmann::ordered_json json = {{"rank", options.rank},           {"alpha", options.alpha},
                                        {"attention", options.attention}, {"mlp", options.mlp},
                                        {"modules", options.modules},     {"train", options.train}};
-  return json.dump();
+  return dump_json(json, -1, "[to_json] LoraOptions");
 }
 
 }  // namespace vlalign

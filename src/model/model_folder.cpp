@@ -2,16 +2,15 @@
 
 #include <algorithm>
 #include <array>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <string_view>
 
-#include "config_json.hpp"
 #include "core/check.hpp"
 #include "core/files.hpp"
 #include "core/folders.hpp"
 #include "core/parse_json.hpp"
 #include "core/partial.hpp"
+#include "json_section.hpp"
 
 namespace vlalign {
 namespace {
@@ -87,12 +86,9 @@ NamedTensors tidy(const NamedTensors& tensors) {
 }
 
 NamedTensors read_shards(const fs::path& index) {
-  std::map<std::string, std::string> file_of;
-  try {
-    file_of = parse_json(read_file(index), index.string()).at("weight_map").get<std::map<std::string, std::string>>();
-  } catch (const nlohmann::json::exception& error) {
-    fail("{}: {}", index.string(), error.what());
-  }
+  const auto root = parse_json(read_file(index), index.string());
+  const auto file_of =
+      JsonSection(root, index.string()).require<std::map<std::string, std::string>>("weight_map");
   check(!file_of.empty(), "{}: weight_map names no tensor", index.string());
   std::set<std::string> files;
   for (const auto& [name, file] : file_of) {
@@ -164,10 +160,8 @@ FolderWeights read_folder_weights(const fs::path& folder) {
   return weights;
 }
 
-void write_folder(const fs::path& folder, const ModelConfig& config, const NamedTensors& tensors) {
-  const bool open_clip = config.layout == Layout::open_clip;
-  for (const auto& file : config_files(config)) write_file_atomically(folder / file.name, file.text);
-  write_safetensors(folder / weights_files[open_clip ? 0 : 1], tensors, {{"format", "pt"}});
+void write_weights(const fs::path& folder, Layout layout, const NamedTensors& tensors) {
+  write_safetensors(folder / weights_files[layout == Layout::open_clip ? 0 : 1], tensors, {{"format", "pt"}});
 }
 
 }  // namespace vlalign

@@ -39,7 +39,7 @@ struct FolderWeights {
 };
 FolderWeights read_folder_weights(const std::filesystem::path& folder);
 
-/// Writes config and weights in config.layout. `tensors` are under that peer's names.
-void write_folder(const std::filesystem::path& folder, const ModelConfig& config, const NamedTensors& tensors);
+/// Writes the weights' file. `tensors` are under the peer's names.
+void write_weights(const std::filesystem::path& folder, Layout layout, const NamedTensors& tensors);
 
 }  // namespace vlalign

@@ -4,6 +4,7 @@
 
 #include "config_json.hpp"
 #include "core/log.hpp"
+#include "core/dump_json.hpp"
 #include "timm_names.hpp"
 
 namespace vlalign {
@@ -77,15 +78,22 @@ ModifiedResNetConfig modified_resnet_of(JsonSection& vision) {
   return config;
 }
 
+/// timm's keys for the projection, which the towers that no peer names have too.
+ProjectionConfig timm_projection(JsonSection& vision) {
+  const auto proj = vision.get<std::string>("timm_proj", "linear");
+  check(proj == "linear" || proj == "none", "{}.timm_proj: linear or none, got {}", vision.where(), proj);
+  return {.present = proj == "linear", .bias = vision.get<bool>("timm_proj_bias", false)};
+}
+
 void read_timm(JsonSection& vision, ModelConfig& config) {
   vision.ignore({"timm_model_pretrained", "timm_drop", "timm_drop_path"});
   const auto name = vision.require<std::string>("timm_model_name");
   const auto pool = vision.get<std::string>("timm_pool", "avg");
-  const auto proj = vision.get<std::string>("timm_proj", "linear");
-  config.image_projection = {.present = proj == "linear", .bias = vision.get<bool>("timm_proj_bias", false)};
+  config.image_projection = timm_projection(vision);
+  const bool linear = config.image_projection.present;
   if (auto vit = timm_siglip(name)) {
     const auto* expected = vit->pool == VitConfig::Pool::average ? "avg" : "map";
-    check(pool == expected && proj == "none", "{}: {} is built here with timm_pool \"{}\" and timm_proj \"none\"",
+    check(pool == expected && !linear, "{}: {} is built here with timm_pool \"{}\" and timm_proj \"none\"",
           vision.where(), name, expected);
     check(vit->width == config.embed_dim, "{}: without a projection the width of {}, {}, must be embed_dim, {}",
           vision.where(), name, vit->width, config.embed_dim);
@@ -96,7 +104,7 @@ void read_timm(JsonSection& vision, ModelConfig& config) {
   const auto resnet = timm_resnet(name);
   check(resnet.has_value(), "{}.timm_model_name: SigLIP's ViTs and resnet18 to resnet152 are built here, not {}",
         vision.where(), name);
-  check(pool == "avg" && proj == "linear", "{}: {} is built here with timm_pool \"avg\" and timm_proj \"linear\"",
+  check(pool == "avg" && linear, "{}: {} is built here with timm_pool \"avg\" and timm_proj \"linear\"",
         vision.where(), name);
   config.vision = *resnet;
 }
@@ -108,8 +116,10 @@ void read_vision(JsonSection vision, ModelConfig& config, bool quick_gelu) {
   const auto* layers = vision.find("layers");
   if (vision.get<bool>("own_towers", false)) {
     config.vision = OwnTowers{};
+    config.image_projection = timm_projection(vision);
   } else if (vision.has("efficientnet")) {
     config.vision = efficientnet_of(vision.section("efficientnet"));
+    config.image_projection = timm_projection(vision);
   } else if (vision.has("timm_model_name")) {
     read_timm(vision, config);
   } else if (layers && layers->is_array()) {
@@ -171,11 +181,8 @@ void read_text(JsonSection text, ModelConfig& config, bool quick_gelu) {
 }
 
 void read_preprocess(JsonSection section, Preprocess& how) {
-  const auto triple = [&](const char* key, std::array<double, 3> fallback) {
-    return section.get<std::array<double, 3>>(key, fallback);
-  };
-  how.mean = triple("mean", how.mean);
-  how.std = triple("std", how.std);
+  how.mean = section.get("mean", how.mean);
+  how.std = section.get("std", how.std);
   for (const auto deviation : how.std) check(deviation > 0, "{}.std: expected positive numbers", section.where());
   const auto interpolation = section.get<std::string>("interpolation", "bicubic");
   check(interpolation == "bicubic" || interpolation == "bilinear", "{}.interpolation: bicubic or bilinear, got {}",
@@ -207,14 +214,23 @@ void set_unless(json& out, const char* key, const json& value, const json& fallb
   if (value != fallback) out[key] = value;
 }
 
-json vision_json(const OwnTowers&, const ModelConfig&) { return {{"own_towers", true}}; }
-json vision_json(const EfficientNetConfig& net, const ModelConfig&) { return {{"efficientnet", to_json(net)}}; }
+/// As timm_projection() reads it.
+json with_projection(json vision, const ProjectionConfig& projection) {
+  set_unless(vision, "timm_proj", projection.present ? "linear" : "none", "linear");
+  set_unless(vision, "timm_proj_bias", projection.bias, false);
+  return vision;
+}
+
+json vision_json(const OwnTowers&, const ModelConfig& config) {
+  return with_projection({{"own_towers", true}}, config.image_projection);
+}
+
+json vision_json(const EfficientNetConfig& net, const ModelConfig& config) {
+  return with_projection({{"efficientnet", to_json(net)}}, config.image_projection);
+}
 
 json timm_json(const std::optional<std::string>& name, const char* pool, const ModelConfig& config) {
-  check(name.has_value(),
-        "model {}: timm has no tower of these sizes, so open_clip can't hold it; the Hugging Face layout "
-        "can",
-        config.name);
+  check(name.has_value(), "model {}: timm has no tower of these sizes", config.name);
   return {{"timm_model_name", *name},
           {"timm_model_pretrained", false},
           {"timm_pool", pool},
@@ -247,10 +263,9 @@ json vision_json(const VitConfig& vit, const ModelConfig& config) {
   set_unless(out, "pos_embed_type", vit.fixed_positions ? "sin_cos_2d" : "learnable", "learnable");
   if (vit.layer_scale) out["ls_init_value"] = *vit.layer_scale;
   set_unless(out, "patch_dropout", vit.patch_dropout, 0.0);
-  if (vit.pool != VitConfig::Pool::query) return out;
-  out["attentional_pool"] = true;
-  out["attn_pooler_queries"] = vit.pool_queries;
-  out["attn_pooler_heads"] = vit.pool_heads;
+  set_unless(out, "attentional_pool", vit.pool == VitConfig::Pool::query, false);
+  set_unless(out, "attn_pooler_queries", vit.pool_queries, usual.pool_queries);
+  set_unless(out, "attn_pooler_heads", vit.pool_heads, usual.pool_heads);
   return out;
 }
 
@@ -303,17 +318,21 @@ json text_json(const ModelConfig& config) {
   return out;
 }
 
+/// The one key that both towers' activation goes by: those that open_clip builds itself. timm's and BERT's have their
+/// own. Where one tower is quick and the other isn't, no key says it.
 bool is_quick(const ModelConfig& config) {
   const auto* vit = std::get_if<VitConfig>(&config.vision);
-  return (vit && vit->activation == Activation::quick_gelu) || config.text.activation == Activation::quick_gelu;
+  const bool image = vit && vit->class_token && vit->activation == Activation::quick_gelu;
+  const bool clip_text = config.text.architecture == TextConfig::Architecture::clip;
+  return image || (clip_text && config.text.activation == Activation::quick_gelu);
 }
 
 }  // namespace
 
 ModelConfig read_open_clip_config(const json& root, const std::filesystem::path& file) {
   ModelConfig config;
-  const bool folder = root.contains("model_cfg");
-  config.name = folder ? file.parent_path().filename() : file.stem();
+  JsonSection top(root, file.string() + ": (top)");
+  const bool folder = top.has("model_cfg");
   JsonSection model(folder ? root.at("model_cfg") : root, file.string() + (folder ? ": model_cfg" : ": (top)"));
   config.embed_dim = model.require_positive("embed_dim");
   const bool quick_gelu = model.get<bool>("quick_gelu", false);
@@ -323,17 +342,21 @@ ModelConfig read_open_clip_config(const json& root, const std::filesystem::path&
   config.scale.temperature = model.get<bool>("temperature", false);
   read_vision(model.section("vision_cfg"), config, quick_gelu);
   read_text(model.section("text_cfg"), config, quick_gelu);
-  if (folder && root.contains("preprocess_cfg")) {
+  model.finish();
+  if (!folder) {
+    config.name = file.stem();
+    return config;
+  }
+  config.name = top.get<std::string>("name", file.parent_path().filename());
+  if (top.has("preprocess_cfg")) {
     const auto size = config.preprocess.image_size;
     read_preprocess({root.at("preprocess_cfg"), file.string() + ": preprocess_cfg"}, config.preprocess);
     check(config.preprocess.image_size == size, "{}: preprocess_cfg.size {} differs from vision_cfg.image_size {}",
           file.string(), config.preprocess.image_size, size);
-  } else if (folder) {
+  } else {
     log_warning("{}: no preprocess_cfg; OpenAI's mean, std and bicubic resize are taken", file.string());
   }
-  model.finish();
-  if (folder && root.contains("name")) config.name = root.at("name").get<std::string>();
-  if (folder && !model.has("quick_gelu") && is_openai_size(config))
+  if (!model.has("quick_gelu") && is_openai_size(config))
     log_warning(
         "{}: doesn't say quick_gelu; the exact GELU is taken. OpenAI's, MetaCLIP's and DFN's weights need "
         "\"quick_gelu\": true",
@@ -359,7 +382,8 @@ std::string to_open_clip_json(const ModelConfig& config) {
                         {"interpolation", how.interpolation == Interpolation::bicubic ? "bicubic" : "bilinear"},
                         {"resize_mode", how.resize == Preprocess::Resize::shortest ? "shortest" : "squash"},
                         {"fill_color", 0}};
-  return json{{"name", config.name}, {"model_cfg", model}, {"preprocess_cfg", preprocess}}.dump(2) + "\n";
+  const json all{{"name", config.name}, {"model_cfg", model}, {"preprocess_cfg", preprocess}};
+  return dump_json(all, 2, "[to_open_clip_json] name") + "\n";
 }
 
 }  // namespace vlalign

@@ -31,21 +31,21 @@ at::Tensor in_peers_shape(at::Tensor tensor, const std::string& name, const Nami
 void add(NamedTensors& all, const std::string& name, const at::Tensor& tensor, const NamingSchemes& schemes) {
   const auto scheme =
       std::find_if(schemes.begin(), schemes.end(), [&](const auto& s) { return name.starts_with(s.scope); });
-  if (scheme == schemes.end()) {
-    all.emplace(name, tensor);
-    return;
-  }
+  const auto insert = [&](const std::string& peers, const at::Tensor& value) {
+    check(all.emplace(peers, value).second, "two tensors of the model are {} to the peer, the second is {}", peers,
+          name);
+  };
+  if (scheme == schemes.end()) return insert(name, tensor);
   auto renamed = name;
   for (const auto& rename : scheme->renames) replace_first(renamed, rename.ours, rename.theirs);
   if (scheme->fused.empty() || !contains(renamed, scheme->fused)) {
-    all.emplace(renamed, in_peers_shape(tensor, name, *scheme));
-    return;
+    return insert(renamed, in_peers_shape(tensor, name, *scheme));
   }
   const auto third = tensor.size(0) / 3;
   for (const auto& part : scheme->parts) {
     auto part_name = renamed;
     replace_first(part_name, scheme->fused, part.name);
-    all.emplace(part_name, in_peers_shape(tensor.narrow(0, part.first * third, part.count * third), name, *scheme));
+    insert(part_name, in_peers_shape(tensor.narrow(0, part.first * third, part.count * third), name, *scheme));
   }
 }
 
@@ -78,6 +78,10 @@ void assign_tensors(const NamedTensors& wanted, const NamedTensors& tensors, con
       faults.push_back(fmt::format("{} is missing (expected {})", name, ours.sizes().vec()));
     } else if (found->second.sizes() != ours.sizes()) {
       faults.push_back(fmt::format("{}: expected {}, got {}", name, ours.sizes().vec(), found->second.sizes().vec()));
+    } else if (found->second.is_floating_point() != ours.is_floating_point() || found->second.is_complex()) {
+      faults.push_back(fmt::format("{}: expected {} numbers, got {}", name,
+                                   ours.is_floating_point() ? "floating" : "whole",
+                                   c10::toString(found->second.scalar_type())));
     }
   }
   for (const auto& [name, tensor] : tensors) {

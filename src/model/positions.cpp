@@ -21,8 +21,9 @@ bool is_positions(const std::string& name) {
 }
 
 std::optional<std::int64_t> square_root(std::int64_t number) {
+  if (number <= 0) return std::nullopt;
   const auto root = std::llround(std::sqrt(static_cast<double>(number)));
-  return root * root == number && root > 0 ? std::optional<std::int64_t>(root) : std::nullopt;
+  return root * root == number ? std::optional<std::int64_t>(root) : std::nullopt;
 }
 
 }  // namespace
@@ -48,6 +49,7 @@ NamedTensors with_resized_positions(NamedTensors tensors, const NamedTensors& wa
     if (found == wanted.end() || !is_positions(name) || found->second.sizes() == tensor.sizes()) continue;
     const auto& to = found->second;
     if (tensor.dim() < 2 || to.dim() != tensor.dim() || to.size(-1) != tensor.size(-1)) continue;
+    if (tensor.numel() == 0 || !tensor.is_floating_point()) continue;
     const auto flat = tensor.flatten(0, -2);
     const auto places = to.numel() / to.size(-1);
     at::Tensor resized;

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "core/check.hpp"
+#include "core/dump_json.hpp"
 #include "core/files.hpp"
 #include "core/parse_json.hpp"
 #include "core/place.hpp"
@@ -27,6 +28,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
+constexpr auto metadata_key = "__metadata__";
 constexpr std::uint64_t length_bytes = 8;
 constexpr std::uint64_t longest_header = 100'000'000;            // the reference's own limit
 constexpr std::uint64_t largest_count = std::uint64_t{1} << 48;  // more than any file holds
@@ -163,9 +165,11 @@ std::string misfit_of(const fs::path& path) {
 
 std::string header_of(const NamedTensors& tensors, const std::map<std::string, std::string>& metadata) {
   json header = json::object();
-  if (!metadata.empty()) header["__metadata__"] = metadata;
+  if (!metadata.empty()) header[metadata_key] = metadata;
   std::uint64_t offset = 0;
   for (const auto& [name, tensor] : tensors) {
+    check(tensor.defined() && tensor.layout() == at::kStrided && name != metadata_key,
+          "[write_safetensors] \"{}\": expected a dense tensor, and a name other than {}", name, metadata_key);
     const auto dtype = tensor.scalar_type();
     const auto* found =
         std::find_if(dtypes.begin(), dtypes.end(), [&](const auto& known) { return dtype == known.second; });
@@ -175,7 +179,7 @@ std::string header_of(const NamedTensors& tensors, const std::map<std::string, s
     header[name] = {{"dtype", found->first}, {"shape", tensor.sizes().vec()}, {"data_offsets", {offset, end}}};
     offset = end;
   }
-  auto text = header.dump();
+  auto text = dump_json(header, -1, "[write_safetensors] a name or the metadata");
   text.resize((text.size() + 7) / 8 * 8, ' ');
   return text;
 }
@@ -195,14 +199,14 @@ Safetensors read_safetensors(const fs::path& file) {
   Safetensors result;
   std::vector<Entry> entries;
   for (const auto& [name, value] : header.items()) {
-    if (name != "__metadata__") {
+    if (name != metadata_key) {
       entries.push_back(parse_entry(name, value, file.string()));
       continue;
     }
     try {
       result.metadata = value.get<std::map<std::string, std::string>>();
     } catch (const json::exception&) {
-      fail("{}: __metadata__ holds something that is not text", file.string());
+      fail("{}: {} holds something that is not text", file.string(), metadata_key);
     }
   }
   char* data = mapping->bytes() + length_bytes + header_size;

@@ -1,7 +1,10 @@
 #include "tower_source.hpp"
 
 #include <algorithm>
+#include <optional>
+#include <string_view>
 
+#include "config_fields.hpp"
 #include "core/check.hpp"
 #include "core/files.hpp"
 #include "core/folders.hpp"
@@ -13,14 +16,26 @@ namespace {
 
 namespace fs = std::filesystem;
 
-TowerSource from_model(const fs::path& folder, const char* prefix) {
-  TowerSource source;
+ModelConfig with_text(ModelConfig config, const TextConfig& text) {
+  // Which feature is taken and how long the vocabulary is stays the model's choice; the latter's tensors have to fit.
+  const auto own = config.text;
+  config.text = text;
+  config.text.pool = own.pool;
+  config.text.vocab_size = own.vocab_size;
+  return config;
+}
+
+TowerSource from_model(const fs::path& folder, const ModelConfig& config, const char* prefix) {
+  ModelConfig source;
+  FolderTensors from;
   read_whole_folder(folder, [&](const fs::path& place) {
-    const auto config = read_model_config(config_file_of(place));
-    auto [where, tensors] = read_folder_tensors(place);
-    source = {where, std::move(tensors), naming_schemes(config, config.layout), prefix, true};
+    source = read_model_config(config_file_of(place));
+    from = read_folder_tensors(place);
   });
-  return source;
+  auto same = with_text(config, source.text);
+  if (std::string_view(prefix) == "visual.") same = config, same.vision = source.vision;
+  check_same_computation(same, config, folder);
+  return {from.where, std::move(from.tensors), naming_schemes(source, source.layout), prefix, true};
 }
 
 /// Without a language model's wrapper and head, and without buffers of masks.
@@ -37,20 +52,26 @@ NamedTensors text_model_only(const NamedTensors& tensors, std::string_view wrapp
   return kept;
 }
 
-bool holds_text_tower_alone(const fs::path& folder) {
-  if (is_there(folder / "open_clip_config.json")) return false;
+/// Of transformers' BertModel or GPT2Model; none in a folder of a whole model.
+std::optional<TextConfig> text_tower_alone(const fs::path& folder) {
+  if (is_there(folder / "open_clip_config.json")) return std::nullopt;
   try {
-    read_text_config(folder);
-    return true;
+    return read_text_config(folder);
   } catch (const Error&) {
-    return false;
+    return std::nullopt;
   }
 }
 
 }  // namespace
 
+void check_same_computation(const ModelConfig& source, const ModelConfig& config, const fs::path& folder) {
+  const auto differs = first_difference(computation_of(source), computation_of(config));
+  if (differs)
+    fail("{}: {} is {} there and {} in model {}", folder.string(), differs->name, differs->a, differs->b, config.name);
+}
+
 TowerSource image_tower_source(const fs::path& path, const ModelConfig& config) {
-  if (is_folder(path)) return from_model(path, "visual.");
+  if (is_folder(path)) return from_model(path, config, "visual.");
   check(std::holds_alternative<ResNetConfig>(config.vision),
         "{}: a file alone can hold a torchvision ResNet, model {} "
         "has another image tower; name a model folder",
@@ -61,7 +82,9 @@ TowerSource image_tower_source(const fs::path& path, const ModelConfig& config) 
 }
 
 TowerSource text_tower_source(const fs::path& folder, const ModelConfig& config) {
-  if (!holds_text_tower_alone(folder)) return from_model(folder, "text.");
+  const auto alone = text_tower_alone(folder);
+  if (!alone) return from_model(folder, config, "text.");
+  check_same_computation(with_text(config, *alone), config, folder);
   const bool bert = config.text.architecture == TextConfig::Architecture::bert;
   FolderTensors from;
   read_whole_folder(folder, [&](const fs::path& place) { from = read_folder_tensors(place); });

@@ -16,6 +16,10 @@ struct TowerSource {
   bool whole_model = false;  ///< other tensors than the tower's are there too
 };
 
+/// Throws Error, naming the folder, where the models would compute other things from the same weights: no shape shows
+/// heads or activations.
+void check_same_computation(const ModelConfig& source, const ModelConfig& config, const std::filesystem::path& folder);
+
 /// A whole model folder, or a torchvision ResNet's state dict.
 TowerSource image_tower_source(const std::filesystem::path& path, const ModelConfig& config);
 

@@ -3,7 +3,9 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/zeros.h>
 
+#include "check_inputs.hpp"
 #include "core/check.hpp"
+#include "model/validate.hpp"
 #include "vlalign/nn/text_transformer.hpp"
 
 namespace vlalign::nn {
@@ -19,10 +21,7 @@ at::Tensor padding_mask(const at::Tensor& seen, const at::TensorOptions& options
 }  // namespace
 
 Bert::Bert(const TextConfig& config, Initializer& initializer) : config_(config) {
-  check(config.heads > 0 && config.width % config.heads == 0, "[Bert] width {} is not a multiple of heads {}",
-        config.width, config.heads);
-  check(config.pool == TextConfig::Pool::first || config.pool == TextConfig::Pool::mean,
-        "[Bert] pool: expected first ([CLS]) or mean");
+  validate(config, "[Bert]");
   const auto embeddings = register_module("embeddings", std::make_shared<torch::nn::Module>());
   const auto table = [&](const char* name, std::int64_t rows) {
     const auto owner = embeddings->register_module(name, std::make_shared<torch::nn::Module>());
@@ -48,7 +47,9 @@ Bert::Bert(const TextConfig& config, Initializer& initializer) : config_(config)
 }
 
 at::Tensor Bert::embed(const at::Tensor& tokens, at::ScalarType compute) const {
+  check_tokens(tokens, "Bert");
   check_length(tokens, config_.context_length, "Bert");
+  check_ids(tokens, config_.vocab_size, "Bert");
   const auto x = look_up(word_embeddings, tokens) + token_type_embeddings.select(0, 0) +
                  position_embeddings.narrow(0, 0, tokens.size(1));
   return embeddings_norm->forward(x).to(compute);

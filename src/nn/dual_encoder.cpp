@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "check_inputs.hpp"
 #include "core/check.hpp"
 #include "vlalign/core/normalize.hpp"
 
@@ -42,6 +43,9 @@ const at::Tensor& checked_pooled(const at::Tensor& pooled, std::int64_t batch, c
 DualEncoderImpl::DualEncoderImpl(std::shared_ptr<Tower> image, std::shared_ptr<Tower> text_tower,
                                  std::int64_t embed_dim, const Options& options, Initializer& initializer) {
   check(image && text_tower, "[DualEncoder] a tower is null");
+  check(embed_dim > 0, "[DualEncoder] embed_dim: expected a positive number, got {}", embed_dim);
+  check(options.scale.initial > 0 && std::isfinite(std::log(options.scale.initial)),
+        "[DualEncoder] scale.initial: expected a positive number, got {}", options.scale.initial);
   visual = register_module("visual", std::move(image));
   text = register_module("text", std::move(text_tower));
   const auto add = [&](const char* name, const Tower& tower, const ProjectionConfig& wanted) {

@@ -10,23 +10,12 @@
 #include <cmath>
 #include <limits>
 
+#include "check_inputs.hpp"
 #include "core/check.hpp"
+#include "model/validate.hpp"
 
 namespace vlalign::nn {
 namespace {
-
-/// Channels scaled by the width coefficient, to a multiple of the divisor that is no more than a tenth below.
-std::int64_t scaled_channels(const EfficientNetConfig& config, std::int64_t channels) {
-  const double scaled = static_cast<double>(channels) * config.width_coefficient;
-  const auto divisor = config.depth_divisor;
-  const auto nearest = static_cast<std::int64_t>(scaled + static_cast<double>(divisor) / 2) / divisor * divisor;
-  const auto rounded = std::max(divisor, nearest);
-  return static_cast<double>(rounded) < 0.9 * scaled ? rounded + divisor : rounded;
-}
-
-std::int64_t scaled_repeats(const EfficientNetConfig& config, std::int64_t repeats) {
-  return static_cast<std::int64_t>(std::ceil(config.depth_coefficient * static_cast<double>(repeats)));
-}
 
 /// Zeros around a map for a convolution with stride 2.
 at::Tensor padded(const at::Tensor& x, std::int64_t kernel, bool asymmetric) {
@@ -80,12 +69,9 @@ at::Tensor MbConv::forward(const at::Tensor& x) {
 }
 
 EfficientNet::EfficientNet(const EfficientNetConfig& config, Initializer& initializer) {
+  validate(config, smallest_image(config), "[EfficientNet]");
+  smallest_ = smallest_image(config);
   const auto stages = config.in_channels.size();
-  for (const auto* list : {&config.kernel_sizes, &config.out_channels, &config.strides, &config.num_block_repeats,
-                           &config.expand_ratios}) {
-    check(list->size() == stages, "[EfficientNet] lists of {} and {} stages", stages, list->size());
-  }
-  check(stages > 0, "[EfficientNet] no stages");
   const auto embeddings = register_module("embeddings", std::make_shared<torch::nn::Module>());
   const auto width = scaled_channels(config, 32);
   stem_conv_ = embeddings->register_module(
@@ -128,6 +114,9 @@ Features EfficientNet::features(const at::Tensor& pixels, at::ScalarType compute
 Features EfficientNet::hooked_features(const at::Tensor& pixels, at::ScalarType compute,
                                        std::span<const std::int64_t> layers, const LayerHook& hook) {
   const auto wanted = resolve_layers(layers, static_cast<std::int64_t>(blocks_.size()));
+  check_pixels(pixels, "EfficientNet");
+  check(std::min(pixels.size(2), pixels.size(3)) >= smallest_,
+        "[EfficientNet] pixels: expected {} px a side or more, got {}x{}", smallest_, pixels.size(2), pixels.size(3));
   auto x = pixels.to(compute).contiguous(at::MemoryFormat::ChannelsLast);
   x = at::silu(stem_norm_->forward(stem_conv_->forward(at::constant_pad_nd(x, {0, 1, 0, 1}))));
   std::vector<at::Tensor> outputs;

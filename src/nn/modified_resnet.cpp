@@ -8,7 +8,9 @@
 
 #include <cmath>
 
+#include "check_inputs.hpp"
 #include "core/check.hpp"
+#include "model/validate.hpp"
 
 namespace vlalign::nn {
 namespace {
@@ -79,10 +81,7 @@ at::Tensor AttentionPool2d::forward(const at::Tensor& x) const {
 
 ModifiedResNet::ModifiedResNet(const ModifiedResNetConfig& config, std::int64_t image_size, Initializer& initializer)
     : width_(config.width * 32) {
-  check(image_size % 32 == 0, "[ModifiedResNet] image_size {} is not a multiple of 32", image_size);
-  check(config.layers.size() == 4, "[ModifiedResNet] layers: expected 4 stages, got {}", config.layers.size());
-  check(config.head_width > 0 && width_ % config.head_width == 0,
-        "[ModifiedResNet] {} pooled channels are not a multiple of head_width {}", width_, config.head_width);
+  validate(config, image_size, "[ModifiedResNet]");
   const auto half = config.width / 2;
   conv1 = register_module(
       "conv1", std::make_shared<Conv2d>(3, half, 3, Conv2d::Options{.stride = 2, .padding = 1}, initializer));
@@ -109,6 +108,11 @@ ModifiedResNet::ModifiedResNet(const ModifiedResNetConfig& config, std::int64_t 
 
 std::array<at::Tensor, 4> ModifiedResNet::stage_outputs(const at::Tensor& pixels, at::ScalarType compute,
                                                         const LayerHook& hook) {
+  check_pixels(pixels, "ModifiedResNet");
+  const auto places = static_cast<double>(attnpool->positional_embedding.size(0) - 1);
+  const auto side = 32 * std::llround(std::sqrt(places));
+  check(pixels.size(2) == side && pixels.size(3) == side, "[ModifiedResNet] pixels: expected {}x{}, got {}x{}", side,
+        side, pixels.size(2), pixels.size(3));
   auto x = pixels.to(compute).contiguous(at::MemoryFormat::ChannelsLast);
   x = bn1->forward(conv1->forward(x)).relu_();
   x = bn2->forward(conv2->forward(x)).relu_();

@@ -4,7 +4,9 @@
 #include <ATen/ops/max_pool2d.h>
 #include <ATen/ops/relu.h>
 
+#include "check_inputs.hpp"
 #include "core/check.hpp"
+#include "model/validate.hpp"
 
 namespace vlalign::nn {
 
@@ -44,7 +46,7 @@ at::Tensor ResidualConv::forward(const at::Tensor& x) {
 }
 
 ResNet::ResNet(const ResNetConfig& config, Initializer& initializer) {
-  check(config.layers.size() == 4, "[ResNet] layers: expected 4 stages, got {}", config.layers.size());
+  validate(config, "[ResNet]");
   const Conv2d::Options stem{.stride = 2, .padding = 3};
   conv1_ = register_module("conv1", std::make_shared<Conv2d>(3, config.width, 7, stem, initializer));
   bn1_ = register_module("bn1", std::make_shared<BatchNorm2d>(config.width));
@@ -64,6 +66,7 @@ ResNet::ResNet(const ResNetConfig& config, Initializer& initializer) {
 }
 
 at::Tensor ResNet::stem(const at::Tensor& pixels, at::ScalarType compute) {
+  check_pixels(pixels, "ResNet");
   const auto x = pixels.to(compute).contiguous(at::MemoryFormat::ChannelsLast);
   return at::max_pool2d(bn1_->forward(conv1_->forward(x)).relu_(), 3, 2, 1);
 }

@@ -11,8 +11,10 @@
 #include <limits>
 #include <vector>
 
+#include "check_inputs.hpp"
 #include "core/check.hpp"
 #include "core/like_lengths.hpp"
+#include "model/validate.hpp"
 
 namespace vlalign::nn {
 namespace {
@@ -41,8 +43,7 @@ at::Tensor masked_mean(const at::Tensor& x, const at::Tensor& mask) {
 }
 
 TextTransformer::TextTransformer(const TextConfig& config, Initializer& initializer) : config_(config) {
-  check(config.heads > 0 && config.width % config.heads == 0,
-        "[TextTransformer] width {} is not a multiple of heads {}", config.width, config.heads);
+  validate(config, "[TextTransformer]");
   const auto table = register_module("token_embedding", std::make_shared<torch::nn::Module>());
   token_embedding =
       table->register_parameter("weight", initializer.normal({config.vocab_size, config.width}, config.token_std));
@@ -62,7 +63,9 @@ TextTransformer::TextTransformer(const TextConfig& config, Initializer& initiali
 }
 
 at::Tensor TextTransformer::padded(const at::Tensor& tokens) const {
+  check_tokens(tokens, "TextTransformer");
   check_length(tokens, config_.context_length, "TextTransformer");
+  check_ids(tokens, config_.vocab_size, "TextTransformer");
   const auto missing = config_.context_length - tokens.size(1);
   const bool whole = !config_.causal || config_.class_embedding || config_.pool == TextConfig::Pool::last;
   if (missing == 0 || !whole) return tokens;

@@ -10,15 +10,16 @@
 #include <cmath>
 #include <string>
 
+#include "check_inputs.hpp"
 #include "core/check.hpp"
 #include "grid_positions.hpp"
+#include "model/validate.hpp"
 
 namespace vlalign::nn {
 namespace {
 
 /// Zeros in front for a class token.
 at::Tensor fixed_positions(std::int64_t side, std::int64_t width, bool class_token) {
-  check(width % 4 == 0, "[Vit] width {}: fixed positions need a multiple of 4", width);
   const auto grid = grid_positions(side, width);
   return class_token ? at::cat({at::zeros({1, width}), grid}) : grid;
 }
@@ -27,13 +28,7 @@ at::Tensor fixed_positions(std::int64_t side, std::int64_t width, bool class_tok
 
 Vit::Vit(const VitConfig& config, std::int64_t image_size, std::int64_t embed_dim, Initializer& initializer)
     : config_(config), pooled_width_(config.pool == VitConfig::Pool::query ? embed_dim : config.width) {
-  check(config.patch_size > 0 && image_size >= config.patch_size, "[Vit] image_size {} is below patch_size {}",
-        image_size, config.patch_size);
-  check(config.head_width > 0 && config.width % config.head_width == 0,
-        "[Vit] width {} is not a multiple of head_width {}", config.width, config.head_width);
-  check(config.class_token || config.pool != VitConfig::Pool::token, "[Vit] no class token to pool");
-  check(config.patch_dropout >= 0 && config.patch_dropout < 1, "[Vit] patch_dropout {}: expected 0 to below 1",
-        config.patch_dropout);
+  validate(config, image_size, embed_dim, "[Vit]");
   const auto width = config.width;
   const double deviation = 1.0 / std::sqrt(static_cast<double>(width));
   const auto grid = image_size / config.patch_size;
@@ -44,7 +39,7 @@ Vit::Vit(const VitConfig& config, std::int64_t image_size, std::int64_t embed_di
       config.fixed_positions
           ? register_parameter("positional_embedding", fixed_positions(grid, width, config.class_token), false)
           : register_parameter("positional_embedding", initializer.normal({places, width}, deviation));
-  const auto channels = make_stem(image_size, initializer);
+  const auto channels = make_stem(initializer);
   const auto patch = config.patch_size >> config.stem.size();
   const Conv2d::Options patches{.stride = patch, .bias = config.patch_bias};
   conv1 = register_module("conv1", std::make_shared<Conv2d>(channels, width, patch, patches, initializer));
@@ -66,17 +61,11 @@ Vit::Vit(const VitConfig& config, std::int64_t image_size, std::int64_t embed_di
   ln_post = register_module("ln_post", std::make_shared<LayerNorm>(pooled_width_, config.norm_eps));
 }
 
-std::int64_t Vit::make_stem(std::int64_t image_size, Initializer& initializer) {
+std::int64_t Vit::make_stem(Initializer& initializer) {
   if (config_.stem.empty()) return 3;
-  check(config_.stem.size() <= 8, "[Vit] stem: expected 8 convolutions at most, got {}", config_.stem.size());
-  const auto stride = std::int64_t{1} << config_.stem.size();
-  check(config_.patch_size % stride == 0 && image_size % stride == 0,
-        "[Vit] a stem of {} convolutions needs patch_size and image_size in multiples of {}, got {} and {}",
-        config_.stem.size(), stride, config_.patch_size, image_size);
   const auto stem = register_module("stem", std::make_shared<torch::nn::Module>());
   std::int64_t in = 3;
   for (const auto channels : config_.stem) {
-    check(channels > 0, "[Vit] stem: expected channels above 0, got {}", channels);
     const auto number = std::to_string(stem_convs.size());
     const Conv2d::Options half{.stride = 2, .padding = 1};
     stem_convs.push_back(
@@ -89,6 +78,7 @@ std::int64_t Vit::make_stem(std::int64_t image_size, Initializer& initializer) {
 
 at::Tensor Vit::embed(const at::Tensor& pixels, at::ScalarType compute, const LayerHook& hook,
                       std::vector<at::Tensor>* outputs) const {
+  check_pixels(pixels, "Vit");
   auto map = pixels.to(compute);
   for (std::size_t i = 0; i < stem_convs.size(); ++i) {
     map = at::gelu(stem_norms[i]->forward(stem_convs[i]->forward(map)));
@@ -97,7 +87,8 @@ at::Tensor Vit::embed(const at::Tensor& pixels, at::ScalarType compute, const La
   }
   auto tokens = conv1->forward(map).flatten(2).transpose(1, 2);  // [B, N, W]
   const auto places = positional_embedding.size(0) - (config_.class_token ? 1 : 0);
-  check(tokens.size(1) == places, "[Vit] pixels: expected {} patches an image, got {} from {}x{} px", places,
+  const bool square = pixels.size(2) / config_.patch_size == pixels.size(3) / config_.patch_size;
+  check(square && tokens.size(1) == places, "[Vit] pixels: expected {} patches an image, got {} from {}x{} px", places,
         tokens.size(1), pixels.size(2), pixels.size(3));
   if (config_.class_token) tokens = at::cat({class_embedding.to(compute).expand({tokens.size(0), 1, -1}), tokens}, 1);
   tokens = tokens + positional_embedding.to(compute);

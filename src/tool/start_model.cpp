@@ -34,7 +34,12 @@ DualEncoder create(const StartFlags& flags, const PairSource& pairs, std::uint64
   check(flags.tokenizer.empty(), "--tokenizer: the text tower's folder brings its own");
   config.text = read_text_config(flags.text_tower);
   config.layout = Layout::open_clip;
-  return DualEncoder::create(config, load_tokenizer(flags.text_tower), seed);
+  auto model = DualEncoder::create(config, load_tokenizer(flags.text_tower), seed);
+  // open_clip has one quick_gelu for both towers, transformers an activation for each.
+  const auto* vit = std::get_if<VitConfig>(&config.vision);
+  const bool quick = vit && vit->activation == Activation::quick_gelu;
+  if (quick && config.text.architecture == TextConfig::Architecture::clip) model.set_layout(Layout::hugging_face);
+  return model;
 }
 
 }  // namespace

@@ -18,6 +18,7 @@
 #include "model/config_json.hpp"
 #include "model/finite.hpp"
 #include "run_identity.hpp"
+#include "model/savable.hpp"
 #include "vlalign/core/random.hpp"
 #include "vlalign/model/lora.hpp"
 #include "vlalign/nn/lora.hpp"
@@ -170,6 +171,7 @@ void TrainingRun::plan() {
 
 /// With the run's newest checkpoint restored, if there is one.
 void TrainingRun::open_folder() {
+  check_savable(task_.encoder());
   folder_.emplace(options_.out, settings(), options_.resume);
   progression_ = folder_->restore([this](const auto& checkpoint) { task_.load_weights(checkpoint); }, tensors(), steps_,
                                    options_.batch_size);

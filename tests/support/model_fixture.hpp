@@ -17,8 +17,8 @@
 namespace vlalign::test {
 
 /// 514 entries: the bytes, twice, and the special tokens; what the fixtures' vocab_size stands for.
-inline std::shared_ptr<const Tokenizer> byte_tokenizer() {
-  return std::make_shared<ClipTokenizer>(std::vector<ClipTokenizer::Merge>{});
+inline std::shared_ptr<const Tokenizer> byte_tokenizer(std::int64_t pad_id = 0) {
+  return std::make_shared<ClipTokenizer>(std::vector<ClipTokenizer::Merge>{}, ClipTokenizerOptions{.pad_id = pad_id});
 }
 
 inline std::filesystem::path model_fixture(const std::string& name) {
@@ -30,10 +30,10 @@ inline std::filesystem::path config_of_fixture(const std::string& name) {
   return std::filesystem::exists(open_clip) ? open_clip : model_fixture(name) / "config.json";
 }
 
-/// The peer's model, evaluating, with a tokenizer beside it.
+/// The peer's model, evaluating, with a tokenizer beside it that fills texts up as the model expects.
 inline DualEncoder peer_model(const std::filesystem::path& folder, const std::filesystem::path& config_file) {
   const auto config = read_model_config(config_file);
-  DualEncoder model(make_module(config, 0), config, byte_tokenizer());
+  DualEncoder model(make_module(config, 0), config, byte_tokenizer(config.text.pad_id));
   model.load_weights(folder);
   model.train(false);
   return model;

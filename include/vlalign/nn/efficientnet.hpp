@@ -47,7 +47,7 @@ class EfficientNet : public Tower {
   std::shared_ptr<Conv2d> stem_conv_;
   std::shared_ptr<BatchNorm2d> stem_norm_;
   std::vector<std::shared_ptr<MbConv>> blocks_;
-  std::int64_t width_;
+  std::int64_t width_, smallest_;  // channels; pixels a side
 };
 
 }  // namespace vlalign::nn

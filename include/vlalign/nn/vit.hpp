@@ -34,7 +34,7 @@ class Vit : public Tower {
 
  private:
   /// Returns the stem's channels. image_size: pixels a side.
-  std::int64_t make_stem(std::int64_t image_size, Initializer& initializer);
+  std::int64_t make_stem(Initializer& initializer);
   at::Tensor embed(const at::Tensor& pixels, at::ScalarType compute, const LayerHook& hook = {},
                    std::vector<at::Tensor>* outputs = nullptr) const;
   /// Which patches training leaves in this time.

@@ -1,0 +1,21 @@
+// JSON as text, for files.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "check.hpp"
+
+namespace vlalign {
+
+/// Throws Error, `where` in front, for text in it that is not UTF-8.
+template <typename Json>
+std::string dump_json(const Json& value, int indent, const std::string& where) {
+  try {
+    return value.dump(indent);
+  } catch (const nlohmann::json::exception& error) {
+    fail("{}: {}", where, error.what());
+  }
+}
+
+}  // namespace vlalign
