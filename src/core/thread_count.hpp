@@ -3,6 +3,9 @@
 
 namespace vlalign {
 
+/// What a number of threads may be at most: more than any machine has cores, and few enough for the system to give.
+constexpr int largest_thread_count = 1024;
+
 /// Sets it for as long as this lives, for the calling thread alone. at::set_num_threads() is for the whole process:
 /// other threads that start meanwhile take the number over, and oneDNN's kept kernels are thrown away.
 class ThreadCount {
