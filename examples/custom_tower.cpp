@@ -5,6 +5,7 @@
 #include <ATen/ops/relu.h>
 
 #include <cstdio>
+#include <exception>
 #include <vlalign/nn/dual_encoder.hpp>
 #include <vlalign/nn/text_transformer.hpp>
 #include <vlalign/vlalign.hpp>
@@ -51,7 +52,7 @@ int main(int argc, char** argv) try {
   vlalign::Trainer trainer(model, vlalign::InfoNCE(), {.batch_size = 64, .steps = 100, .learning_rate = 1e-3});
   trainer.on_step(vlalign::Progress());
   trainer.fit(pairs);
-} catch (const vlalign::Error& error) {
+} catch (const std::exception& error) {
   std::fprintf(stderr, "custom_tower: %s\n", error.what());
   return 1;
 }

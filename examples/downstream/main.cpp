@@ -6,6 +6,7 @@
 #include <vlalign/vlalign.hpp>
 
 #include <cstdio>
+#include <exception>
 #include <string>
 #include <vector>
 
@@ -34,7 +35,7 @@ int main(int argc, char** argv) {
       std::printf("%s\n", argv[i]);
       for (const auto& hit : vlalign::search(model, index, argv[i])) std::printf("  %.3f %s\n", hit.score, hit.path.c_str());
     }
-  } catch (const vlalign::Error& error) {
+  } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;
   }

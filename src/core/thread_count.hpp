@@ -3,7 +3,7 @@
 
 namespace vlalign {
 
-/// More than any machine has cores, and few enough to start.
+/// What a number of threads may be at most: more than any machine has cores, and few enough for the system to give.
 constexpr int largest_thread_count = 1024;
 
 /// Sets it for as long as this lives, for the calling thread alone. at::set_num_threads() is for the whole process:

@@ -27,9 +27,12 @@ std::string misfit_of(const std::filesystem::path& file) {
 void check_test(const ReportTest& test) {
   const auto& e = test.embeddings;
   check(test.source != nullptr, "[report] test \"{}\": embeddings without a source of their pictures", test.name);
-  check(std::ssize(e.records) == e.image.size(0) && std::ssize(e.captions) == e.text.size(0),
+  for (const auto record : e.records)
+    check(record >= 0 && record < test.source->size(), "[report] test \"{}\": record {} is not one of the source's {}",
+          test.name, record, test.source->size());
+  check(std::ssize(e.records) == e.image.size(0) && e.text.defined() && std::ssize(e.captions) == e.text.size(0),
         "[report] test \"{}\": expected {} records and {} captions as embeddings, got {} and {}", test.name,
-        e.image.size(0), e.text.size(0), e.records.size(), e.captions.size());
+        e.image.size(0), e.text.defined() ? e.text.size(0) : 0, e.records.size(), e.captions.size());
 }
 
 /// Works out each test's figures and reads the pictures they show, which are appended to `pictures`.
@@ -38,8 +41,8 @@ std::vector<ReportView> view_tests(std::span<const ReportTest> tests, std::vecto
   for (const auto& test : tests) {
     ReportView view{.test = &test, .figures = {}, .thumb_of_picture = {}};
     if (test.embeddings.image.defined()) {
-      view.figures = make_figures(test.embeddings, picture_budget / std::ssize(tests));
       check_test(test);
+      view.figures = make_figures(test.embeddings, picture_budget / std::ssize(tests));
       view.thumb_of_picture.assign(test.embeddings.records.size(), -1);
       for (const auto row : view.figures->pictures) {
         const auto record = test.source->read(test.embeddings.records[static_cast<std::size_t>(row)]);

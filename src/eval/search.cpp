@@ -28,6 +28,7 @@ ImageIndex index_images(const DualEncoder& model, const fs::path& folder, const 
 
 std::vector<SearchHit> best_matches(const ImageIndex& index, const at::Tensor& text, std::int64_t k) {
   check(k > 0, "[search] k: expected at least 1, got {}", k);
+  check(text.defined(), "[search] text: expected an embedding, got none");
   const auto image = float_rows(checked_rows(index.image, "search", "index.image"));
   const auto query = checked_rows(text.dim() == 1 ? text.unsqueeze(0) : text, "search", "text").to(image.scalar_type());
   check(image.size(0) == std::ssize(index.paths), "[search] index.paths: expected {}, one a picture, got {}",

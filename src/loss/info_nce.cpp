@@ -33,11 +33,12 @@ at::Tensor cross_entropy(const at::Tensor& rows, const at::Tensor& columns, cons
 }
 
 /// sum_i of -log(1/|P| sum_p softmax_p), both ways.
-at::Tensor log_of_mean(const ContrastiveBatch& batch, const Pairs& pairs, const at::Tensor& scale, RowRange own,
+at::Tensor log_of_mean(const ContrastiveBatch& batch, const Pairs& pairs, const at::Tensor& scale,
                        const LogSumExp& all) {
-  const PairFilter positives{.keep = PairFilter::Keep::equal, .row_ids = batch.groups, .column_ids = batch.groups};
-  const auto of_positives = both_directions(pairs, scale, own, positives);
-  const auto log_counts = wanted_texts(batch, pairs.text, own).weight.log();
+  const auto groups = batch.groups.to(pairs.image.device());
+  const auto of_positives =
+      both_directions(pairs, scale, {.keep = PairFilter::Keep::equal, .row_ids = groups, .column_ids = groups});
+  const auto log_counts = wanted_texts(batch, pairs.text, pairs.own).weight.log();
   return (all.rows + all.columns - of_positives.rows - of_positives.columns + 2 * log_counts).sum();
 }
 
@@ -64,12 +65,12 @@ at::Tensor InfoNCE::forward(const ContrastiveBatch& batch) const {
   const auto pairs = checked_pairs(batch, "InfoNCE");
   const auto scale = checked_scale(batch, "InfoNCE", pairs.image);
   check_targets(batch, "InfoNCE");
-  const auto own = own_rows(batch);
-  const auto all = both_directions(pairs, scale, own);
+  const auto own = pairs.own;
+  const auto all = both_directions(pairs, scale);
   const auto rows = 2.0 * static_cast<double>(own.count);
   if (options_.positives == Positives::log_of_mean) {
     check(!batch.soft_targets.defined(), "[InfoNCE] soft_targets: go with Positives::mean_of_logs only");
-    if (batch.groups.defined()) return log_of_mean(batch, pairs, scale, own, all) / rows;
+    if (batch.groups.defined()) return log_of_mean(batch, pairs, scale, all) / rows;
   }
   const bool own_pairs_only = !batch.groups.defined() && !batch.soft_targets.defined() && options_.label_smoothing == 0;
   if (own_pairs_only && own.count == pairs.size()) return (all.rows + all.columns - 2 * all.diagonal).sum() / rows;

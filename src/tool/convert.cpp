@@ -13,11 +13,11 @@ void add_convert(CLI::App& program) {
   };
   auto* command = program.add_subcommand("convert", "Write a model folder in another peer's layout");
   const auto flags = std::make_shared<Flags>();
-  command->add_option("--model", flags->folder, "Model folder to read, either layout")->required();
+  command->add_option("--model", flags->folder, "Model folder to read, either layout")->required()->check(not_empty);
   command->add_option("--to", flags->to, "Layout to write: open_clip or hf (transformers)")
       ->required()
       ->check(CLI::IsMember({"open_clip", "hf"}));
-  command->add_option("--out", flags->out, "Folder to write")->required();
+  command->add_option("--out", flags->out, "Folder to write")->required()->check(not_empty);
   command->callback([flags] {
     check_folder_place(flags->out, replaceable_model());
     auto model = DualEncoder::load(flags->folder);

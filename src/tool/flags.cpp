@@ -6,13 +6,16 @@
 
 namespace vlalign::tool {
 
+std::string not_empty(const std::string& value) { return value.empty() ? "expected some text, got none" : ""; }
+
 void DataFlags::add(CLI::App& command) {
   command
       .add_option(
           "--data", location,
           "Pairs: a .tsv/.csv (filepath, title), a .jsonl or a folder with metadata.jsonl (file_name, text), or tar "
           "shards, e.g. shards/{000..031}.tar")
-      ->required();
+      ->required()
+      ->check(not_empty);
   add_column_flags(command, columns);
 }
 
@@ -38,7 +41,7 @@ void RunFlags::apply() const {
 EmbedOptions RunFlags::embed_options() const { return {.precision = parse_precision(precision)}; }
 
 void ModelFlags::add(CLI::App& command) {
-  command.add_option("--model", folder, "Model folder, such as RUN/model")->required();
+  command.add_option("--model", folder, "Model folder, such as RUN/model")->required()->check(not_empty);
   RunFlags::add(command);
 }
 

@@ -10,6 +10,7 @@
 #include "core/check.hpp"
 #include "core/files.hpp"
 #include "core/log.hpp"
+#include "output.hpp"
 #include "print_scores.hpp"
 #include "start_model.hpp"
 #include "vlalign/eval/report.hpp"
@@ -169,7 +170,7 @@ void run(TrainFlags& flags) {
 
   const auto tests = evaluate(model, sets, flags.run.embed_options());
   auto results = eval_json(tests, sets);
-  if (!tests.empty()) write_file_atomically(options.out / "eval.json", results.dump(2) + "\n");
+  if (!tests.empty()) write_file_atomically(options.out / "eval.json", indented(results) + "\n");
   const auto metrics = read_metrics(options.out / "metrics.jsonl");
   const auto report = options.out / "report.html";
   write_report({.title = flags.title.empty() ? options.out.filename().string() : flags.title,
@@ -183,7 +184,7 @@ void run(TrainFlags& flags) {
     results["loss"] = summary.last.loss;
     results["seconds"] = summary.seconds;
     results["run"] = options.out.string();
-    fmt::print("{}\n", results.dump());
+    print_json(results);
     return;
   }
   for (const auto& test : tests) print_scores(test.name, test.scores);
