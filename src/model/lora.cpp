@@ -3,9 +3,9 @@
 #include <nlohmann/json.hpp>
 
 #include "core/check.hpp"
-#include "finite.hpp"
 #include "core/dump_json.hpp"
 #include "core/parse_json.hpp"
+#include "finite.hpp"
 #include "json_section.hpp"
 #include "peer_names.hpp"
 #include "vlalign/core/random.hpp"

@@ -3,8 +3,8 @@
 #include <optional>
 
 #include "config_json.hpp"
-#include "core/log.hpp"
 #include "core/dump_json.hpp"
+#include "core/log.hpp"
 #include "timm_names.hpp"
 
 namespace vlalign {
@@ -104,8 +104,8 @@ void read_timm(JsonSection& vision, ModelConfig& config) {
   const auto resnet = timm_resnet(name);
   check(resnet.has_value(), "{}.timm_model_name: SigLIP's ViTs and resnet18 to resnet152 are built here, not {}",
         vision.where(), name);
-  check(pool == "avg" && linear, "{}: {} is built here with timm_pool \"avg\" and timm_proj \"linear\"",
-        vision.where(), name);
+  check(pool == "avg" && linear, "{}: {} is built here with timm_pool \"avg\" and timm_proj \"linear\"", vision.where(),
+        name);
   config.vision = *resnet;
 }
 

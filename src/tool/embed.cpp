@@ -6,8 +6,8 @@
 
 #include "commands.hpp"
 #include "core/check.hpp"
-#include "output.hpp"
 #include "model/safetensors_place.hpp"
+#include "output.hpp"
 #include "vlalign/data/image.hpp"
 #include "vlalign/data/tokenizer.hpp"
 #include "vlalign/model/safetensors.hpp"

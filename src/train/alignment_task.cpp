@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "run_identity.hpp"
 #include "core/log.hpp"
 #include "loss/batch_accuracy.hpp"
 #include "loss/checked_value.hpp"
+#include "run_identity.hpp"
 #include "vlalign/loss/gradient_cache.hpp"
 
 namespace vlalign {

@@ -1,6 +1,5 @@
 #include "gradient_reach.hpp"
 
-
 #include "core/check.hpp"
 #include "core/log.hpp"
 
@@ -28,8 +27,7 @@ void check_reach(const torch::nn::Module& module, const Towers& towers) {
   }
   check(all.reached, "[Trainer] the loss gives no gradient to anything that trains");
   const auto warn = [](const Reach& tower, const char* name) {
-    if (tower.trains && !tower.reached)
-      log_warning("the loss gives the {} tower no gradient: it stays as it is", name);
+    if (tower.trains && !tower.reached) log_warning("the loss gives the {} tower no gradient: it stays as it is", name);
   };
   warn(image, "image");
   warn(text, "text");

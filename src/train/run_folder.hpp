@@ -41,8 +41,8 @@ class FolderLock {
 class RunFolder {
  public:
   /// Makes the folder, or finds it again: throws Error, and leaves it as it is, when it holds another run, a run of
-  /// settings that check_same_settings() refuses, one that another process is training, or something that the run would have to replace and isn't
-  /// its own.
+  /// settings that check_same_settings() refuses, one that another process is training, or something that the run would
+  /// have to replace and isn't its own.
   RunFolder(std::filesystem::path folder, const nlohmann::json& settings, bool resume);
 
   /// Restores the checkpoint that checkpoints/latest names, the model first, then the other tensors, which are views;

@@ -1,13 +1,12 @@
 #include "same_settings.hpp"
 
-
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "core/check.hpp"
-#include "core/log.hpp"
 #include "core/files.hpp"
+#include "core/log.hpp"
 #include "core/parse_json.hpp"
 
 namespace vlalign {
@@ -84,7 +83,7 @@ void check_same_settings(const std::filesystem::path& config, const json& now, b
   if (!found.none.empty()) log_info("resumed all the same: {}", fmt::join(found.none, "; "));
   if (!found.other_roundings.empty())
     log_warning("{}: the bits may differ from those of a run that never stopped",
-                 fmt::join(found.other_roundings, "; "));
+                fmt::join(found.other_roundings, "; "));
   if (!before.contains(identity_key))
     log_warning(
         "{}: an older version began this run; whether captions, tokenizer and the loss's options are the same "

@@ -17,8 +17,8 @@
 #include "last_result.hpp"
 #include "model/config_json.hpp"
 #include "model/finite.hpp"
-#include "run_identity.hpp"
 #include "model/savable.hpp"
+#include "run_identity.hpp"
 #include "vlalign/core/random.hpp"
 #include "vlalign/model/lora.hpp"
 #include "vlalign/nn/lora.hpp"
@@ -174,7 +174,7 @@ void TrainingRun::open_folder() {
   check_savable(task_.encoder());
   folder_.emplace(options_.out, settings(), options_.resume);
   progression_ = folder_->restore([this](const auto& checkpoint) { task_.load_weights(checkpoint); }, tensors(), steps_,
-                                   options_.batch_size);
+                                  options_.batch_size);
 }
 
 /// Whatever decides the bits of the run; check_same_settings() says what a resumed run must agree in.

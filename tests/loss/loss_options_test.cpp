@@ -69,8 +69,7 @@ TEST(LossOptions, AnyTwoThatDifferAreToldApart) {
 }
 
 TEST(LossOptions, AreRefusedUnlessTheyAreNumbersInRange) {
-  for (const double bad :
-       {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity(), -1.0}) {
+  for (const double bad : {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity(), -1.0}) {
     const std::vector<std::function<void()>> makers{
         [=] { InfoNCE({.label_smoothing = bad}); },
         [=] { AlignmentUniformity({.weight = bad}); },

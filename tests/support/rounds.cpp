@@ -1,5 +1,5 @@
-// Trains, evaluates, saves, loads and destroys a small model in rounds, for a leak checker: tests/tools/sanitize.sh leak.
-// Prints the memory in use on the way: what grows with the rounds without being lost shows there.
+// Trains, evaluates, saves, loads and destroys a small model in rounds, for a leak checker: tests/tools/sanitize.sh
+// leak. Prints the memory in use on the way: what grows with the rounds without being lost shows there.
 //   vlalign_rounds [ROUNDS]
 #include <gtest/gtest.h>
 #include <unistd.h>
