@@ -298,6 +298,8 @@ TEST_F(HostileBatch, IsAnErrorThatNamesTheField) {
   refuse("tokens", "floating", [](auto& b) { b.tokens = at::zeros({3, 4}); });
   refuse("tokens", "one dimension", [](auto& b) { b.tokens = at::zeros({3}, at::kLong); });
   refuse("tokens", "none", [](auto& b) { b.tokens = at::zeros({3, 0}, at::kLong); });
+  for (const std::int64_t id : {-1, 514, 1 << 30})
+    refuse("tokens", "id " + std::to_string(id), [&](auto& b) { b.tokens[1][2].fill_(id); });
   refuse("tokens", "too many", [](auto& b) { b.tokens = at::zeros({3, 17}, at::kLong); });
   refuse("instruction", "another batch", [](auto& b) { b.tokens = at::full({2, 4}, 5, at::kLong); });
 }

@@ -44,7 +44,9 @@ class DualEncoder {
   /// a NaN or an infinity.
   static DualEncoder load(const std::filesystem::path& folder, const LoadOptions& options = {});
 
-  /// A model of one's own towers (config.vision = OwnTowers{}); see <vlalign/nn/dual_encoder.hpp>.
+  /// A model of one's own towers (config.vision = OwnTowers{}); see <vlalign/nn/dual_encoder.hpp>. Throws Error naming a
+  /// number of the config that isn't the module's: embed_dim, and for towers of this library image size, context length
+  /// and vocabulary.
   DualEncoder(std::shared_ptr<nn::DualEncoderImpl> module, ModelConfig config,
               std::shared_ptr<const Tokenizer> tokenizer);
 
