@@ -70,7 +70,7 @@ TEST_F(OptionChecks, NullPointersAndEmptyFunctionsAreNamed) {
   EXPECT_EQ(message_of<Error>([&] { trainer.on_step({}); }),
             "[Trainer::on_step] callback: expected a function, got an empty one");
   EXPECT_EQ(message_of<Error>([] { AnyLoss(std::function<at::Tensor(const ContrastiveBatch&)>()); }),
-            "[AnyLoss] function: expected one that can be called, got an empty one");
+            "[AnyLoss] function: expected one of a batch, got an empty one");
   EXPECT_EQ(refusal([](TrainerOptions& o) {
               o.targets = TargetRule{"mine", {}};
             }),
