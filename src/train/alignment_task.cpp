@@ -34,9 +34,9 @@ void AlignmentTask::open(const std::shared_ptr<const PairSource>& pairs) {
 nlohmann::json AlignmentTask::settings() const { return {{"pairs", pairs_->size()}, {"loss", loss_->name()}}; }
 
 nlohmann::json AlignmentTask::identity() const {
-  const auto first_caption = [this](std::int64_t record) { return pairs_->captions(record).at(0); };
+  const auto captions = [this](std::int64_t record) { return pairs_->captions(record); };
   return {{"names_and_captions", fingerprint_of(*pairs_)},
-          {"tokenizer", fingerprint_of(*model_.tokenizer(), pairs_->size(), first_caption)},
+          {"tokenizer", fingerprint_of(*model_.tokenizer(), pairs_->size(), captions)},
           {"loss_options", loss_->options()}};
 }
 
