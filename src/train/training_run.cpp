@@ -70,7 +70,7 @@ std::array<double, count> read_together(const std::array<at::Tensor, count>& sca
   for (const auto& scalar : scalars)
     if (scalar.defined()) defined.push_back(scalar.to(scalars[0].device(), at::kDouble));
   const auto row = at::stack(defined).cpu();
-  const auto* next = row.template const_data_ptr<double>();
+  const auto* next = row.const_data_ptr<double>();
   std::array<double, count> values{};
   for (std::size_t i = 0; i < count; ++i)
     if (scalars[i].defined()) values[i] = *next++;

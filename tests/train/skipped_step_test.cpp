@@ -3,6 +3,7 @@
 #include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 #include <map>
 
@@ -60,7 +61,7 @@ TEST_F(SkippedStep, LeavesWeightsAndStatisticsToTheBit) {
   }
 }
 
-/// A variance of 1e40 is none in float32, while what is divided by its root is a finite 0 with a finite gradient.
+/// Activations of 1e22 have a variance that float32 can't hold, though loss and gradient are finite.
 TEST_F(SkippedStep, IsOneWhoseStatisticsOverflow) {
   const test::Logged log;
   const test::TempFolder runs;
