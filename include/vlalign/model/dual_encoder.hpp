@@ -63,8 +63,10 @@ class DualEncoder {
   /// Which peer's layout save() writes. Throws Error when that peer has no such model.
   void set_layout(Layout layout);
 
-  /// Writes the folder that load() and the peer of config().layout read: whole beside its place, synced and renamed
-  /// over what is there. Throws Error naming the first tensor that holds a NaN or an infinity, and writes nothing then.
+  /// Writes the folder that load() and the peer of config().layout read: made beside its place, synced, and put there
+  /// in one step. Replaces an empty folder or a model folder in which every file is known; throws Error for anything
+  /// else at that place, and leaves it alone.
+  /// Throws Error naming the first tensor that holds a NaN or an infinity, and writes nothing then.
   void save(const std::filesystem::path& folder) const;
   /// The same files into a folder that is there, for callers that make it whole themselves.
   void write(const std::filesystem::path& folder) const;

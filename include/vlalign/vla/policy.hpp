@@ -80,6 +80,7 @@ class Policy {
   /// Reads what save() wrote: policy.json, policy.safetensors and the encoder's model folder encoder/. Throws Error
   /// naming file and key or tensor, for numbers that aren't finite too.
   static Policy load(const std::filesystem::path& folder);
+  /// Replaces an empty folder or a policy's own; throws Error for anything else at that place, and leaves it alone.
   void save(const std::filesystem::path& folder) const;
   /// The same files into a folder that is there, for callers that make it whole themselves.
   void write(const std::filesystem::path& folder) const;
