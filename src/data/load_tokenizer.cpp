@@ -201,8 +201,7 @@ std::string named_cleaning(const Source& source) { return special_token(source.c
 
 ClipCleaning clip_cleaning(const Source& source) {
   const auto named = named_cleaning(source);
-  if (named.empty())
-    return has_file(source, open_clip_config) ? ClipCleaning::open_clip : ClipCleaning::hugging_face;
+  if (named.empty()) return has_file(source, open_clip_config) ? ClipCleaning::open_clip : ClipCleaning::hugging_face;
   check(named == "open_clip" || named == "hugging_face", "{}: expected open_clip or hugging_face, got {}", cleaning_key,
         named);
   return named == "open_clip" ? ClipCleaning::open_clip : ClipCleaning::hugging_face;

@@ -53,9 +53,9 @@ ModelConfig with_layout(ModelConfig config, Layout layout) {
     vit->pool_heads = VitConfig{}.pool_heads;
   }
   if (!hugging_face) return config;
-  config.custom_text = false;          // a matter of names, which this peer has once
-  config.text.own_vocabulary = true;   // such a folder always holds its tokenizer
-  config.text.cleaning.clear();        // the tokenizer's own there
+  config.custom_text = false;         // a matter of names, which this peer has once
+  config.text.own_vocabulary = true;  // such a folder always holds its tokenizer
+  config.text.cleaning.clear();       // the tokenizer's own there
   if (config.text.pool == TextConfig::Pool::largest_id) config.text.end_id = 2;  // what says so
   return config;
 }
@@ -103,7 +103,7 @@ TextConfig read_text_config(const std::filesystem::path& folder) {
 }
 
 ModelConfig parse_model_config(const nlohmann::json& root, const nlohmann::json& preprocessor,
-                      const std::filesystem::path& file) {
+                               const std::filesystem::path& file) {
   auto config = root.contains("model_type") ? read_hugging_face_config(root, preprocessor, file)
                                             : read_open_clip_config(root, file);
   config = with_layout(std::move(config), config.layout);

@@ -165,7 +165,8 @@ ModelConfig computation_of(ModelConfig config) {
   text.token_std = usual.token_std, text.pooler = usual.pooler, text.cleaning = usual.cleaning;
   text.own_vocabulary = usual.own_vocabulary, text.context_length = usual.context_length;
   text.pad_id = usual.pad_id, text.end_id = usual.end_id;  // the tokenizer's
-  if (text.pool == TextConfig::Pool::end_token) text.pool = TextConfig::Pool::largest_id;  // the peers' two words for it
+  if (text.pool == TextConfig::Pool::end_token)
+    text.pool = TextConfig::Pool::largest_id;  // the peers' two words for it
   config.scale.initial = ScaleConfig{}.initial;
   presence(config.scale.bias);
   config.custom_text = false;
@@ -205,9 +206,8 @@ std::string text_of(const ConfigField& field) {
 
 std::optional<ConfigDifference> first_difference(const ModelConfig& a, const ModelConfig& b) {
   const auto all_a = fields_of(a), all_b = fields_of(b);
-  const auto [at_a, at_b] =
-      std::mismatch(all_a.begin(), all_a.end(), all_b.begin(), all_b.end(),
-                    [](const auto& x, const auto& y) { return x.name == y.name && alike(x, y); });
+  const auto [at_a, at_b] = std::mismatch(all_a.begin(), all_a.end(), all_b.begin(), all_b.end(),
+                                          [](const auto& x, const auto& y) { return x.name == y.name && alike(x, y); });
   if (at_a == all_a.end() && at_b == all_b.end()) return std::nullopt;
   if (at_a == all_a.end()) return ConfigDifference{at_b->name, "", text_of(*at_b)};
   if (at_b == all_b.end() || at_a->name != at_b->name) return ConfigDifference{at_a->name, text_of(*at_a), ""};

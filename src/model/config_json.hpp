@@ -18,7 +18,7 @@ ModelConfig read_hugging_face_config(const nlohmann::json& root, const nlohmann:
 
 /// Of either peer, as read_model_config() reads it, which see. `file` is what errors call it.
 ModelConfig parse_model_config(const nlohmann::json& root, const nlohmann::json& preprocessor,
-                      const std::filesystem::path& file);
+                               const std::filesystem::path& file);
 
 /// A file of a model folder: its name and text.
 struct ConfigFile {

@@ -71,8 +71,8 @@ at::Tensor normalized(const at::Tensor& pixels, const DualEncoder& model, const 
   const std::int64_t side = config.preprocess.image_size;
   const bool fixed =
       std::holds_alternative<VitConfig>(config.vision) || std::holds_alternative<ModifiedResNetConfig>(config.vision);
-  check(!fixed || (ready.size(2) == side && ready.size(3) == side), "[{0}] pixels: expected [B, 3, {1}, {1}], got [{2}]",
-        where, side, fmt::join(ready.sizes(), ", "));
+  check(!fixed || (ready.size(2) == side && ready.size(3) == side),
+        "[{0}] pixels: expected [B, 3, {1}, {1}], got [{2}]", where, side, fmt::join(ready.sizes(), ", "));
   return ready;
 }
 

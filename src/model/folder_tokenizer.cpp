@@ -74,7 +74,8 @@ void save_tokenizer(const Tokenizer& tokenizer, const fs::path& folder, const Te
   tokenizer.save(folder);
   const auto back = folder_tokenizer(folder, text);
   const auto check_same = [&](const char* what, const auto& ours, const auto& read) {
-    check(ours == read, "[save] tokenizer: its files don't give it back: {} {} would come back as {}", what, ours, read);
+    check(ours == read, "[save] tokenizer: its files don't give it back: {} {} would come back as {}", what, ours,
+          read);
   };
   check_same("vocab_size", tokenizer.vocab_size(), back->vocab_size());
   check_same("pad_id", tokenizer.pad_id(), back->pad_id());

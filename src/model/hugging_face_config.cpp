@@ -233,28 +233,28 @@ void read_preprocessor(JsonSection section, Preprocess& how) {
 json vision_json(const ModelConfig& config) {
   const auto& vit = std::get<VitConfig>(config.vision);
   json out{{"hidden_size", vit.width},
-          {"intermediate_size", mlp_width(vit.width, vit.mlp_ratio)},
-          {"num_hidden_layers", vit.layers},
-          {"num_attention_heads", vit.width / vit.head_width},
-          {"num_channels", 3},
-          {"image_size", config.preprocess.image_size},
-          {"patch_size", vit.patch_size},
-          {"hidden_act", peers_name(vit.activation)},
-          {"layer_norm_eps", vit.norm_eps}};
+           {"intermediate_size", mlp_width(vit.width, vit.mlp_ratio)},
+           {"num_hidden_layers", vit.layers},
+           {"num_attention_heads", vit.width / vit.head_width},
+           {"num_channels", 3},
+           {"image_size", config.preprocess.image_size},
+           {"patch_size", vit.patch_size},
+           {"hidden_act", peers_name(vit.activation)},
+           {"layer_norm_eps", vit.norm_eps}};
   set_unless(out, patch_dropout, vit.patch_dropout, 0.0);
   return out;
 }
 
 json text_json(const TextConfig& text) {
   json out{{"vocab_size", text.vocab_size},
-          {"hidden_size", text.width},
-          {"intermediate_size", mlp_width(text.width, text.mlp_ratio)},
-          {"num_hidden_layers", text.layers},
-          {"num_attention_heads", text.heads},
-          {"max_position_embeddings", text.context_length},
-          {"hidden_act", peers_name(text.activation)},
-          {"layer_norm_eps", text.norm_eps},
-          {"pad_token_id", text.pad_id}};
+           {"hidden_size", text.width},
+           {"intermediate_size", mlp_width(text.width, text.mlp_ratio)},
+           {"num_hidden_layers", text.layers},
+           {"num_attention_heads", text.heads},
+           {"max_position_embeddings", text.context_length},
+           {"hidden_act", peers_name(text.activation)},
+           {"layer_norm_eps", text.norm_eps},
+           {"pad_token_id", text.pad_id}};
   set_unless(out, token_std, text.token_std, TextConfig{}.token_std);
   return out;
 }

@@ -39,8 +39,7 @@ NamedTensors tidy(const NamedTensors& tensors) {
 
 NamedTensors read_shards(const fs::path& index) {
   const auto root = parse_json(read_file(index), index.string());
-  const auto file_of =
-      JsonSection(root, index.string()).require<std::map<std::string, std::string>>("weight_map");
+  const auto file_of = JsonSection(root, index.string()).require<std::map<std::string, std::string>>("weight_map");
   check(!file_of.empty(), "{}: weight_map names no tensor", index.string());
   std::set<std::string> files;
   for (const auto& [name, file] : file_of) {

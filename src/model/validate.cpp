@@ -10,9 +10,9 @@
 namespace vlalign {
 namespace {
 
-constexpr std::int64_t largest_size = 1 << 24;    // of widths, vocabularies, contexts
-constexpr std::int64_t largest_image = 8192;      // pixels a side
-constexpr std::int64_t most_blocks = 1024;        // of a tower; the deepest in use has a tenth
+constexpr std::int64_t largest_size = 1 << 24;  // of widths, vocabularies, contexts
+constexpr std::int64_t largest_image = 8192;    // pixels a side
+constexpr std::int64_t most_blocks = 1024;      // of a tower; the deepest in use has a tenth
 constexpr double largest_mlp_ratio = 64;
 constexpr double largest_log_scale = 50;
 
@@ -103,8 +103,7 @@ void validate(const Preprocess& how, const std::string& where) {
 
 void validate(const ScaleConfig& scale, const std::string& where) {
   check(scale.initial > 0 && std::abs(std::log(scale.initial)) <= largest_log_scale,
-        "{} initial: expected exp(-{}) to exp({}), got {}", where, largest_log_scale, largest_log_scale,
-        scale.initial);
+        "{} initial: expected exp(-{}) to exp({}), got {}", where, largest_log_scale, largest_log_scale, scale.initial);
   if (scale.bias) check_finite(where, "bias", *scale.bias);
 }
 
@@ -123,9 +122,7 @@ struct ValidateTower {
   const ModelConfig& config;
   const std::string where;
 
-  void operator()(const VitConfig& vit) const {
-    validate(vit, config.preprocess.image_size, config.embed_dim, where);
-  }
+  void operator()(const VitConfig& vit) const { validate(vit, config.preprocess.image_size, config.embed_dim, where); }
   void operator()(const ModifiedResNetConfig& net) const { validate(net, config.preprocess.image_size, where); }
   void operator()(const ResNetConfig& net) const { validate(net, where); }
   void operator()(const EfficientNetConfig& net) const { validate(net, config.preprocess.image_size, where); }
@@ -136,12 +133,12 @@ struct ValidateTower {
 
 void validate(const VitConfig& config, std::int64_t image_size, std::int64_t embed_dim, const std::string& where) {
   check_between(where, "patch_size", config.patch_size, 1, largest_image);
-  check(image_size >= config.patch_size && image_size <= largest_image, "{} image_size: expected patch_size, {}, to {}, got {}",
-        where, config.patch_size, largest_image, image_size);
+  check(image_size >= config.patch_size && image_size <= largest_image,
+        "{} image_size: expected patch_size, {}, to {}, got {}", where, config.patch_size, largest_image, image_size);
   check_stem(config, image_size, where);
   check_blocks(where, config.width, config.layers, config.mlp_ratio, config.activation, config.norm_eps);
-  check(config.head_width > 0 && config.width % config.head_width == 0, "{} width {} is not a multiple of head_width {}",
-        where, config.width, config.head_width);
+  check(config.head_width > 0 && config.width % config.head_width == 0,
+        "{} width {} is not a multiple of head_width {}", where, config.width, config.head_width);
   check_known(where, "pool", config.pool, VitConfig::Pool::query);
   check(config.class_token || config.pool != VitConfig::Pool::token, "{} pool: no class token to pool", where);
   check(!config.fixed_positions || config.width % 4 == 0, "{} width {}: fixed positions need a multiple of 4", where,
@@ -171,8 +168,8 @@ void validate(const ResNetConfig& config, const std::string& where) {
 
 void validate(const EfficientNetConfig& config, std::int64_t image_size, const std::string& where) {
   const std::pair<const char*, const std::vector<std::int64_t>*> lists[] = {
-      {"kernel_sizes", &config.kernel_sizes}, {"in_channels", &config.in_channels},
-      {"out_channels", &config.out_channels}, {"strides", &config.strides},
+      {"kernel_sizes", &config.kernel_sizes},           {"in_channels", &config.in_channels},
+      {"out_channels", &config.out_channels},           {"strides", &config.strides},
       {"num_block_repeats", &config.num_block_repeats}, {"expand_ratios", &config.expand_ratios}};
   const auto stages = config.kernel_sizes.size();
   check(stages > 0, "{} kernel_sizes: no stages", where);

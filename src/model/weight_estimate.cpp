@@ -69,8 +69,8 @@ struct CountTower {
       const auto out = real(scaled_channels(net, net.out_channels[stage]));
       const auto block = [&](double in) {
         const auto inner = in * expand;
-        return (expand > 1 ? in * inner : 0) + inner * kernel * kernel +
-               2 * inner * in * net.squeeze_expansion_ratio + inner * out;
+        return (expand > 1 ? in * inner : 0) + inner * kernel * kernel + 2 * inner * in * net.squeeze_expansion_ratio +
+               inner * out;
       };
       sum += block(real(scaled_channels(net, net.in_channels[stage]))) +
              real(scaled_repeats(net, net.num_block_repeats[stage]) - 1) * block(out);
@@ -105,8 +105,8 @@ double estimated_parameters(const ModelConfig& config) {
 
 double memory_limit() {
   const auto machine = real(::sysconf(_SC_PHYS_PAGES)) * real(::sysconf(_SC_PAGESIZE));
-  return std::min({machine, number_in("/sys/fs/cgroup/memory.max"),
-                   number_in("/sys/fs/cgroup/memory/memory.limit_in_bytes")});
+  return std::min(
+      {machine, number_in("/sys/fs/cgroup/memory.max"), number_in("/sys/fs/cgroup/memory/memory.limit_in_bytes")});
 }
 
 void check_fits_memory(const ModelConfig& config, const std::string& where) {

@@ -82,8 +82,8 @@ TEST(RandomConfigs, ComeBackFromTheFolderOrAreRefusedBeforeAnythingIsWritten) {
     expect_same(*model, DualEncoder::load(path));
   }
   // Of every family that a peer has, in its layout.
-  for (const auto* kind : {"open_clip CLIP", "open_clip custom", "Hugging Face CLIP", "Hugging Face SigLIP",
-                           "Hugging Face ALIGN"})
+  for (const auto* kind :
+       {"open_clip CLIP", "open_clip custom", "Hugging Face CLIP", "Hugging Face SigLIP", "Hugging Face ALIGN"})
     EXPECT_GT(kept[kind], 0) << kind;
   if (!std::getenv("VLALIGN_RANDOM_CONFIGS")) return;
   for (const auto& [title, counts] :
@@ -92,8 +92,8 @@ TEST(RandomConfigs, ComeBackFromTheFolderOrAreRefusedBeforeAnythingIsWritten) {
 }
 
 /// An option, and whether each peer's config class has a place for it: open_clip's CLIPVisionCfg, CLIPTextCfg, CLIP and
-/// PreprocessCfg; transformers' CLIPVisionConfig, CLIPTextConfig, CLIPConfig and CLIPImageProcessor. Where only ours has
-/// (a stem, the spread of token embeddings, patch dropout to transformers), no number of the peer's changes.
+/// PreprocessCfg; transformers' CLIPVisionConfig, CLIPTextConfig, CLIPConfig and CLIPImageProcessor. Where only ours
+/// has (a stem, the spread of token embeddings, patch dropout to transformers), no number of the peer's changes.
 struct Option {
   const char* name;
   void (*set)(ModelConfig&);
@@ -120,8 +120,8 @@ const std::vector<Option> options{
     {"average", [](ModelConfig& c) { vit(c).pool = VitConfig::Pool::average; }, true, false},
     {"attentional pool", [](ModelConfig& c) { vit(c).pool = VitConfig::Pool::query; }, true, false},
     {"attention head", [](ModelConfig& c) { vit(c).pool = VitConfig::Pool::attention; }, false, false},
-    {"no class token",
-     [](ModelConfig& c) { vit(c).pool = VitConfig::Pool::average, vit(c).class_token = false; }, false, false},
+    {"no class token", [](ModelConfig& c) { vit(c).pool = VitConfig::Pool::average, vit(c).class_token = false; },
+     false, false},
     {"patch_bias", [](ModelConfig& c) { vit(c).patch_bias = true; }, false, false},
     {"ln_pre", [](ModelConfig& c) { vit(c).ln_pre = false; }, true, false},
     {"norm_after_pool", [](ModelConfig& c) { vit(c).norm_after_pool = true; }, true, false},
@@ -153,8 +153,8 @@ const std::vector<Option> options{
     {"squash", [](ModelConfig& c) { c.preprocess.resize = Preprocess::Resize::squash; }, true, true},
     {"bilinear", [](ModelConfig& c) { c.preprocess.interpolation = Interpolation::bilinear; }, true, true},
     {"mean and std", [](ModelConfig& c) { c.preprocess.mean[1] = 0.1, c.preprocess.std[2] = 0.7; }, true, true},
-    {"the other rounding",
-     [](ModelConfig& c) { c.preprocess.crop_rounds_down = !c.preprocess.crop_rounds_down; }, false, false},
+    {"the other rounding", [](ModelConfig& c) { c.preprocess.crop_rounds_down = !c.preprocess.crop_rounds_down; },
+     false, false},
 };
 
 TEST(EachOption, IsHeldByTheLayoutsWhosePeerHasAPlaceForIt) {
@@ -190,8 +190,9 @@ TEST(EachOption, ThatIsLostIsNamedWithTheLayoutThatHoldsIt) {
   config = preset("ViT-B-32");
   config.preprocess.resize_size = 256;
   std::get<VitConfig>(config.vision).layer_scale = 0.1;
-  EXPECT_NE(test::message_of<Error>([&] { check_comes_back(config); })
-                .find("preprocess.resize_size 256 would come back as 0; Hugging Face's can't either"),
+  EXPECT_NE(test::message_of<Error>([&] {
+              check_comes_back(config);
+            }).find("preprocess.resize_size 256 would come back as 0; Hugging Face's can't either"),
             std::string::npos);
 }
 

@@ -51,8 +51,8 @@ inline VitConfig random_vit(ConfigDraws& draw, bool siglip, Activation activatio
   draw.maybe(vit.mlp_ratio, {2.5, 1.0, 3.7362});
   draw.maybe(vit.activation, {Activation::gelu, Activation::quick_gelu, Activation::gelu_tanh});
   draw.maybe(vit.norm_eps, {1e-6, 1e-3});
-  draw.maybe(vit.pool, {VitConfig::Pool::token, VitConfig::Pool::average, VitConfig::Pool::attention,
-                        VitConfig::Pool::query});
+  draw.maybe(vit.pool,
+             {VitConfig::Pool::token, VitConfig::Pool::average, VitConfig::Pool::attention, VitConfig::Pool::query});
   draw.maybe_flip(vit.class_token);
   draw.maybe_flip(vit.patch_bias);
   draw.maybe_flip(vit.ln_pre);
