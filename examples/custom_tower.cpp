@@ -5,6 +5,7 @@
 #include <ATen/ops/relu.h>
 
 #include <cstdio>
+#include <exception>
 #include <vlalign/nn/dual_encoder.hpp>
 #include <vlalign/nn/text_transformer.hpp>
 #include <vlalign/vlalign.hpp>
@@ -37,20 +38,21 @@ int main(int argc, char** argv) try {
 
   vlalign::ModelConfig config;
   config.name = "small convolutions";
+  config.embed_dim = 128;
   config.vision = vlalign::OwnTowers{};
   config.text = {.context_length = 32, .vocab_size = tokenizer->vocab_size(), .width = 128, .heads = 2, .layers = 2};
   config.preprocess.image_size = 32;
   vlalign::nn::Initializer initializer(/*seed=*/1);
   const auto module = std::make_shared<vlalign::nn::DualEncoderImpl>(
       std::make_shared<SmallConvolutions>(initializer),
-      std::make_shared<vlalign::nn::TextTransformer>(config.text, initializer), /*embed_dim=*/128,
+      std::make_shared<vlalign::nn::TextTransformer>(config.text, initializer), config.embed_dim,
       vlalign::nn::DualEncoderImpl::Options{}, initializer);
   vlalign::DualEncoder model(module, config, tokenizer);
 
   vlalign::Trainer trainer(model, vlalign::InfoNCE(), {.batch_size = 64, .steps = 100, .learning_rate = 1e-3});
   trainer.on_step(vlalign::Progress());
   trainer.fit(pairs);
-} catch (const vlalign::Error& error) {
+} catch (const std::exception& error) {
   std::fprintf(stderr, "custom_tower: %s\n", error.what());
   return 1;
 }

@@ -188,8 +188,9 @@ std::array<Table, 3> make_pairs(const Settings& settings) {
   } catch (const std::exception& error) {
     std::error_code ignored;
     fs::remove_all(partial, ignored);
-    if (!dynamic_cast<const fs::filesystem_error*>(&error)) throw;
-    throw Error(fmt::format("[emoji_pairs] --out {}: cannot write: {}", settings.out, error.what()));
+    const auto* of_file = dynamic_cast<const fs::filesystem_error*>(&error);
+    if (!of_file) throw;
+    throw Error(fmt::format("[emoji_pairs] --out {}: cannot write: {}", settings.out, of_file->code().message()));
   }
 }
 
@@ -235,6 +236,9 @@ int main(int argc, char** argv) {
     return run(settings);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
+  } catch (const fs::filesystem_error& error) {
+    std::cerr << "error: " << error.path1().string() << ": " << error.code().message() << "\n";
+    return 1;
   } catch (const std::exception& error) {
     std::cerr << "error: " << error.what() << "\n";
     return 1;

@@ -2,6 +2,7 @@
 //
 //     train PAIRS HELD_OUT
 #include <cstdio>
+#include <exception>
 #include <vlalign/vlalign.hpp>
 
 int main(int argc, char** argv) try {
@@ -15,7 +16,7 @@ int main(int argc, char** argv) try {
   trainer.fit(pairs);
   auto scores = vlalign::evaluate_retrieval(model, *vlalign::open_pairs(argv[2]));
   std::printf("image to text, recall@1: %.1f%%\n", 100 * scores.image_to_text.recall_at_1);
-} catch (const vlalign::Error& error) {
+} catch (const std::exception& error) {
   std::fprintf(stderr, "train: %s\n", error.what());
   return 1;
 }

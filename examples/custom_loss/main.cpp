@@ -1,8 +1,10 @@
 // Trains the quick start's model twice, with InfoNCE and with the loss of our own, and evaluates both:
 //
 //     custom_loss build/data/emoji-en [STEPS]
+#include <charconv>
 #include <cstdio>
-#include <cstdlib>
+#include <exception>
+#include <string_view>
 
 #include "margin_info_nce.hpp"
 
@@ -30,10 +32,14 @@ void compare(const char* name, const vlalign::AnyLoss& loss, const std::string& 
 
 int main(int argc, char** argv) try {
   if (argc < 2 || argc > 3) return std::fprintf(stderr, "usage: custom_loss DATA [STEPS]\n"), 2;
-  const auto steps = argc == 3 ? std::atoll(argv[2]) : 100;
+  const std::string_view given = argc == 3 ? argv[2] : "100";
+  std::int64_t steps = 0;
+  const auto [end, error] = std::from_chars(given.begin(), given.end(), steps);
+  if (error != std::errc() || end != given.end())
+    return std::fprintf(stderr, "custom_loss: STEPS: expected a whole number, got %s\n", argv[2]), 2;
   compare("InfoNCE", vlalign::InfoNCE(), argv[1], steps);
   compare("with a margin", MarginInfoNCE(), argv[1], steps);
-} catch (const vlalign::Error& error) {
+} catch (const std::exception& error) {
   std::fprintf(stderr, "custom_loss: %s\n", error.what());
   return 1;
 }

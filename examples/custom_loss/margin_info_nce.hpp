@@ -17,6 +17,7 @@ class MarginInfoNCE : public vlalign::ContrastiveLoss {
     return (logits.logsumexp(1).mean() + logits.logsumexp(0).mean()) / 2 - logits.diagonal().mean();
   }
   std::string name() const override { return "margin_infonce"; }
+  std::string options() const override { return "margin=" + std::to_string(margin_); }  // a run resumes with the same
 
  private:
   double margin_;

@@ -3,11 +3,11 @@
 //   downstream MODELDIR PICTURES_DIR "a caption" "another caption"
 //
 // Without arguments it runs on an untrained model and two pictures it makes, which only shows that everything links.
-#include <vlalign/vlalign.hpp>
-
 #include <cstdio>
+#include <exception>
 #include <string>
 #include <vector>
+#include <vlalign/vlalign.hpp>
 
 namespace {
 
@@ -32,9 +32,10 @@ int main(int argc, char** argv) {
     const auto index = vlalign::index_images(model, argv[2]);
     for (int i = 3; i < argc; ++i) {
       std::printf("%s\n", argv[i]);
-      for (const auto& hit : vlalign::search(model, index, argv[i])) std::printf("  %.3f %s\n", hit.score, hit.path.c_str());
+      for (const auto& hit : vlalign::search(model, index, argv[i]))
+        std::printf("  %.3f %s\n", hit.score, hit.path.c_str());
     }
-  } catch (const vlalign::Error& error) {
+  } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;
   }

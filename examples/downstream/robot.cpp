@@ -43,7 +43,8 @@ void send([[maybe_unused]] const std::vector<float>& action) {}
 /// A policy that has been told what to do and has acted once, since the first time takes longer.
 vla::LivePolicy made_ready(const vla::Policy& policy, const std::string& instruction) {
   // One thread: several wait for each other at every operator, for seconds where something else keeps a core busy.
-  vla::LivePolicy live(policy, {.threads = 1, .ensemble = 0.01});
+  // A NaN from a sensor holds the last action for that step; whether that is safe depends on what the actions are.
+  vla::LivePolicy live(policy, {.threads = 1, .ensemble = 0.01, .on_bad = vla::LivePolicyOptions::OnBad::hold});
   live.set_instruction(instruction);
   const std::vector<std::uint8_t> grey(640 * 480, 128);
   const std::vector<float> state(static_cast<std::size_t>(policy.config().state));
@@ -89,6 +90,7 @@ void control(vla::LivePolicy policy, const Shape& shape, Checkpoints* checkpoint
   print("frame to action", steps);
   print("  of it preprocessing", policy.latency().preprocess);
   print("  of it the policy", policy.latency().policy);
+  std::printf("%lld steps held the action before\n", static_cast<long long>(policy.held()));
   std::printf("%lld steps took longer than %.0f ms\n", static_cast<long long>(late), 1000 / control_hertz);
 }
 

@@ -5,6 +5,7 @@
 #include "vlalign/core/device.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/core/latency_histogram.hpp"
+#include "vlalign/core/log.hpp"
 #include "vlalign/core/normalize.hpp"
 #include "vlalign/core/random.hpp"
 #include "vlalign/data/clip_tokenizer.hpp"

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -12,6 +13,9 @@
 #include <utility>
 
 #include "check.hpp"
+#include "file_descriptor.hpp"
+#include "partial.hpp"
+#include "place.hpp"
 
 namespace vlalign {
 namespace {
@@ -19,27 +23,6 @@ namespace {
 namespace fs = std::filesystem;
 
 std::string reason() { return std::strerror(errno); }
-
-class FileDescriptor {
- public:
-  FileDescriptor(const fs::path& path, int flags) : fd_(::open(path.c_str(), flags, 0644)) {}
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
-  ~FileDescriptor() { close(); }
-  int get() const { return fd_; }
-  bool close() {
-    const int fd = std::exchange(fd_, -1);
-    return fd < 0 || ::close(fd) == 0;
-  }
-
- private:
-  int fd_;
-};
-
-void sync_folder(const fs::path& folder) {
-  const FileDescriptor fd(folder.empty() ? fs::path(".") : folder, O_RDONLY | O_DIRECTORY);
-  if (fd.get() >= 0) ::fsync(fd.get());  // some file systems refuse; the rename still holds
-}
 
 bool write_all(int fd, std::string_view contents) {
   while (!contents.empty()) {
@@ -51,25 +34,27 @@ bool write_all(int fd, std::string_view contents) {
   return true;
 }
 
-fs::path beside(const fs::path& path) {
-  fs::path temporary = path;
-  temporary += fmt::format(".partial-{}", ::getpid());
-  return temporary;
-}
-
-void sync_tree(const fs::path& folder) {
-  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-    if (entry.is_directory()) {
-      sync_folder(entry.path());
-    } else {
-      const FileDescriptor fd(entry.path(), O_RDONLY);
-      check(fd.get() >= 0 && ::fsync(fd.get()) == 0, "{}: cannot sync: {}", entry.path().string(), reason());
-    }
-  }
-  sync_folder(folder);
-}
-
 }  // namespace
+
+fs::file_status status_of(const fs::path& path) {
+  std::error_code error;
+  const auto status = fs::status(path, error);
+  check(status.type() != fs::file_type::none, "{}: cannot look there: {}", path.string(), error.message());
+  return status;
+}
+
+bool is_there(const fs::path& path) { return fs::exists(status_of(path)); }
+bool is_folder(const fs::path& path) { return fs::is_directory(status_of(path)); }
+
+std::vector<fs::path> entries_of(const fs::path& folder) {
+  std::vector<fs::path> entries;
+  std::error_code error;
+  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error))
+    entries.push_back(at->path());
+  check(!error, "{}: cannot list the folder: {}", folder.string(), error.message());
+  std::sort(entries.begin(), entries.end());
+  return entries;
+}
 
 void write_file_atomically(const fs::path& path, std::string_view contents) {
   write_file_atomically(path, [contents](const auto& write) { write(contents); });
@@ -77,44 +62,22 @@ void write_file_atomically(const fs::path& path, std::string_view contents) {
 
 void write_file_atomically(const fs::path& path,
                            const std::function<void(const std::function<void(std::string_view)>&)>& fill) {
-  const auto temporary = beside(path);
-  FileDescriptor fd(temporary, O_WRONLY | O_CREAT | O_TRUNC);
+  check_file_place(path);
+  const auto place = place_of(path);
+  const Partial partial(place, fs::file_type::regular);
   const auto done = [&](bool well) { check(well, "{}: cannot write: {}", path.string(), reason()); };
-  done(fd.get() >= 0);
-  try {
-    fill([&](std::string_view piece) { done(write_all(fd.get(), piece)); });
-    done(::fsync(fd.get()) == 0);
-    done(fd.close());
-    done(::rename(temporary.c_str(), path.c_str()) == 0);
-  } catch (...) {
-    ::unlink(temporary.c_str());
-    throw;
-  }
-  sync_folder(path.parent_path());
+  fill([&](std::string_view piece) { done(write_all(partial.descriptor(), piece)); });
+  done(::fsync(partial.descriptor()) == 0);
+  done(::rename(partial.path().c_str(), place.c_str()) == 0);
+  sync_folder(place.parent_path());
 }
 
-void write_folder_atomically(const fs::path& path, const std::function<void(const fs::path&)>& fill) {
-  const auto temporary = beside(path);
-  fs::path replaced = temporary;
-  replaced += "-old";
-  try {
-    fs::remove_all(temporary);
-    fs::create_directories(temporary);
-    fill(temporary);
-    sync_tree(temporary);
-    if (fs::exists(path)) fs::rename(path, replaced);
-    fs::rename(temporary, path);
-    sync_folder(path.parent_path());
-    fs::remove_all(replaced);
-  } catch (const fs::filesystem_error& error) {
-    std::error_code ignored;
-    fs::remove_all(temporary, ignored);
-    fail("{}: cannot write: {}", path.string(), error.code().message());
-  } catch (...) {
-    std::error_code ignored;
-    fs::remove_all(temporary, ignored);
-    throw;
-  }
+void sync_folder(const fs::path& folder) {
+  const auto path = folder.empty() ? fs::path(".") : folder;
+  const FileDescriptor open(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!open || ::fsync(open.get()) == 0) return;  // who may not read a folder can't sync it
+  // Some file systems can't sync folders; the rename still holds.
+  check(errno != EIO && errno != ENOSPC && errno != EDQUOT, "{}: cannot sync: {}", path.string(), reason());
 }
 
 std::string read_file(const fs::path& path) {
@@ -124,6 +87,7 @@ std::string read_file(const fs::path& path) {
   check(stream.good(), "{}: cannot read: {}", path.string(), reason());
   std::ostringstream contents;
   contents << stream.rdbuf();
+  check(!contents.bad(), "{}: cannot read to its end: {}", path.string(), reason());
   return std::move(contents).str();
 }
 

@@ -5,27 +5,36 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace vlalign {
 
-/// Writes `contents` to a temporary name beside `path`, syncs it and renames it over `path`.
-/// Throws Error naming the path and the system's reason; the temporary file is removed.
+/// What a path names, links followed; of the type not_found where there is nothing. Throws Error naming the path and
+/// the system's reason, such as links that lead to themselves.
+std::filesystem::file_status status_of(const std::filesystem::path& path);
+bool is_there(const std::filesystem::path& path);
+bool is_folder(const std::filesystem::path& path);
+
+/// The paths of what is in a folder, in the order of their names. Throws Error naming the folder.
+std::vector<std::filesystem::path> entries_of(const std::filesystem::path& folder);
+
+/// Writes `contents` to a temporary name beside `path`, syncs it and renames it over `path`; a link is followed. Throws
+/// Error naming the path and the system's reason, and then has changed nothing. What is no regular file is never
+/// replaced.
 void write_file_atomically(const std::filesystem::path& path, std::string_view contents);
 
 /// The same in pieces: `fill` calls the function it is given with one piece after the other.
 void write_file_atomically(const std::filesystem::path& path,
                            const std::function<void(const std::function<void(std::string_view)>&)>& fill);
 
-/// The same for a folder: `fill` writes into a temporary folder beside `path`, which then takes its place. Everything
-/// in it is synced first. An existing folder is replaced.
-void write_folder_atomically(const std::filesystem::path& path,
-                             const std::function<void(const std::filesystem::path&)>& fill);
+/// Makes the names in a folder last through a power cut.
+void sync_folder(const std::filesystem::path& folder);
 
 /// The whole of a file; throws Error naming it and the system's reason.
 std::string read_file(const std::filesystem::path& path);
 
-/// Where set-up put shared files such as CLIP's vocabulary: $VLALIGN_SHARE, else share/vlalign beside the library's lib/,
-/// else the folder known when the library was built.
+/// Where set-up put shared files such as CLIP's vocabulary: $VLALIGN_SHARE, else share/vlalign beside the library's
+/// lib/, else the folder known when the library was built.
 std::filesystem::path share_folder();
 
 }  // namespace vlalign

@@ -3,6 +3,8 @@
 #include <numeric>
 #include <utility>
 
+#include "core/check.hpp"
+
 namespace vlalign {
 namespace {
 
@@ -27,6 +29,7 @@ double Rng::uniform() { return static_cast<double>(next() >> 11) * 0x1.0p-53; }
 double Rng::uniform(double low, double high) { return low + (high - low) * uniform(); }
 
 std::int64_t Rng::below(std::int64_t n) {
+  if (n <= 0) fail("[Rng] below: expected more than 0, got {}", n);
   // The high half of a 64x64-bit product: uniform to within n / 2^64.
   return static_cast<std::int64_t>((static_cast<unsigned __int128>(next()) * static_cast<std::uint64_t>(n)) >> 64);
 }
@@ -34,6 +37,7 @@ std::int64_t Rng::below(std::int64_t n) {
 bool Rng::chance(double probability) { return uniform() < probability; }
 
 std::vector<std::int64_t> random_permutation(std::int64_t n, std::initializer_list<std::uint64_t> key) {
+  check(n >= 0, "[random_permutation] n: expected 0 or more, got {}", n);
   std::vector<std::int64_t> order(static_cast<std::size_t>(n));
   std::iota(order.begin(), order.end(), 0);
   Rng rng(key);

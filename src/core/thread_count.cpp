@@ -2,6 +2,8 @@
 
 #include <ATen/Parallel.h>
 
+#include "core/check.hpp"
+
 // LibTorch brings both, where it is built with them.
 extern "C" {
 [[gnu::weak]] void omp_set_num_threads(int) noexcept;
@@ -32,6 +34,12 @@ ThreadCount::~ThreadCount() {
   if (before_ == 0) return;
   set(before_);
   set_mkl(of_mkl_before_);
+}
+
+void check_threads(int count, const char* owner) {
+  check(count >= 0, "[{}] threads: expected 0 or more, got {}", owner, count);
+  check(count <= most_threads_asked_for, "[{}] threads: expected at most {}, got {}", owner, most_threads_asked_for,
+        count);
 }
 
 }  // namespace vlalign

@@ -3,6 +3,9 @@
 
 namespace vlalign {
 
+/// What a number of threads may be at most: more than any machine has cores, and few enough for the system to give.
+constexpr int largest_thread_count = 1024;
+
 /// Sets it for as long as this lives, for the calling thread alone. at::set_num_threads() is for the whole process:
 /// other threads that start meanwhile take the number over, and oneDNN's kept kernels are thrown away.
 class ThreadCount {
@@ -17,5 +20,12 @@ class ThreadCount {
   int before_ = 0;         // 0: nothing was changed
   int of_mkl_before_ = 0;  // 0: as its other settings say
 };
+
+/// More are a slip: LibTorch would start them all, and wait for each at every operator.
+constexpr int most_threads_asked_for = 1024;
+
+/// Throws Error unless a caller may ask for so many.
+///   owner: for messages
+void check_threads(int count, const char* owner);
 
 }  // namespace vlalign

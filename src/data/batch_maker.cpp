@@ -2,24 +2,33 @@
 
 #include <ATen/Context.h>
 #include <ATen/ops/empty.h>
-#include <spdlog/spdlog.h>
+#include <c10/util/Exception.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <limits>
+#include <new>
+#include <numeric>
 #include <system_error>
+#include <utility>
 
 #include "core/check.hpp"
+#include "core/log.hpp"
+#include "core/thread_count.hpp"
 #include "vlalign/core/random.hpp"
 
 namespace vlalign {
 namespace {
 
 // What a generator is for: the part of its key that follows the seed.
-constexpr std::uint64_t order_tag = 1;
-constexpr std::uint64_t text_tag = 2;
+constexpr std::uint64_t text_tag = 2;  // 1 is EpochOrders'
 constexpr std::uint64_t augment_tag = 3;
 constexpr std::uint64_t second_augment_tag = 4;
+
+constexpr std::int64_t last_batch = std::int64_t{1} << 62;
+constexpr int most_prefetched = 1024;  // batches; each takes memory
+constexpr std::int64_t largest_cache_mb = std::int64_t{1} << 40;
 
 constexpr std::size_t tolerated_bad = 10;  // fewer bad records than this never stop a run
 constexpr std::size_t logged_bad = 10;
@@ -72,15 +81,30 @@ at::Tensor stack_tokens(const std::vector<std::vector<std::int64_t>>& ids_of_row
   return tokens;
 }
 
+/// The exception being handled; one about memory as an Error.
+std::exception_ptr current_failure(const std::string& loader) {
+  try {
+    throw;
+  } catch (const std::bad_alloc&) {
+    return std::make_exception_ptr(Error(fmt::format("[{}] not enough memory for a batch", loader)));
+  } catch (const c10::Error& error) {
+    return std::make_exception_ptr(Error(fmt::format("[{}] {}", loader, error.what_without_backtrace())));
+  } catch (...) {
+    return std::current_exception();
+  }
+}
+
 }  // namespace
 
 struct BatchMaker::Slot {
   std::int64_t number = 0;
   std::int64_t epoch = 0;
+  EpochOrders::Order order;                       // of the epoch, where it is shuffled
   std::vector<std::int64_t> records;              // [B]
   at::Tensor pixels, second_pixels;               // uint8 [B, S, S, 3]; the second undefined unless asked for
   std::vector<std::vector<std::int64_t>> tokens;  // [B], each at most L
   std::vector<std::string> faults;                // [B], why a record is bad; empty for a good one
+  std::int64_t rows_taken = 0;
   std::int64_t rows_done = 0;
   std::exception_ptr failure;  // what is no bad record: a fault of the source or the tokenizer
 };
@@ -95,7 +119,8 @@ BatchMaker::BatchMaker(std::string_view loader, std::string_view noun, std::uniq
       context_length_(context_length),
       how_(preprocess),
       options_(options),
-      cache_(options.cache_mb) {
+      cache_(options.cache_mb),
+      orders_(records_->size(), options.seed) {
   check_options();
   check_transform(how_, options_.augmentation);
   start();
@@ -105,11 +130,11 @@ BatchMaker::~BatchMaker() { stop(); }
 
 void BatchMaker::check_options() const {
   check(tokenizer_ != nullptr, "[{}] tokenizer: expected one, got a null pointer", loader_);
-  check(context_length_ >= 1, "[{}] context_length: expected at least 1, got {}", loader_, context_length_);
-  check(options_.batch_size >= 1, "[{}] batch_size: expected at least 1, got {}", loader_, options_.batch_size);
-  check(options_.threads >= 1, "[{}] threads: expected at least 1, got {}", loader_, options_.threads);
-  check(options_.prefetch >= 1, "[{}] prefetch: expected at least 1, got {}", loader_, options_.prefetch);
-  check(options_.cache_mb >= 0, "[{}] cache_mb: expected at least 0, got {}", loader_, options_.cache_mb);
+  check_range("context_length", context_length_, 1, std::numeric_limits<std::int64_t>::max());
+  check_range("batch_size", options_.batch_size, 1, std::numeric_limits<std::int64_t>::max());
+  check_range("threads", options_.threads, 1, largest_thread_count);
+  check_range("prefetch", options_.prefetch, 1, most_prefetched);
+  check_range("cache_mb", options_.cache_mb, 0, largest_cache_mb);
   check(!options_.pin_memory || at::hasCUDA(), "[{}] pin_memory: this machine has no CUDA GPU", loader_);
   check(options_.max_bad >= 0.0 && options_.max_bad <= 1.0, "[{}] max_bad: expected 0 to 1, got {}", loader_,
         options_.max_bad);
@@ -118,7 +143,13 @@ void BatchMaker::check_options() const {
         options_.batch_size, records_->size(), noun_, records_->size());
 }
 
+void BatchMaker::check_range(std::string_view what, std::int64_t value, std::int64_t least, std::int64_t most) const {
+  check(value >= least, "[{}] {}: expected at least {}, got {}", loader_, what, least, value);
+  check(value <= most, "[{}] {}: expected at most {}, got {}", loader_, what, most, value);
+}
+
 void BatchMaker::start() {
+  workers_.reserve(at(options_.threads));
   try {
     for (int i = 0; i < options_.threads; ++i) workers_.emplace_back([this] { work(); });
   } catch (const std::system_error& error) {
@@ -138,10 +169,13 @@ void BatchMaker::stop() {
 
 void BatchMaker::seek(std::int64_t number) {
   check(number >= 0, "[{}::seek] number: expected at least 0, got {}", loader_, number);
+  check(number <= last_batch, "[{}::seek] number: expected at most {}, got {}", loader_, last_batch, number);
   {
     const std::lock_guard lock(mutex_);
     front_ = number;
     slots_.clear();
+    open_.clear();
+    orders_.clear();  // one may have failed
     failure_ = nullptr;
   }
   work_ready_.notify_all();
@@ -155,60 +189,91 @@ void BatchMaker::work() {
     work_ready_.wait(lock, [this] { return stopping_ || has_work(); });
     if (stopping_) return;
     try {
-      const auto [slot, row] = take_row();
-      lock.unlock();
-      auto row_failure = fill_row(*slot, row);
-      lock.lock();
-      if (row_failure && !slot->failure) slot->failure = std::move(row_failure);
-      if (++slot->rows_done == options_.batch_size) batch_ready_.notify_all();
-    } catch (...) {  // no memory for another batch
-      failure_ = std::current_exception();
+      open_.empty() ? open_next_slot(lock) : fill_next_row(lock);
+    } catch (...) {
+      if (!lock.owns_lock()) lock.lock();
+      failure_ = current_failure(loader_);
       batch_ready_.notify_all();
     }
   }
 }
 
-bool BatchMaker::has_work() const {
-  if (failure_) return false;
-  return (!slots_.empty() && next_row_ < options_.batch_size) || at(options_.prefetch) > slots_.size();
-}
+bool BatchMaker::has_work() const { return !failure_ && (!open_.empty() || slots_.size() < at(options_.prefetch)); }
 
-std::pair<std::shared_ptr<BatchMaker::Slot>, std::int64_t> BatchMaker::take_row() {
-  if (slots_.empty() || next_row_ == options_.batch_size) {
-    slots_.push_back(open_slot(front_ + static_cast<std::int64_t>(slots_.size())));
-    next_row_ = 0;
+void BatchMaker::open_next_slot(std::unique_lock<std::mutex>& lock) {
+  const auto slot = reserve_slot();
+  std::exception_ptr failure;
+  lock.unlock();
+  try {
+    make_room(*slot);
+  } catch (...) {
+    failure = current_failure(loader_);
   }
-  return {slots_.back(), next_row_++};
+  lock.lock();
+  const bool wanted = std::find(slots_.begin(), slots_.end(), slot) != slots_.end();  // seek() may have gone elsewhere
+  if (!wanted) return;
+  if (failure) return give_up(*slot, std::move(failure));
+  open_.emplace(slot->number, slot);
+  work_ready_.notify_all();
+  if (options_.shuffle) make_next_order(lock, slot->epoch + 1);
 }
 
-std::shared_ptr<BatchMaker::Slot> BatchMaker::open_slot(std::int64_t number) {
+/// next() throws the failure when it is the batch's turn.
+void BatchMaker::give_up(Slot& slot, std::exception_ptr failure) {
+  slot.failure = std::move(failure);
+  slot.rows_taken = slot.rows_done = options_.batch_size;
+  batch_ready_.notify_all();
+}
+
+/// A place behind the last slot.
+std::shared_ptr<BatchMaker::Slot> BatchMaker::reserve_slot() {
   auto slot = std::make_shared<Slot>();
-  slot->number = number;
-  slot->epoch = number / batches_per_epoch();
-  slot->records = batch_records(slot->epoch, number % batches_per_epoch());
+  slot->number = front_ + static_cast<std::int64_t>(slots_.size());
+  slot->epoch = slot->number / batches_per_epoch();
+  if (options_.shuffle) slot->order = orders_.of(slot->epoch);
+  slots_.push_back(slot);
+  return slot;
+}
+
+/// For the batch's rows, and which they are.
+void BatchMaker::make_room(Slot& slot) const {
+  slot.records.resize(at(options_.batch_size));
+  std::iota(slot.records.begin(), slot.records.end(), slot.number % batches_per_epoch() * options_.batch_size);
+  if (options_.shuffle) {
+    const auto& order = slot.order.get();
+    for (auto& record : slot.records) record = order[at(record)];
+    slot.order = {};
+  }
   const auto pixels = [&] {
     return at::empty({options_.batch_size, how_.image_size, how_.image_size, 3},
                      at::TensorOptions(at::kByte).pinned_memory(options_.pin_memory));
   };
-  slot->pixels = pixels();
-  if (options_.second_view) slot->second_pixels = pixels();
-  slot->tokens.resize(at(options_.batch_size));
-  slot->faults.resize(at(options_.batch_size));
-  return slot;
+  slot.pixels = pixels();
+  if (options_.second_view) slot.second_pixels = pixels();
+  slot.tokens.resize(at(options_.batch_size));
+  slot.faults.resize(at(options_.batch_size));
 }
 
-std::vector<std::int64_t> BatchMaker::batch_records(std::int64_t epoch, std::int64_t batch) {
-  std::vector<std::int64_t> records(at(options_.batch_size));
-  for (std::size_t row = 0; row < records.size(); ++row) {
-    records[row] = batch * options_.batch_size + static_cast<std::int64_t>(row);
-  }
-  if (!options_.shuffle) return records;
-  if (order_epoch_ != epoch) {
-    order_ = random_permutation(records_->size(), {options_.seed, order_tag, key(epoch)});
-    order_epoch_ = epoch;
-  }
-  for (auto& record : records) record = order_[at(record)];
-  return records;
+/// Ahead of its epoch, while other workers go on with this one.
+void BatchMaker::make_next_order(std::unique_lock<std::mutex>& lock, std::int64_t epoch) {
+  if (orders_.has(epoch)) return;
+  const auto order = orders_.of(epoch);
+  auto old = orders_.drop_before(epoch - 1);
+  lock.unlock();
+  old.clear();
+  order.wait();
+  lock.lock();
+}
+
+void BatchMaker::fill_next_row(std::unique_lock<std::mutex>& lock) {
+  const auto slot = open_.begin()->second;
+  const auto row = slot->rows_taken++;
+  if (slot->rows_taken == options_.batch_size) open_.erase(open_.begin());
+  lock.unlock();
+  auto failure = fill_row(*slot, row);
+  lock.lock();
+  if (failure && !slot->failure) slot->failure = std::move(failure);
+  if (++slot->rows_done == options_.batch_size) batch_ready_.notify_all();
 }
 
 /// Fills one row of the batch. Returns what isn't the record's fault.
@@ -224,7 +289,7 @@ std::exception_ptr BatchMaker::fill_row(Slot& slot, std::int64_t row) noexcept {
     slot.tokens[at(row)] = tokenizer_->encode(pick_text(slot.epoch, record), context_length_);
     return nullptr;
   } catch (...) {
-    return std::current_exception();
+    return current_failure(loader_);
   }
 }
 
@@ -252,7 +317,7 @@ std::shared_ptr<const Image> BatchMaker::picture(std::int64_t record) {
 
 std::string BatchMaker::pick_text(std::int64_t epoch, std::int64_t record) const {
   auto texts = records_->texts(record);
-  check(!texts.empty(), "[{}] {}: the source gives no caption", loader_, records_->name(record));
+  if (texts.empty()) fail("[{}] {}: the source gives no caption", loader_, records_->name(record));
   Rng rng({options_.seed, text_tag, key(epoch), key(record)});
   return std::move(texts[at(rng.below(static_cast<std::int64_t>(texts.size())))]);
 }
@@ -296,8 +361,8 @@ void BatchMaker::note_bad(const Slot& slot) {
   for (std::size_t row = 0; row < slot.faults.size(); ++row) {
     if (slot.faults[row].empty() || !bad_.insert(slot.records[row]).second) continue;
     bad_names_.push_back(slot.faults[row]);
-    if (bad_.size() <= logged_bad) spdlog::warn("a record is skipped: {}", bad_names_.back());
-    if (bad_.size() == logged_bad) spdlog::warn("more records may be skipped, they are counted but not named here");
+    if (bad_.size() <= logged_bad) log_warning("a record is skipped: {}", bad_names_.back());
+    if (bad_.size() == logged_bad) log_warning("more records may be skipped, they are counted but not named here");
   }
   rows_read_ += options_.batch_size;
   const auto read = std::min(rows_read_, records_->size());

@@ -7,15 +7,16 @@
 #include <cstdint>
 #include <deque>
 #include <exception>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
 #include <thread>
 #include <unordered_set>
-#include <utility>
 #include <vector>
 
+#include "data/epoch_orders.hpp"
 #include "data/image_cache.hpp"
 #include "vlalign/data/image.hpp"
 #include "vlalign/data/loader.hpp"
@@ -50,15 +51,19 @@ class BatchMaker {
   struct Slot;
 
   void check_options() const;
+  void check_range(std::string_view what, std::int64_t value, std::int64_t least, std::int64_t most) const;
   void start();
   void stop();
 
-  // On the workers.
+  // On the workers. `lock` is of mutex_, held when they are called and when they return.
   void work();
   bool has_work() const;
-  std::pair<std::shared_ptr<Slot>, std::int64_t> take_row();
-  std::shared_ptr<Slot> open_slot(std::int64_t number);
-  std::vector<std::int64_t> batch_records(std::int64_t epoch, std::int64_t batch);
+  void open_next_slot(std::unique_lock<std::mutex>& lock);
+  std::shared_ptr<Slot> reserve_slot();
+  void make_room(Slot& slot) const;
+  void give_up(Slot& slot, std::exception_ptr failure);
+  void make_next_order(std::unique_lock<std::mutex>& lock, std::int64_t epoch);
+  void fill_next_row(std::unique_lock<std::mutex>& lock);
   std::exception_ptr fill_row(Slot& slot, std::int64_t row) noexcept;
   void write_pixels(Slot& slot, std::int64_t row);
   std::shared_ptr<const Image> picture(std::int64_t record);
@@ -79,17 +84,17 @@ class BatchMaker {
 
   ImageCache cache_;
 
-  // Between the workers and the caller, under mutex_. A worker takes the next row of the last slot, or opens a slot.
+  // Between the workers and the caller, under mutex_. A worker takes the next row of an open slot. Where none is open
+  // it reserves one and opens it without the lock, since that takes memory and, once an epoch, a permutation.
   std::mutex mutex_;
   std::condition_variable work_ready_;
   std::condition_variable batch_ready_;
   bool stopping_ = false;
-  std::exception_ptr failure_;               // what next() throws until seek()
-  std::int64_t front_ = 0;                   // the number of the batch that next() gives
-  std::deque<std::shared_ptr<Slot>> slots_;  // of the batches front_, front_ + 1, ...
-  std::int64_t next_row_ = 0;                // of the last slot
-  std::int64_t order_epoch_ = -1;
-  std::vector<std::int64_t> order_;  // of order_epoch_
+  std::exception_ptr failure_;                          // what next() throws until seek()
+  std::int64_t front_ = 0;                              // the number of the batch that next() gives
+  std::deque<std::shared_ptr<Slot>> slots_;             // of the batches front_, front_ + 1, ...
+  std::map<std::int64_t, std::shared_ptr<Slot>> open_;  // those of them with rows to take, by number
+  EpochOrders orders_;
 
   // Of the batches that next() has given, under bad_mutex_.
   mutable std::mutex bad_mutex_;

@@ -58,6 +58,8 @@ std::vector<std::string> expand_range(std::string_view text) {
   const auto last = parse_number(high);
   if (!first || !last) return {};
   check(static_cast<std::size_t>(std::abs(*last - *first)) < max_names, "{{{}}}: more than {} names", text, max_names);
+  constexpr std::size_t longest_name = 255;
+  check(std::max(low.size(), high.size()) <= longest_name, "{{{}}}: longer than a name may be", text);
   const bool padded = (low.size() > 1 && low[0] == '0') || (high.size() > 1 && high[0] == '0');
   const auto width = padded ? std::max(low.size(), high.size()) : 0;
   std::vector<std::string> numbers;

@@ -6,6 +6,7 @@
 #include "core/check.hpp"
 #include "core/dump_json.hpp"
 #include "core/files.hpp"
+#include "tokenizer_config.hpp"
 #include "unicode_text.hpp"
 
 namespace vlalign {
@@ -128,8 +129,7 @@ void ByteLevelBpe::save(const std::filesystem::path& folder) const {
   for (std::size_t id = 0; id < entries_.size(); ++id) vocabulary[entries_[id]] = id;
   std::string merges = "#version: 0.2\n";
   for (const auto& [left, right] : merges_) merges += fmt::format("{} {}\n", left, right);
-  const auto file = folder / "vocab.json";
-  write_file_atomically(file, dump_json(vocabulary, -1, file.string()));
+  write_json(folder / "vocab.json", vocabulary);
   write_file_atomically(folder / "merges.txt", merges);
 }
 

@@ -7,7 +7,6 @@
 #include "byte_level_bpe.hpp"
 #include "clip_words.hpp"
 #include "core/check.hpp"
-#include "core/files.hpp"
 #include "hugging_face_text.hpp"
 #include "hugging_face_words.hpp"
 #include "text_cleaning.hpp"

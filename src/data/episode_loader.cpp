@@ -12,10 +12,29 @@
 namespace vlalign {
 namespace {
 
+/// Throws Error unless it is as EpisodeSource says; `like` is the first.
+void check_episode(const Episode& episode, const Episode& like, std::int64_t index) {
+  const auto& [name, instructions, states, actions] = episode;
+  const auto is_matrix = [](const at::Tensor& numbers) {
+    return numbers.defined() && numbers.dim() == 2 && numbers.scalar_type() == at::kFloat && numbers.device().is_cpu();
+  };
+  if (!is_matrix(states) || !is_matrix(actions) || states.size(0) != actions.size(0))
+    fail("[EpisodeLoader] episode {}: expected states [T, S] and actions [T, A] in float32, on the CPU", index);
+  if (states.size(1) != like.states.size(1) || actions.size(1) != like.actions.size(1))
+    fail("[EpisodeLoader] episode {}: expected states of {} and actions of {} numbers, as the first has, got {} and {}",
+         index, like.states.size(1), like.actions.size(1), states.size(1), actions.size(1));
+  if (instructions.empty()) fail("[EpisodeLoader] episode {}: expected an instruction, got none", index);
+}
+
+/// Of each episode, counted through all; then their count.
 std::vector<std::int64_t> first_steps(const EpisodeSource* source) {
   check(source != nullptr && source->size() > 0, "[EpisodeLoader] source: expected episodes, got none");
   std::vector<std::int64_t> first{0};
-  for (std::int64_t i = 0; i < source->size(); ++i) first.push_back(first.back() + source->episode(i).actions.size(0));
+  for (std::int64_t i = 0; i < source->size(); ++i) {
+    const auto& episode = source->episode(i);
+    check_episode(episode, source->episode(0), i);
+    first.push_back(first.back() + episode.actions.size(0));
+  }
   return first;
 }
 
@@ -68,7 +87,9 @@ EpisodeLoader::EpisodeLoader(std::shared_ptr<const EpisodeSource> source, std::s
                              std::int64_t context_length, const Preprocess& preprocess,
                              const EpisodeLoaderOptions& options)
     : source_(std::move(source)), first_(first_steps(source_.get())), horizon_(options.horizon) {
+  constexpr std::int64_t most_steps = 1 << 20;
   check(horizon_ >= 1, "[EpisodeLoader] horizon: expected at least 1, got {}", horizon_);
+  check(horizon_ <= most_steps, "[EpisodeLoader] horizon: expected at most {}, got {}", most_steps, horizon_);
   batches_ = std::make_unique<BatchMaker>("EpisodeLoader", "steps", std::make_unique<EpisodeFrames>(source_, first_),
                                           std::move(tokenizer), context_length, preprocess, loader_options(options));
 }

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "core/check.hpp"
+#include "core/foreign_errors.hpp"
 #include "data/lerobot_module.hpp"
 #include "data/shard_episodes.hpp"
 #include "data/shard_records.hpp"
@@ -13,8 +14,9 @@ namespace fs = std::filesystem;
 
 std::shared_ptr<const EpisodeSource> open_episodes(std::string_view location, const EpisodeOptions& options) {
   check(!location.empty(), "[open_episodes] no location given");
-  try {
-    if (fs::is_directory(location)) {
+  return without_foreign_errors(location, [&] {
+    std::error_code fault;  // of a pattern that is longer than a name may be; the files' own come later
+    if (fs::is_directory(location, fault)) {
       check(fs::exists(fs::path(location) / "meta/info.json"),
             "{}: a folder of demonstrations is a LeRobot dataset, with meta/info.json; shards are named one by one or "
             "as {}",
@@ -26,9 +28,7 @@ std::shared_ptr<const EpisodeSource> open_episodes(std::string_view location, co
     check(options.camera.empty(), "[open_episodes] camera: expected none, shards have one picture a step, got {}",
           options.camera);
     return open_shard_episodes(files);
-  } catch (const fs::filesystem_error& error) {
-    fail("{}: {}", location, error.code().message());
-  }
+  });
 }
 
 }  // namespace vlalign

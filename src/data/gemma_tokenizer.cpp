@@ -7,8 +7,6 @@
 #include "added_tokens.hpp"
 #include "byte_level_bpe.hpp"
 #include "core/check.hpp"
-#include "core/dump_json.hpp"
-#include "core/files.hpp"
 #include "gemma_files.hpp"
 #include "hugging_face_text.hpp"
 #include "merge_table.hpp"
@@ -198,8 +196,7 @@ void GemmaTokenizer::save(const std::filesystem::path& folder) const {
   model["merges"] = state_->merges;
   for (std::size_t id = 0; id < state_->model_size; ++id) model["vocab"][state_->entries[id]] = id;
   write_tokenizer_config(folder, config);
-  const auto file = folder / "tokenizer.json";
-  write_file_atomically(file, dump_json(tokenizer, -1, file.string()));
+  write_json(folder / "tokenizer.json", tokenizer);
 }
 
 }  // namespace vlalign

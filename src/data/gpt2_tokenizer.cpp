@@ -5,7 +5,6 @@
 #include "added_tokens.hpp"
 #include "byte_level_bpe.hpp"
 #include "core/check.hpp"
-#include "core/files.hpp"
 #include "hugging_face_words.hpp"
 #include "tokenizer_config.hpp"
 #include "unicode_text.hpp"

@@ -7,6 +7,7 @@
 
 #include "core/check.hpp"
 #include "core/files.hpp"
+#include "core/foreign_errors.hpp"
 #include "data/codecs.hpp"
 
 namespace vlalign {
@@ -23,10 +24,12 @@ bool starts_with(Bytes bytes, std::size_t offset, std::string_view magic) {
 Image decode(std::span<const std::byte> bytes, std::string_view name, const NeededSide& needed_side) {
   const Bytes file(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
   check(!file.empty(), "[decode_image] {}: empty, expected a JPEG, PNG or WebP file", name);
-  if (starts_with(file, 0, "\xff\xd8\xff")) return decode_jpeg(file, name, needed_side);
-  if (starts_with(file, 0, "\x89PNG\r\n\x1a\n")) return decode_png(file, name);
-  if (starts_with(file, 0, "RIFF") && starts_with(file, 8, "WEBP")) return decode_webp(file, name);
-  fail("[decode_image] {}: its first bytes are those of no JPEG, PNG or WebP file", name);
+  return without_foreign_errors(name, [&] {
+    if (starts_with(file, 0, "\xff\xd8\xff")) return decode_jpeg(file, name, needed_side);
+    if (starts_with(file, 0, "\x89PNG\r\n\x1a\n")) return decode_png(file, name);
+    if (starts_with(file, 0, "RIFF") && starts_with(file, 8, "WEBP")) return decode_webp(file, name);
+    fail("[decode_image] {}: its first bytes are those of no JPEG, PNG or WebP file", name);
+  });
 }
 
 Image decode_image(std::span<const std::byte> bytes, std::string_view name, int shortest_side) {
@@ -53,7 +56,9 @@ void check_size(std::int64_t width, std::int64_t height, std::string_view name) 
 
 Image blank_image(std::int64_t width, std::int64_t height, std::string_view name) {
   check_size(width, height, name);
-  return {static_cast<int>(width), static_cast<int>(height), std::vector<std::uint8_t>(3 * width * height)};
+  return without_foreign_errors(name, [&] {
+    return Image{static_cast<int>(width), static_cast<int>(height), std::vector<std::uint8_t>(3 * width * height)};
+  });
 }
 
 void check_image(const Image& image, std::string_view where) {

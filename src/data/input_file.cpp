@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/check.hpp"
+#include "core/foreign_errors.hpp"
 
 namespace vlalign {
 
@@ -33,16 +34,42 @@ std::int64_t InputFile::size() const {
 }
 
 std::vector<std::byte> InputFile::read(std::int64_t offset, std::int64_t size) const {
-  std::vector<std::byte> bytes(static_cast<std::size_t>(size));
-  std::size_t done = 0;
-  while (done < bytes.size()) {
+  auto bytes = without_foreign_errors(name_, [&] { return std::vector<std::byte>(static_cast<std::size_t>(size)); });
+  read(offset, bytes);
+  return bytes;
+}
+
+void InputFile::read(std::int64_t offset, std::span<std::byte> bytes) const {
+  for (std::size_t done = 0; done < bytes.size();) {
     const auto got = ::pread(descriptor_, bytes.data() + done, bytes.size() - done, offset + static_cast<off_t>(done));
     if (got < 0 && errno == EINTR) continue;
-    check(got >= 0, "{}: cannot read: {}", name_, std::strerror(errno));
-    check(got > 0, "{}: ends after {} bytes, {} bytes at offset {} were expected", name_, this->size(), size, offset);
+    if (got < 0) fail("{}: cannot read: {}", name_, std::strerror(errno));
+    if (got == 0) {
+      fail("{}: ends after {} bytes, {} bytes at offset {} were expected", name_, this->size(), bytes.size(), offset);
+    }
     done += static_cast<std::size_t>(got);
   }
-  return bytes;
+}
+
+void FileRange::check_holds(std::int64_t offset, std::int64_t bytes) const {
+  check(offset >= 0 && bytes >= 0 && offset <= size && bytes <= size - offset,
+        "{}: ends after {} bytes, {} bytes at offset {} were expected", name, size, bytes, offset);
+}
+
+std::vector<std::byte> FileRange::read(std::int64_t offset, std::int64_t bytes) const {
+  check_holds(offset, bytes);
+  return file->read(begin + offset, bytes);
+}
+
+void FileRange::read(std::int64_t offset, std::span<std::byte> bytes) const {
+  check_holds(offset, static_cast<std::int64_t>(bytes.size()));
+  file->read(begin + offset, bytes);
+}
+
+FileRange whole_file(const std::filesystem::path& path) {
+  auto file = std::make_shared<const InputFile>(path);
+  const auto size = file->size();
+  return {.file = std::move(file), .name = path.string(), .size = size};
 }
 
 std::ifstream open_text(const std::filesystem::path& path) {

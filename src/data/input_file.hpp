@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -26,11 +28,29 @@ class InputFile {
 
   /// Exactly `size` bytes from `offset`; throws Error when the file ends earlier.
   std::vector<std::byte> read(std::int64_t offset, std::int64_t size) const;
+  void read(std::int64_t offset, std::span<std::byte> bytes) const;
 
  private:
   std::string name_;
   int descriptor_;
 };
+
+/// A file, or a part of one that holds several.
+struct FileRange {
+  std::shared_ptr<const InputFile> file;
+  std::string name;  ///< what messages call it
+  std::int64_t begin = 0;
+  std::int64_t size = 0;
+
+  /// As InputFile's.
+  std::vector<std::byte> read(std::int64_t offset, std::int64_t bytes) const;
+  void read(std::int64_t offset, std::span<std::byte> bytes) const;
+
+ private:
+  void check_holds(std::int64_t offset, std::int64_t bytes) const;
+};
+
+FileRange whole_file(const std::filesystem::path& path);
 
 /// Opens a UTF-8 text file and steps over a byte order mark.
 /// Throws Error when it can't be read, or is UTF-16.

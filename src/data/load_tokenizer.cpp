@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "cleaned_tokenizer.hpp"
-#include "core/exists.hpp"
 #include "core/files.hpp"
 #include "core/parse_json.hpp"
 #include "gemma_files.hpp"
@@ -295,7 +294,8 @@ TokenizerPointer load_t5(const Source& source) {
 bool is_siglip2(const Source& source) {
   if (tokenizer_class(source.config) == "Siglip2Tokenizer") return true;
   if (!has_file(source, "config.json")) return false;
-  return special_token(read_json(source.folder / "config.json"), "model_type", "") == "siglip2";
+  const auto file = source.folder / "config.json";
+  return naming(file.string(), [&] { return special_token(read_json(file), "model_type", "") == "siglip2"; });
 }
 
 TokenizerPointer load_gemma(const Source& source) {
@@ -374,7 +374,9 @@ bool holds_tokenizer(const fs::path& folder) {
   return std::any_of(std::begin(kFiles), std::end(kFiles), [&](auto* name) { return is_there(folder / name); });
 }
 
-TokenizerPointer load_tokenizer(const fs::path& path) {
+namespace {
+
+TokenizerPointer load_path(const fs::path& path) {
   if (is_folder(path)) return load_folder(path);
   if (path.filename() == "vocab.txt" || path.filename() == "spiece.model") {
     Source source{path.parent_path().empty() ? fs::path(".") : path.parent_path(), {}};
@@ -384,6 +386,12 @@ TokenizerPointer load_tokenizer(const fs::path& path) {
   Source source{{}, path};
   source.tokenizer = read_json(path);
   return load(source);
+}
+
+}  // namespace
+
+TokenizerPointer load_tokenizer(const fs::path& path) {
+  return without_foreign_errors(path.string(), [&] { return load_path(path); });
 }
 
 }  // namespace vlalign

@@ -1,23 +1,22 @@
 // Errors that tell where they are.
 #pragma once
 
-#include <nlohmann/json.hpp>
-#include <string>
+#include <string_view>
 
-#include "core/check.hpp"
+#include "core/foreign_errors.hpp"
 
 namespace vlalign {
 
-/// What the function gives; "<where>: " comes before the message of an Error or of a JSON library's exception.
+/// What the function gives; "<where>: " comes before the message of an Error, and of what other libraries throw.
 template <typename Function>
-auto naming(const std::string& where, Function function) {
-  try {
-    return function();
-  } catch (const Error& error) {
-    fail("{}: {}", where, error.what());
-  } catch (const nlohmann::json::exception& error) {
-    fail("{}: {}", where, error.what());
-  }
+auto naming(std::string_view where, Function function) {
+  return without_foreign_errors(where, [&] {
+    try {
+      return function();
+    } catch (const Error& error) {
+      fail("{}: {}", where, error.what());
+    }
+  });
 }
 
 }  // namespace vlalign

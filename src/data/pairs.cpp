@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "core/check.hpp"
+#include "core/foreign_errors.hpp"
 #include "data/shard_pairs.hpp"
 #include "data/shard_records.hpp"
 #include "data/table_pairs.hpp"
@@ -42,12 +43,10 @@ std::vector<std::string> all_captions(const PairSource& pairs) {
 
 std::shared_ptr<const PairSource> open_pairs(std::string_view location, const PairOptions& options) {
   check(!location.empty(), "[open_pairs] no location given");
-  try {
-    if (fs::is_directory(location)) return open_folder(location, options);
-    return open_files(location, options);
-  } catch (const fs::filesystem_error& error) {
-    fail("{}: {}", location, error.code().message());
-  }
+  return without_foreign_errors(location, [&] {
+    std::error_code fault;  // of a pattern that is longer than a name may be; the files' own come later
+    return fs::is_directory(location, fault) ? open_folder(location, options) : open_files(location, options);
+  });
 }
 
 }  // namespace vlalign

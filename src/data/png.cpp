@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/check.hpp"
+#include "core/foreign_errors.hpp"
 #include "data/codecs.hpp"
 
 namespace vlalign {
@@ -135,7 +136,8 @@ std::vector<std::byte> encode_png(const Image& image) {
   png.format = PNG_FORMAT_RGB;
   png.width = static_cast<png_uint_32>(image.width);
   png.height = static_cast<png_uint_32>(image.height);
-  std::vector<std::byte> file(PNG_IMAGE_PNG_SIZE_MAX(png));
+  auto file =
+      without_foreign_errors("[encode_png]", [&] { return std::vector<std::byte>(PNG_IMAGE_PNG_SIZE_MAX(png)); });
   png_alloc_size_t size = file.size();
   const int written = png_image_write_to_memory(&png, file.data(), &size, 0, image.rgb.data(), 0, nullptr);
   check(written != 0, "[encode_png] {}x{} pixels: {}", image.width, image.height, png.message);

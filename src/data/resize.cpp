@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "core/check.hpp"
+#include "core/foreign_errors.hpp"
 #include "data/codecs.hpp"
 
 namespace vlalign {
@@ -94,8 +95,10 @@ bool columns_first(const RgbView& image, std::int64_t width, std::int64_t height
 }
 
 Image black(int width, int height) {
-  return {width, height,
-          std::vector<std::uint8_t>(3 * static_cast<std::size_t>(width) * static_cast<std::size_t>(height))};
+  return without_foreign_errors("[resize]", [&] {
+    const auto pixels = static_cast<std::size_t>(width) * static_cast<std::size_t>(height);
+    return Image{width, height, std::vector<std::uint8_t>(3 * pixels)};
+  });
 }
 
 }  // namespace

@@ -1,16 +1,13 @@
 #include "vlalign/data/sentence_piece_tokenizer.hpp"
 
-#include "core/check.hpp"
-
-#ifdef VLALIGN_SENTENCEPIECE
-
-#include <sentencepiece_processor.h>
-
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "added_tokens.hpp"
+#include "core/check.hpp"
 #include "core/files.hpp"
+#include "core/module.hpp"
+#include "sentencepiece/piece_model.hpp"
 #include "text_cleaning.hpp"
 #include "tokenizer_config.hpp"
 #include "unicode_text.hpp"
@@ -21,33 +18,35 @@ namespace {
 constexpr char32_t kSpaceCharacter = U'\u2581';  // SentencePiece's space
 const std::string kSpace = "\u2581";
 
-void check_status(const sentencepiece::util::Status& status) {
-  check(status.ok(), "[SentencePiece] {}", status.message());
+std::unique_ptr<const PieceModel> open_model(const std::string& bytes) {
+  static const auto open = reinterpret_cast<OpenPieceModel>(load_module(
+      "sentencepiece", "vlalign_open_piece_model", ModuleNames::own_first,
+      "a SentencePiece model, which this vlalign was built without: install libsentencepiece-dev and build it again"));
+  return std::unique_ptr<const PieceModel>(open(bytes));
 }
 
 }  // namespace
 
 struct SentencePieceTokenizer::State {
-  std::string model;
+  std::string bytes;
   SentencePieceTokenizerOptions options;
-  sentencepiece::SentencePieceProcessor processor;
+  std::unique_ptr<const PieceModel> model;
   std::int64_t end_id, pad_id;
   AddedTokens added_tokens{{}, 0};
   std::size_t unknown_pieces = 0;  // that the unknown token's text is cut into
 
-  State(const std::string& bytes, const SentencePieceTokenizerOptions& how) : model(bytes), options(how) {
-    check_status(processor.LoadFromSerializedProto(model));
+  State(const std::string& file, const SentencePieceTokenizerOptions& how)
+      : bytes(file), options(how), model(open_model(bytes)) {
     end_id = id_of(options.end_token);
     pad_id = id_of(options.pad_token);
-    added_tokens = AddedTokens(options.added_tokens.empty() ? default_added_tokens() : options.added_tokens,
-                               processor.GetPieceSize());
+    added_tokens =
+        AddedTokens(options.added_tokens.empty() ? default_added_tokens() : options.added_tokens, model->size());
     unknown_pieces = pieces_of(options.unknown_token).size();
   }
 
   std::int64_t id_of(const std::string& piece) const {
-    const auto id = processor.PieceToId(piece);
-    check(processor.IdToPiece(id) == piece, "the model lacks the piece '{}'", piece);
-    return id;
+    check(model->has(piece), "the model lacks the piece '{}'", piece);
+    return model->id_of(piece);
   }
 
   std::vector<AddedToken> default_added_tokens() const {
@@ -61,7 +60,7 @@ struct SentencePieceTokenizer::State {
 
   std::vector<std::string> pieces_of(const std::string& text) const {
     std::vector<std::string> pieces;
-    check_status(processor.Encode(text, &pieces));
+    model->encode(text, [&](std::string_view piece) { pieces.emplace_back(piece); });
     return pieces;
   }
 
@@ -97,7 +96,7 @@ struct SentencePieceTokenizer::State {
         pieces.size() > 1 && pieces[0] == kSpace && tokens[1] >= 0 && added_tokens.is_special(tokens[1]);
     std::vector<std::int64_t> ids;
     for (std::size_t i = begins_with_token ? 1 : 0; i < pieces.size(); ++i) {
-      ids.push_back(tokens[i] >= 0 ? tokens[i] : processor.PieceToId(pieces[i]));
+      ids.push_back(tokens[i] >= 0 ? tokens[i] : model->id_of(pieces[i]));
     }
     return ids;
   }
@@ -127,11 +126,11 @@ std::string SentencePieceTokenizer::decode(std::span<const std::int64_t> ids) co
     if (!state_->added_tokens.is_special(id)) plain.push_back(static_cast<int>(id));
   }
   std::string text;
-  check_status(state_->processor.Decode(plain, &text));
+  state_->model->decode(plain, [&](std::string_view decoded) { text = decoded; });
   return text;
 }
 
-std::int64_t SentencePieceTokenizer::vocab_size() const { return state_->processor.GetPieceSize(); }
+std::int64_t SentencePieceTokenizer::vocab_size() const { return state_->model->size(); }
 std::int64_t SentencePieceTokenizer::pad_id() const { return state_->pad_id; }
 std::int64_t SentencePieceTokenizer::end_id() const { return state_->end_id; }
 
@@ -144,30 +143,7 @@ void SentencePieceTokenizer::save(const std::filesystem::path& folder) const {
   config["do_lower_case"] = options.lower_case;
   config["added_tokens_decoder"] = added_tokens_json(state_->added_tokens.all());
   write_tokenizer_config(folder, config);
-  write_file_atomically(folder / "spiece.model", state_->model);
+  write_file_atomically(folder / "spiece.model", state_->bytes);
 }
 
 }  // namespace vlalign
-
-#else
-
-namespace vlalign {
-
-struct SentencePieceTokenizer::State {};
-
-SentencePieceTokenizer::SentencePieceTokenizer(const std::string&, const SentencePieceTokenizerOptions&) {
-  fail("a SentencePiece model, which this vlalign was built without: install libsentencepiece-dev and build it again");
-}
-
-SentencePieceTokenizer::~SentencePieceTokenizer() = default;
-
-std::vector<std::int64_t> SentencePieceTokenizer::encode(std::string_view, std::int64_t) const { return {}; }
-std::string SentencePieceTokenizer::decode(std::span<const std::int64_t>) const { return {}; }
-std::int64_t SentencePieceTokenizer::vocab_size() const { return 0; }
-std::int64_t SentencePieceTokenizer::pad_id() const { return 0; }
-std::int64_t SentencePieceTokenizer::end_id() const { return 0; }
-void SentencePieceTokenizer::save(const std::filesystem::path&) const {}
-
-}  // namespace vlalign
-
-#endif

@@ -127,10 +127,8 @@ class ShardEpisodes : public EpisodeSource {
   std::string name(std::int64_t record) const { return fmt::format("{}:{}", pictures_.shard(record), keys_[record]); }
 
   void add_shard(Reading& reading, const fs::path& path) {
-    ShardReader shard(path);
-    pictures_.begin_shard(path);
+    const auto shard = pictures_.open_shard(path);
     for (const auto& record : shard.records()) add_record(reading, shard, record);
-    pictures_.end_shard(shard);
   }
 
   void add_record(Reading& reading, const ShardReader& shard, const ShardRecord& members) {

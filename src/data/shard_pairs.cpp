@@ -1,11 +1,10 @@
 #include "data/shard_pairs.hpp"
 
-#include <spdlog/spdlog.h>
-
 #include <nlohmann/json.hpp>
 #include <string_view>
 
 #include "core/check.hpp"
+#include "core/log.hpp"
 #include "data/pair_index.hpp"
 #include "data/shard_records.hpp"
 #include "data/text.hpp"
@@ -50,8 +49,8 @@ class ShardPairs : public PairSource {
   explicit ShardPairs(const std::vector<fs::path>& files) {
     for (const auto& file : files) add_shard(file);
     if (incomplete_ > 0) {
-      spdlog::warn("{} records without a picture or a caption are skipped, the first is {}", incomplete_,
-                   first_incomplete_);
+      log_warning("{} records without a picture or a caption are skipped, the first is {}", incomplete_,
+                  first_incomplete_);
     }
     check(index_.size() > 0, "{}: no pairs in it: expected members like 000.jpg (or png, webp) and 000.txt (or json)",
           describe_files(files));
@@ -71,10 +70,8 @@ class ShardPairs : public PairSource {
 
  private:
   void add_shard(const fs::path& path) {
-    ShardReader reader(path);
-    pictures_.begin_shard(path);
+    const auto reader = pictures_.open_shard(path);
     for (const auto& record : reader.records()) add_record(reader, record);
-    pictures_.end_shard(reader);
   }
 
   void add_record(const ShardReader& reader, const ShardRecord& record) {

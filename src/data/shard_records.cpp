@@ -44,16 +44,21 @@ bool is_shard(const fs::path& file) {
 }
 
 std::vector<fs::path> expand_files(std::string_view location) {
-  const auto names = fs::exists(location) ? std::vector{std::string(location)} : brace_expand(location);
+  std::error_code fault;  // a pattern may be longer than a name may be
+  const auto names = fs::exists(location, fault) ? std::vector{std::string(location)} : brace_expand(location);
   std::vector<fs::path> files(names.begin(), names.end());
-  for (const auto& file : files) check(fs::exists(file), "{}: no such file or folder", file.string());
+  for (const auto& file : files) {
+    if (fs::exists(file, fault)) continue;
+    fail("{}: {}", file.string(), fault ? fault.message() : "no such file or folder");
+  }
   return files;
 }
 
 void check_shards(const std::vector<fs::path>& files, std::string_view others) {
   for (const auto& file : files) {
-    check(is_shard(file), "{}: expected {}tar shards (.tar, .tar.gz, .tgz, .tar.zst, .tar.xz)", file.string(),
-          files.size() > 1 ? "" : others);
+    if (is_shard(file)) continue;
+    fail("{}: expected {}tar shards (.tar, .tar.gz, .tgz, .tar.zst, .tar.xz)", file.string(),
+         files.size() > 1 ? "" : others);
   }
 }
 
@@ -68,10 +73,10 @@ std::int64_t ShardRecord::picture() const {
   return -1;
 }
 
-ShardReader::ShardReader(const fs::path& path) : tar_(open_tar(path)), members_(list_tar(*tar_.file)) {}
+ShardReader::ShardReader(FileRange tar) : tar_(std::move(tar)), members_(list_tar(tar_)) {}
 
 std::string ShardReader::text(std::int64_t i) const {
-  const auto bytes = tar_.file->read(member(i).offset, member(i).size);
+  const auto bytes = tar_.read(member(i).offset, member(i).size);
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
@@ -91,9 +96,11 @@ std::vector<ShardRecord> ShardReader::records() const {
   return records;
 }
 
-void ShardPictures::begin_shard(const fs::path& path) { shards_.push_back({path, nullptr}); }
-
-void ShardPictures::end_shard(ShardReader& reader) { shards_.back().unpacked = reader.release_unpacked(); }
+ShardReader ShardPictures::open_shard(const fs::path& path) {
+  auto [tar, compressed] = unpacked_.open(path);
+  shards_.push_back({path, compressed});
+  return ShardReader(std::move(tar));
+}
 
 std::int64_t ShardPictures::add(const ShardReader& reader, std::int64_t member) {
   const auto& picture = reader.member(member);
@@ -110,7 +117,8 @@ std::string ShardPictures::shard(std::int64_t picture) const {
 std::vector<std::byte> ShardPictures::read(std::int64_t picture) const {
   const auto& [offset, size, number] = pictures_[static_cast<std::size_t>(picture)];
   const auto& shard = shards_[number];
-  return shard.unpacked ? shard.unpacked->read(offset, size) : InputFile(shard.path).read(offset, size);
+  return shard.compressed ? unpacked_.open(shard.path).tar.read(offset, size)
+                          : InputFile(shard.path).read(offset, size);
 }
 
 }  // namespace vlalign

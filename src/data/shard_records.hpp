@@ -5,13 +5,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "data/input_file.hpp"
 #include "data/tar.hpp"
+#include "data/unpacked_shards.hpp"
 
 namespace vlalign {
 
@@ -42,29 +42,24 @@ struct ShardRecord {
 /// One shard, while its index is made.
 class ShardReader {
  public:
-  /// Throws Error naming the shard and the fault.
-  explicit ShardReader(const std::filesystem::path& path);
+  explicit ShardReader(FileRange tar);
 
-  const std::string& name() const { return tar_.file->name(); }
+  const std::string& name() const { return tar_.name; }
   const TarMember& member(std::int64_t i) const { return members_[static_cast<std::size_t>(i)]; }
   std::string text(std::int64_t member) const;
   /// In the order of the keys' first members. A part that a key already has begins a new record: keys may come again.
   std::vector<ShardRecord> records() const;
 
-  /// The file to read from later when it isn't the shard itself.
-  std::unique_ptr<InputFile> release_unpacked() { return tar_.unpacked ? std::move(tar_.file) : nullptr; }
-
  private:
-  OpenTar tar_;
+  FileRange tar_;
   std::vector<TarMember> members_;
 };
 
 /// Where pictures lie in shards; they are read when asked for, from any thread.
 class ShardPictures {
  public:
-  /// Pictures added from here on lie in this shard.
-  void begin_shard(const std::filesystem::path& path);
-  void end_shard(ShardReader& reader);
+  /// Pictures added from here on lie in this shard. Throws Error naming it and the fault.
+  ShardReader open_shard(const std::filesystem::path& path);
 
   /// Returns the new picture's number.
   std::int64_t add(const ShardReader& reader, std::int64_t member);
@@ -76,7 +71,7 @@ class ShardPictures {
   // A shard is opened for each picture: there may be more of them than a process may hold open.
   struct Shard {
     std::filesystem::path path;
-    std::unique_ptr<InputFile> unpacked;  // when it is compressed
+    bool compressed;
   };
   struct Picture {
     std::int64_t offset;
@@ -84,6 +79,7 @@ class ShardPictures {
     std::uint32_t shard;
   };
 
+  mutable UnpackedShards unpacked_;
   std::vector<Shard> shards_;
   std::vector<Picture> pictures_;
 };

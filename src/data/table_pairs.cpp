@@ -1,7 +1,5 @@
 #include "data/table_pairs.hpp"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -10,6 +8,7 @@
 #include <utility>
 
 #include "core/check.hpp"
+#include "core/log.hpp"
 #include "data/csv.hpp"
 #include "data/input_file.hpp"
 #include "data/pair_index.hpp"
@@ -25,11 +24,11 @@ using nlohmann::json;
 /// Collects rows into records, one an image path.
 class RowCollector {
  public:
-  explicit RowCollector(fs::path file) : file_(std::move(file)) {}
+  explicit RowCollector(std::string name) : name_(std::move(name)) {}
   RowCollector(const RowCollector&) = delete;
 
   void add(std::int64_t line, std::string_view image, std::string_view caption) {
-    check(!image.empty(), "{}:{}: the image path is empty", file_.string(), line);
+    check(!image.empty(), "{}:{}: the image path is empty", name_, line);
     if (trim(caption).empty()) {
       if (blank_++ == 0) first_blank_line_ = line;
       return;
@@ -41,10 +40,9 @@ class RowCollector {
 
   PairIndex finish() {
     if (blank_ > 0) {
-      spdlog::warn("{}: {} captions are empty and skipped, the first on line {}", file_.string(), blank_,
-                   first_blank_line_);
+      log_warning("{}: {} captions are empty and skipped, the first on line {}", name_, blank_, first_blank_line_);
     }
-    check(index_.size() > 0, "{}: no pairs in it", file_.string());
+    check(index_.size() > 0, "{}: no pairs in it", name_);
     records_.clear();
     index_.finish();
     return std::move(index_);
@@ -66,7 +64,7 @@ class RowCollector {
     bool operator()(const auto& a, const auto& b) const { return path(a) == path(b); }
   };
 
-  fs::path file_;
+  std::string name_;  // of the file
   PairIndex index_;
   std::unordered_set<std::int64_t, Hash, SamePath> records_{0, Hash{&index_}, SamePath{&index_}};
   std::int64_t blank_ = 0;
@@ -105,60 +103,63 @@ std::optional<Columns> find_columns(const fs::path& file, const std::vector<std:
 
 void read_delimited(const fs::path& file, char delimiter, const PairOptions& keys, RowCollector& rows) {
   CsvReader reader(file, delimiter);
+  const auto name = file.string();
   std::vector<std::string> row;
   if (!reader.next(row)) return;
   const auto header = find_columns(file, row, keys);
   const auto columns = header.value_or(Columns{2, 0, 1});
   if (!header) rows.add(reader.line(), row[0], row[1]);
   while (reader.next(row)) {
-    check(row.size() == columns.count, "{}:{}: expected {} columns, found {}", file.string(), reader.line(),
-          columns.count, row.size());
+    check(row.size() == columns.count, "{}:{}: expected {} columns, found {}", name, reader.line(), columns.count,
+          row.size());
     rows.add(reader.line(), row[columns.image], row[columns.caption]);
   }
 }
 
-/// The captions of a JSON value: a string, null (no caption), or a list of these.
-void add_captions(const json& value, const std::function<void(std::string_view)>& add, const std::string& where,
-                  const std::string& key) {
-  if (value.is_string()) {
+/// Calls `add` with each caption of a JSON value: a string, null (no caption), or a list of strings. False for others.
+bool add_captions(const json& value, const std::function<void(std::string_view)>& add) {
+  const auto is_text = [](const json& one) { return one.is_string(); };
+  if (is_text(value)) {
     add(value.get_ref<const std::string&>());
-  } else if (value.is_null()) {
+  } else if (value.is_null() || (value.is_array() && value.empty())) {
     add("");
-  } else {
-    check(value.is_array() && std::all_of(value.begin(), value.end(), [](const json& v) { return v.is_string(); }),
-          "{}: \"{}\" must be a string or a list of strings", where, key);
-    if (value.empty()) add("");
+  } else if (value.is_array() && std::all_of(value.begin(), value.end(), is_text)) {
     for (const auto& caption : value) add(caption.get_ref<const std::string&>());
+  } else {
+    return false;
   }
+  return true;
 }
 
 void read_json_lines(const fs::path& file, const PairOptions& keys, RowCollector& rows) {
   auto stream = open_text(file);
+  const auto name = file.string();
   std::string text;
   for (std::int64_t line = 1; std::getline(stream, text); ++line) {
     if (trim(text).empty()) continue;
-    const auto where = fmt::format("{}:{}", file.string(), line);
+    const auto where = [&] { return fmt::format("{}:{}", name, line); };
     json row;
     try {
       row = json::parse(text);
     } catch (const json::exception& error) {
-      fail("{}: not a JSON object: {}", where, error.what());
+      fail("{}: not a JSON object: {}", where(), error.what());
     }
-    check(row.is_object(), "{}: expected a JSON object, found {}", where, row.type_name());
-    check(row.contains(keys.image_key) && row[keys.image_key].is_string(), "{}: no string \"{}\"", where,
-          keys.image_key);
-    check(row.contains(keys.caption_key), "{}: no \"{}\"", where, keys.caption_key);
-    const auto& image = row[keys.image_key].get_ref<const std::string&>();
-    add_captions(
-        row[keys.caption_key], [&](std::string_view caption) { rows.add(line, image, caption); }, where,
-        keys.caption_key);
+    if (!row.is_object()) fail("{}: expected a JSON object, found {}", where(), row.type_name());
+    const auto image = row.find(keys.image_key), caption = row.find(keys.caption_key);
+    if (image == row.end() || !image->is_string()) fail("{}: no string \"{}\"", where(), keys.image_key);
+    if (caption == row.end()) fail("{}: no \"{}\"", where(), keys.caption_key);
+    const auto add = [&](std::string_view one) { rows.add(line, image->get_ref<const std::string&>(), one); };
+    if (!add_captions(*caption, add)) {
+      fail("{}: \"{}\" must be a string or a list of strings", where(), keys.caption_key);
+    }
   }
+  check(!stream.bad(), "{}: cannot read all of it", name);
 }
 
 PairIndex read_table(const fs::path& file, const PairOptions& options) {
   const auto type = lower(file.extension().string());
   const auto keys = type == ".jsonl" || file.stem() == "metadata" ? huggingface_keys(options) : options;
-  RowCollector rows(file);
+  RowCollector rows(file.string());
   if (type == ".jsonl") {
     read_json_lines(file, keys, rows);
   } else {

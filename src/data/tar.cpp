@@ -2,16 +2,16 @@
 
 #include <archive.h>
 #include <archive_entry.h>
-#include <fcntl.h>
-#include <spdlog/spdlog.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
+#include <exception>
+#include <memory>
+#include <span>
 
 #include "core/check.hpp"
+#include "core/log.hpp"
 
 namespace vlalign {
 namespace {
@@ -19,6 +19,38 @@ namespace {
 constexpr std::int64_t tar_block = 512;
 constexpr std::size_t index_read_size = 4096;  // small: most of a shard is pictures, which the index steps over
 constexpr std::size_t unpack_read_size = 1 << 20;
+
+/// What libarchive reads: it asks for the next bytes, or to step over some.
+struct Source {
+  const FileRange& file;
+  std::vector<std::byte> buffer;
+  std::int64_t position = 0;
+
+  Source(const FileRange& from, std::size_t read_size) : file(from), buffer(read_size) {}
+
+  std::int64_t rest() const { return file.size - position; }
+
+  static la_ssize_t read(archive* reader, void* self, const void** bytes) {
+    auto& source = *static_cast<Source*>(self);
+    const auto size = std::min<std::int64_t>(static_cast<std::int64_t>(source.buffer.size()), source.rest());
+    try {
+      source.file.read(source.position, std::span(source.buffer).first(static_cast<std::size_t>(size)));
+    } catch (const std::exception& error) {
+      archive_set_error(reader, EIO, "%s", error.what());
+      return ARCHIVE_FATAL;
+    }
+    source.position += size;
+    *bytes = source.buffer.data();
+    return size;
+  }
+
+  static la_int64_t skip(archive*, void* self, la_int64_t bytes) {
+    auto& source = *static_cast<Source*>(self);
+    const auto skipped = std::clamp<std::int64_t>(bytes, 0, source.rest());
+    source.position += skipped;
+    return skipped;
+  }
+};
 
 using Archive = std::unique_ptr<archive, decltype(&archive_read_free)>;
 
@@ -28,13 +60,12 @@ std::string reason(archive* reader) {
   return text ? text : "it ends too early";
 }
 
-Archive open_archive(const InputFile& file, std::size_t read_size, void (*support)(archive*)) {
+Archive open_archive(Source& source, void (*support)(archive*)) {
   Archive reader(archive_read_new(), archive_read_free);
-  check(reader != nullptr, "{}: out of memory", file.name());
+  check(reader != nullptr, "{}: out of memory", source.file.name);
   support(reader.get());
-  check(::lseek(file.descriptor(), 0, SEEK_SET) == 0, "{}: cannot seek: {}", file.name(), std::strerror(errno));
-  if (archive_read_open_fd(reader.get(), file.descriptor(), read_size) < ARCHIVE_WARN) {
-    fail("{}: is not a whole tar file: {}", file.name(), reason(reader.get()));
+  if (archive_read_open2(reader.get(), &source, nullptr, Source::read, Source::skip, nullptr) < ARCHIVE_WARN) {
+    fail("{}: is not a whole tar file: {}", source.file.name, reason(reader.get()));
   }
   return reader;
 }
@@ -43,77 +74,43 @@ Archive open_archive(const InputFile& file, std::size_t read_size, void (*suppor
 bool next_member(archive* reader, archive_entry** entry, const std::string& name) {
   const int status = archive_read_next_header(reader, entry);
   if (status == ARCHIVE_EOF) return false;
-  check(status >= ARCHIVE_WARN, "{}: is not a whole tar file: {}", name, reason(reader));
+  if (status < ARCHIVE_WARN) fail("{}: is not a whole tar file: {}", name, reason(reader));
   return true;
 }
 
-void write_all(int descriptor, const void* data, std::size_t size, const std::string& name) {
-  auto bytes = static_cast<const char*>(data);
-  while (size > 0) {
-    const auto written = ::write(descriptor, bytes, size);
-    if (written < 0 && errno == EINTR) continue;
-    check(written >= 0, "{}: cannot unpack into the folder for temporary files (TMPDIR names another): {}", name,
-          std::strerror(errno));
-    bytes += written;
-    size -= static_cast<std::size_t>(written);
-  }
-}
-
-std::unique_ptr<InputFile> unnamed_file(const std::string& name) {
-  std::error_code error;
-  const auto folder = std::filesystem::temp_directory_path(error);
-  check(!error, "{}: cannot unpack: TMPDIR names no folder: {}", name, error.message());
-  auto path = (folder / "vlalign-XXXXXX").string();
-  const int descriptor = ::mkostemp(path.data(), O_CLOEXEC);
-  check(descriptor >= 0, "{}: cannot unpack into {}: {}", name, folder.string(), std::strerror(errno));
-  ::unlink(path.c_str());
-  return std::make_unique<InputFile>(descriptor, name);
-}
-
-std::unique_ptr<InputFile> unpack(archive* reader, const std::string& name) {
-  auto unpacked = unnamed_file(name);
-  std::vector<char> buffer(unpack_read_size);
-  for (;;) {
-    const auto got = archive_read_data(reader, buffer.data(), buffer.size());
-    check(got >= 0, "{}: cannot unpack: {}", name, reason(reader));
-    if (got == 0) return unpacked;
-    write_all(unpacked->descriptor(), buffer.data(), static_cast<std::size_t>(got), name);
-  }
-}
-
 /// Names are UTF-8 in most tars whatever the locale; others are taken as they are.
-std::string member_name(archive_entry* entry, const InputFile& tar) {
+std::string member_name(archive_entry* entry, const FileRange& tar) {
   const char* name = archive_entry_pathname_utf8(entry);
   if (name == nullptr) name = archive_entry_pathname(entry);
-  check(name != nullptr, "{}: a member's name cannot be read", tar.name());
+  check(name != nullptr, "{}: a member's name cannot be read", tar.name);
   return name;
 }
 
 /// libarchive tells where it stands, not where a member's data is: whether that is the same place.
-void verify_offset(archive* reader, const InputFile& tar, const TarMember& member) {
+void verify_offset(archive* reader, const FileRange& tar, const TarMember& member) {
   const void* data = nullptr;
   std::size_t size = 0;
   la_int64_t offset = 0;
   const bool read = archive_read_data_block(reader, &data, &size, &offset) == ARCHIVE_OK && offset == 0;
-  check(read, "{}: cannot read {}: {}", tar.name(), member.name, reason(reader));
+  if (!read) fail("{}: cannot read {}: {}", tar.name, member.name, reason(reader));
   const auto ours = tar.read(member.offset, std::min<std::int64_t>(static_cast<std::int64_t>(size), member.size));
-  check(std::memcmp(data, ours.data(), ours.size()) == 0, "{}: this libarchive does not tell where {} begins",
-        tar.name(), member.name);
+  check(std::memcmp(data, ours.data(), ours.size()) == 0, "{}: this libarchive does not tell where {} begins", tar.name,
+        member.name);
 }
 
-void warn_without_end_mark(const InputFile& tar, std::int64_t end) {
-  const auto rest = tar.size() - end;
+void warn_without_end_mark(const FileRange& tar, std::int64_t end) {
+  const auto rest = tar.size - end;
   const auto mark = tar.read(end, std::clamp<std::int64_t>(rest, 0, tar_block));
   const bool zero = std::all_of(mark.begin(), mark.end(), [](std::byte b) { return b == std::byte{0}; });
   if (rest >= tar_block && zero) return;
-  spdlog::warn("{}: has no end mark: members at its end may be missing", tar.name());
+  log_warning("{}: has no end mark: members at its end may be missing", tar.name);
 }
 
 }  // namespace
 
-OpenTar open_tar(const std::filesystem::path& path) {
-  auto file = std::make_unique<InputFile>(path);
-  const auto reader = open_archive(*file, unpack_read_size, [](archive* a) {
+bool unpack(const FileRange& file, const std::function<void(std::string_view)>& take) {
+  Source source(file, unpack_read_size);
+  const auto reader = open_archive(source, [](archive* a) {
     archive_read_support_filter_gzip(a);
     archive_read_support_filter_bzip2(a);
     archive_read_support_filter_xz(a);
@@ -123,29 +120,35 @@ OpenTar open_tar(const std::filesystem::path& path) {
     archive_read_support_format_empty(a);
   });
   archive_entry* entry = nullptr;
-  check(next_member(reader.get(), &entry, file->name()), "{}: is empty", file->name());
-  if (archive_filter_code(reader.get(), 0) == ARCHIVE_FILTER_NONE) return {std::move(file), false};
-  return {unpack(reader.get(), file->name()), true};
+  check(next_member(reader.get(), &entry, file.name), "{}: is empty", file.name);
+  if (archive_filter_code(reader.get(), 0) == ARCHIVE_FILTER_NONE) return false;
+  std::vector<char> buffer(unpack_read_size);
+  for (;;) {
+    const auto got = archive_read_data(reader.get(), buffer.data(), buffer.size());
+    if (got < 0) fail("{}: cannot unpack: {}", file.name, reason(reader.get()));
+    if (got == 0) return true;
+    take({buffer.data(), static_cast<std::size_t>(got)});
+  }
 }
 
-std::vector<TarMember> list_tar(const InputFile& tar) {
-  const auto reader = open_archive(tar, index_read_size, [](archive* a) { archive_read_support_format_tar(a); });
-  const auto file_size = tar.size();
+std::vector<TarMember> list_tar(const FileRange& tar) {
+  Source source(tar, index_read_size);
+  const auto reader = open_archive(source, [](archive* a) { archive_read_support_format_tar(a); });
   std::vector<TarMember> members;
   std::int64_t end = 0;
   bool verified = false;
   archive_entry* entry = nullptr;
-  while (next_member(reader.get(), &entry, tar.name())) {
+  while (next_member(reader.get(), &entry, tar.name)) {
     TarMember member{member_name(entry, tar), archive_filter_bytes(reader.get(), 0), archive_entry_size(entry)};
     if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry) != nullptr) {
       end = member.offset;
       continue;
     }
     check(archive_entry_sparse_count(entry) == 0, "{}: {} is stored as a sparse file; pack it without --sparse",
-          tar.name(), member.name);
-    check(member.size >= 0 && member.size <= file_size - member.offset, "{}: is cut off: {} should have {} bytes at {}",
-          tar.name(), member.name, member.size, member.offset);
-    end = std::min(file_size, member.offset + (member.size + tar_block - 1) / tar_block * tar_block);
+          tar.name, member.name);
+    check(member.size >= 0 && member.size <= tar.size - member.offset, "{}: is cut off: {} should have {} bytes at {}",
+          tar.name, member.name, member.size, member.offset);
+    end = std::min(tar.size, member.offset + (member.size + tar_block - 1) / tar_block * tar_block);
     if (!verified && member.size > 0) {
       verify_offset(reader.get(), tar, member);
       verified = true;

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
-#include <memory>
+#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "data/input_file.hpp"
@@ -17,19 +17,13 @@ struct TarMember {
   std::int64_t size;
 };
 
-struct OpenTar {
-  std::unique_ptr<InputFile> file;
-  bool unpacked;
-};
-
-/// Opens a tar file. One compressed with gzip, bzip2, xz, zstd or lz4 is unpacked into a file without a name in the
-/// folder for temporary files ($TMPDIR), which is gone when closed.
-/// Throws Error naming the file and the fault.
-OpenTar open_tar(const std::filesystem::path& path);
+/// Calls `take` with the bytes that a file compressed with gzip, bzip2, xz, zstd or lz4 holds, a piece at a time.
+/// False, and no call, for a file that isn't compressed. Throws Error naming the file and the fault.
+bool unpack(const FileRange& file, const std::function<void(std::string_view bytes)>& take);
 
 /// The regular files in an uncompressed tar (ustar, pax and GNU headers), in their order; links are left out.
 /// A tar that ends without its end mark, but between two members, gives a warning.
 /// Throws Error naming the file and the fault when it is no tar, is damaged, or is cut off within a member.
-std::vector<TarMember> list_tar(const InputFile& tar);
+std::vector<TarMember> list_tar(const FileRange& tar);
 
 }  // namespace vlalign

@@ -33,13 +33,17 @@ std::int64_t parse_id_text(const std::string& text) {
 
 void write_tokenizer_config(const std::filesystem::path& folder, json config) {
   if (!config.contains(cleaning_key)) config[cleaning_key] = "none";
-  const auto file = folder / tokenizer_config_file;
-  write_file_atomically(file, dump_json(config, 2, file.string()) + "\n");
+  write_json(folder / tokenizer_config_file, config, 2);
 }
 
 std::int64_t parse_id(const json& value) {
   check(value.is_number_integer(), "expected an id, a whole number, got {}", value.dump());
   return value.get<std::int64_t>();
+}
+
+void write_json(const std::filesystem::path& file, const json& value, int indent) {
+  const auto text = dump_json(value, indent, file.string());
+  write_file_atomically(file, indent < 0 ? text : text + "\n");
 }
 
 json added_tokens_json(const std::vector<AddedToken>& tokens) {

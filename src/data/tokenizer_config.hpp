@@ -32,6 +32,10 @@ std::int64_t id_of_token(const Vocabulary& vocabulary, const std::string& text) 
 /// A whole number; throws Error for what isn't one.
 std::int64_t parse_id(const nlohmann::json& value);
 
+/// Writes the value in one line, or, where `indent` is given, readably. Throws Error naming the file, also for a text
+/// in it that isn't UTF-8.
+void write_json(const std::filesystem::path& file, const nlohmann::json& value, int indent = -1);
+
 /// tokenizer_config.json's added_tokens_decoder.
 nlohmann::json added_tokens_json(const std::vector<AddedToken>& tokens);
 

@@ -8,6 +8,7 @@
 #include "character_map.hpp"
 #include "core/check.hpp"
 #include "core/files.hpp"
+#include "core/foreign_errors.hpp"
 #include "core/parse_json.hpp"
 #include "hugging_face_text.hpp"
 #include "tokenizer_config.hpp"
@@ -110,7 +111,9 @@ struct UnigramTokenizer::State {
 };
 
 UnigramTokenizer::UnigramTokenizer(const std::string& tokenizer_json, const UnigramTokenizerOptions& options)
-    : state_(std::make_unique<State>(tokenizer_json, parse_json(tokenizer_json, "tokenizer.json"), options)) {}
+    : state_(without_foreign_errors("tokenizer.json", [&] {
+        return std::make_unique<State>(tokenizer_json, parse_json(tokenizer_json, "tokenizer.json"), options);
+      })) {}
 
 UnigramTokenizer::~UnigramTokenizer() = default;
 

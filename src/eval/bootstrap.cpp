@@ -11,6 +11,7 @@
 #include <cmath>
 #include <map>
 #include <numeric>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -28,7 +29,10 @@ void check_arguments(std::span<const double> values, const BootstrapOptions& opt
   check(!values.empty(), "[bootstrap_interval] values: expected at least one");
   const auto bad = std::find_if_not(values.begin(), values.end(), [](double value) { return std::isfinite(value); });
   check(bad == values.end(), "[bootstrap_interval] values: entry {} is not finite", bad - values.begin());
+  constexpr std::int64_t most_resamples = 10'000'000;
   check(options.resamples > 0, "[bootstrap_interval] resamples: expected at least 1, got {}", options.resamples);
+  check(options.resamples <= most_resamples, "[bootstrap_interval] resamples: expected at most {}, got {}",
+        most_resamples, options.resamples);
   check(options.confidence > 0.0 && options.confidence < 1.0,
         "[bootstrap_interval] confidence: expected between 0 and 1, got {}", options.confidence);
 }
@@ -40,17 +44,17 @@ Units units_of(std::span<const double> values) {
 }
 
 Units units_of(std::span<const double> values, std::span<const std::int64_t> groups) {
-  const auto [least, most] = std::minmax_element(groups.begin(), groups.end());
-  check(*least >= 0, "[bootstrap_interval] groups: expected 0 or more, got {}", *least);
-  std::vector<Unit> members(static_cast<std::size_t>(*most) + 1);
+  const auto least = *std::min_element(groups.begin(), groups.end());
+  check(least >= 0, "[bootstrap_interval] groups: expected 0 or more, got {}", least);
+  std::unordered_map<std::int64_t, Unit> members;
+  members.reserve(groups.size());
   for (std::size_t i = 0; i < values.size(); ++i) {
-    auto& [sum, count] = members[static_cast<std::size_t>(groups[i])];
+    auto& [sum, count] = members[groups[i]];
     sum += values[i];
     ++count;
   }
   Units units;
-  for (const auto& unit : members) ++units[unit];
-  units.erase({0.0, 0});
+  for (const auto& [group, unit] : members) ++units[unit];
   return units;
 }
 
@@ -84,7 +88,10 @@ Interval interval_of(const Units& units, const BootstrapOptions& options) {
     return std::lerp(mean[below], mean[above], place - static_cast<double>(below));
   };
   const double tail = 0.5 * (1.0 - options.confidence);
-  return {quantile(tail), quantile(1.0 - tail)};
+  const Interval interval{quantile(tail), quantile(1.0 - tail)};
+  check(std::isfinite(interval.low) && std::isfinite(interval.high),
+        "[bootstrap_interval] values: they are too large for a sum");
+  return interval;
 }
 
 }  // namespace

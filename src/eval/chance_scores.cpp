@@ -50,12 +50,13 @@ class RandomRanks {
  private:
   static constexpr double rounding = 1e-9;
 
-  /// C(M - P, k) / C(M, k), as a product of P factors
+  /// C(M - P, k) / C(M, k) = C(M - k, P) / C(M, P), as a product of the smaller number of factors
   double miss(std::int64_t positives, std::int64_t k) const {
+    const auto [few, many] = std::minmax(positives, k);
     double product = 1.0;
-    for (std::int64_t i = 0; i < positives; ++i) {
+    for (std::int64_t i = 0; i < few && product > 0; ++i) {
       product *=
-          static_cast<double>(std::max<std::int64_t>(0, candidates_ - k - i)) / static_cast<double>(candidates_ - i);
+          static_cast<double>(std::max<std::int64_t>(0, candidates_ - many - i)) / static_cast<double>(candidates_ - i);
     }
     return product;
   }

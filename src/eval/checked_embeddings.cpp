@@ -31,6 +31,7 @@ CheckedEmbeddings checked_embeddings(const Embeddings& embeddings, std::string_v
   out.text = checked_rows(embeddings.text, function, "text");
   check(out.text.size(1) == out.image.size(1), "[{}] text: expected [M, {}] as image, got [{}, {}]", function,
         out.image.size(1), out.text.size(0), out.text.size(1));
+  check_device(out.text, out.image, function, "text", "image");
   check(std::ssize(embeddings.image_of_text) == out.text.size(0),
         "[{}] image_of_text: expected {} entries, one a caption, got {}", function, out.text.size(0),
         embeddings.image_of_text.size());

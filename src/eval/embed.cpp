@@ -9,11 +9,15 @@
 #include <exception>
 #include <future>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <unordered_map>
 #include <variant>
 
 #include "core/check.hpp"
+#include "core/thread_count.hpp"
+#include "eval/rows.hpp"
+#include "nn/evaluation_mode.hpp"
 #include "vlalign/data/pairs.hpp"
 #include "vlalign/data/tokenizer.hpp"
 #include "vlalign/data/transform.hpp"
@@ -24,28 +28,18 @@ namespace vlalign {
 namespace {
 
 /// No gradients, and every module in evaluation mode; each module's own mode comes back at the end.
-class Evaluating {
- public:
-  explicit Evaluating(const DualEncoder& model) : modules_(model.module()->modules()) {
-    for (const auto& module : modules_) was_training_.push_back(module->is_training());
-    model.module()->eval();
-  }
-  Evaluating(const Evaluating&) = delete;
-  Evaluating& operator=(const Evaluating&) = delete;
-  ~Evaluating() {
-    // train() descends into children, which come after their parent here and so have the last word.
-    for (std::size_t i = 0; i < modules_.size(); ++i) modules_[i]->train(was_training_[i]);
-  }
+struct Evaluating {
+  explicit Evaluating(const DualEncoder& model) : mode(*model.module()) {}
 
- private:
-  std::vector<std::shared_ptr<torch::nn::Module>> modules_;
-  std::vector<bool> was_training_;
-  at::NoGradGuard no_grad_;
+  nn::EvaluationMode mode;
+  at::NoGradGuard no_grad;
 };
 
 void check_options(const EmbedOptions& options) {
   check(options.batch_size > 0, "[embed] batch_size: expected at least 1, got {}", options.batch_size);
   check(options.threads > 0, "[embed] threads: expected at least 1, got {}", options.threads);
+  check(options.threads <= largest_thread_count, "[embed] threads: expected at most {}, got {}", largest_thread_count,
+        options.threads);
 }
 
 /// A batch of pictures at the model's size; for those that could not be read, why.
@@ -81,7 +75,11 @@ std::vector<Decoded> decode_all(std::int64_t count, int threads, const Make& mak
   };
   {
     std::vector<std::jthread> workers;
-    for (int i = 1; i < std::min<std::int64_t>(threads, count); ++i) workers.emplace_back(work);
+    try {
+      for (int i = 1; i < std::min<std::int64_t>(threads, count); ++i) workers.emplace_back(work);
+    } catch (const std::system_error&) {
+      // The system gives no more threads: those that there are do the work.
+    }
     work();
   }
   if (fault) std::rethrow_exception(fault);
@@ -113,6 +111,7 @@ ImageEmbeddings embed_images(const DualEncoder& model, std::int64_t count,
                              const std::function<Image(std::int64_t)>& read, const EmbedOptions& options) {
   check_options(options);
   check(count > 0, "[embed_images] there is no picture");
+  check(read != nullptr, "[embed_images] read: expected a function, got an empty one");
   const auto& how = model.config().preprocess;
   const auto load = [&](std::int64_t start) {
     const auto end = std::min(count, start + options.batch_size);
@@ -128,10 +127,11 @@ ImageEmbeddings embed_images(const DualEncoder& model, std::int64_t count,
   const Evaluating evaluating(model);
   ImageEmbeddings out;
   std::vector<at::Tensor> rows;
-  auto coming = std::async(std::launch::async, load, 0);
+  constexpr auto beside = std::launch::async | std::launch::deferred;  // the second where there is no thread to be had
+  auto coming = std::async(beside, load, 0);
   for (std::int64_t start = 0; start < count; start += options.batch_size) {
     const auto batch = coming.get();
-    if (start + options.batch_size < count) coming = std::async(std::launch::async, load, start + options.batch_size);
+    if (start + options.batch_size < count) coming = std::async(beside, load, start + options.batch_size);
     if (!batch.records.empty()) rows.push_back(encode(batch.pixels));
     out.records.insert(out.records.end(), batch.records.begin(), batch.records.end());
     out.bad.insert(out.bad.end(), batch.bad.begin(), batch.bad.end());
@@ -139,6 +139,7 @@ ImageEmbeddings embed_images(const DualEncoder& model, std::int64_t count,
   }
   check(!rows.empty(), "[embed_images] none of the {} pictures could be read; the first: {}", count, out.bad.front());
   out.image = at::cat(rows);
+  checked_rows(out.image, "embed_images", "the model's embeddings");
   return out;
 }
 
@@ -171,6 +172,7 @@ at::Tensor embed_texts(const DualEncoder& model, std::span<const std::string> te
     rows.push_back(model.encode_text(tokens, options.precision));
   }
   const auto all = at::cat(rows);
+  checked_rows(all, "embed_texts", "the model's embeddings");
   return all.index_select(0, at::tensor(row_of_text, at::kLong).to(all.device()));
 }
 

@@ -16,8 +16,12 @@ std::vector<std::int64_t> k_occurrences(const at::Tensor& queries, const at::Ten
   const auto m = checked_rows(candidates, "k_occurrences", "candidates").size(0);
   check(candidates.size(1) == queries.size(1), "[k_occurrences] candidates: expected {} columns as queries, got {}",
         queries.size(1), candidates.size(1));
+  check_device(candidates, queries, "k_occurrences", "candidates", "queries");
   check(k > 0, "[k_occurrences] k: expected at least 1, got {}", k);
   check(block > 0, "[k_occurrences] block: expected at least 1, got {}", block);
+  constexpr std::int64_t most_neighbours = std::int64_t{1} << 30;  // 8 GB
+  check(std::min(k, m) <= most_neighbours / n, "[k_occurrences] k: expected at most {} for {} queries, got {}",
+        most_neighbours / n, n, k);
   Nearest nearest(n, std::min(k, m));
   for_each_block(n, block, [&](std::int64_t start, std::int64_t end) {
     const auto rows = queries.slice(0, start, end).to(at::kFloat);
@@ -30,6 +34,7 @@ std::vector<std::int64_t> k_occurrences(const at::Tensor& queries, const at::Ten
 
 Hubness hubness(std::span<const std::int64_t> occurrences) {
   check(!occurrences.empty(), "[hubness] occurrences: expected at least one");
+  for (const auto count : occurrences) check(count >= 0, "[hubness] occurrences: expected 0 or more, got {}", count);
   const auto n = static_cast<double>(occurrences.size());
   double mean = 0.0;
   for (const auto count : occurrences) mean += static_cast<double>(count) / n;

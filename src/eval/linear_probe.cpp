@@ -7,13 +7,14 @@
 #include <ATen/ops/linear.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
-#include <spdlog/spdlog.h>
 #include <torch/optim/lbfgs.h>
 
+#include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
 
 #include "core/check.hpp"
+#include "core/log.hpp"
 #include "vlalign/data/pairs.hpp"
 
 namespace vlalign {
@@ -22,6 +23,7 @@ namespace {
 using Labels = std::vector<std::int64_t>;
 
 at::Tensor in_double(const at::Tensor& features, const char* function) {
+  check(features.defined(), "[{}] features: expected floating [N, D], got none", function);
   check(features.dim() == 2 && features.is_floating_point(), "[{}] features: expected floating [N, D], got {} {}",
         function, c10::toString(features.scalar_type()), features.sizes().vec());
   return features.detach().to(at::kCPU, at::kDouble);
@@ -55,6 +57,9 @@ Labelled label(const DualEncoder& model, const PairSource& source, EmbedOptions 
 
 at::Tensor LinearProbe::logits(const at::Tensor& features) const {
   const auto x = in_double(features, "LinearProbe");
+  check(weight.defined() && bias.defined() && weight.dim() == 2 && bias.sizes() == at::IntArrayRef{weight.size(0)} &&
+            weight.scalar_type() == at::kDouble && bias.scalar_type() == at::kDouble,
+        "[LinearProbe] weight, bias: expected float64 [C, D] and [C], as fit_linear_probe() gives them");
   check(x.size(1) == weight.size(1), "[LinearProbe] features: expected {} columns, got {}", weight.size(1), x.size(1));
   return at::linear(x, weight, bias);
 }
@@ -64,14 +69,19 @@ at::Tensor LinearProbe::predict(const at::Tensor& features) const { return logit
 LinearProbe fit_linear_probe(const at::Tensor& features, std::span<const std::int64_t> labels, std::int64_t classes,
                              const LinearProbeOptions& options) {
   const auto x = in_double(features, "fit_linear_probe");
-  check(x.size(0) > 0 && at::isfinite(x).all().item<bool>(), "[fit_linear_probe] features: expected finite rows");
+  check(x.numel() > 0 && at::isfinite(x).all().item<bool>(), "[fit_linear_probe] features: expected finite rows");
   check(std::ssize(labels) == x.size(0), "[fit_linear_probe] labels: expected {}, got {}", x.size(0), labels.size());
   check(classes >= 2, "[fit_linear_probe] classes: expected 2 or more, got {}", classes);
+  constexpr std::int64_t most_weights = std::int64_t{1} << 28;  // 2 GB, and L-BFGS keeps 40 of them
+  check(classes <= most_weights / x.size(1), "[fit_linear_probe] classes: expected at most {} for {} features, got {}",
+        most_weights / x.size(1), x.size(1), classes);
   for (const auto each : labels)
     check(each >= 0 && each < classes, "[fit_linear_probe] labels: expected 0 to {}, got {}", classes - 1, each);
-  check(options.c > 0, "[fit_linear_probe] c: expected a positive number, got {}", options.c);
-  check(options.max_iterations > 0, "[fit_linear_probe] max_iterations: expected a positive number, got {}",
-        options.max_iterations);
+  check(options.c > 0 && std::isfinite(options.c), "[fit_linear_probe] c: expected a positive number, got {}",
+        options.c);
+  constexpr std::int64_t most_iterations = 1'000'000'000;
+  check(options.max_iterations > 0 && options.max_iterations <= most_iterations,
+        "[fit_linear_probe] max_iterations: expected 1 to {}, got {}", most_iterations, options.max_iterations);
 
   const at::AutoGradMode with_gradients(true);
   const auto y = at::tensor(labels, at::kLong);
@@ -95,8 +105,9 @@ LinearProbe fit_linear_probe(const at::Tensor& features, std::span<const std::in
   solver.step(loss);
   loss();
   const double slope = std::max(weight.grad().abs().max().item<double>(), bias.grad().abs().max().item<double>());
+  check(std::isfinite(slope), "[fit_linear_probe] the weights did not stay finite; choose c nearer to 1");
   if (slope > 1e-5)
-    spdlog::warn("linear probe: not converged after {} iterations (gradient {:.1e})", options.max_iterations, slope);
+    log_warning("linear probe: not converged after {} iterations (gradient {:.1e})", options.max_iterations, slope);
   return {weight.detach(), bias.detach()};
 }
 

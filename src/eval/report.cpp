@@ -4,6 +4,7 @@
 
 #include "core/check.hpp"
 #include "core/files.hpp"
+#include "core/place.hpp"
 #include "eval/contact_sheet.hpp"
 #include "eval/html_text.hpp"
 #include "eval/report_data.hpp"
@@ -16,14 +17,22 @@ namespace vlalign {
 namespace {
 
 constexpr std::int64_t picture_budget = 300;    // thumbnails in one report
+constexpr auto mark = "Made by vlalign.";       // by which a report is known again
 constexpr std::size_t sheet_bytes = 2'100'000;  // of their PNG; base64 makes it a third larger
+
+std::string misfit_of(const std::filesystem::path& file) {
+  return read_file(file).find(mark) == std::string::npos ? "something else made it" : "";
+}
 
 void check_test(const ReportTest& test) {
   const auto& e = test.embeddings;
   check(test.source != nullptr, "[report] test \"{}\": embeddings without a source of their pictures", test.name);
-  check(std::ssize(e.records) == e.image.size(0) && std::ssize(e.captions) == e.text.size(0),
+  for (const auto record : e.records)
+    check(record >= 0 && record < test.source->size(), "[report] test \"{}\": record {} is not one of the source's {}",
+          test.name, record, test.source->size());
+  check(std::ssize(e.records) == e.image.size(0) && e.text.defined() && std::ssize(e.captions) == e.text.size(0),
         "[report] test \"{}\": expected {} records and {} captions as embeddings, got {} and {}", test.name,
-        e.image.size(0), e.text.size(0), e.records.size(), e.captions.size());
+        e.image.size(0), e.text.defined() ? e.text.size(0) : 0, e.records.size(), e.captions.size());
 }
 
 /// Works out each test's figures and reads the pictures they show, which are appended to `pictures`.
@@ -32,8 +41,8 @@ std::vector<ReportView> view_tests(std::span<const ReportTest> tests, std::vecto
   for (const auto& test : tests) {
     ReportView view{.test = &test, .figures = {}, .thumb_of_picture = {}};
     if (test.embeddings.image.defined()) {
-      view.figures = make_figures(test.embeddings, picture_budget / std::ssize(tests));
       check_test(test);
+      view.figures = make_figures(test.embeddings, picture_budget / std::ssize(tests));
       view.thumb_of_picture.assign(test.embeddings.records.size(), -1);
       for (const auto row : view.figures->pictures) {
         const auto record = test.source->read(test.embeddings.records[static_cast<std::size_t>(row)]);
@@ -82,7 +91,7 @@ std::string report_html(const ReportInput& input) {
 {headline}
 <noscript><p class="card">The curves, matrices and maps of this page are drawn by a script.</p></noscript>
 {sections}
-<footer>Made by vlalign. This page is one file and loads nothing from a network.</footer>
+<footer>{mark} This page is one file and loads nothing from a network.</footer>
 </main>
 <script type="application/json" id="data">{data}</script>
 <script>{script}</script>
@@ -92,10 +101,11 @@ std::string report_html(const ReportInput& input) {
                      fmt::arg("title", escape_html(input.title)), fmt::arg("style", report_style),
                      fmt::arg("sheet", pictures.empty() ? "" : sheet_style(sheet)), fmt::arg("subtitle", subtitle),
                      fmt::arg("headline", headline_section(input.tests)), fmt::arg("sections", sections),
-                     fmt::arg("data", data), fmt::arg("script", report_script));
+                     fmt::arg("data", data), fmt::arg("script", report_script), fmt::arg("mark", mark));
 }
 
 void write_report(const ReportInput& input, const std::filesystem::path& file) {
+  check_file_place(file, {"a report", misfit_of});
   write_file_atomically(file, report_html(input));
 }
 

@@ -175,7 +175,7 @@ double share_within(std::span<const std::int64_t> ranks, std::int64_t best) {
 /// AP@k of queries with one right candidate.
 std::vector<double> average_precisions(std::span<const std::int64_t> ranks) {
   std::vector<double> precisions;
-  for (const auto rank : ranks) precisions.push_back(rank <= k ? 1.0 / static_cast<double>(rank) : 0.0);
+  for (const auto rank : ranks) precisions.push_back(rank >= 1 && rank <= k ? 1.0 / static_cast<double>(rank) : 0.0);
   return precisions;
 }
 
@@ -230,6 +230,9 @@ RecallScores recall_scores(std::span<const std::int64_t> ranks, std::span<const 
   check(!ranks.empty(), "[recall_scores] ranks: expected at least one");
   check(precisions.size() == ranks.size(), "[recall_scores] precisions: expected {}, one a rank, got {}", ranks.size(),
         precisions.size());
+  for (const auto rank : ranks) check(rank >= 1, "[recall_scores] ranks: expected 1 or more, got {}", rank);
+  for (const auto precision : precisions)
+    check(precision >= 0 && precision <= 1, "[recall_scores] precisions: expected 0 to 1, got {}", precision);
   std::vector<std::int64_t> sorted(ranks.begin(), ranks.end());
   std::sort(sorted.begin(), sorted.end());
   const auto middle = sorted.size() / 2;

@@ -22,6 +22,12 @@ const at::Tensor& checked_rows(const at::Tensor& x, std::string_view function, s
   return x;
 }
 
+void check_device(const at::Tensor& x, const at::Tensor& like, std::string_view function, std::string_view argument,
+                  std::string_view like_argument) {
+  check(x.device() == like.device(), "[{}] {}: expected it on {} as {}, got it on {}", function, argument,
+        like.device().str(), like_argument, x.device().str());
+}
+
 at::Tensor float_rows(const at::Tensor& rows) { return rows.scalar_type() == at::kDouble ? rows : rows.to(at::kFloat); }
 
 std::int64_t block_rows_for(std::int64_t width) {

@@ -15,6 +15,10 @@ constexpr double tie_margin = 1e-6;
 /// in its own dtype: a million rows are not copied.
 const at::Tensor& checked_rows(const at::Tensor& x, std::string_view function, std::string_view argument);
 
+/// Throws Error unless x lies on the device of `like`, which another argument is.
+void check_device(const at::Tensor& x, const at::Tensor& like, std::string_view function, std::string_view argument,
+                  std::string_view like_argument);
+
 /// Rows in the dtype that the measures reckon in: float32, or float64 for float64.
 at::Tensor float_rows(const at::Tensor& rows);
 

@@ -8,34 +8,16 @@
 #include <span>
 
 #include "core/check.hpp"
+#include "data/picture_files.hpp"
 #include "eval/rows.hpp"
 #include "vlalign/model/dual_encoder.hpp"
 
 namespace vlalign {
-namespace {
 
 namespace fs = std::filesystem;
 
-std::vector<fs::path> pictures_below(const fs::path& folder) {
-  check(fs::is_directory(folder), "{}: no such folder", folder.string());
-  std::vector<fs::path> paths;
-  try {
-    for (const auto& entry :
-         fs::recursive_directory_iterator(folder, fs::directory_options::follow_directory_symlink)) {
-      if (entry.is_regular_file() && is_image_file(entry.path())) paths.push_back(entry.path());
-    }
-  } catch (const fs::filesystem_error& error) {
-    fail("{}: cannot list: {}", folder.string(), error.code().message());
-  }
-  check(!paths.empty(), "{}: no pictures in this folder or below (.jpg, .jpeg, .png or .webp)", folder.string());
-  std::sort(paths.begin(), paths.end());
-  return paths;
-}
-
-}  // namespace
-
 ImageIndex index_images(const DualEncoder& model, const fs::path& folder, const EmbedOptions& options) {
-  const auto paths = pictures_below(folder);
+  const auto paths = picture_files(folder);
   const auto size = model.config().preprocess.image_size;
   const auto read = [&](std::int64_t i) { return read_image(paths[static_cast<std::size_t>(i)], size); };
   auto images = embed_images(model, std::ssize(paths), read, options);
@@ -46,6 +28,7 @@ ImageIndex index_images(const DualEncoder& model, const fs::path& folder, const 
 
 std::vector<SearchHit> best_matches(const ImageIndex& index, const at::Tensor& text, std::int64_t k) {
   check(k > 0, "[search] k: expected at least 1, got {}", k);
+  check(text.defined(), "[search] text: expected an embedding, got none");
   const auto image = float_rows(checked_rows(index.image, "search", "index.image"));
   const auto query = checked_rows(text.dim() == 1 ? text.unsqueeze(0) : text, "search", "text").to(image.scalar_type());
   check(image.size(0) == std::ssize(index.paths), "[search] index.paths: expected {}, one a picture, got {}",

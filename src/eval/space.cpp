@@ -81,6 +81,12 @@ bool is_one_point(const at::Tensor& squares, const at::Tensor& x0, std::int64_t 
   return spread <= 1e-12 * (spread + static_cast<double>(n) * x0.square().sum().item<double>());
 }
 
+/// Rows that are far from unit length can make sums overflow.
+double finite(double result, const char* function) {
+  check(std::isfinite(result), "[{}] the result is not finite: expected rows of unit length", function);
+  return result;
+}
+
 }  // namespace
 
 double alignment(const PairedRows& pairs) {
@@ -88,13 +94,14 @@ double alignment(const PairedRows& pairs) {
   for_each_block_of(pairs, [&](const at::Tensor& x, const at::Tensor& y) {
     sum += (float_rows(x) - float_rows(y)).square_().sum(at::kDouble).item<double>();
   });
-  return sum / static_cast<double>(pairs.y.size(0));
+  return finite(sum / static_cast<double>(pairs.y.size(0)), "alignment");
 }
 
 double alignment(const at::Tensor& x, const at::Tensor& y) {
   const PairedRows pairs{checked_rows(x, "alignment", "x"), checked_rows(y, "alignment", "y"), {}};
   check(x.sizes() == y.sizes(), "[alignment] y: expected [{}, {}] as x, got [{}, {}]", x.size(0), x.size(1), y.size(0),
         y.size(1));
+  check_device(y, x, "alignment", "y", "x");
   return alignment(pairs);
 }
 
@@ -109,14 +116,15 @@ double uniformity(const at::Tensor& x) {
       sum += sum_of_exponentials(left, right, /*above_diagonal=*/first == start);
     }
   });
-  return std::log(sum) - std::log(0.5 * static_cast<double>(n) * static_cast<double>(n - 1));
+  return finite(std::log(sum) - std::log(0.5 * static_cast<double>(n) * static_cast<double>(n - 1)), "uniformity");
 }
 
 double modality_gap(const at::Tensor& x, const at::Tensor& y) {
   checked_rows(x, "modality_gap", "x");
   checked_rows(y, "modality_gap", "y");
   check(x.size(1) == y.size(1), "[modality_gap] y: expected {} columns as x, got {}", x.size(1), y.size(1));
-  return (mean_row(x) - mean_row(y)).norm().item<double>();
+  check_device(y, x, "modality_gap", "y", "x");
+  return finite((mean_row(x) - mean_row(y)).norm().item<double>(), "modality_gap");
 }
 
 double linear_cka(const PairedRows& pairs) {
@@ -127,12 +135,13 @@ double linear_cka(const PairedRows& pairs) {
   const auto y0 = mean_row(pairs.y);
   const auto products = centred_products(pairs, x0, y0);
   if (is_one_point(products.xx, x0, n) || is_one_point(products.yy, y0, n)) return 0.0;
-  return (products.yx.square().sum() / (products.xx.norm() * products.yy.norm())).item<double>();
+  return finite((products.yx.square().sum() / (products.xx.norm() * products.yy.norm())).item<double>(), "linear_cka");
 }
 
 double linear_cka(const at::Tensor& x, const at::Tensor& y) {
   const PairedRows pairs{checked_rows(x, "linear_cka", "x"), checked_rows(y, "linear_cka", "y"), {}};
   check(x.size(0) == y.size(0), "[linear_cka] y: expected {} rows as x, got {}", x.size(0), y.size(0));
+  check_device(y, x, "linear_cka", "y", "x");
   return linear_cka(pairs);
 }
 
@@ -146,7 +155,7 @@ double effective_rank(const at::Tensor& x) {
     const double p = value / total + epsilon;
     entropy -= p * std::log(p);
   }
-  return std::exp(entropy);
+  return finite(std::exp(entropy), "effective_rank");
 }
 
 }  // namespace vlalign

@@ -135,6 +135,7 @@ ZeroShotScores score_classes(const at::Tensor& image, const at::Tensor& classes,
   const auto c = checked_rows(classes, "score_classes", "classes").size(0);
   check(classes.size(1) == image.size(1), "[score_classes] classes: expected {} columns as image, got {}",
         image.size(1), classes.size(1));
+  check_device(classes, image, "score_classes", "classes", "image");
   check(std::ssize(labels) == n, "[score_classes] labels: expected {}, got {}", n, labels.size());
   for (const auto label : labels) {
     check(label >= 0 && label < c, "[score_classes] labels: expected 0 to {}, got {}", c - 1, label);

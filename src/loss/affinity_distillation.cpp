@@ -4,7 +4,6 @@
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/matmul.h>
 
-#include "core/check.hpp"
 #include "loss/checked_batch.hpp"
 #include "loss/checked_teacher.hpp"
 #include "vlalign/loss/tiled.hpp"
@@ -37,14 +36,17 @@ at::Tensor divergence(const Logits& student, const Logits& teacher, RowRange own
 
 }  // namespace
 
+std::string AffinityDistillation::options() const {
+  return fmt::format("subtract_entropy={}", options_.subtract_entropy);
+}
+
 at::Tensor AffinityDistillation::forward(const ContrastiveBatch& batch) const {
   const auto student = checked_pairs(batch, "AffinityDistillation");
-  const auto teacher = checked_teacher(batch, "AffinityDistillation");
+  const auto teacher = checked_teacher(batch, "AffinityDistillation", student);
   const auto scale = checked_scale(batch, "AffinityDistillation", student.image);
-  check(batch.teacher_logit_scale.defined() && batch.teacher_logit_scale.numel() == 1,
-        "[AffinityDistillation] teacher_logit_scale: expected a scalar []");
-  const auto teacher_scale = batch.teacher_logit_scale.detach().to(teacher.image.options()).reshape({});
-  const auto own = own_rows(batch);
+  const auto teacher_scale =
+      checked_scale(batch.teacher_logit_scale, "AffinityDistillation", "teacher_logit_scale", teacher.image).detach();
+  const auto own = student.own;
   const auto of_images = divergence({student.image, student.text, scale}, {teacher.image, teacher.text, teacher_scale},
                                     own, options_.subtract_entropy);
   const auto of_texts = divergence({student.text, student.image, scale}, {teacher.text, teacher.image, teacher_scale},

@@ -6,8 +6,8 @@
 
 #include <cmath>
 
-#include "core/check.hpp"
 #include "loss/checked_batch.hpp"
+#include "loss/checked_options.hpp"
 #include "vlalign/loss/tiled.hpp"
 
 namespace vlalign {
@@ -23,9 +23,11 @@ at::Tensor uniformity(const at::Tensor& x, const PairFilter& others, double t) {
 }  // namespace
 
 AlignmentUniformity::AlignmentUniformity(const Options& options) : options_(options) {
-  check(options.weight > 0, "[AlignmentUniformity] weight: expected more than 0, got {}", options.weight);
-  check(options.t > 0, "[AlignmentUniformity] t: expected more than 0, got {}", options.t);
+  check_positive(options.weight, "AlignmentUniformity", "weight");
+  check_positive(options.t, "AlignmentUniformity", "t");
 }
+
+std::string AlignmentUniformity::options() const { return fmt::format("weight={} t={}", options_.weight, options_.t); }
 
 at::Tensor AlignmentUniformity::forward(const ContrastiveBatch& batch) const {
   const auto pairs = checked_pairs(batch, "AlignmentUniformity", 2);

@@ -4,6 +4,8 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/dot.h>
 
+#include <cmath>
+
 #include "core/check.hpp"
 
 namespace vlalign {
@@ -12,55 +14,118 @@ namespace {
 /// How far from 1 a row's length may be: bfloat16 rounds each number to 1/256 of itself.
 constexpr double length_margin = 0.01;
 
-void check_lengths(const at::Tensor& rows, std::string_view loss, std::string_view field) {
-  const auto lengths = rows.detach().norm(2, 1);
-  const auto wrong = ((lengths - 1).abs() > length_margin).logical_and(lengths != 0).nonzero();
+/// Rows of a batch and what messages call them.
+struct Field {
+  const at::Tensor& rows;
+  std::string_view name;
+};
+
+at::Tensor wrong_lengths(const at::Tensor& lengths) {
+  return ((lengths - 1).abs() > length_margin).logical_and(lengths != 0);
+}
+
+at::Tensor lengths_of(const at::Tensor& rows) { return rows.detach().norm(2, 1); }
+
+void fail_for_length(const at::Tensor& lengths, std::string_view loss, std::string_view field) {
+  const auto wrong = wrong_lengths(lengths).nonzero();
   if (wrong.size(0) == 0) return;
   const auto row = wrong[0][0].item<std::int64_t>();
   fail("[{}] {}: expected unit rows, but row {} has length {:.3g}; l2_normalize() makes them", loss, field, row,
        lengths[row].item<double>());
 }
 
-void check_shape(const at::Tensor& rows, std::string_view loss, std::string_view field) {
-  check(rows.defined(), "[{}] {}: the batch has none", loss, field);
-  check(rows.dim() == 2 && rows.size(0) > 0 && rows.is_floating_point(), "[{}] {}: expected floating [B, D], got {} {}",
-        loss, field, c10::toString(rows.scalar_type()), rows.sizes().vec());
+at::Tensor scalar_like(const at::Tensor& scalar, std::string_view loss, std::string_view field,
+                       const at::Tensor& like) {
+  check(scalar.defined() && scalar.numel() == 1 && !scalar.is_complex(), "[{}] {}: expected a scalar []", loss, field);
+  return scalar.to(like.options()).reshape({});
+}
+
+Pairs checked_fields(const Field& first, const Field& second, const ContrastiveBatch& batch, std::string_view loss,
+                     std::int64_t smallest) {
+  check_shape(first.rows, loss, first.name);
+  check_shape(second.rows, loss, second.name);
+  if (second.rows.sizes() != first.rows.sizes())
+    fail("[{}] {}: expected {}, got {}", loss, second.name, first.rows.sizes().vec(), second.rows.sizes().vec());
+  check(first.rows.size(0) >= smallest, "[{}] {}: {} pair has no negatives; expected at least {}", loss, first.name,
+        first.rows.size(0), smallest);
+  Pairs pairs{widened(first.rows), widened(second.rows), checked_own(batch, loss, first.rows.size(0))};
+  check_alike(second.rows, pairs.image, loss, second.name, first.name);
+  const auto lengths = lengths_of(pairs.image), second_lengths = lengths_of(pairs.text);
+  // One wait for a GPU, not one for each.
+  if (wrong_lengths(lengths).logical_or(wrong_lengths(second_lengths)).any().item<bool>()) {
+    fail_for_length(lengths, loss, first.name);
+    fail_for_length(second_lengths, loss, second.name);
+  }
+  return pairs;
 }
 
 }  // namespace
 
 at::Tensor widened(const at::Tensor& x) { return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat); }
 
+void check_shape(const at::Tensor& rows, std::string_view loss, std::string_view field) {
+  check(rows.defined(), "[{}] {}: the batch has none", loss, field);
+  if (rows.dim() != 2 || rows.numel() == 0 || !rows.is_floating_point())
+    fail("[{}] {}: expected floating [B, D], got {} {}", loss, field, c10::toString(rows.scalar_type()),
+         rows.sizes().vec());
+}
+
 at::Tensor checked_unit_rows(const at::Tensor& rows, std::string_view loss, std::string_view field) {
   check_shape(rows, loss, field);
   auto wide = widened(rows);
-  check_lengths(wide, loss, field);
+  fail_for_length(lengths_of(wide), loss, field);
   return wide;
 }
 
 Pairs checked_pairs(const ContrastiveBatch& batch, std::string_view loss, std::int64_t smallest) {
-  check_shape(batch.image, loss, "image");
-  check_shape(batch.text, loss, "text");
-  check(batch.text.sizes() == batch.image.sizes(), "[{}] text: expected {}, got {}", loss, batch.image.sizes().vec(),
-        batch.text.sizes().vec());
-  check(batch.image.size(0) >= smallest, "[{}] image: {} pair has no negatives; expected at least {}", loss,
-        batch.image.size(0), smallest);
-  return {checked_unit_rows(batch.image, loss, "image"), checked_unit_rows(batch.text, loss, "text")};
+  return checked_fields({batch.image, "image"}, {batch.text, "text"}, batch, loss, smallest);
+}
+
+Pairs checked_views(const ContrastiveBatch& batch, std::string_view loss) {
+  return checked_fields({batch.image, "image"}, {batch.second_image, "second_image"}, batch, loss, 1);
+}
+
+void check_alike(const at::Tensor& x, const at::Tensor& like, std::string_view loss, std::string_view field,
+                 std::string_view like_field) {
+  const bool same_width = (x.scalar_type() == at::kDouble) == (like.scalar_type() == at::kDouble);
+  if (same_width && x.device() == like.device()) return;
+  fail("[{}] {}: expected {} on {} as {}, got {} on {}", loss, field, c10::toString(like.scalar_type()),
+       like.device().str(), like_field, c10::toString(x.scalar_type()), x.device().str());
+}
+
+RowRange checked_own(const ContrastiveBatch& batch, std::string_view loss, std::int64_t size) {
+  const auto own = batch.own.value_or(RowRange{0, size});
+  check(own.count >= 1 && own.count <= size && own.begin >= 0 && own.begin <= size - own.count,
+        "[{}] own: expected some of the batch's {} rows, got {} from row {} on", loss, size, own.count, own.begin);
+  return own;
+}
+
+at::Tensor checked_scalar(const at::Tensor& scalar, std::string_view loss, std::string_view field,
+                          const at::Tensor& like) {
+  auto result = scalar_like(scalar, loss, field, like);
+  const auto value = result.item<double>();
+  check(std::isfinite(value), "[{}] {}: expected a finite number, got {}", loss, field, value);
+  return result;
+}
+
+at::Tensor checked_scale(const at::Tensor& scale, std::string_view loss, std::string_view field,
+                         const at::Tensor& like) {
+  auto result = scalar_like(scale, loss, field, like);
+  const auto value = result.item<double>();
+  check(std::isfinite(value) && value > 0, "[{}] {}: expected a finite number above 0, got {}", loss, field, value);
+  return result;
 }
 
 at::Tensor checked_scale(const ContrastiveBatch& batch, std::string_view loss, const at::Tensor& like) {
-  check(batch.logit_scale.defined() && batch.logit_scale.numel() == 1, "[{}] logit_scale: expected a scalar []", loss);
-  return batch.logit_scale.to(like.options()).reshape({});
+  return checked_scale(batch.logit_scale, loss, "logit_scale", like);
 }
-
-RowRange own_rows(const ContrastiveBatch& batch) { return batch.own.value_or(RowRange{0, batch.image.size(0)}); }
 
 at::Tensor narrowed(const at::Tensor& rows, RowRange range) { return rows.narrow(0, range.begin, range.count); }
 
 at::Tensor sum_of_products(const at::Tensor& x, const at::Tensor& y) { return at::dot(x.reshape(-1), y.reshape(-1)); }
 
-at::Tensor matching_logits(const Pairs& pairs, const at::Tensor& scale, RowRange own) {
-  return scale * (narrowed(pairs.image, own) * narrowed(pairs.text, own)).sum(1);
+at::Tensor matching_logits(const Pairs& pairs, const at::Tensor& scale) {
+  return scale * (narrowed(pairs.image, pairs.own) * narrowed(pairs.text, pairs.own)).sum(1);
 }
 
 PairFilter except_own_pair(const Pairs& pairs) {
@@ -68,12 +133,12 @@ PairFilter except_own_pair(const Pairs& pairs) {
   return {.keep = PairFilter::Keep::different, .row_ids = ids, .column_ids = ids};
 }
 
-LogSumExp both_directions(const Pairs& pairs, const at::Tensor& scale, RowRange own, const PairFilter& filter) {
-  if (own.count == pairs.size()) return log_sum_exp(pairs.image, pairs.text, scale, filter);
+LogSumExp both_directions(const Pairs& pairs, const at::Tensor& scale, const PairFilter& filter) {
+  if (pairs.own.count == pairs.size()) return log_sum_exp(pairs.image, pairs.text, scale, filter);
   auto own_filter = filter;
-  if (filter.keep != PairFilter::Keep::all) own_filter.row_ids = narrowed(filter.row_ids, own);
-  return {.rows = log_sum_exp(narrowed(pairs.image, own), pairs.text, scale, own_filter).rows,
-          .columns = log_sum_exp(narrowed(pairs.text, own), pairs.image, scale, own_filter).rows};
+  if (filter.keep != PairFilter::Keep::all) own_filter.row_ids = narrowed(filter.row_ids, pairs.own);
+  return {.rows = log_sum_exp(narrowed(pairs.image, pairs.own), pairs.text, scale, own_filter).rows,
+          .columns = log_sum_exp(narrowed(pairs.text, pairs.own), pairs.image, scale, own_filter).rows};
 }
 
 }  // namespace vlalign

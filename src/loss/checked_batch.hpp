@@ -1,4 +1,4 @@
-// What the losses check and prepare in common. Internal.
+// The door through which every loss goes: what they check and prepare in common. Internal.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -12,35 +12,56 @@ namespace vlalign {
 /// float32, or float64 for float64.
 at::Tensor widened(const at::Tensor& x);
 
-/// Images and texts of a batch, widened.
+/// Rows of two kinds that belong together, widened, and those of them that this process answers for. The texts of a
+/// batch, or what stands in their place.
 struct Pairs {
   at::Tensor image, text;  // [B, D]
+  RowRange own;
   std::int64_t size() const { return image.size(0); }
 };
 
-/// Throws Error "[loss] field: ..." unless image and text are both [B, D] of unit (or zero) rows, B >= smallest.
+/// The images and texts. Throws Error "[loss] field: ..." unless both are floating [B, D] of unit (or zero) rows, B >=
+/// smallest, on one device and of one dtype once they are widened, and `own` is a range of their rows. NaN goes
+/// through: the loss is NaN then, and its user decides.
 Pairs checked_pairs(const ContrastiveBatch& batch, std::string_view loss, std::int64_t smallest = 1);
 
-/// The logit scale in the dtype of `like`; throws Error unless it is a scalar.
-at::Tensor checked_scale(const ContrastiveBatch& batch, std::string_view loss, const at::Tensor& like);
+/// The same for the images and their second views.
+Pairs checked_views(const ContrastiveBatch& batch, std::string_view loss);
+
+/// Throws Error unless they are floating [B, D] with at least a number.
+void check_shape(const at::Tensor& rows, std::string_view loss, std::string_view field);
 
 /// `rows`, widened; throws Error unless they are unit (or zero) rows [B, D].
 at::Tensor checked_unit_rows(const at::Tensor& rows, std::string_view loss, std::string_view field);
 
-/// This process's rows of the batch.
-RowRange own_rows(const ContrastiveBatch& batch);
+/// Throws Error unless x and `like` have one dtype, once they are widened, and one device.
+void check_alike(const at::Tensor& x, const at::Tensor& like, std::string_view loss, std::string_view field,
+                 std::string_view like_field);
+
+/// The batch's `own`, all `size` rows without it; throws Error unless it is some of them.
+RowRange checked_own(const ContrastiveBatch& batch, std::string_view loss, std::int64_t size);
+
+/// A finite scalar in the dtype and on the device of `like`; throws Error otherwise.
+at::Tensor checked_scalar(const at::Tensor& scalar, std::string_view loss, std::string_view field,
+                          const at::Tensor& like);
+
+/// The same for a multiplier of cosines, which must be above 0.
+at::Tensor checked_scale(const at::Tensor& scale, std::string_view loss, std::string_view field,
+                         const at::Tensor& like);
+at::Tensor checked_scale(const ContrastiveBatch& batch, std::string_view loss, const at::Tensor& like);
+
 at::Tensor narrowed(const at::Tensor& rows, RowRange range);
 
 /// sum_i x_i . y_i of rows, without making the products' matrix: a scalar [].
 at::Tensor sum_of_products(const at::Tensor& x, const at::Tensor& y);
 
 /// The logit of each own image with its own text: [n].
-at::Tensor matching_logits(const Pairs& pairs, const at::Tensor& scale, RowRange own);
+at::Tensor matching_logits(const Pairs& pairs, const at::Tensor& scale);
 
 /// Drops the logit of each pair with itself.
 PairFilter except_own_pair(const Pairs& pairs);
 
 /// log_sum_exp of the own images over all texts (rows) and of the own texts over all images (columns).
-LogSumExp both_directions(const Pairs& pairs, const at::Tensor& scale, RowRange own, const PairFilter& filter = {});
+LogSumExp both_directions(const Pairs& pairs, const at::Tensor& scale, const PairFilter& filter = {});
 
 }  // namespace vlalign

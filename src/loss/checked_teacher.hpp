@@ -8,10 +8,10 @@
 namespace vlalign {
 
 /// The teacher's images and texts, widened, without gradient; throws Error "[loss] field: ..." unless they are both
-/// [B, T] of unit (or zero) rows.
-Pairs checked_teacher(const ContrastiveBatch& batch, std::string_view loss);
+/// [B, T] of unit (or zero) rows, of the student's dtype and on its device.
+Pairs checked_teacher(const ContrastiveBatch& batch, std::string_view loss, const Pairs& student);
 
 /// The same, where T must be the student's D.
-Pairs checked_teacher_of_equal_size(const ContrastiveBatch& batch, std::string_view loss);
+Pairs checked_teacher_of_equal_size(const ContrastiveBatch& batch, std::string_view loss, const Pairs& student);
 
 }  // namespace vlalign

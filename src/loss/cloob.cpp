@@ -3,8 +3,8 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 
-#include "core/check.hpp"
 #include "loss/checked_batch.hpp"
+#include "loss/checked_options.hpp"
 #include "vlalign/core/normalize.hpp"
 #include "vlalign/loss/tiled.hpp"
 
@@ -30,16 +30,15 @@ at::Tensor leave_one_out(const at::Tensor& a, const at::Tensor& b, const at::Ten
 
 }  // namespace
 
-CLOOB::CLOOB(const Options& options) : options_(options) {
-  check(options.beta > 0, "[CLOOB] beta: expected more than 0, got {}", options.beta);
-}
+CLOOB::CLOOB(const Options& options) : options_(options) { check_positive(options.beta, "CLOOB", "beta"); }
+
+std::string CLOOB::options() const { return fmt::format("beta={} retrieval={}", options_.beta, options_.retrieval); }
 
 at::Tensor CLOOB::forward(const ContrastiveBatch& batch) const {
   const auto pairs = checked_pairs(batch, "CLOOB", 2);
   const auto scale = checked_scale(batch, "CLOOB", pairs.image);
-  const auto own = own_rows(batch);
   const auto others = except_own_pair(pairs);
-  const auto& [image, text] = pairs;
+  const auto& [image, text, own] = pairs;
   const auto own_image = narrowed(image, own), own_text = narrowed(text, own);
   const auto retrieve = [&](const at::Tensor& queries, const at::Tensor& stored) {
     return options_.retrieval ? retrieved(queries, stored, options_.beta) : queries;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/check.hpp"
+
 namespace vlalign {
 namespace {
 
@@ -33,6 +35,7 @@ BatchParts operator|(const BatchParts& a, const BatchParts& b) {
 
 std::shared_ptr<const ContrastiveLoss> AnyLoss::from_function(
     std::function<at::Tensor(const ContrastiveBatch&)> function, BatchParts uses, std::string name) {
+  check(function != nullptr, "[AnyLoss] function: expected one of a batch, got an empty one");
   return std::make_shared<FunctionLoss>(std::move(function), uses, std::move(name));
 }
 

@@ -2,15 +2,27 @@
 
 #include <ATen/TensorOperators.h>
 
+#include "core/check.hpp"
 #include "core/product.hpp"
 #include "loss/checked_batch.hpp"
+#include "loss/checked_options.hpp"
 #include "vlalign/loss/tiled.hpp"
 
 namespace vlalign {
 
+CyclicConsistency::CyclicConsistency(const Options& options) : options_(options) {
+  check_not_negative(options.in_modal, "CyclicConsistency", "in_modal");
+  check_not_negative(options.cross_modal, "CyclicConsistency", "cross_modal");
+  check(options.in_modal > 0 || options.cross_modal > 0,
+        "[CyclicConsistency] in_modal, cross_modal: expected one of them above 0");
+}
+
+std::string CyclicConsistency::options() const {
+  return fmt::format("in_modal={} cross_modal={}", options_.in_modal, options_.cross_modal);
+}
+
 at::Tensor CyclicConsistency::forward(const ContrastiveBatch& batch) const {
   const auto pairs = checked_pairs(batch, "CyclicConsistency");
-  const auto own = own_rows(batch);
   const auto of_block = [&](const std::vector<at::Tensor>& in, RowRange rows) {
     const auto &x = in[0], &y = in[1];
     const auto own_x = narrowed(x, rows), own_y = narrowed(y, rows);
@@ -19,8 +31,8 @@ at::Tensor CyclicConsistency::forward(const ContrastiveBatch& batch) const {
     return options_.in_modal * in_modal + options_.cross_modal * cross_modal;
   };
   constexpr std::int64_t matrices = 4;
-  const auto sum = sum_over_rows({pairs.image, pairs.text}, own, matrices * pairs.size(), of_block);
-  return sum / static_cast<double>(own.count);
+  const auto sum = sum_over_rows({pairs.image, pairs.text}, pairs.own, matrices * pairs.size(), of_block);
+  return sum / static_cast<double>(pairs.own.count);
 }
 
 }  // namespace vlalign

@@ -9,9 +9,8 @@ namespace vlalign {
 at::Tensor DecoupledInfoNCE::forward(const ContrastiveBatch& batch) const {
   const auto pairs = checked_pairs(batch, "DecoupledInfoNCE", 2);
   const auto scale = checked_scale(batch, "DecoupledInfoNCE", pairs.image);
-  const auto own = own_rows(batch);
-  const auto negatives = both_directions(pairs, scale, own, except_own_pair(pairs));
-  return (negatives.rows + negatives.columns).mean() / 2.0 - matching_logits(pairs, scale, own).mean();
+  const auto negatives = both_directions(pairs, scale, except_own_pair(pairs));
+  return (negatives.rows + negatives.columns).mean() / 2.0 - matching_logits(pairs, scale).mean();
 }
 
 }  // namespace vlalign

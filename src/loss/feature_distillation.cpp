@@ -9,7 +9,7 @@ namespace vlalign {
 
 at::Tensor FeatureDistillation::forward(const ContrastiveBatch& batch) const {
   const auto student = checked_pairs(batch, "FeatureDistillation");
-  const auto teacher = checked_teacher_of_equal_size(batch, "FeatureDistillation");
+  const auto teacher = checked_teacher_of_equal_size(batch, "FeatureDistillation", student);
   return ((student.image - teacher.image).square() + (student.text - teacher.text).square()).sum(1).mean();
 }
 

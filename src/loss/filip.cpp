@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <vector>
 
 #include "core/check.hpp"
@@ -35,15 +36,21 @@ Pieces cut_to_pieces(const at::Tensor& mask) {
   return pieces_of_like_length(ends, std::clamp<std::int64_t>(mask.size(0) / smallest_piece, 1, most_pieces));
 }
 
-Tokens checked_tokens(const TokenFeatures& tokens, std::int64_t size, std::string_view field) {
+/// size: B, any without it
+void check_features(const at::Tensor& given, std::optional<std::int64_t> size, std::string_view field) {
+  if (given.defined() && given.dim() == 3 && given.size(0) == size.value_or(given.size(0)) && given.numel() > 0 &&
+      given.is_floating_point())
+    return;
+  fail("[FILIP] {}: expected floating [{}, N, D], got {}", field, size ? fmt::to_string(*size) : "B",
+       given.defined() ? given.sizes().vec() : std::vector<std::int64_t>());
+}
+
+Tokens checked_tokens(const TokenFeatures& tokens, std::string_view field) {
   const auto& [given, mask] = tokens;
-  check(given.defined() && given.dim() == 3 && given.size(0) == size && given.size(1) > 0 && given.is_floating_point(),
-        "[FILIP] {}: expected floating [{}, N, D], got {}", field, size,
-        given.defined() ? given.sizes().vec() : std::vector<std::int64_t>());
   Tokens result{widened(given), {}, {}};
   if (mask.defined()) {
-    check(mask.scalar_type() == at::kBool && mask.sizes() == at::IntArrayRef({size, given.size(1)}),
-          "[FILIP] {}: expected a mask bool [{}, {}], got {} {}", field, size, given.size(1),
+    check(mask.scalar_type() == at::kBool && mask.sizes() == given.sizes().slice(0, 2),
+          "[FILIP] {}: expected a mask bool [{}, {}], got {} {}", field, given.size(0), given.size(1),
           c10::toString(mask.scalar_type()), mask.sizes().vec());
     result.mask = mask.to(given.device());
     result.features = result.features.masked_fill(~result.mask.unsqueeze(2), 0.0);
@@ -101,14 +108,18 @@ at::Tensor cross_entropy(const Tokens& x, const Tokens& y, const at::Tensor& sca
 }  // namespace
 
 at::Tensor FILIP::forward(const ContrastiveBatch& batch) const {
-  const auto size = batch.image.size(0);
-  const auto image = checked_tokens(batch.image_tokens, size, "image_tokens");
-  const auto text = checked_tokens(batch.text_tokens, size, "text_tokens");
-  check(image.features.size(2) == text.features.size(2),
-        "[FILIP] text_tokens: expected tokens of dimension {} as the images', got {}", image.features.size(2),
-        text.features.size(2));
+  const auto &image_features = batch.image_tokens.features, &text_features = batch.text_tokens.features;
+  check_features(image_features, {}, "image_tokens");
+  const auto size = image_features.size(0);
+  check_features(text_features, size, "text_tokens");
+  check(image_features.size(2) == text_features.size(2),
+        "[FILIP] text_tokens: expected tokens of dimension {} as the images', got {}", image_features.size(2),
+        text_features.size(2));
+  check_alike(text_features, image_features, "FILIP", "text_tokens", "image_tokens");
+  const auto image = checked_tokens(batch.image_tokens, "image_tokens");
+  const auto text = checked_tokens(batch.text_tokens, "text_tokens");
   const auto scale = checked_scale(batch, "FILIP", image.features);
-  const auto own = own_rows(batch);
+  const auto own = checked_own(batch, "FILIP", size);
   const auto sum = cross_entropy(image, text, scale, own) + cross_entropy(text, image, scale, own);
   return sum / (2.0 * static_cast<double>(own.count));
 }

@@ -7,6 +7,9 @@
 #include <array>
 #include <vector>
 
+#include "core/check.hpp"
+#include "loss/checked_value.hpp"
+
 namespace vlalign {
 namespace {
 
@@ -24,6 +27,25 @@ constexpr std::array embeddings{
     +[](ContrastiveBatch& b) -> at::Tensor& { return b.text_tokens.mask; },
 };
 constexpr std::size_t without_gradient = 6;  // the first of them
+
+/// What all pieces so far hold of each embedding.
+using Parts = std::array<std::vector<at::Tensor>, embeddings.size()>;
+
+/// Whether a part can lie behind those of the pieces before.
+bool continues(const at::Tensor& part, const std::vector<at::Tensor>& before, bool is_first) {
+  if (is_first || !part.defined()) return before.empty();
+  if (before.empty() || part.dim() != before.front().dim()) return false;
+  const auto& first = before.front();
+  return part.sizes().slice(1) == first.sizes().slice(1) && part.scalar_type() == first.scalar_type();
+}
+
+void check_piece(ContrastiveBatch& piece, const Parts& before, std::int64_t number) {
+  check(piece.image.defined() && piece.image.dim() > 0, "[backward_in_pieces] encode({}): expected an image [b, D]",
+        number);
+  for (std::size_t i = 0; i < embeddings.size(); ++i)
+    check(continues(embeddings[i](piece), before[i], number == 0),
+          "[backward_in_pieces] encode({}): expected the embeddings, sizes and dtypes of the first piece", number);
+}
 
 /// The gradient of sum <embedding, gradient of the loss> over a piece.
 void send_back(ContrastiveBatch& piece, ContrastiveBatch& whole, std::int64_t begin) {
@@ -43,11 +65,17 @@ void send_back(ContrastiveBatch& piece, ContrastiveBatch& whole, std::int64_t be
 
 at::Tensor backward_in_pieces(const ContrastiveLoss& loss, std::int64_t pieces,
                               const std::function<ContrastiveBatch(std::int64_t)>& encode, ContrastiveBatch& whole) {
-  std::array<std::vector<at::Tensor>, embeddings.size()> parts;
+  check(at::GradMode::is_enabled(), "[backward_in_pieces] gradients are switched off, as by at::NoGradGuard");
+  check(pieces > 0, "[backward_in_pieces] pieces: expected at least 1, got {}", pieces);
+  check(encode != nullptr, "[backward_in_pieces] encode: expected a function, got an empty one");
+  Parts parts;
+  std::vector<std::int64_t> rows;  // of each piece
   {
     const at::NoGradGuard no_graph;
     for (std::int64_t k = 0; k < pieces; ++k) {
       auto piece = encode(k);
+      check_piece(piece, parts, k);
+      rows.push_back(piece.image.size(0));
       for (std::size_t i = 0; i < embeddings.size(); ++i)
         if (embeddings[i](piece).defined()) parts[i].push_back(embeddings[i](piece));
     }
@@ -57,10 +85,14 @@ at::Tensor backward_in_pieces(const ContrastiveLoss& loss, std::int64_t pieces,
   for (std::size_t i = 0; i < without_gradient; ++i)
     if (embeddings[i](whole).defined()) embeddings[i](whole).set_requires_grad(true);
 
-  const auto value = loss.forward(whole);
-  if (value.requires_grad()) value.backward();
+  const auto value = checked_value(loss, whole, "[backward_in_pieces] ");
+  value.backward();
   for (std::int64_t k = 0, begin = 0; k < pieces; ++k) {
     auto piece = encode(k);
+    const auto again = piece.image.defined() && piece.image.dim() > 0 ? piece.image.size(0) : 0;
+    const auto before = rows[static_cast<std::size_t>(k)];
+    check(again == before, "[backward_in_pieces] encode({}): gave {} rows at first, {} the second time", k, before,
+          again);
     send_back(piece, whole, begin);
     begin += piece.image.size(0);
   }

@@ -10,6 +10,7 @@
 
 #include "core/check.hpp"
 #include "loss/checked_batch.hpp"
+#include "loss/checked_options.hpp"
 
 namespace vlalign {
 namespace {
@@ -30,19 +31,22 @@ at::Tensor debiased(const at::Tensor& reweighted, const at::Tensor& floor, doubl
 }  // namespace
 
 HardNegativeInfoNCE::HardNegativeInfoNCE(const Options& options) : options_(options) {
-  check(options.beta >= 0, "[HardNegativeInfoNCE] beta: expected 0 or more, got {}", options.beta);
+  check_not_negative(options.beta, "HardNegativeInfoNCE", "beta");
   check(options.tau_plus >= 0 && options.tau_plus < 1, "[HardNegativeInfoNCE] tau_plus: expected 0 to below 1, got {}",
         options.tau_plus);
+}
+
+std::string HardNegativeInfoNCE::options() const {
+  return fmt::format("beta={} tau_plus={}", options_.beta, options_.tau_plus);
 }
 
 at::Tensor HardNegativeInfoNCE::forward(const ContrastiveBatch& batch) const {
   const auto pairs = checked_pairs(batch, "HardNegativeInfoNCE", 2);
   const auto scale = checked_scale(batch, "HardNegativeInfoNCE", pairs.image);
-  const auto own = own_rows(batch);
   const auto others = except_own_pair(pairs);
-  const auto weighted = both_directions(pairs, scale * (1.0 + options_.beta), own, others);
-  const auto weights = both_directions(pairs, scale * options_.beta, own, others);
-  const auto positives = matching_logits(pairs, scale, own);
+  const auto weighted = both_directions(pairs, scale * (1.0 + options_.beta), others);
+  const auto weights = both_directions(pairs, scale * options_.beta, others);
+  const auto positives = matching_logits(pairs, scale);
 
   const auto negatives = static_cast<double>(pairs.size() - 1);
   const auto floor = std::log(negatives) - scale - positives;

@@ -5,7 +5,6 @@
 #include <ATen/ops/where.h>
 
 #include "core/check.hpp"
-#include "core/product.hpp"
 #include "loss/checked_batch.hpp"
 #include "loss/targets.hpp"
 #include "vlalign/loss/tiled.hpp"
@@ -34,11 +33,12 @@ at::Tensor cross_entropy(const at::Tensor& rows, const at::Tensor& columns, cons
 }
 
 /// sum_i of -log(1/|P| sum_p softmax_p), both ways.
-at::Tensor log_of_mean(const ContrastiveBatch& batch, const Pairs& pairs, const at::Tensor& scale, RowRange own,
+at::Tensor log_of_mean(const ContrastiveBatch& batch, const Pairs& pairs, const at::Tensor& scale,
                        const LogSumExp& all) {
-  const PairFilter positives{.keep = PairFilter::Keep::equal, .row_ids = batch.groups, .column_ids = batch.groups};
-  const auto of_positives = both_directions(pairs, scale, own, positives);
-  const auto log_counts = wanted_texts(batch, pairs.text, own).weight.log();
+  const auto groups = batch.groups.to(pairs.image.device());
+  const auto of_positives =
+      both_directions(pairs, scale, {.keep = PairFilter::Keep::equal, .row_ids = groups, .column_ids = groups});
+  const auto log_counts = wanted_texts(batch, pairs.text, pairs.own).weight.log();
   return (all.rows + all.columns - of_positives.rows - of_positives.columns + 2 * log_counts).sum();
 }
 
@@ -65,12 +65,12 @@ at::Tensor InfoNCE::forward(const ContrastiveBatch& batch) const {
   const auto pairs = checked_pairs(batch, "InfoNCE");
   const auto scale = checked_scale(batch, "InfoNCE", pairs.image);
   check_targets(batch, "InfoNCE");
-  const auto own = own_rows(batch);
-  const auto all = both_directions(pairs, scale, own);
+  const auto own = pairs.own;
+  const auto all = both_directions(pairs, scale);
   const auto rows = 2.0 * static_cast<double>(own.count);
   if (options_.positives == Positives::log_of_mean) {
     check(!batch.soft_targets.defined(), "[InfoNCE] soft_targets: go with Positives::mean_of_logs only");
-    if (batch.groups.defined()) return log_of_mean(batch, pairs, scale, own, all) / rows;
+    if (batch.groups.defined()) return log_of_mean(batch, pairs, scale, all) / rows;
   }
   const bool own_pairs_only = !batch.groups.defined() && !batch.soft_targets.defined() && options_.label_smoothing == 0;
   if (own_pairs_only && own.count == pairs.size()) return (all.rows + all.columns - 2 * all.diagonal).sum() / rows;
@@ -79,15 +79,6 @@ at::Tensor InfoNCE::forward(const ContrastiveBatch& batch) const {
   const auto of_texts = cross_entropy(narrowed(pairs.text, own), pairs.image, scale, all.columns,
                                       wanted_images(batch, pairs.image, own), options_.label_smoothing);
   return (of_images + of_texts) / rows;
-}
-
-double batch_accuracy(const at::Tensor& image, const at::Tensor& text) {
-  check(image.dim() == 2 && image.size(0) > 0 && image.sizes() == text.sizes(),
-        "[batch_accuracy] image, text: expected both [B, D], got {} and {}", image.sizes().vec(), text.sizes().vec());
-  const auto cosines = product(widened(image.detach()), widened(text.detach()));
-  // An own text that reaches the row's maximum alone: no other is as similar.
-  const auto at_least = (cosines >= cosines.diagonal().unsqueeze(1)).sum(1);
-  return (at_least == 1).to(at::kDouble).mean().item<double>();
 }
 
 }  // namespace vlalign

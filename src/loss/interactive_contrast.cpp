@@ -10,9 +10,9 @@ namespace vlalign {
 
 at::Tensor InteractiveContrast::forward(const ContrastiveBatch& batch) const {
   const auto student = checked_pairs(batch, "InteractiveContrast");
-  const auto teacher = checked_teacher_of_equal_size(batch, "InteractiveContrast");
+  const auto teacher = checked_teacher_of_equal_size(batch, "InteractiveContrast", student);
   const auto scale = checked_scale(batch, "InteractiveContrast", student.image);
-  const auto own = own_rows(batch);
+  const auto own = student.own;
   const auto contrast = [&](const at::Tensor& anchors, const at::Tensor& targets) {
     const auto rows = narrowed(anchors, own);
     return (log_sum_exp(rows, targets, scale).rows - scale * (rows * narrowed(targets, own)).sum(1)).mean();

@@ -1,5 +1,6 @@
 #include "vlalign/loss/make_loss.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 #include "core/check.hpp"
@@ -81,6 +82,8 @@ AnyLoss make_loss(std::string_view text) {
     terms.push_back(parse_term(text.substr(begin, end - begin)));
     begin = end + 1;
   }
+  const auto counts = [](const auto& term) { return term.weight.from != 0; };
+  check(std::any_of(terms.begin(), terms.end(), counts), "loss \"{}\": every weight is 0", text);
   if (terms.size() == 1 && terms.front().weight.from == 1.0) return terms.front().loss;
   return WeightedSum(std::move(terms));
 }

@@ -9,9 +9,9 @@
 
 #include <limits>
 
-#include "core/check.hpp"
 #include "core/product.hpp"
 #include "loss/checked_batch.hpp"
+#include "loss/checked_options.hpp"
 #include "loss/targets.hpp"
 #include "vlalign/loss/tiled.hpp"
 
@@ -51,15 +51,16 @@ at::Tensor hinges(const at::Tensor& x, const at::Tensor& y, const at::Tensor& gr
 }  // namespace
 
 SemiHardTriplet::SemiHardTriplet(const Options& options) : options_(options) {
-  check(options.margin > 0, "[SemiHardTriplet] margin: expected more than 0, got {}", options.margin);
+  check_positive(options.margin, "SemiHardTriplet", "margin");
 }
 
+std::string SemiHardTriplet::options() const { return fmt::format("margin={}", options_.margin); }
+
 at::Tensor SemiHardTriplet::forward(const ContrastiveBatch& batch) const {
-  const auto [image, text] = checked_pairs(batch, "SemiHardTriplet", 2);
+  const auto [image, text, own] = checked_pairs(batch, "SemiHardTriplet", 2);
   check_targets(batch, "SemiHardTriplet");
   const auto groups = batch.groups.defined() ? batch.groups.to(image.device())
                                              : at::arange(image.size(0), image.options().dtype(at::kLong));
-  const auto own = own_rows(batch);
   const auto sum =
       hinges(image, text, groups, own, options_.margin) + hinges(text, image, groups, own, options_.margin);
   return sum / (2.0 * static_cast<double>(own.count));

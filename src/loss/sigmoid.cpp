@@ -3,7 +3,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/full.h>
 
-#include "core/check.hpp"
 #include "loss/checked_batch.hpp"
 #include "loss/targets.hpp"
 #include "vlalign/loss/tiled.hpp"
@@ -11,12 +10,10 @@
 namespace vlalign {
 
 at::Tensor SigmoidLoss::forward(const ContrastiveBatch& batch) const {
-  const auto [image, text] = checked_pairs(batch, "SigmoidLoss");
+  const auto [image, text, own] = checked_pairs(batch, "SigmoidLoss");
   const auto scale = checked_scale(batch, "SigmoidLoss", image);
-  check(batch.logit_bias.defined() && batch.logit_bias.numel() == 1, "[SigmoidLoss] logit_bias: expected a scalar []");
+  const auto bias = checked_scalar(batch.logit_bias, "SigmoidLoss", "logit_bias", image);
   check_targets(batch, "SigmoidLoss");
-  const auto bias = batch.logit_bias.to(image.options()).reshape({});
-  const auto own = own_rows(batch);
   const auto rows = narrowed(image, own);
   // softplus(-z) = softplus(z) - z for the matching ones, with probability w: softplus(z) - w z
   const auto wanted = wanted_texts(batch, text, own);

@@ -5,22 +5,20 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/scalar_tensor.h>
 
-#include "core/check.hpp"
 #include "loss/checked_batch.hpp"
+#include "loss/checked_options.hpp"
 #include "vlalign/loss/tiled.hpp"
 
 namespace vlalign {
 
 SimCLR::SimCLR(const Options& options) : options_(options) {
-  check(options.temperature > 0, "[SimCLR] temperature: expected more than 0, got {}", options.temperature);
+  check_positive(options.temperature, "SimCLR", "temperature");
 }
 
+std::string SimCLR::options() const { return fmt::format("temperature={}", options_.temperature); }
+
 at::Tensor SimCLR::forward(const ContrastiveBatch& batch) const {
-  const auto first = checked_unit_rows(batch.image, "SimCLR", "image");
-  const auto second = checked_unit_rows(batch.second_image, "SimCLR", "second_image");
-  check(second.sizes() == first.sizes(), "[SimCLR] second_image: expected {}, got {}", first.sizes().vec(),
-        second.sizes().vec());
-  const auto own = own_rows(batch);
+  const auto [first, second, own] = checked_views(batch, "SimCLR");
   const auto own_first = narrowed(first, own), own_second = narrowed(second, own);
   const auto ids = at::arange(2 * first.size(0), first.options().dtype(at::kLong));
   const auto own_ids = at::cat({narrowed(ids, own), narrowed(ids, own) + first.size(0)});

@@ -2,9 +2,13 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/_unique2.h>
+#include <ATen/ops/aminmax.h>
 #include <ATen/ops/bincount.h>
 #include <ATen/ops/matmul.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
+
+#include <cmath>
 
 #include "core/check.hpp"
 #include "loss/checked_batch.hpp"
@@ -42,8 +46,12 @@ void check_targets(const ContrastiveBatch& batch, std::string_view loss) {
   check(soft.sizes() == at::IntArrayRef({size, size}) && soft.is_floating_point(),
         "[{}] soft_targets: expected floating [{}, {}], got {} {}", loss, size, size, c10::toString(soft.scalar_type()),
         soft.sizes().vec());
-  check((soft >= 0).all().item<bool>(), "[{}] soft_targets: expected no negative one, got {}", loss,
-        soft.min().item<double>());
+  const auto [low, high] = at::aminmax(soft);  // NaN where there is one
+  const auto ends = at::stack({low, high}).to(at::kCPU, at::kDouble);
+  const auto least = ends[0].item<double>(), most = ends[1].item<double>();
+  check(std::isfinite(least) && std::isfinite(most), "[{}] soft_targets: expected finite ones, got {}", loss,
+        std::isfinite(least) ? most : least);
+  check(least >= 0, "[{}] soft_targets: expected no negative one, got {}", loss, least);
 }
 
 Wanted wanted_texts(const ContrastiveBatch& batch, const at::Tensor& text, RowRange rows) {

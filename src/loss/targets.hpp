@@ -9,8 +9,8 @@
 
 namespace vlalign {
 
-/// Throws Error unless groups are int64 [B], soft targets are [B, B] and not negative, and at most one of them is
-/// there.
+/// Throws Error unless groups are int64 [B], soft targets are [B, B], finite and not negative, and at most one of them
+/// is there.
 void check_targets(const ContrastiveBatch& batch, std::string_view loss);
 
 /// The weights w_ij with which row i wants column j, applied to the columns' embeddings without ever being written out

@@ -25,8 +25,7 @@ at::Tensor cross_entropy(const at::Tensor& x, const at::Tensor& y, RowRange own)
 }  // namespace
 
 at::Tensor TemperatureFree::forward(const ContrastiveBatch& batch) const {
-  const auto [image, text] = checked_pairs(batch, "TemperatureFree");
-  const auto own = own_rows(batch);
+  const auto [image, text, own] = checked_pairs(batch, "TemperatureFree");
   return (cross_entropy(image, text, own) + cross_entropy(text, image, own)) / (2.0 * static_cast<double>(own.count));
 }
 

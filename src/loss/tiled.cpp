@@ -79,11 +79,30 @@ class TileWalk {
 };
 
 void check_operands(const at::Tensor& x, const at::Tensor& y, const char* function) {
-  check(x.dim() == 2 && y.dim() == 2 && x.size(1) == y.size(1) && x.size(0) > 0 && y.size(0) > 0,
+  check(x.defined() && y.defined(), "[{}] {}: expected a tensor, got none", function, x.defined() ? "y" : "x");
+  check(x.dim() == 2 && y.dim() == 2 && x.size(1) == y.size(1) && x.numel() > 0 && y.numel() > 0,
         "[{}] x, y: expected [N, D] and [M, D], got {} and {}", function, x.sizes().vec(), y.sizes().vec());
   check(x.scalar_type() == y.scalar_type() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble),
         "[{}] x, y: expected both float32 or both float64, got {} and {}", function, c10::toString(x.scalar_type()),
         c10::toString(y.scalar_type()));
+  check(x.device() == y.device(), "[{}] y: expected it on {} as x, got it on {}", function, x.device().str(),
+        y.device().str());
+}
+
+/// A scalar [] as x: of its dtype and on its device.
+at::Tensor scalar_as(const at::Tensor& x, const at::Tensor& scalar, const char* function, const char* argument) {
+  check(scalar.defined() && scalar.dim() == 0 && scalar.is_floating_point(), "[{}] {}: expected a floating scalar []",
+        function, argument);
+  return scalar.to(x.options());
+}
+
+void check_ids(const at::Tensor& ids, const at::Tensor& rows, const char* argument) {
+  check(ids.defined() && ids.scalar_type() == at::kLong && ids.sizes() == at::IntArrayRef{rows.size(0)} &&
+            ids.device() == rows.device(),
+        "[log_sum_exp] filter.{}: expected int64 [{}] on {}, got {}", argument, rows.size(0), rows.device().str(),
+        ids.defined()
+            ? fmt::format("{} {} on {}", c10::toString(ids.scalar_type()), ids.sizes().vec(), ids.device().str())
+            : "none");
 }
 
 /// x, y and the scale without their graph, and the logits of a tile.
@@ -267,6 +286,9 @@ struct SumOverRowsNode : torch::autograd::Function<SumOverRowsNode> {
     for_each_range(rows.count, block, [&](RowRange within) {
       const at::AutoGradMode with_graph(with_gradients);
       const auto part = term(leaves, {rows.begin + within.begin, within.count});
+      if (!part.defined() || part.dim() != 0 || !part.is_floating_point())
+        fail("[sum_over_rows] term: expected it to give a floating scalar [], got {}",
+             part.defined() ? fmt::format("{} {}", c10::toString(part.scalar_type()), part.sizes().vec()) : "none");
       if (part.requires_grad()) part.backward();
       sum = sum.defined() ? sum + part.detach() : part.detach();
     });
@@ -289,17 +311,27 @@ struct SumOverRowsNode : torch::autograd::Function<SumOverRowsNode> {
 
 LogSumExp log_sum_exp(const at::Tensor& x, const at::Tensor& y, const at::Tensor& scale, const PairFilter& filter) {
   check_operands(x, y, "log_sum_exp");
-  const auto sums = LogSumExpNode::apply(x, y, scale, filter);
+  if (filter.keep != Keep::all) {
+    check_ids(filter.row_ids, x, "row_ids");
+    check_ids(filter.column_ids, y, "column_ids");
+  }
+  const auto sums = LogSumExpNode::apply(x, y, scalar_as(x, scale, "log_sum_exp", "scale"), filter);
   return {sums[0], sums[1], sums[2]};
 }
 
 at::Tensor softplus_sum(const at::Tensor& x, const at::Tensor& y, const at::Tensor& scale, const at::Tensor& bias) {
   check_operands(x, y, "softplus_sum");
-  return SoftplusSumNode::apply(x, y, scale, bias);
+  return SoftplusSumNode::apply(x, y, scalar_as(x, scale, "softplus_sum", "scale"),
+                                scalar_as(x, bias, "softplus_sum", "bias"));
 }
 
 at::Tensor sum_over_rows(const std::vector<at::Tensor>& inputs, RowRange rows, std::int64_t width, const Term& term) {
   constexpr std::int64_t elements = std::int64_t{1} << 23;
+  check(term != nullptr, "[sum_over_rows] term: expected a function, got an empty one");
+  check(!inputs.empty(), "[sum_over_rows] inputs: expected at least one");
+  for (const auto& input : inputs) check(input.defined(), "[sum_over_rows] inputs: expected tensors, got an empty one");
+  check(rows.begin >= 0 && rows.count >= 1 && rows.begin <= std::numeric_limits<std::int64_t>::max() - rows.count,
+        "[sum_over_rows] rows: expected at least one from row 0 on, got {} from row {} on", rows.count, rows.begin);
   const auto block = std::clamp<std::int64_t>(elements / std::max<std::int64_t>(1, width), 1, rows.count);
   return SumOverRowsNode::apply(at::TensorList(inputs), rows, block, term, at::GradMode::is_enabled());
 }

@@ -9,10 +9,12 @@
 #include <ATen/ops/stack.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "core/check.hpp"
 #include "loss/checked_batch.hpp"
+#include "loss/checked_options.hpp"
 #include "loss/video.hpp"
 
 namespace vlalign {
@@ -44,6 +46,9 @@ at::Tensor language_contrast(const TimeContrastive::Options& options, const at::
   const auto size = first.size(0);
   const auto reward = [&](const at::Tensor& from, const at::Tensor& to) {
     auto result = options.reward(from, to, text);
+    if (!result.defined() || !result.is_floating_point())
+      fail("[TimeContrastive] reward: expected it to give a floating tensor, got {}",
+           result.defined() ? c10::toString(result.scalar_type()) : "none");
     check(result.sizes() == at::IntArrayRef{size}, "[TimeContrastive] reward: expected it to give [{}], got {}", size,
           result.sizes().vec());
     return result;
@@ -57,8 +62,22 @@ at::Tensor language_contrast(const TimeContrastive::Options& options, const at::
 }  // namespace
 
 TimeContrastive::TimeContrastive(Options options) : options_(std::move(options)) {
+  const auto check_weight = [](const char* name, double weight) {
+    check(std::isfinite(weight) && weight >= 0, "[TimeContrastive] {}: expected 0 or more, got {}", name, weight);
+  };
+  check_weight("l1", options_.l1);
+  check_weight("l2", options_.l2);
+  check_weight("language_weight", options_.language_weight);
   check(options_.language_negatives >= 0, "[TimeContrastive] language_negatives: expected 0 or more, got {}",
         options_.language_negatives);
+  check_not_negative(options_.l1, "TimeContrastive", "l1");
+  check_not_negative(options_.l2, "TimeContrastive", "l2");
+  check_not_negative(options_.language_weight, "TimeContrastive", "language_weight");
+}
+
+std::string TimeContrastive::options() const {
+  return fmt::format("l1={} l2={} reward={} language_weight={} language_negatives={}", options_.l1, options_.l2,
+                     static_cast<bool>(options_.reward), options_.language_weight, options_.language_negatives);
 }
 
 at::Tensor TimeContrastive::forward(const ContrastiveBatch& batch) const {
@@ -67,9 +86,11 @@ at::Tensor TimeContrastive::forward(const ContrastiveBatch& batch) const {
   const auto lengths = options_.l1 * frames.norm(1, 2).mean() + options_.l2 * frames.norm(2, 2).mean();
   auto loss = time_contrast(z0, z1, z2) + lengths;
   if (options_.reward) {
-    check(batch.text.defined() && batch.text.dim() == 2 && batch.text.size(0) == frames.size(0),
+    check(batch.text.defined() && batch.text.dim() == 2 && batch.text.size(0) == frames.size(0) &&
+              batch.text.is_floating_point(),
           "[TimeContrastive] text: expected [{}, D], got {}", frames.size(0),
           batch.text.defined() ? batch.text.sizes().vec() : std::vector<std::int64_t>());
+    check_alike(batch.text, frames, "TimeContrastive", "text", "frames");
     const auto text = widened(batch.text);
     const auto terms = language_contrast(options_, z0, z0, z1, text) + language_contrast(options_, z0, z1, z2, text);
     loss = loss + options_.language_weight / 2.0 * terms;

@@ -14,9 +14,10 @@ at::Tensor checked_frames(const ContrastiveBatch& batch, std::string_view loss, 
                           std::string_view meaning) {
   const auto& frames = batch.frames;
   check(frames.defined(), "[{}] frames: the batch has none", loss);
-  check(frames.dim() == 3 && frames.size(0) > 0 && frames.size(1) == count && frames.is_floating_point(),
+  check(frames.dim() == 3 && frames.numel() > 0 && frames.size(1) == count && frames.is_floating_point(),
         "[{}] frames: expected floating [B, {}, D] ({}), got {} {}", loss, count, meaning,
         c10::toString(frames.scalar_type()), frames.sizes().vec());
+  checked_own(batch, loss, frames.size(0));
   return widened(frames);
 }
 

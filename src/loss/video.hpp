@@ -9,7 +9,8 @@
 
 namespace vlalign {
 
-/// The batch's frames, widened: [B, count, D]; throws Error "[loss] frames: ..." otherwise.
+/// The batch's frames, widened: [B, count, D]; throws Error "[loss] frames: ..." otherwise, and unless `own` is a range
+/// of them.
 ///   meaning: of the frames of a clip, for the message
 at::Tensor checked_frames(const ContrastiveBatch& batch, std::string_view loss, std::int64_t count,
                           std::string_view meaning);

@@ -2,11 +2,14 @@
 
 #include <ATen/TensorOperators.h>
 
+#include "core/check.hpp"
 #include "loss/video.hpp"
 
 namespace vlalign {
 
 VIP::VIP(const Options& options) : options_(options) { check_discount(options.gamma, "VIP"); }
+
+std::string VIP::options() const { return fmt::format("gamma={}", options_.gamma); }
 
 at::Tensor VIP::forward(const ContrastiveBatch& batch) const {
   const auto frames = checked_frames(batch, "VIP", 4, frames_of_value);

@@ -4,7 +4,6 @@
 
 #include "config_fields.hpp"
 #include "config_json.hpp"
-#include "core/exists.hpp"
 #include "core/files.hpp"
 #include "core/parse_json.hpp"
 #include "peer_names.hpp"

@@ -3,14 +3,16 @@
 #include "config_json.hpp"
 #include "core/check.hpp"
 #include "core/files.hpp"
+#include "core/folders.hpp"
 #include "core/on_device.hpp"
 #include "core/precision.hpp"
+#include "finite.hpp"
 #include "folder_tokenizer.hpp"
 #include "make_module.hpp"
 #include "model_folder.hpp"
+#include "module_fit.hpp"
 #include "nn/check_inputs.hpp"
 #include "peer_names.hpp"
-#include "positions.hpp"
 #include "savable.hpp"
 #include "tower_source.hpp"
 #include "validate.hpp"
@@ -116,10 +118,7 @@ DualEncoder::DualEncoder(std::shared_ptr<nn::DualEncoderImpl> module, ModelConfi
   auto& own = state_->config;
   validate(own, "[DualEncoder] config:");
   own = with_layout(std::move(own), own.layout);
-  const auto& projection = state_->module->image_projection;
-  const auto dim = projection ? projection->weight.size(0) : state_->module->visual->width();
-  if (std::holds_alternative<OwnTowers>(own.vision)) own.embed_dim = dim;
-  check(own.embed_dim == dim, "[DualEncoder] config: embed_dim: expected the module's {}, got {}", dim, own.embed_dim);
+  check_fits(*state_->module, own, *state_->tokenizer);
 }
 
 DualEncoder DualEncoder::create(std::string_view model, std::shared_ptr<const Tokenizer> tokenizer,
@@ -146,26 +145,34 @@ DualEncoder DualEncoder::create(const ModelConfig& config, std::shared_ptr<const
 }
 
 DualEncoder DualEncoder::load(const fs::path& folder, const LoadOptions& options) {
-  auto config = read_model_config(config_file_of(folder));
+  ModelConfig config;
+  std::shared_ptr<const Tokenizer> tokenizer;
+  FolderWeights weights;
+  read_whole_folder(folder, [&](const fs::path& place) {
+    config = read_model_config(config_file_of(place));
+    tokenizer = folder_tokenizer(place, config.text);
+    weights = read_folder_weights(place);
+  });
   if (options.image_size) config.preprocess = with_image_size(config.preprocess, *options.image_size);
   if (options.context_length) config.text.context_length = *options.context_length;
-  auto tokenizer = folder_tokenizer(folder, config.text);
   if (depends_on_padding(config.text)) config.text.pad_id = tokenizer->pad_id();  // open_clip's configs don't say it
   check_fits(*tokenizer, config.text, folder.string());
   DualEncoder model(make_module(config, 0), config, std::move(tokenizer));
-  model.load_weights(folder);
+  assign_model(*model.module(), config, weights.layout, weights.from.tensors, weights.from.where);
   model.train(false);
   return model;
 }
 
 void DualEncoder::load_weights(const fs::path& folder) {
-  auto there = read_model_config(config_file_of(folder));
-  const auto layout = there.layout;
+  ModelConfig there;
+  FolderWeights weights;
+  read_whole_folder(folder, [&](const fs::path& place) {
+    there = read_model_config(config_file_of(place));
+    weights = read_folder_weights(place);
+  });
   there.preprocess = state_->config.preprocess;
   check_same_computation(there, state_->config, folder);
-  const auto [where, tensors] = read_folder_tensors(folder);
-  const auto wanted = peer_tensors(*state_->module, naming_schemes(state_->config, layout));
-  assign_tensors(wanted, with_resized_positions(tensors, wanted), where);
+  assign_model(*state_->module, state_->config, weights.layout, weights.from.tensors, weights.from.where);
 }
 
 void DualEncoder::load_image_tower(const fs::path& path) {
@@ -185,14 +192,16 @@ void DualEncoder::set_layout(Layout layout) {
 }
 
 void DualEncoder::save(const fs::path& folder) const {
-  write_folder_atomically(folder, [this](const fs::path& place) { write(place); });
+  write_folder_atomically(folder, replaceable_model(), [this](const fs::path& place) { write(place); });
 }
 
 void DualEncoder::write(const fs::path& folder) const {
   const auto& config = state_->config;
   const auto merged = merged_weights(*state_->module);
+  const auto tensors = peer_tensors(*state_->module, naming_schemes(config, config.layout), merged);
+  check_finite(tensors, "[DualEncoder::save]");
   write_description(folder, *this);
-  write_weights(folder, config.layout, peer_tensors(*state_->module, naming_schemes(config, config.layout), merged));
+  write_weights(folder, config.layout, tensors);
   if (!merged.empty()) save_lora(*this, folder / "adapter.safetensors");
 }
 

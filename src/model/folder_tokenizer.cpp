@@ -3,7 +3,6 @@
 #include <array>
 
 #include "core/check.hpp"
-#include "core/exists.hpp"
 #include "core/files.hpp"
 #include "data/cleaned_tokenizer.hpp"
 #include "data/load_tokenizer.hpp"

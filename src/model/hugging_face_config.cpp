@@ -1,11 +1,13 @@
 // transformers' configs, read and written. What a config leaves out has the default of its class there.
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <cmath>
 
 #include "config_fields.hpp"
 #include "config_json.hpp"
+#include "core/files.hpp"
+#include "core/log.hpp"
+#include "core/parse_json.hpp"
 
 namespace vlalign {
 namespace {
@@ -39,7 +41,7 @@ void set_unless(json& out, const char* key, const json& value, const json& usual
 /// A key of CLIP's default that decides numbers and that OpenAI's and other weights don't share.
 void warn_of_silence(JsonSection& section) {
   if (!section.has("hidden_act"))
-    spdlog::warn(
+    log_warning(
         "{} doesn't name hidden_act: quick_gelu is taken, transformers' default for CLIP and what OpenAI's "
         "weights need; models trained with open_clip mostly need gelu",
         section.where());
@@ -369,8 +371,8 @@ ModelConfig read_hugging_face_config(const json& root, const json& preprocessor,
         file.string(), type);
   }
   if (preprocessor.is_null()) {
-    spdlog::warn("{}: no {} beside it; OpenAI's mean, std and bicubic resize are taken", file.string(),
-                 preprocessor_config);
+    log_warning("{}: no {} beside it; OpenAI's mean, std and bicubic resize are taken", file.string(),
+                preprocessor_config);
     return config;
   }
   const auto size = config.preprocess.image_size;

@@ -3,15 +3,17 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
-#include <map>
 #include <mutex>
 #include <string>
 #include <vector>
 
 #include "core/check.hpp"
+#include "core/finite.hpp"
+#include "core/recent_texts.hpp"
 #include "core/thread_count.hpp"
 #include "data/frame_preprocessor.hpp"
-#include "nn/pack.hpp"
+#include "data/text.hpp"
+#include "nn/live_weights.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 
 namespace vlalign {
@@ -45,29 +47,54 @@ class Preprocessors {
   std::vector<std::unique_ptr<FramePreprocessor>> idle_;
 };
 
-std::vector<float> to_floats(const at::Tensor& row) {
-  const auto on_cpu = row.cpu().contiguous();
-  const auto* data = on_cpu.const_data_ptr<float>();
-  return {data, data + on_cpu.numel()};
+/// row [1, D] to `out`, which is left as it is by a row that can't be given out.
+void give_out(const at::Tensor& row, std::span<float> out) {
+  const auto floats = row.to(at::kCPU, at::kFloat);
+  check(all_finite(floats), "[LiveEncoder] the embedding isn't finite: weights or their products are NaN or infinite");
+  copy_numbers(floats, out, "[LiveEncoder] embedding");
 }
 
 }  // namespace
 
 struct LiveEncoder::State {
-  State(DualEncoder encoder, const LiveEncoderOptions& how) : model(std::move(encoder)), options(how) {}
+  State(DualEncoder encoder, const LiveEncoderOptions& how)
+      : model(std::move(encoder)), options(how), weights(model.module(), "LiveEncoder"), texts(how.kept_texts) {}
+
+  void check_out(std::span<float> out) const {
+    check(std::ssize(out) == dim, "[LiveEncoder] out: expected {} numbers, got {}", dim, out.size());
+  }
+  bool copy_kept(std::string_view text, std::uint64_t version, std::span<float> out);
+  void keep(std::string_view text, std::uint64_t version, std::span<const float> embedding);
 
   DualEncoder model;
   LiveEncoderOptions options;
+  nn::LiveWeights weights;
   std::int64_t dim = model.config().embed_dim;
   Preprocessors preprocessors{model.config().preprocess};
-  std::mutex mutex;  // of the texts
-  std::map<std::string, std::vector<float>, std::less<>> texts;
+  std::mutex mutex;  // of what follows
+  RecentTexts<std::vector<float>> texts;
+  std::uint64_t version = 0;  // of the weights that the texts were made with
 };
 
+bool LiveEncoder::State::copy_kept(std::string_view text, std::uint64_t now, std::span<float> out) {
+  const std::lock_guard lock(mutex);
+  if (now > version) {
+    texts.clear();
+    version = now;
+  }
+  const auto* kept = texts.find(text);
+  if (kept != nullptr) std::copy(kept->begin(), kept->end(), out.begin());
+  return kept != nullptr;
+}
+
+void LiveEncoder::State::keep(std::string_view text, std::uint64_t made_with, std::span<const float> embedding) {
+  const std::lock_guard lock(mutex);
+  if (made_with == version) texts.keep(text, {embedding.begin(), embedding.end()});
+}
+
 LiveEncoder::LiveEncoder(DualEncoder model, const LiveEncoderOptions& options) {
-  check(options.threads >= 0, "[LiveEncoder] threads: expected 0 or more, got {}", options.threads);
-  model.train(false);
-  if (model.device().is_cpu()) nn::pack_weights(*model.module());
+  check_threads(options.threads, "LiveEncoder");
+  check(options.kept_texts >= 1, "[LiveEncoder] kept_texts: expected at least 1, got {}", options.kept_texts);
   state_ = std::make_unique<State>(std::move(model), options);
 }
 
@@ -78,29 +105,32 @@ LiveEncoder& LiveEncoder::operator=(LiveEncoder&&) noexcept = default;
 std::int64_t LiveEncoder::dim() const { return state_->dim; }
 
 void LiveEncoder::embed(const ImageView& frame, std::span<float> out) const {
-  check(std::ssize(out) == state_->dim, "[LiveEncoder] out: expected {} numbers, got {}", state_->dim, out.size());
-  const ThreadCount threads(state_->options.threads);
-  const at::NoGradGuard no_graph;
-  auto preprocessor = state_->preprocessors.take(frame);
-  const auto row = state_->model.encode_image((*preprocessor)(frame), state_->options.precision).cpu();
-  state_->preprocessors.give_back(std::move(preprocessor));
-  std::copy_n(row.const_data_ptr<float>(), out.size(), out.begin());
-}
-
-std::span<const float> LiveEncoder::embed(std::string_view text) const {
   auto& s = *state_;
-  {
-    const std::lock_guard lock(s.mutex);
-    if (const auto kept = s.texts.find(text); kept != s.texts.end()) return kept->second;
-  }
+  s.check_out(out);
   const ThreadCount threads(s.options.threads);
   const at::NoGradGuard no_graph;
-  check(s.model.tokenizer() != nullptr, "[LiveEncoder] the model has no tokenizer");
+  s.weights.evaluate();
+  auto preprocessor = s.preprocessors.take(frame);
+  const auto row = s.model.encode_image((*preprocessor)(frame), s.options.precision);
+  s.preprocessors.give_back(std::move(preprocessor));
+  give_out(row, out);
+}
+
+void LiveEncoder::embed(std::string_view text, std::span<float> out) const {
+  auto& s = *state_;
+  s.check_out(out);
+  const auto version = s.weights.version();
+  if (s.copy_kept(text, version, out)) return;
+  check(!trim(text).empty(), "[LiveEncoder] text: expected words, got a blank");
+  const ThreadCount threads(s.options.threads);
+  const at::NoGradGuard no_graph;
+  s.weights.evaluate();
   const auto tokens =
       tokenize(*s.model.tokenizer(), std::vector{std::string(text)}, s.model.config().text.context_length);
-  auto row = to_floats(s.model.encode_text(tokens, s.options.precision));
-  const std::lock_guard lock(s.mutex);
-  return s.texts.try_emplace(std::string(text), std::move(row)).first->second;
+  give_out(s.model.encode_text(tokens, s.options.precision), out);
+  s.keep(text, version, out);
 }
+
+void LiveEncoder::refresh() { state_->weights.refresh(); }
 
 }  // namespace vlalign

@@ -5,6 +5,7 @@
 #include "core/check.hpp"
 #include "core/dump_json.hpp"
 #include "core/parse_json.hpp"
+#include "finite.hpp"
 #include "json_section.hpp"
 #include "peer_names.hpp"
 #include "vlalign/core/random.hpp"
@@ -53,7 +54,9 @@ void unmerge_lora(const DualEncoder& model) {
 void save_lora(const DualEncoder& model, const std::filesystem::path& file) {
   const auto options = lora_options(model);
   check(options.has_value(), "{}: the model has no adapter to save", file.string());
-  write_safetensors(file, nn::adapter_tensors(*model.module()), {{"format", "pt"}, {metadata_key, to_json(*options)}});
+  const auto tensors = nn::adapter_tensors(*model.module());
+  check_finite(tensors, "[save_lora]");
+  write_safetensors(file, tensors, {{"format", "pt"}, {metadata_key, to_json(*options)}});
 }
 
 void load_lora(const DualEncoder& model, const std::filesystem::path& file) {

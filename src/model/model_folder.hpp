@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "core/place.hpp"
 #include "vlalign/data/tokenizer.hpp"
 #include "vlalign/model/config.hpp"
 #include "vlalign/model/safetensors.hpp"
@@ -12,6 +13,12 @@ namespace vlalign {
 
 /// The config file of a model folder: open_clip_config.json, or config.json. Throws Error when there is neither.
 std::filesystem::path config_file_of(const std::filesystem::path& folder);
+
+/// Whether a model folder, either peer's or ours, may hold a file of this name.
+bool is_model_file(const std::string& name);
+
+/// A folder of such files alone, config and weights among them.
+const Replaceable& replaceable_model();
 
 /// Where tensors came from, and them.
 struct FolderTensors {
@@ -24,6 +31,13 @@ struct FolderTensors {
 /// (position ids, OpenAI's three counts) is left out.
 /// Throws Error when there are none; names the pickle that lies there instead, since none is ever read.
 FolderTensors read_folder_tensors(const std::filesystem::path& folder);
+
+/// The same of a whole model folder, which may be replaced meanwhile, and the peer whose names they have.
+struct FolderWeights {
+  Layout layout = Layout::open_clip;
+  FolderTensors from;
+};
+FolderWeights read_folder_weights(const std::filesystem::path& folder);
 
 /// Writes the weights' file. `tensors` are under the peer's names.
 void write_weights(const std::filesystem::path& folder, Layout layout, const NamedTensors& tensors);

@@ -1,11 +1,10 @@
 // open_clip's model configs, read and written.
-#include <spdlog/spdlog.h>
-
 #include <cmath>
 #include <optional>
 
 #include "config_json.hpp"
 #include "core/dump_json.hpp"
+#include "core/log.hpp"
 #include "timm_names.hpp"
 
 namespace vlalign {
@@ -356,10 +355,10 @@ ModelConfig read_open_clip_config(const json& root, const std::filesystem::path&
     check(config.preprocess.image_size == size, "{}: preprocess_cfg.size {} differs from vision_cfg.image_size {}",
           file.string(), config.preprocess.image_size, size);
   } else {
-    spdlog::warn("{}: no preprocess_cfg; OpenAI's mean, std and bicubic resize are taken", file.string());
+    log_warning("{}: no preprocess_cfg; OpenAI's mean, std and bicubic resize are taken", file.string());
   }
   if (!model.has("quick_gelu") && is_openai_size(config))
-    spdlog::warn(
+    log_warning(
         "{}: doesn't say quick_gelu; the exact GELU is taken. OpenAI's, MetaCLIP's and DFN's weights need "
         "\"quick_gelu\": true",
         file.string());

@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "core/check.hpp"
+#include "finite.hpp"
+#include "positions.hpp"
 #include "vlalign/nn/lora.hpp"
 
 namespace vlalign {
@@ -87,8 +89,15 @@ void assign_tensors(const NamedTensors& wanted, const NamedTensors& tensors, con
       faults.push_back(fmt::format("{} {} is not part of the model", name, tensor.sizes().vec()));
   }
   check(faults.empty(), "{}: {} tensor(s) don't fit the model:\n  {}", where, faults.size(), fmt::join(faults, "\n  "));
+  check_finite(tensors, where);
   at::NoGradGuard no_grad;
   for (const auto& [name, ours] : wanted) ours.copy_(tensors.at(name));
+}
+
+void assign_model(const torch::nn::Module& module, const ModelConfig& config, Layout layout,
+                  const NamedTensors& tensors, const std::string& where) {
+  const auto wanted = peer_tensors(module, naming_schemes(config, layout));
+  assign_tensors(wanted, with_resized_positions(tensors, wanted), where);
 }
 
 }  // namespace vlalign

@@ -56,4 +56,8 @@ NamedTensors merged_weights(const torch::nn::Module& module);
 /// Throws one Error that lists every missing, extra or wrongly shaped tensor, and then has changed nothing.
 void assign_tensors(const NamedTensors& wanted, const NamedTensors& tensors, const std::string& where);
 
+/// The same for a whole model under the names of the peer of `layout`, position embeddings resized.
+void assign_model(const torch::nn::Module& module, const ModelConfig& config, Layout layout,
+                  const NamedTensors& tensors, const std::string& where);
+
 }  // namespace vlalign

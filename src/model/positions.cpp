@@ -3,10 +3,11 @@
 #include <ATen/ops/_upsample_bicubic2d_aa.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/upsample_linear1d.h>
-#include <spdlog/spdlog.h>
 
 #include <cmath>
 #include <optional>
+
+#include "core/log.hpp"
 
 namespace vlalign {
 namespace {
@@ -60,7 +61,7 @@ NamedTensors with_resized_positions(NamedTensors tensors, const NamedTensors& wa
       if (!side || !square_root(flat.size(0) - extra)) continue;
       resized = resize_grid(flat, *side, extra);
     }
-    spdlog::info("{}: {} position embeddings resized to {}", name, flat.size(0), places);
+    log_info("{}: {} position embeddings resized to {}", name, flat.size(0), places);
     tensor = resized.view(to.sizes());
   }
   return tensors;

@@ -18,7 +18,9 @@
 #include "core/dump_json.hpp"
 #include "core/files.hpp"
 #include "core/parse_json.hpp"
+#include "core/place.hpp"
 #include "data/input_file.hpp"
+#include "safetensors_place.hpp"
 
 namespace vlalign {
 namespace {
@@ -149,6 +151,18 @@ at::Tensor tensor_of(const Entry& entry, char* data, std::shared_ptr<Mapping> ma
   return copy;
 }
 
+/// How a safetensors file begins, whatever it holds.
+std::string misfit_of(const fs::path& path) {
+  const InputFile file(path);
+  constexpr auto begin = static_cast<std::int64_t>(length_bytes) + 1;
+  if (file.size() < begin) return "it is too short";
+  const auto bytes = file.read(0, begin);
+  std::uint64_t header_size = 0;
+  std::memcpy(&header_size, bytes.data(), length_bytes);
+  const bool fits = header_size <= static_cast<std::uint64_t>(file.size()) - length_bytes;
+  return fits && bytes.back() == std::byte{'{'} ? "" : "it has no such header";
+}
+
 std::string header_of(const NamedTensors& tensors, const std::map<std::string, std::string>& metadata) {
   json header = json::object();
   if (!metadata.empty()) header[metadata_key] = metadata;
@@ -203,8 +217,11 @@ Safetensors read_safetensors(const fs::path& file) {
   return result;
 }
 
+void check_safetensors_place(const fs::path& file) { check_file_place(file, {"a safetensors file", misfit_of}); }
+
 void write_safetensors(const fs::path& file, const NamedTensors& tensors,
                        const std::map<std::string, std::string>& metadata) {
+  check_safetensors_place(file);
   const auto header = header_of(tensors, metadata);
   const std::uint64_t header_size = header.size();
   write_file_atomically(file, [&](const std::function<void(std::string_view)>& write) {

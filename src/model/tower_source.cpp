@@ -6,7 +6,8 @@
 
 #include "config_fields.hpp"
 #include "core/check.hpp"
-#include "core/exists.hpp"
+#include "core/files.hpp"
+#include "core/folders.hpp"
 #include "model_folder.hpp"
 #include "positions.hpp"
 
@@ -25,12 +26,16 @@ ModelConfig with_text(ModelConfig config, const TextConfig& text) {
 }
 
 TowerSource from_model(const fs::path& folder, const ModelConfig& config, const char* prefix) {
-  const auto source = read_model_config(config_file_of(folder));
+  ModelConfig source;
+  FolderTensors from;
+  read_whole_folder(folder, [&](const fs::path& place) {
+    source = read_model_config(config_file_of(place));
+    from = read_folder_tensors(place);
+  });
   auto same = with_text(config, source.text);
   if (std::string_view(prefix) == "visual.") same = config, same.vision = source.vision;
   check_same_computation(same, config, folder);
-  auto [where, tensors] = read_folder_tensors(folder);
-  return {where, std::move(tensors), naming_schemes(source, source.layout), prefix, true};
+  return {from.where, std::move(from.tensors), naming_schemes(source, source.layout), prefix, true};
 }
 
 /// Without a language model's wrapper and head, and without buffers of masks.
@@ -81,7 +86,9 @@ TowerSource text_tower_source(const fs::path& folder, const ModelConfig& config)
   if (!alone) return from_model(folder, config, "text.");
   check_same_computation(with_text(config, *alone), config, folder);
   const bool bert = config.text.architecture == TextConfig::Architecture::bert;
-  auto [where, tensors] = read_folder_tensors(folder);
+  FolderTensors from;
+  read_whole_folder(folder, [&](const fs::path& place) { from = read_folder_tensors(place); });
+  const auto& [where, tensors] = from;
   return {where, text_model_only(tensors, bert ? "bert." : "transformer.", config.text.pooler),
           text_tower_schemes(config.text), "", false};
 }

@@ -12,8 +12,8 @@ struct TowerSource {
   std::string where;
   NamedTensors tensors;
   NamingSchemes schemes;
-  std::string prefix;  ///< before our names
-  bool whole_model;    ///< other tensors than the tower's are there too
+  std::string prefix;        ///< before our names
+  bool whole_model = false;  ///< other tensors than the tower's are there too
 };
 
 /// Throws Error, naming the folder, where the models would compute other things from the same weights: no shape shows

@@ -19,6 +19,25 @@ std::shared_ptr<Linear> projection(const Tower& tower, std::int64_t embed_dim, b
   return std::make_shared<Linear>(tower.width(), embed_dim, options, initializer);
 }
 
+void check_pixels(const at::Tensor& pixels, const char* where) {
+  check(pixels.dim() == 4 && pixels.size(1) == 3, "[{}] pixels: expected [B, 3, S, S], got {}", where, pixels.sizes());
+}
+
+void check_tokens(const at::Tensor& tokens, const char* where) {
+  check(tokens.dim() == 2 && tokens.scalar_type() == at::kLong, "[{}] tokens: expected int64 [B, L], got {} {}", where,
+        c10::toString(tokens.scalar_type()), tokens.sizes());
+}
+
+/// What a tower of one's own gives, before the projection's product reads it.
+const at::Tensor& checked_pooled(const at::Tensor& pooled, std::int64_t batch, const Tower& tower, const char* where) {
+  const bool fits = pooled.defined() && pooled.is_floating_point() && pooled.dim() == 2 && pooled.size(0) == batch &&
+                    pooled.size(1) == tower.width();
+  if (!fits)
+    fail("[{}] the tower: expected floating features [{}, {}], got {}", where, batch, tower.width(),
+         pooled.defined() ? fmt::format("{} {}", c10::toString(pooled.scalar_type()), pooled.sizes()) : "nothing");
+  return pooled;
+}
+
 }  // namespace
 
 DualEncoderImpl::DualEncoderImpl(std::shared_ptr<Tower> image, std::shared_ptr<Tower> text_tower,
@@ -49,12 +68,14 @@ DualEncoderImpl::DualEncoderImpl(std::shared_ptr<Tower> image, std::shared_ptr<T
 
 at::Tensor DualEncoderImpl::encode_image(const at::Tensor& pixels, at::ScalarType compute) {
   check_pixels(pixels, "encode_image");
-  return in_joint_space(visual->forward(pixels, compute), image_projection);
+  return in_joint_space(checked_pooled(visual->forward(pixels, compute), pixels.size(0), *visual, "encode_image"),
+                        image_projection);
 }
 
 at::Tensor DualEncoderImpl::encode_text(const at::Tensor& tokens, at::ScalarType compute) {
   check_tokens(tokens, "encode_text");
-  return in_joint_space(text->forward(tokens, compute), text_projection);
+  return in_joint_space(checked_pooled(text->forward(tokens, compute), tokens.size(0), *text, "encode_text"),
+                        text_projection);
 }
 
 Features DualEncoderImpl::image_features(const at::Tensor& pixels, std::span<const std::int64_t> layers,
@@ -62,7 +83,8 @@ Features DualEncoderImpl::image_features(const at::Tensor& pixels, std::span<con
   check_pixels(pixels, "image_features");
   auto features =
       hook ? visual->hooked_features(pixels, compute, layers, hook) : visual->features(pixels, compute, layers);
-  features.embedding = in_joint_space(features.pooled, image_projection);
+  features.embedding =
+      in_joint_space(checked_pooled(features.pooled, pixels.size(0), *visual, "image_features"), image_projection);
   return features;
 }
 
@@ -70,7 +92,8 @@ Features DualEncoderImpl::text_features(const at::Tensor& tokens, std::span<cons
                                         at::ScalarType compute) {
   check_tokens(tokens, "text_features");
   auto features = text->features(tokens, compute, layers);
-  features.embedding = in_joint_space(features.pooled, text_projection);
+  features.embedding =
+      in_joint_space(checked_pooled(features.pooled, tokens.size(0), *text, "text_features"), text_projection);
   return features;
 }
 
@@ -97,10 +120,12 @@ at::Tensor DualEncoderImpl::logit_scale() const {
 
 void DualEncoderImpl::clamp_logit_scale() {
   torch::NoGradGuard no_grad;
+  auto& parameter = temperature.defined() ? temperature : log_logit_scale;
+  if (!parameter.requires_grad()) return;
   if (temperature.defined()) {
-    temperature.clamp_(1 / largest_scale, 1.0);
+    parameter.clamp_(1 / largest_scale, 1.0);
   } else {
-    log_logit_scale.clamp_(0.0, std::log(largest_scale));
+    parameter.clamp_(0.0, std::log(largest_scale));
   }
 }
 

@@ -66,17 +66,17 @@ std::vector<Site> chosen_sites(const torch::nn::Module& module, const LoraOption
 
 void check_options(const LoraOptions& options) {
   check(options.rank > 0, "[add_lora] rank: expected 1 or more, got {}", options.rank);
-  check(std::isfinite(options.alpha) && options.alpha != 0, "[add_lora] alpha: expected a number other than 0, got {}",
+  check(std::isfinite(options.alpha) && options.alpha > 0, "[add_lora] alpha: expected more than 0, got {}",
         options.alpha);
   check(options.attention || options.mlp, "[add_lora] neither attention nor mlp is chosen");
 }
 
-/// An A and a B of more than the weight's own rank hold nothing more than it could.
+/// B A of a higher rank than the weight's own would only cost memory.
 void check_rank(const std::vector<Site>& sites, std::int64_t rank) {
   for (const auto& site : sites) {
     const auto rows = site.weight.size(0) / site.blocks, columns = site.weight.size(1);
-    check(rank <= std::min(rows, columns), "[add_lora] rank: {} is above the smaller side of a weight of {}x{}", rank,
-          rows, columns);
+    check(rank <= std::min(rows, columns), "[add_lora] rank: expected 1 to {}, got {}: a chosen weight is [{}, {}]",
+          std::min(rows, columns), rank, rows, columns);
   }
 }
 

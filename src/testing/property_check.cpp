@@ -6,7 +6,7 @@
 #include <cmath>
 #include <exception>
 
-#include "core/check.hpp"
+#include "loss/checked_value.hpp"
 #include "vlalign/core/normalize.hpp"
 
 namespace vlalign {
@@ -34,14 +34,7 @@ ContrastiveBatch moved(const ContrastiveBatch& batch, ContrastiveBatch direction
 
 }  // namespace
 
-at::Tensor forward(const ContrastiveLoss& loss, const ContrastiveBatch& batch) {
-  auto value = loss.forward(batch);
-  check(value.defined() && value.dim() == 0 && value.is_floating_point(),
-        "the loss is not a floating scalar [], but {} {}",
-        value.defined() ? c10::toString(value.scalar_type()) : "none",
-        value.defined() ? value.sizes().vec() : std::vector<std::int64_t>());
-  return value;
-}
+at::Tensor forward(const ContrastiveLoss& loss, const ContrastiveBatch& batch) { return checked_value(loss, batch); }
 
 double value_of(const ContrastiveLoss& loss, const ContrastiveBatch& batch) {
   const at::NoGradGuard no_graph;
@@ -51,7 +44,7 @@ double value_of(const ContrastiveLoss& loss, const ContrastiveBatch& batch) {
 ValueAndGradients value_and_gradients(const ContrastiveLoss& loss, const ContrastiveBatch& batch) {
   const auto leaves = as_leaves(batch);
   const auto value = forward(loss, leaves);
-  if (value.requires_grad()) value.backward();
+  value.backward();
   return {value.item<double>(), gradients_of(leaves)};
 }
 

@@ -27,7 +27,7 @@ using Finding = std::optional<std::string>;
 
 /// The loss of a batch without a graph. Throws Error unless it is a scalar.
 double value_of(const ContrastiveLoss& loss, const ContrastiveBatch& batch);
-/// The same with its graph.
+/// The same with its graph, without which it throws Error where gradients are recorded.
 at::Tensor forward(const ContrastiveLoss& loss, const ContrastiveBatch& batch);
 
 struct ValueAndGradients {

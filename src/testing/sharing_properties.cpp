@@ -52,7 +52,7 @@ ValueAndGradients at_once(const Subject& subject, const Case& one) {
   batch.logit_scale = towers.logit_scale;
   batch.logit_bias = towers.logit_bias;
   const auto value = forward(subject.loss, batch);
-  if (value.requires_grad()) value.backward();
+  value.backward();
   return {value.item<double>(), gradients_of(towers)};
 }
 
@@ -76,7 +76,7 @@ ValueAndGradients over_processes(const Subject& subject, const Case& one, std::i
     sum = sum.defined() ? sum + value : value;
   }
   const auto mean = sum / static_cast<double>(processes);
-  if (mean.requires_grad()) mean.backward();
+  mean.backward();
   return {mean.item<double>(), gradients_of(leaves)};
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "core/check.hpp"
 #include "testing/property_check.hpp"
 
 namespace vlalign {
@@ -44,7 +45,20 @@ constexpr auto properties = [] {
   return result;
 }();
 
-const Entry& entry_of(Property property) { return *std::ranges::find(entries, property, &Entry::property); }
+const Entry& entry_of(Property property) {
+  const auto* found = std::ranges::find(entries, property, &Entry::property);
+  check(found != entries.end(), "[Property] expected one of all_properties(), got number {}",
+        static_cast<int>(property));
+  return *found;
+}
+
+/// With a larger one no batch would be tried, and no violation found.
+void check_smallest_batch(const LossClaims& claims) {
+  constexpr std::int64_t largest_tried = 8;
+  check(claims.smallest_batch >= 1 && claims.smallest_batch <= largest_tried,
+        "[find_violation] claims.smallest_batch: expected 1 to {}, the largest batch that is tried, got {}",
+        largest_tried, claims.smallest_batch);
+}
 
 /// Why a property says nothing about losses that use what this one does; "" if it does.
 std::string_view why_not_applicable(Property property, const BatchParts& uses, const LossClaims& claims) {
@@ -72,6 +86,7 @@ std::span<const Property> all_properties() { return properties; }
 std::string_view to_string(Property property) { return entry_of(property).name; }
 
 std::optional<Violation> find_violation(Property property, const AnyLoss& loss, const LossClaims& claims) {
+  check_smallest_batch(claims);
   if (!why_not_applicable(property, loss->uses(), claims).empty()) return {};
   return entry_of(property).check({property, *loss, claims});
 }

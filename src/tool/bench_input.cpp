@@ -8,6 +8,8 @@
 #include "commands.hpp"
 #include "core/check.hpp"
 #include "core/files.hpp"
+#include "data/picture_files.hpp"
+#include "output.hpp"
 #include "vlalign/data/tokenizer.hpp"
 #include "vlalign/data/transform.hpp"
 
@@ -17,11 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 std::vector<std::string> read_pictures(const fs::path& folder, std::size_t most) {
-  std::vector<fs::path> paths;
-  for (const auto& entry : fs::recursive_directory_iterator(folder))
-    if (entry.is_regular_file() && is_image_file(entry.path())) paths.push_back(entry.path());
-  check(!paths.empty(), "{}: holds no picture (.jpg, .png, .webp)", folder.string());
-  std::sort(paths.begin(), paths.end());
+  auto paths = picture_files(folder);
   paths.resize(std::min(most, paths.size()));
   std::vector<std::string> files;
   for (const auto& path : paths) files.push_back(read_file(path));
@@ -61,8 +59,7 @@ void run_images(const std::string& folder, int size, std::int64_t count, bool js
   const auto eval =
       rate(files, count, [&](auto bytes) { normalized(preprocess(decode_image(bytes, "picture"), how), how); });
   if (json) {
-    const nlohmann::ordered_json result = {{"decode", decode}, {"train", train}, {"eval", eval}};
-    fmt::print("{}\n", result.dump());
+    print_json({{"decode", decode}, {"train", train}, {"eval", eval}});
   } else {
     fmt::print("pictures a second on one thread: decoded {:.0f}, for training {:.0f}, for evaluation {:.0f}\n", decode,
                train, eval);
@@ -78,7 +75,7 @@ void run_tokens(const std::string& file, bool json) {
   });
   const auto per_second = static_cast<double>(captions.size()) / seconds;
   if (json) {
-    fmt::print("{}\n", nlohmann::json({{"captions_per_s", per_second}}).dump());
+    print_json({{"captions_per_s", per_second}});
   } else {
     fmt::print("{:.0f} captions a second on one thread, {:.1f} tokens each\n", per_second,
                static_cast<double>(tokens) / static_cast<double>(captions.size()));
@@ -97,8 +94,10 @@ void add_bench_images(CLI::App& bench) {
   auto* command = bench.add_subcommand("images", "Decoding and transforming pictures on one thread");
   const auto flags = std::make_shared<Flags>();
   command->add_option("--dir", flags->folder, "Folder of pictures")->required()->check(CLI::ExistingDirectory);
-  command->add_option("--size", flags->size, "Side in pixels")->check(CLI::PositiveNumber)->capture_default_str();
-  command->add_option("--count", flags->count, "Pictures to time")->check(CLI::PositiveNumber)->capture_default_str();
+  command->add_option("--size", flags->size, "Side in pixels")->check(CLI::Range(1, 16384))->capture_default_str();
+  command->add_option("--count", flags->count, "Pictures to time")
+      ->check(CLI::Range(1, 10'000'000))
+      ->capture_default_str();
   command->add_flag("--json", flags->json, "Print one JSON object");
   command->callback([flags] { run_images(flags->folder, flags->size, flags->count, flags->json); });
 }

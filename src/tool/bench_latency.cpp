@@ -4,6 +4,7 @@
 
 #include "bench.hpp"
 #include "commands.hpp"
+#include "output.hpp"
 #include "vlalign/core/random.hpp"
 #include "vlalign/model/live_encoder.hpp"
 
@@ -43,14 +44,14 @@ void run(const LatencyFlags& flags) {
   const auto image = milliseconds(flags.runs, [&] { encoder.embed(ImageView(frame), embedding); });
   std::string words = flags.words;
   const auto text = milliseconds(flags.runs, [&] {
-    encoder.embed(words);
+    encoder.embed(words, embedding);
     words += ' ';  // the same tokens, but not the text that is kept
   });
   if (flags.json) {
     const nlohmann::ordered_json result = {{"image_ms_p50", quantile(image, 0.5)},
                                            {"image_ms_p99", quantile(image, 0.99)},
                                            {"text_ms_p50", quantile(text, 0.5)}};
-    fmt::print("{}\n", result.dump());
+    print_json(result);
   } else {
     fmt::print("{}, {}: a {}x{} frame {:.1f} ms (99%: {:.1f} ms), \"{}\" {:.1f} ms\n", flags.model, flags.precision,
                flags.width, flags.height, quantile(image, 0.5), quantile(image, 0.99), flags.words,
@@ -64,7 +65,7 @@ void add_bench_latency(CLI::App& bench) {
   auto* command = bench.add_subcommand("latency", "One frame from raw RGB to its embedding, and one sentence");
   const auto flags = std::make_shared<LatencyFlags>();
   command->add_option("--model", flags->model, "Preset")->capture_default_str();
-  command->add_option("--runs", flags->runs, "Timed runs")->check(CLI::PositiveNumber)->capture_default_str();
+  command->add_option("--runs", flags->runs, "Timed runs")->check(CLI::Range(1, 10'000'000))->capture_default_str();
   flags->add(*command);
   command->callback([flags] { run(*flags); });
 }

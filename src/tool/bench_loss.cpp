@@ -6,6 +6,7 @@
 
 #include "bench.hpp"
 #include "commands.hpp"
+#include "output.hpp"
 #include "vlalign/core/normalize.hpp"
 #include "vlalign/loss/make_loss.hpp"
 
@@ -47,7 +48,7 @@ void run(const LossFlags& flags) {
   if (flags.json) {
     const nlohmann::ordered_json result = {
         {"n", flags.n}, {"dim", flags.dim}, {"seconds", seconds}, {"extra_mb", extra}, {"loss", value}};
-    fmt::print("{}\n", result.dump());
+    print_json(result);
   } else {
     fmt::print("{} of {} pairs of {} dimensions: {:.3f} s forward and backward, {:.0f} MB more memory\n", flags.loss,
                flags.n, flags.dim, seconds, extra);
@@ -59,9 +60,9 @@ void run(const LossFlags& flags) {
 void add_bench_loss(CLI::App& bench) {
   auto* command = bench.add_subcommand("loss", "A loss, forward and backward, on random unit embeddings in float32");
   const auto flags = std::make_shared<LossFlags>();
-  command->add_option("--n", flags->n, "Pairs")->check(CLI::PositiveNumber)->capture_default_str();
+  command->add_option("--n", flags->n, "Pairs")->check(CLI::Range(1, 100'000'000))->capture_default_str();
   command->add_option("--dim", flags->dim, "Dimension of the embeddings")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(1, 100'000))
       ->capture_default_str();
   command->add_option("--loss", flags->loss, "As in train; one that needs no more than pairs")->capture_default_str();
   flags->add(*command);

@@ -5,6 +5,7 @@
 
 #include "bench.hpp"
 #include "commands.hpp"
+#include "output.hpp"
 #include "vlalign/loss/gradient_cache.hpp"
 #include "vlalign/loss/info_nce.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
@@ -121,7 +122,7 @@ void run(const StepFlags& flags) {
                                          {"optimizer_s", quantile(times.optimizer, 0.5)},
                                          {"peak_mb", peak_memory_mb()}};
   if (flags.json) {
-    fmt::print("{}\n", result.dump());
+    print_json(result);
   } else {
     fmt::print(
         "{}, batch {}, {}: {:.2f} pairs/s\n  step {:.3f} s = forward {:.3f} + backward {:.3f} + optimizer {:.3f}, peak "
@@ -138,15 +139,15 @@ void add_bench_step(CLI::App& bench) {
   const auto flags = std::make_shared<StepFlags>();
   command->add_option("--model", flags->model, "Preset")->capture_default_str();
   command->add_option("--batch-size", flags->batch_size, "Pairs a step")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(1, 10'000'000))
       ->capture_default_str();
   command->add_option("--captions", flags->captions, "File with a caption a line; a few sentences without it");
   command->add_option("--micro-batch", flags->micro_batch, "Gradient cache: pieces of this many pairs; 0: none")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Range(0, 10'000'000))
       ->capture_default_str();
   command->add_flag("--grad-checkpointing", flags->checkpoints, "Compute activations again instead of keeping them");
   command->add_option("--steps", flags->steps, "Timed steps, after one that isn't")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(1, 10'000'000))
       ->capture_default_str();
   flags->add(*command);
   command->callback([flags] { run(*flags); });

@@ -5,6 +5,9 @@
 #include <nlohmann/json.hpp>
 
 #include "commands.hpp"
+#include "core/check.hpp"
+#include "model/safetensors_place.hpp"
+#include "output.hpp"
 #include "vlalign/data/image.hpp"
 #include "vlalign/data/tokenizer.hpp"
 #include "vlalign/model/safetensors.hpp"
@@ -15,7 +18,11 @@ namespace {
 /// The first caption of each record that could be read, in the data's order.
 std::vector<std::string> first_captions(const PairSource& pairs, const std::vector<std::int64_t>& records) {
   std::vector<std::string> captions;
-  for (const auto record : records) captions.push_back(pairs.captions(record).front());
+  for (const auto record : records) {
+    auto all = pairs.captions(record);
+    check(!all.empty(), "{}: has no caption", pairs.name(record));
+    captions.push_back(std::move(all.front()));
+  }
   return captions;
 }
 
@@ -44,9 +51,12 @@ void add_embed(CLI::App& program) {
   const auto flags = std::make_shared<Flags>();
   flags->model.add(*command);
   flags->data.add(*command);
-  command->add_option("--out", flags->out, "File to write: image_embedding, text_embedding, tokens")->required();
+  command->add_option("--out", flags->out, "File to write: image_embedding, text_embedding, tokens")
+      ->required()
+      ->check(not_empty);
   command->add_flag("--pixels", flags->pixels, "Write the preprocessed pixels too");
   command->callback([flags] {
+    check_safetensors_place(flags->out);
     const auto pairs = flags->data.open();
     const auto model = flags->model.load();
     const auto& config = model.config();
@@ -60,9 +70,7 @@ void add_embed(CLI::App& program) {
     if (flags->pixels) tensors["pixels"] = pixels_of(*pairs, images.records, config.preprocess);
     write_safetensors(flags->out, tensors);
     if (flags->model.json) {
-      fmt::print(
-          "{}\n",
-          nlohmann::json{{"pairs", captions.size()}, {"skipped", images.bad.size()}, {"out", flags->out}}.dump());
+      print_json({{"pairs", captions.size()}, {"skipped", images.bad.size()}, {"out", flags->out}});
     } else {
       fmt::print("{}: {} pairs, {} dimensions\n", flags->out, captions.size(), config.embed_dim);
     }

@@ -1,9 +1,12 @@
 #include <ATen/Parallel.h>
-#include <spdlog/spdlog.h>
 
 #include "commands.hpp"
+#include "core/log.hpp"
+#include "core/thread_count.hpp"
 
 namespace vlalign::tool {
+
+std::string not_empty(const std::string& value) { return value.empty() ? "expected some text, got none" : ""; }
 
 void DataFlags::add(CLI::App& command) {
   command
@@ -11,7 +14,8 @@ void DataFlags::add(CLI::App& command) {
           "--data", location,
           "Pairs: a .tsv/.csv (filepath, title), a .jsonl or a folder with metadata.jsonl (file_name, text), or tar "
           "shards, e.g. shards/{000..031}.tar")
-      ->required();
+      ->required()
+      ->check(not_empty);
   add_column_flags(command, columns);
 }
 
@@ -26,7 +30,7 @@ void RunFlags::add(CLI::App& command) {
   command.add_option("--precision", precision, "fp32 or bf16: what the towers compute in")->capture_default_str();
   command.add_option("--device", device, "cpu, cuda or cuda:N")->capture_default_str();
   command.add_option("--threads", threads, "Threads of the arithmetic; all cores without it")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, largest_thread_count));
   command.add_flag("--json", json, "Print one JSON object on stdout and nothing else there");
 }
 
@@ -37,7 +41,7 @@ void RunFlags::apply() const {
 EmbedOptions RunFlags::embed_options() const { return {.precision = parse_precision(precision)}; }
 
 void ModelFlags::add(CLI::App& command) {
-  command.add_option("--model", folder, "Model folder, such as RUN/model")->required();
+  command.add_option("--model", folder, "Model folder, such as RUN/model")->required()->check(not_empty);
   RunFlags::add(command);
 }
 
@@ -51,7 +55,7 @@ DualEncoder ModelFlags::load() const {
 
 void warn_of_bad(const std::vector<std::string>& bad) {
   if (!bad.empty())
-    spdlog::warn("{} picture(s) could not be read and were left out; the first: {}", bad.size(), bad.front());
+    log_warning("{} picture(s) could not be read and were left out; the first: {}", bad.size(), bad.front());
 }
 
 }  // namespace vlalign::tool

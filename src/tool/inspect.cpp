@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "commands.hpp"
+#include "output.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 
 namespace vlalign::tool {
@@ -93,17 +94,14 @@ void add_inspect(CLI::App& program) {
   };
   auto* command = program.add_subcommand("inspect", "What a model folder holds");
   const auto flags = std::make_shared<Flags>();
-  command->add_option("--model", flags->folder, "Model folder, such as RUN/model")->required();
+  command->add_option("--model", flags->folder, "Model folder, such as RUN/model")->required()->check(not_empty);
   command->add_flag("--json", flags->json, "Print one JSON object on stdout and nothing else there");
   command->add_flag("--parameters", flags->parameters,
                     "List the parameters with the groups that locking and layer decay go by, input first");
   command->callback([flags] {
     const auto model = DualEncoder::load(flags->folder);
     const auto facts = flags->parameters ? parameters_of(model) : describe(model);
-    if (flags->json) {
-      fmt::print("{}\n", facts.dump());
-      return;
-    }
+    if (flags->json) return print_json(facts);
     if (flags->parameters) return print_parameters(facts);
     for (const auto& [key, value] : facts.items())
       fmt::print("{:<15} {}\n", key, value.is_string() ? value.get<std::string>() : value.dump());

@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "commands.hpp"
+#include "model/model_folder.hpp"
+#include "output.hpp"
 
 namespace vlalign::tool {
 
@@ -16,16 +18,17 @@ void add_interpolate(CLI::App& program) {
   };
   auto* command = program.add_subcommand("interpolate", "A model between a pretrained and a fine-tuned one (WiSE-FT)");
   const auto flags = std::make_shared<Flags>();
-  command->add_option("--model", flags->a, "Model folder, the pretrained one")->required();
-  command->add_option("--with", flags->b, "Model folder, fine-tuned from it")->required();
+  command->add_option("--model", flags->a, "Model folder, the pretrained one")->required()->check(not_empty);
+  command->add_option("--with", flags->b, "Model folder, fine-tuned from it")->required()->check(not_empty);
   command->add_option("--alpha", flags->alpha, "Weight of the second: 0 gives the first, 1 the second")
       ->capture_default_str();
-  command->add_option("--out", flags->out, "Model folder to write")->required();
+  command->add_option("--out", flags->out, "Model folder to write")->required()->check(not_empty);
   command->add_flag("--json", flags->json, "Print one JSON object on stdout and nothing else there");
   command->callback([flags] {
+    check_folder_place(flags->out, replaceable_model());
     interpolate(DualEncoder::load(flags->a), DualEncoder::load(flags->b), flags->alpha).save(flags->out);
     if (flags->json) {
-      fmt::print("{}\n", nlohmann::json{{"alpha", flags->alpha}, {"out", flags->out}}.dump());
+      print_json({{"alpha", flags->alpha}, {"out", flags->out}});
     } else {
       fmt::print("{}\n", flags->out);
     }

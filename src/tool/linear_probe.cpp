@@ -17,8 +17,10 @@ void add_linear_probe(CLI::App& program) {
       "linear-probe", "Logistic regression on the frozen image tower's features (the caption is the class)");
   const auto flags = std::make_shared<Flags>();
   flags->model.add(*command);
-  command->add_option("--train", flags->train, "Pairs to fit on, in any format that train --data takes")->required();
-  command->add_option("--test", flags->test, "Pairs to test on")->required();
+  command->add_option("--train", flags->train, "Pairs to fit on, in any format that train --data takes")
+      ->required()
+      ->check(not_empty);
+  command->add_option("--test", flags->test, "Pairs to test on")->required()->check(not_empty);
   add_column_flags(*command, flags->columns);
   command->add_option("--c", flags->options.c, "Inverse strength of the L2 regularisation")->capture_default_str();
   command->add_option("--max-iterations", flags->options.max_iterations, "Of L-BFGS")->capture_default_str();

@@ -1,21 +1,11 @@
-#include <c10/util/Exception.h>
-#include <fmt/format.h>
 #include <malloc.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
-#include <spdlog/spdlog.h>
 
 #include "commands.hpp"
+#include "output.hpp"
 
 namespace {
 
-constexpr int failed = 1;
 constexpr int wrong_usage = 2;
-
-void log_to_stderr() {
-  auto log = spdlog::stderr_color_mt("vlalign");
-  log->set_pattern("%^%l%$: %v");
-  spdlog::set_default_logger(std::move(log));
-}
 
 /// Buffers of one step are those of the next: giving their pages back to the system and faulting them in again took 8%
 /// of the quick start's time.
@@ -25,9 +15,7 @@ void keep_freed_memory() {
   mallopt(M_TRIM_THRESHOLD, gigabyte);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
   CLI::App program{"Vision-language alignment: trains, evaluates and uses CLIP-like models.", "vlalign"};
   program.require_subcommand(1);
   program.set_version_flag("--version", VLALIGN_VERSION);
@@ -35,17 +23,18 @@ int main(int argc, char** argv) {
   for (const auto add : {add_train, add_eval, add_zero_shot, add_linear_probe, add_embed, add_search, add_inspect,
                          add_convert, add_interpolate, add_bench})
     add(program);
-  log_to_stderr();
-  keep_freed_memory();
   try {
     program.parse(argc, argv);
     return 0;
   } catch (const CLI::ParseError& error) {
     return program.exit(error) == 0 ? 0 : wrong_usage;
-  } catch (const c10::Error& error) {
-    fmt::print(stderr, "vlalign: {}\n", error.what_without_backtrace());
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "vlalign: {}\n", error.what());
   }
-  return failed;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  vlalign::tool::prepare_streams();
+  keep_freed_memory();
+  return vlalign::tool::exit_status_of([&] { return run(argc, argv); });
 }

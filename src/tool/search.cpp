@@ -15,9 +15,11 @@ void add_search(CLI::App& program) {
   auto* command = program.add_subcommand("search", "The pictures of a folder that fit some words best");
   const auto flags = std::make_shared<Flags>();
   flags->model.add(*command);
-  command->add_option("--images", flags->images, "Folder of pictures, searched with its subfolders")->required();
+  command->add_option("--images", flags->images, "Folder of pictures, searched with its subfolders")
+      ->required()
+      ->check(not_empty);
   command->add_option("--k", flags->k, "How many to show")->check(CLI::PositiveNumber)->capture_default_str();
-  command->add_option("words", flags->words, "What to look for")->required();
+  command->add_option("words", flags->words, "What to look for")->required()->check(not_empty);
   command->callback([flags] {
     const auto model = flags->model.load();
     const auto options = flags->model.embed_options();

@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include <array>
 #include <cctype>
@@ -10,6 +9,8 @@
 #include "commands.hpp"
 #include "core/check.hpp"
 #include "core/files.hpp"
+#include "core/log.hpp"
+#include "output.hpp"
 #include "print_scores.hpp"
 #include "start_model.hpp"
 #include "vlalign/eval/report.hpp"
@@ -133,12 +134,13 @@ std::vector<ReportTest> evaluate(const DualEncoder& model, const std::vector<Tes
 
 void warn_of_skipped(const TrainSummary& summary) {
   if (summary.skipped_steps > 0)
-    spdlog::warn("{} step(s) were skipped: loss or gradient was not finite", summary.skipped_steps);
+    log_warning("{} step(s) were skipped: loss or gradient was not finite", summary.skipped_steps);
   warn_of_bad(summary.bad_records);
 }
 
 void run(TrainFlags& flags) {
   auto& options = flags.options;
+  flags.run.apply();
   options.device = parse_device(flags.run.device);
   options.precision = parse_precision(flags.run.precision);
   options.threads = flags.run.threads;
@@ -155,8 +157,8 @@ void run(TrainFlags& flags) {
   options.targets = make_targets(flags.targets, *model.tokenizer());
   if (!flags.teacher.empty())
     options.teacher = DualEncoder::load(flags.teacher, {.image_size = model.config().preprocess.image_size});
-  spdlog::info("{}: {} pictures; {}: {} parameters", flags.data.location, with_thousands(pairs->size()),
-               model.config().name, with_thousands(model.parameter_count()));
+  log_info("{}: {} pictures; {}: {} parameters", flags.data.location, with_thousands(pairs->size()),
+           model.config().name, with_thousands(model.parameter_count()));
   if (flags.lora_rank) {
     flags.lora.rank = *flags.lora_rank;
     add_lora(model, flags.lora, options.seed);
@@ -168,7 +170,7 @@ void run(TrainFlags& flags) {
 
   const auto tests = evaluate(model, sets, flags.run.embed_options());
   auto results = eval_json(tests, sets);
-  if (!tests.empty()) write_file_atomically(options.out / "eval.json", results.dump(2) + "\n");
+  if (!tests.empty()) write_file_atomically(options.out / "eval.json", indented(results) + "\n");
   const auto metrics = read_metrics(options.out / "metrics.jsonl");
   const auto report = options.out / "report.html";
   write_report({.title = flags.title.empty() ? options.out.filename().string() : flags.title,
@@ -182,7 +184,7 @@ void run(TrainFlags& flags) {
     results["loss"] = summary.last.loss;
     results["seconds"] = summary.seconds;
     results["run"] = options.out.string();
-    fmt::print("{}\n", results.dump());
+    print_json(results);
     return;
   }
   for (const auto& test : tests) print_scores(test.name, test.scores);

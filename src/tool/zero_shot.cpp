@@ -38,7 +38,7 @@ void add_zero_shot(CLI::App& program) {
   const auto flags = std::make_shared<Flags>();
   flags->model.add(*command);
   flags->data.add(*command);
-  command->add_option("--classes", flags->classes, "File with one class name a line")->required();
+  command->add_option("--classes", flags->classes, "File with one class name a line")->required()->check(not_empty);
   command->add_option("--templates", flags->templates,
                       "File with one prompt a line, {} stands for the class; \"a photo of a {}.\" without it");
   command->callback([flags] {

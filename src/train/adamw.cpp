@@ -10,13 +10,23 @@
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
+#include <algorithm>
+#include <array>
 #include <functional>
+#include <string_view>
+
+#include "option_checks.hpp"
 
 namespace vlalign {
 namespace {
 
-bool is_decayed(const std::string& name, const at::Tensor& parameter) {
-  return parameter.dim() > 1 && !name.ends_with("positional_embedding") && !name.ends_with("class_embedding");
+/// What the towers call their position and class embeddings; BERT's are the last two.
+constexpr std::array<std::string_view, 4> undecayed{"positional_embedding", "class_embedding",
+                                                    "position_embeddings.weight", "token_type_embeddings.weight"};
+
+bool is_decayed(std::string_view name, const at::Tensor& parameter) {
+  return parameter.dim() > 1 &&
+         std::none_of(undecayed.begin(), undecayed.end(), [&](const auto& end) { return name.ends_with(end); });
 }
 
 /// A sparse gradient with each row once.
@@ -31,6 +41,7 @@ const at::Tensor& merged(const at::Tensor& parameter) {
 AdamW::AdamW(const NamedParameters& parameters, const AdamWOptions& options,
              const std::map<std::string, double>& factors)
     : options_(options) {
+  check_options(options);
   std::map<std::pair<double, bool>, Group, std::greater<>> groups;
   for (const auto& [name, parameter] : parameters) {
     if (!parameter.requires_grad()) continue;
@@ -91,6 +102,14 @@ void AdamW::zero_grad() {
   for (auto& group : groups_) {
     for (auto& parameter : group.parameters) parameter.mutable_grad().reset();
   }
+}
+
+bool AdamW::moves(const at::Tensor& parameter, double learning_rate) const {
+  if (!parameter.grad().defined()) return false;
+  return std::any_of(groups_.begin(), groups_.end(), [&](const Group& group) {
+    return group.factor * learning_rate > 0 && std::any_of(group.parameters.begin(), group.parameters.end(),
+                                                           [&](const auto& own) { return own.is_same(parameter); });
+  });
 }
 
 std::vector<at::Tensor> AdamW::gradients() const {

@@ -1,34 +1,17 @@
 #include "alignment_task.hpp"
 
-#include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "core/log.hpp"
+#include "loss/batch_accuracy.hpp"
+#include "loss/checked_value.hpp"
+#include "run_identity.hpp"
 #include "vlalign/loss/gradient_cache.hpp"
-#include "vlalign/loss/info_nce.hpp"
 
 namespace vlalign {
-namespace {
-
-/// The towers' statistics as they are now.
-class BatchNormStatistics {
- public:
-  explicit BatchNormStatistics(const nn::DualEncoderImpl& module) {
-    for (const auto& buffer : module.buffers()) saved_.emplace_back(buffer, buffer.clone());
-  }
-
-  void restore() const {
-    const at::NoGradGuard no_graph;
-    for (const auto& [buffer, before] : saved_) buffer.copy_(before);
-  }
-
- private:
-  std::vector<std::pair<at::Tensor, at::Tensor>> saved_;
-};
-
-}  // namespace
 
 AlignmentTask::AlignmentTask(DualEncoder model, AnyLoss loss, TrainerOptions options)
     : model_(std::move(model)), loss_(std::move(loss)), options_(std::move(options)), feed_(model_, *loss_, options_) {}
@@ -37,50 +20,67 @@ void AlignmentTask::open(const std::shared_ptr<const PairSource>& pairs) {
   loader_.emplace(pairs, model_.tokenizer(), model_.config().text.context_length, model_.config().preprocess,
                   LoaderOptions{.batch_size = options_.batch_size,
                                 .threads = options_.loader_threads,
+                                // A step in pieces takes longer than the making of its batch, which is large.
+                                .prefetch = options_.micro_batch > 0 ? 1 : LoaderOptions().prefetch,
                                 .shuffle = options_.shuffle,
                                 .seed = options_.seed,
                                 .augmentation = options_.augmentation,
                                 .second_view = loss_->uses().second_image,
                                 .pin_memory = options_.device.is_cuda()});
-  pairs_ = pairs->size();
+  pairs_ = pairs;
+  if (options_.micro_batch > 0) statistics_.emplace(*model_.module());
 }
 
-nlohmann::json AlignmentTask::settings() const { return {{"pairs", pairs_}, {"loss", loss_->name()}}; }
+nlohmann::json AlignmentTask::settings() const { return {{"pairs", pairs_->size()}, {"loss", loss_->name()}}; }
 
-StepResult AlignmentTask::measured(const PairBatch& batch, const ContrastiveBatch& encoded,
-                                   const at::Tensor& value) const {
-  StepResult result;
-  result.epoch = batch.epoch;
-  result.samples_seen = static_cast<std::int64_t>(batch.records.size());
-  result.wait_s = batch.wait_s;
-  result.loss = value.item<double>();
-  result.logit_scale = model_.logit_scale().item<double>();
-  result.accuracy = batch_accuracy(encoded.image, encoded.text);
-  return result;
+nlohmann::json AlignmentTask::identity() const {
+  const auto first_caption = [this](std::int64_t record) { return pairs_->captions(record).at(0); };
+  return {{"names_and_captions", fingerprint_of(*pairs_)},
+          {"tokenizer", fingerprint_of(*model_.tokenizer(), pairs_->size(), first_caption)},
+          {"loss_options", loss_->options()}};
 }
 
-std::pair<at::Tensor, StepResult> AlignmentTask::forward(std::int64_t step, double progress) {
-  const auto batch = loader_->next();
+PairBatch AlignmentTask::next_batch() {
+  auto batch = loader_->next();
+  if (batch.records.size() == 1 && !std::exchange(warned_of_one_pair_, true))
+    log_warning("a batch of one pair has no negatives: a loss that compares pairs, such as InfoNCE, learns nothing");
+  return batch;
+}
+
+StepFigures AlignmentTask::measured(const PairBatch& batch, const ContrastiveBatch& encoded,
+                                    const at::Tensor& value) const {
+  StepFigures figures;
+  figures.known.epoch = batch.epoch;
+  figures.known.samples_seen = static_cast<std::int64_t>(batch.records.size());
+  figures.known.wait_s = batch.wait_s;
+  figures.loss = value.detach();
+  figures.logit_scale = encoded.logit_scale.detach();
+  figures.accuracy = accuracy_on_device(encoded.image, encoded.text);
+  return figures;
+}
+
+std::pair<at::Tensor, StepFigures> AlignmentTask::forward(std::int64_t step, double progress) {
+  const auto batch = next_batch();
   seed_towers(options_, step, 0);
   auto encoded = feed_.encode(batch, 0, batch.pixels.size(0), /*with_teacher=*/true);
   feed_.complete(encoded, batch, progress);
-  const auto value = loss_->forward(encoded);
+  const auto value = checked_value(*loss_, encoded, "[Trainer] ");
   return {value, measured(batch, encoded, value)};
 }
 
-StepResult AlignmentTask::forward_backward(std::int64_t step, double progress) {
+StepFigures AlignmentTask::forward_backward(std::int64_t step, double progress) {
   if (options_.micro_batch > 0) return backward_in_micro_batches(step, progress);
-  const auto [value, result] = forward(step, progress);
+  const auto [value, figures] = forward(step, progress);
   value.backward();
-  return result;
+  return figures;
 }
 
 /// Random state and batch-norm statistics are as in one pass.
-StepResult AlignmentTask::backward_in_micro_batches(std::int64_t step, double progress) {
-  const auto batch = loader_->next();
+StepFigures AlignmentTask::backward_in_micro_batches(std::int64_t step, double progress) {
+  const auto batch = next_batch();
   const auto pairs = batch.pixels.size(0);
   const auto pieces = (pairs + options_.micro_batch - 1) / options_.micro_batch;
-  const BatchNormStatistics statistics(*model_.module());
+  statistics_->keep();
   ContrastiveBatch whole;
   feed_.complete(whole, batch, progress);
   const auto value = backward_in_pieces(
@@ -88,7 +88,7 @@ StepResult AlignmentTask::backward_in_micro_batches(std::int64_t step, double pr
       [&](std::int64_t piece) {
         const bool first_pass = !at::GradMode::is_enabled();
         const auto begin = piece * options_.micro_batch;
-        if (!first_pass && piece == 0) statistics.restore();
+        if (!first_pass && piece == 0) statistics_->restore();
         seed_towers(options_, step, begin);
         return feed_.encode(batch, begin, std::min(options_.micro_batch, pairs - begin), /*with_teacher=*/first_pass);
       },

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "batch_feed.hpp"
+#include "kept_buffers.hpp"
 #include "task.hpp"
 
 namespace vlalign {
@@ -18,28 +19,32 @@ class AlignmentTask : public Task {
   void open(const std::shared_ptr<const PairSource>& pairs);
 
   /// The next batch's loss with its graph, and what was measured with it.
-  std::pair<at::Tensor, StepResult> forward(std::int64_t step, double progress);
+  std::pair<at::Tensor, StepFigures> forward(std::int64_t step, double progress);
 
   torch::nn::Module& module() const override { return *model_.module(); }
   const DualEncoder& encoder() const override { return model_; }
   nlohmann::json settings() const override;
+  nlohmann::json identity() const override;
   void write(const std::filesystem::path& folder) const override { model_.write(folder); }
   void load_weights(const std::filesystem::path& folder) override { model_.load_weights(folder); }
   std::int64_t batches_per_epoch() const override { return loader_->batches_per_epoch(); }
   void seek(std::int64_t step) override { loader_->seek(step); }
-  StepResult forward_backward(std::int64_t step, double progress) override;
+  StepFigures forward_backward(std::int64_t step, double progress) override;
   std::vector<std::string> bad_records() const override { return loader_->bad_records(); }
 
  private:
-  StepResult backward_in_micro_batches(std::int64_t step, double progress);
-  StepResult measured(const PairBatch& batch, const ContrastiveBatch& encoded, const at::Tensor& value) const;
+  PairBatch next_batch();
+  StepFigures backward_in_micro_batches(std::int64_t step, double progress);
+  StepFigures measured(const PairBatch& batch, const ContrastiveBatch& encoded, const at::Tensor& value) const;
 
   DualEncoder model_;
   AnyLoss loss_;
   TrainerOptions options_;
   BatchFeed feed_;
-  std::int64_t pairs_ = 0;
+  std::shared_ptr<const PairSource> pairs_;
   std::optional<Loader> loader_;
+  std::optional<KeptBuffers> statistics_;  ///< where a batch is taken in pieces, and so twice
+  bool warned_of_one_pair_ = false;
 };
 
 }  // namespace vlalign

@@ -4,7 +4,11 @@
 #include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
 
+#include <algorithm>
+#include <unordered_set>
+
 #include "core/check.hpp"
+#include "nn/evaluation_mode.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 
 namespace vlalign {
@@ -17,6 +21,15 @@ bool changes_pictures(const Augmentation& a) {
                     x.grayscale);
   };
   return all(a) != all(none);
+}
+
+/// Whether they have a parameter in common, as copies of a DualEncoder have all of theirs.
+bool share_weights(const DualEncoder& a, const DualEncoder& b) {
+  std::unordered_set<const void*> of_a;
+  for (const auto& parameter : a.module()->parameters()) of_a.insert(parameter.unsafeGetTensorImpl());
+  const auto of_b = b.module()->parameters();
+  return std::any_of(of_b.begin(), of_b.end(),
+                     [&](const auto& parameter) { return of_a.contains(parameter.unsafeGetTensorImpl()); });
 }
 
 }  // namespace
@@ -46,8 +59,7 @@ BatchFeed::BatchFeed(DualEncoder model, const ContrastiveLoss& loss, const Train
 /// Whether both towers give token features, and of the joint space's dimension after the projection: tried on one pair.
 void BatchFeed::check_tokens() const {
   const at::NoGradGuard no_graph;
-  auto model = model_;
-  model.train(false);
+  const nn::EvaluationMode evaluating(*model_.module());
   const auto side = model_.config().preprocess.image_size;
   const auto image = model_.image_features(at::zeros({1, 3, side, side}, at::kByte));
   const auto text = model_.text_features(at::full({1, 2}, model_.tokenizer()->end_id(), at::kLong));
@@ -61,6 +73,8 @@ void BatchFeed::check_tokens() const {
 }
 
 void BatchFeed::check_teacher() const {
+  check(!share_weights(model_, *teacher_),
+        "[Trainer] teacher: it shares its weights with the model, and would learn from itself; load or create another");
   const auto& mine = model_.config().preprocess;
   const auto& its = teacher_->config().preprocess;
   check(its.image_size == mine.image_size,

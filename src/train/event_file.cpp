@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "core/check.hpp"
+#include "core/files.hpp"
 
 namespace vlalign {
 namespace {
@@ -72,7 +73,7 @@ constexpr std::int64_t session_start = 1;
 std::filesystem::path free_name(const std::filesystem::path& folder) {
   const auto stem = fmt::format("events.out.tfevents.{:.0f}.vlalign", wall_time());
   auto path = folder / stem;
-  for (int i = 1; std::filesystem::exists(path); ++i) path = folder / fmt::format("{}.{}", stem, i);
+  for (int i = 1; is_there(path); ++i) path = folder / fmt::format("{}.{}", stem, i);
   return path;
 }
 

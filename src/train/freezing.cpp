@@ -1,12 +1,12 @@
 #include "freezing.hpp"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <cmath>
 
 #include "core/check.hpp"
 #include "core/glob.hpp"
+#include "core/log.hpp"
+#include "vlalign/nn/lora.hpp"
 
 namespace vlalign {
 namespace {
@@ -37,7 +37,6 @@ std::vector<std::shared_ptr<nn::BatchNorm2d>> frozen_norms(const torch::nn::Modu
     const auto norm = std::dynamic_pointer_cast<nn::BatchNorm2d>(item.value());
     if (norm && !norm->frozen && (all || is_locked(towers, item.key(), how))) norms.push_back(norm);
   }
-  if (norms.empty()) spdlog::warn("freeze_batch_norm: there is no batch norm to freeze");
   return norms;
 }
 
@@ -77,6 +76,16 @@ Freezing::Freezing(const torch::nn::Module& module, const Towers& towers, const 
 Freezing::~Freezing() {
   for (const auto& parameter : parameters_) parameter.set_requires_grad(true);
   for (const auto& norm : norms_) norm->frozen = false;
+}
+
+void check_fine_tuning(const torch::nn::Module& module, const Towers& towers, const FineTuning& how) {
+  const Freezing frozen(module, towers, how);
+  learning_rate_factors(module, towers, how);
+  for (const auto& [name, lora] : nn::adapters(module))
+    check(!lora->is_merged(), "[Trainer] the model's adapter is merged: call unmerge_lora() first");
+  const auto parameters = module.parameters();
+  check(std::any_of(parameters.begin(), parameters.end(), [](const auto& p) { return p.requires_grad(); }),
+        "[Trainer] every parameter of the model is frozen");
 }
 
 std::map<std::string, double> learning_rate_factors(const torch::nn::Module& module, const Towers& towers,

@@ -29,10 +29,15 @@ class Freezing {
   Freezing& operator=(const Freezing&) = delete;
   ~Freezing();
 
+  bool has_norms() const { return !norms_.empty(); }
+
  private:
   std::vector<at::Tensor> parameters_;
   std::vector<std::shared_ptr<nn::BatchNorm2d>> norms_;
 };
+
+/// Throws Error for what Freezing and learning_rate_factors() refuse, and when nothing would train.
+void check_fine_tuning(const torch::nn::Module& module, const Towers& towers, const FineTuning& how);
 
 /// The learning rates' factors by layer decay and by pattern, by parameter name; 1 for those that are not in it.
 /// Throws Error for a pattern that no parameter fits.

@@ -4,12 +4,16 @@
 #include <ATen/TensorOperators.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
 
 #include "alignment_task.hpp"
 #include "core/check.hpp"
+#include "core/finite.hpp"
 #include "core/parse_json.hpp"
+#include "option_checks.hpp"
+#include "run_identity.hpp"
 #include "training_run.hpp"
 #include "vlalign/core/random.hpp"
 #include "vlalign/data/episode_loader.hpp"
@@ -24,6 +28,14 @@ TrainerOptions beside_options(TrainerOptions options, const std::optional<Alignm
   return options;
 }
 
+void check_beside(const AlignmentBeside& beside) {
+  check(beside.pairs != nullptr, "[PolicyTrainer] alignment.pairs: expected a data set, got a null pointer");
+  check(std::isfinite(beside.weight) && beside.weight >= 0,
+        "[PolicyTrainer] alignment.weight: expected 0 or more, got {}", beside.weight);
+  check(beside.batch_size > 0, "[PolicyTrainer] alignment.batch_size: expected a positive number, got {}",
+        beside.batch_size);
+}
+
 class PolicyTask : public Task {
  public:
   PolicyTask(vla::Policy policy, const TrainerOptions& options, const std::optional<AlignmentBeside>& alignment)
@@ -32,13 +44,16 @@ class PolicyTask : public Task {
     check(alignment || (!options.targets && !options.teacher),
           "[PolicyTrainer] targets and teacher are for an alignment loss, and there is none");
     if (!alignment) return;
+    check_beside(*alignment);
     alignment_.emplace(encoder_, alignment->loss, beside_options(options, alignment));
-    alignment_->open(alignment->pairs);
+    pairs_ = alignment->pairs;
     weight_ = alignment->weight;
+    alignment_batch_size_ = alignment->batch_size;
   }
 
   void open(const std::shared_ptr<const EpisodeSource>& episodes) {
     check_dims(*episodes);
+    if (alignment_) alignment_->open(pairs_);
     const auto& config = encoder_.config();
     loader_.emplace(episodes, encoder_.tokenizer(), config.text.context_length, config.preprocess,
                     EpisodeLoaderOptions{.batch_size = options_.batch_size,
@@ -47,7 +62,7 @@ class PolicyTask : public Task {
                                          .shuffle = options_.shuffle,
                                          .seed = options_.seed,
                                          .augmentation = options_.augmentation});
-    episodes_ = episodes->size();
+    episodes_ = episodes;
   }
 
   torch::nn::Module& module() const override { return *module_; }
@@ -60,10 +75,21 @@ class PolicyTask : public Task {
 
   json settings() const override {
     const auto beside = alignment_ ? alignment_->settings() : json();
-    return {{"episodes", episodes_},
+    return {{"episodes", episodes_->size()},
             {"policy", json::parse(to_json(policy_.config()))},
             {"alignment", beside},
             {"alignment_weight", weight_}};
+  }
+
+  json identity() const override {
+    const auto instruction = [this](std::int64_t i) { return episodes_->episode(i).instructions.at(0); };
+    json all{{"demonstrations", fingerprint_of(*episodes_)},
+             {"tokenizer", fingerprint_of(*encoder_.tokenizer(), episodes_->size(), instruction)}};
+    if (alignment_) {
+      all["alignment"] = alignment_->identity();
+      all["alignment_batch_size"] = alignment_batch_size_;
+    }
+    return all;
   }
 
   void seek(std::int64_t step) override {
@@ -71,30 +97,31 @@ class PolicyTask : public Task {
     if (alignment_) alignment_->seek(step);
   }
 
-  StepResult forward_backward(std::int64_t step, double progress) override {
+  StepFigures forward_backward(std::int64_t step, double progress) override {
     const auto batch = loader_->next();
     seed_towers(options_, step, 0);
     auto loss = policy_.loss({batch.pixels, batch.tokens, batch.state, batch.actions, batch.mask}, options_.precision,
                              noise(step));
-    const double action_loss = loss.item<double>();
-    StepResult result;
+    StepFigures figures;
+    const auto action_loss = loss.detach();
     if (alignment_) {
       const auto [beside, measured] = alignment_->forward(step, progress);
-      result = measured;
+      figures = measured;
       loss = loss + weight_ * beside;
     }
-    result.action_loss = action_loss;
+    figures.action_loss = action_loss;
     loss.backward();
-    result.loss = loss.item<double>();
-    result.epoch = batch.epoch;
-    result.samples_seen = batch.pixels.size(0);
-    result.wait_s += batch.wait_s;
-    result.logit_scale = encoder_.logit_scale().item<double>();
-    return result;
+    figures.loss = loss.detach();
+    figures.known.epoch = batch.epoch;
+    figures.known.samples_seen = batch.pixels.size(0);
+    figures.known.wait_s += batch.wait_s;
+    figures.logit_scale = encoder_.logit_scale().detach();
+    return figures;
   }
 
  private:
   void check_dims(const EpisodeSource& episodes) const {
+    check(episodes.size() > 0, "[PolicyTrainer::fit] episodes: expected at least one, got none");
     const auto& first = episodes.episode(0);
     const auto& config = policy_.config();
     check(first.actions.size(1) == config.actions.dims,
@@ -117,10 +144,26 @@ class PolicyTask : public Task {
   std::shared_ptr<torch::nn::Module> module_;
   TrainerOptions options_;
   std::optional<AlignmentTask> alignment_;
+  std::shared_ptr<const PairSource> pairs_;
   double weight_ = 0;
+  std::int64_t alignment_batch_size_ = 0;
   std::optional<EpisodeLoader> loader_;
-  std::int64_t episodes_ = 0;
+  std::shared_ptr<const EpisodeSource> episodes_;
 };
+
+constexpr std::int64_t any_width = -1;
+
+/// Throws Error naming the episode unless its states or actions are finite [T, width].
+void check_numbers(const Episode& episode, const at::Tensor& rows, const char* what, std::int64_t width) {
+  const bool fits =
+      rows.defined() && rows.dim() == 2 && rows.is_floating_point() && (width == any_width || rows.size(1) == width);
+  if (!fits)
+    fail("[measure_ranges] episode {}: expected {} [T, {}] as in those before, got {}", episode.name, what,
+         width == any_width ? "any" : std::to_string(width), rows.defined() ? fmt::format("{}", rows.sizes()) : "none");
+  if (!all_finite(rows))
+    fail("[measure_ranges] episode {}: expected finite {}, got NaN or infinity at step {}", episode.name, what,
+         first_bad_row(rows));
+}
 
 std::vector<float> floats_of(const at::Tensor& row) {
   const auto values = row.to(at::kFloat).contiguous();
@@ -130,37 +173,44 @@ std::vector<float> floats_of(const at::Tensor& row) {
 }  // namespace
 
 struct PolicyTrainer::State {
-  State(vla::Policy policy, TrainerOptions how, const std::optional<AlignmentBeside>& alignment)
-      : options(std::move(how)), task(std::move(policy), options, alignment) {}
-
+  vla::Policy policy;
   TrainerOptions options;
-  PolicyTask task;
-  TrainingRun run{task, options};
+  std::optional<AlignmentBeside> alignment;
+  OnStep on_step = [](const StepResult&) {};
 };
 
-PolicyTrainer::PolicyTrainer(vla::Policy policy, TrainerOptions options, std::optional<AlignmentBeside> alignment) {
-  prepare(options);
-  policy.to(options.device);
-  state_ = std::make_unique<State>(std::move(policy), std::move(options), alignment);
+PolicyTrainer::PolicyTrainer(vla::Policy policy, TrainerOptions options, std::optional<AlignmentBeside> alignment)
+    : state_(std::make_unique<State>(State{std::move(policy), std::move(options), std::move(alignment)})) {
+  check_options(state_->options);
+  check_task(PolicyTask(state_->policy, state_->options, state_->alignment), state_->options);
 }
 
 PolicyTrainer::~PolicyTrainer() = default;
 
 void PolicyTrainer::on_step(std::function<void(const StepResult&)> callback) {
-  state_->run.on_step(std::move(callback));
+  check(callback != nullptr, "[PolicyTrainer::on_step] callback: expected a function, got an empty one");
+  state_->on_step = std::move(callback);
 }
 
 TrainSummary PolicyTrainer::fit(std::shared_ptr<const EpisodeSource> episodes) {
-  state_->task.open(episodes);
-  return state_->run.fit();
+  check(episodes != nullptr, "[PolicyTrainer::fit] episodes: expected demonstrations, got a null pointer");
+  PolicyTask task(state_->policy, state_->options, state_->alignment);
+  task.open(episodes);
+  return TrainingRun(task, state_->options, state_->on_step).fit();
 }
 
 void measure_ranges(const EpisodeSource& episodes, vla::PolicyConfig& config) {
   std::vector<at::Tensor> states, actions;
+  std::int64_t steps = 0;
   for (std::int64_t i = 0; i < episodes.size(); ++i) {
-    states.push_back(episodes.episode(i).states);
-    actions.push_back(episodes.episode(i).actions);
+    const auto& episode = episodes.episode(i);
+    check_numbers(episode, episode.states, "states", states.empty() ? any_width : states.front().size(1));
+    check_numbers(episode, episode.actions, "actions", actions.empty() ? any_width : actions.front().size(1));
+    states.push_back(episode.states);
+    actions.push_back(episode.actions);
+    steps += episode.actions.size(0);
   }
+  check(steps > 0, "[measure_ranges] episodes: expected at least one step, got none");
   const auto all_states = at::cat(states).to(at::kDouble), all_actions = at::cat(actions);
   config.state = all_states.size(1);
   config.actions.dims = all_actions.size(1);

@@ -31,7 +31,10 @@ std::string of_its_kind(const StepResult& result) {
 
 }  // namespace
 
-Progress::Progress(std::FILE* stream) : stream_(stream), terminal_(::isatty(::fileno(stream)) != 0) {}
+Progress::Progress(std::FILE* stream) : stream_(stream) {
+  check(stream != nullptr, "[Progress] stream: expected an open one, got a null pointer");
+  terminal_ = ::isatty(::fileno(stream)) != 0;
+}
 
 void Progress::operator()(const StepResult& result) {
   const auto now = Clock::now();
@@ -49,11 +52,11 @@ void Progress::operator()(const StepResult& result) {
   const auto figures = fmt::format("step {}/{}  epoch {}  loss {:.3f}  {}  {:.0f} {}/s  {} left", result.step,
                                    result.steps, result.epoch + 1, result.loss, of_its_kind(result), result.pairs_per_s,
                                    result.action_loss ? "samples" : "pairs", left);
-  if (terminal_) {
-    fmt::print(stream_, "\r\033[K{} {}{}", bar(result.step, result.steps), figures, over ? "\n" : "");
-  } else {
-    fmt::print(stream_, "{}\n", figures);
-  }
+  // Not through fmt, which throws: a run goes on though nobody reads its progress any more.
+  const auto line = terminal_
+                        ? fmt::format("\r\033[K{} {}{}", bar(result.step, result.steps), figures, over ? "\n" : "")
+                        : figures + "\n";
+  std::fputs(line.c_str(), stream_);
   std::fflush(stream_);
 }
 

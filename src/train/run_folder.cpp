@@ -4,14 +4,24 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
+#include <limits>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 #include <vector>
 
 #include "core/check.hpp"
 #include "core/files.hpp"
+#include "core/folders.hpp"
+#include "core/parse_json.hpp"
+#include "core/partial.hpp"
+#include "model/json_section.hpp"
+#include "model/model_folder.hpp"
+#include "same_settings.hpp"
 
 namespace vlalign {
 namespace {
@@ -19,41 +29,114 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-json parse_file(const fs::path& path) {
-  try {
-    return json::parse(read_file(path));
-  } catch (const json::exception& error) {
-    fail("{}: not JSON: {}", path.string(), error.what());
-  }
+std::string checkpoint_name(std::int64_t step) { return fmt::format("step-{:08}", step); }
+
+constexpr auto trainer_file = "trainer.json", trainer_tensors_file = "trainer.safetensors";
+
+json parse_object(const fs::path& path) {
+  auto value = parse_json(read_file(path), path.string());
+  check(value.is_object(), "{}: expected an object, got {}", path.string(), value.type_name());
+  return value;
 }
 
 /// Makes the folder if it is not there.
 fs::path made(fs::path folder) {
   std::error_code error;
-  fs::create_directories(folder / "checkpoints", error);
+  fs::create_directories(folder, error);
   check(!error, "{}: cannot make the run folder: {}", folder.string(), error.message());
   return folder;
 }
 
-/// What writes that were cut short have left.
-void remove_partial_files(const fs::path& folder) {
-  std::vector<fs::path> partial;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    if (entry.path().filename().string().find(".partial-") != std::string::npos) partial.push_back(entry.path());
+/// A run replaces only the folders of a model or a policy that it has written.
+std::string misfit_of(const fs::path& folder) {
+  static const std::set<std::string> others{trainer_file, trainer_tensors_file, "policy.json", "policy.safetensors"};
+  for (const auto& path : entries_of(folder)) {
+    const auto name = path.filename().string();
+    const bool encoder = name == "encoder" && is_folder(path);
+    const auto misfit = encoder ? misfit_of(path) : "";
+    if (!misfit.empty()) return "encoder: " + misfit;
+    if (!encoder && (is_folder(path) || !(is_model_file(name) || others.contains(name)))) return name + " is in it";
   }
-  for (const auto& path : partial) fs::remove_all(path);
+  return {};
 }
 
-void check_same_settings(const fs::path& file, const json& now) {
-  const auto before = parse_file(file);
-  std::vector<std::string> differences;
-  for (const auto& [key, value] : now.items()) {
-    const auto was = before.value(key, json());
-    if (was != value) differences.push_back(fmt::format("{} was {}, is now {}", key, was.dump(), value.dump()));
+const Replaceable& replaceable() {
+  static const Replaceable folder{"a folder that a run has written", misfit_of};
+  return folder;
+}
+
+/// What a kill can leave where a run has hardly begun: nothing is lost by beginning again.
+void check_holds_nothing(const fs::path& folder) {
+  for (const auto& path : entries_of(folder)) {
+    const auto name = path.filename().string();
+    const bool ours = is_partial_name(name) || (name == "checkpoints" && is_folder(path) && entries_of(path).empty());
+    check(ours, "{}: is not empty and holds no run; choose another folder", folder.string());
   }
-  check(differences.empty(),
-        "{}: cannot resume a run of other settings: {}; use the old settings or another run folder", file.string(),
-        fmt::join(differences, "; "));
+}
+
+/// The number in a checkpoint's name, step-00000123.
+std::optional<std::int64_t> step_of(const std::string& name) {
+  constexpr std::string_view prefix = "step-";
+  if (!name.starts_with(prefix)) return std::nullopt;
+  std::int64_t step = 0;
+  const auto* end = name.data() + name.size();
+  const auto [at, error] = std::from_chars(name.data() + prefix.size(), end, step);
+  const bool plain = error == std::errc() && at == end && step > 0 && name == checkpoint_name(step);
+  return plain ? std::optional(step) : std::nullopt;
+}
+
+/// Checkpoints by their steps; only whole ones where `whole`.
+std::map<std::int64_t, fs::path> checkpoints_in(const fs::path& folder, bool whole) {
+  std::map<std::int64_t, fs::path> found;
+  for (const auto& path : entries_of(folder)) {
+    const auto step = step_of(path.filename().string());
+    if (!step) continue;
+    if (!whole || (is_there(path / trainer_file) && is_there(path / trainer_tensors_file))) found[*step] = path;
+  }
+  return found;
+}
+
+/// A run that has gone some way must not begin again because its checkpoints can't be found.
+void check_nothing_is_lost(const fs::path& folder) {
+  const auto metrics = folder / "metrics.jsonl";
+  const bool begun = is_there(metrics) && !read_file(metrics).empty();
+  check(!begun || is_folder(folder / "checkpoints"),
+        "{}: metrics.jsonl is there and checkpoints/ is not; put it back, or move the folder away to begin again",
+        folder.string());
+}
+
+Progression read_progression(const fs::path& checkpoint, std::int64_t steps, std::int64_t batch_size) {
+  const auto file = checkpoint / trainer_file;
+  const auto value = parse_object(file);
+  JsonSection state(value, file.string());
+  const auto count = [&](const char* key, std::int64_t most) {
+    const auto number = state.require<std::int64_t>(key);
+    check(number >= 0 && number <= most, "{}.{}: expected 0 to {}, got {}", file.string(), key, most, number);
+    return number;
+  };
+  Progression p;
+  p.step = count("step", steps);
+  check(step_of(checkpoint.filename().string()) == p.step, "{}.step: is {}, in a checkpoint called {}", file.string(),
+        p.step, checkpoint.filename().string());
+  std::int64_t most_samples = 0;
+  if (__builtin_mul_overflow(p.step, batch_size, &most_samples))
+    most_samples = std::numeric_limits<std::int64_t>::max();
+  p.samples_seen = count("samples_seen", most_samples);
+  p.skipped_steps = count("skipped_steps", p.step);
+  p.skipped_in_a_row = count("skipped_in_a_row", p.skipped_steps);
+  return p;
+}
+
+/// What the views are to become; throws Error before any is changed.
+NamedTensors read_tensors(const fs::path& file, const NamedTensors& views) {
+  auto stored = read_safetensors(file).tensors;
+  for (const auto& [name, view] : views) {
+    const auto found = stored.find(name);
+    check(found != stored.end() && found->second.sizes() == view.sizes() &&
+              found->second.scalar_type() == view.scalar_type(),
+          "{}: {} is missing or of another shape", file.string(), name);
+  }
+  return stored;
 }
 
 json metrics_line(const StepResult& r) {
@@ -72,16 +155,22 @@ json metrics_line(const StepResult& r) {
   return line;
 }
 
-/// The lines of steps up to `step`; a line cut short by a kill belongs to a later step or is made again.
-std::string lines_up_to(const std::string& text, std::int64_t step) {
-  std::istringstream lines(text);
-  std::string kept, line;
-  while (std::getline(lines, line)) {
-    const auto parsed = json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (!parsed.is_object() || parsed.value("step", step + 1) > step) break;
-    kept += line + "\n";
+/// The lines of steps up to `step`. A last line without an end was cut short by a kill and is made again.
+std::string lines_up_to(const fs::path& file, std::int64_t step) {
+  const auto text = read_file(file);
+  std::size_t kept = 0;
+  std::int64_t last = 0;
+  for (int number = 1; last < step; ++number) {
+    const auto end = text.find('\n', kept);
+    if (end == text.npos) break;
+    const auto where = fmt::format("{}:{}", file.string(), number);
+    const auto line = parse_json(std::string_view(text).substr(kept, end - kept), where);
+    const auto next = JsonSection(line, where).require<std::int64_t>("step");
+    check(next > last, "{}.step: expected more than {}, the line before, got {}", where, last, next);
+    if (next > step) break;
+    last = next, kept = end + 1;
   }
-  return kept;
+  return text.substr(0, kept);
 }
 
 }  // namespace
@@ -100,47 +189,54 @@ FolderLock::~FolderLock() { ::close(fd_); }
 RunFolder::RunFolder(fs::path folder, const json& settings, bool resume)
     : folder_(made(std::move(folder))), lock_(folder_) {
   const auto config = folder_ / "config.json";
-  remove_partial_files(folder_);
-  remove_partial_files(folder_ / "checkpoints");
-  if (fs::exists(config)) {
+  const bool begun = is_there(config);
+  if (begun) {
     check(resume, "{}: already holds a run; resume it (--resume) or choose another folder", folder_.string());
-    check_same_settings(config, settings);
-    return;
+    check_nothing_is_lost(folder_);
+    check_same_settings(config, settings, newest_checkpoint().has_value());
+    for (const auto* model : {"model", "model-ema"}) check_folder_place(folder_ / model, replaceable());
+  } else {
+    check_holds_nothing(folder_);
   }
-  for (const auto& entry : fs::directory_iterator(folder_)) {
-    check(entry.path().filename() == "checkpoints" && fs::is_empty(entry.path()),
-          "{}: is not empty and holds no run; choose another folder", folder_.string());
-  }
-  write_file_atomically(config, settings.dump(2) + "\n");
+  tidy_folder(folder_);
+  made(checkpoints());
+  tidy_folder(checkpoints());
+  if (!begun) write_file_atomically(config, settings.dump(2) + "\n");
 }
 
 std::optional<fs::path> RunFolder::newest_checkpoint() const {
-  const auto latest = folder_ / "checkpoints" / "latest";
-  if (!fs::exists(latest)) return std::nullopt;
-  auto name = read_file(latest);
+  const auto whole = checkpoints_in(checkpoints(), /*whole=*/true);
+  const auto latest = checkpoints() / "latest";
+  std::error_code error;
+  if (fs::symlink_status(latest, error).type() == fs::file_type::not_found) {
+    // Its first checkpoint was there, and a kill came before its name was written.
+    if (!whole.empty()) return whole.rbegin()->second;
+    check(!is_there(folder_ / "model"), "{}: the run is over and its checkpoints are gone; move the folder away",
+          folder_.string());
+    return std::nullopt;
+  }
+  auto name = is_there(latest) ? read_file(latest) : "";
   while (!name.empty() && (name.back() == '\n' || name.back() == '\r')) name.pop_back();
-  const auto path = folder_ / "checkpoints" / name;
-  check(fs::is_directory(path), "{}: names a checkpoint that is not there: {}", latest.string(), name);
-  return path;
+  std::vector<std::string> names;
+  for (const auto& [step, path] : whole) names.push_back(path.filename().string());
+  check(std::find(names.begin(), names.end(), name) != names.end(),
+        "{}: names \"{}\", which is no whole checkpoint beside it; {}", latest.string(), name,
+        names.empty() ? "there is none: move the run folder away to begin again"
+                      : fmt::format("write the name of one that is into it: {}", fmt::join(names, ", ")));
+  return checkpoints() / name;
 }
 
-Progression RunFolder::restore(const std::function<void(const fs::path&)>& load, const NamedTensors& tensors) {
+Progression RunFolder::restore(const std::function<void(const fs::path&)>& load, const NamedTensors& tensors,
+                               std::int64_t steps, std::int64_t batch_size) {
   Progression progression;
-  if (const auto checkpoint = newest_checkpoint()) {
+  const auto checkpoint = newest_checkpoint();
+  if (checkpoint) progression = read_progression(*checkpoint, steps, batch_size);
+  for (const auto& [step, path] : checkpoints_in(checkpoints(), /*whole=*/false))
+    if (step > progression.step) check_folder_place(path, replaceable());  // it will be replaced
+  if (checkpoint) {
+    const auto stored = read_tensors(*checkpoint / trainer_tensors_file, tensors);
     load(*checkpoint);
-    const auto file = *checkpoint / "trainer.safetensors";
-    const auto stored = read_safetensors(file).tensors;
-    for (const auto& [name, tensor] : tensors) {
-      const auto found = stored.find(name);
-      check(found != stored.end() && found->second.sizes() == tensor.sizes(), "{}: {} is missing or of another shape",
-            file.string(), name);
-      tensor.copy_(found->second);
-    }
-    const auto state = parse_file(*checkpoint / "trainer.json");
-    progression = {.step = state.at("step"),
-                   .samples_seen = state.at("samples_seen"),
-                   .skipped_steps = state.at("skipped_steps"),
-                   .skipped_in_a_row = state.at("skipped_in_a_row")};
+    for (const auto& [name, tensor] : tensors) tensor.copy_(stored.at(name));
   }
   open_logs(progression.step);
   return progression;
@@ -148,8 +244,9 @@ Progression RunFolder::restore(const std::function<void(const fs::path&)>& load,
 
 void RunFolder::open_logs(std::int64_t step) {
   const auto path = folder_ / "metrics.jsonl";
-  write_file_atomically(path, fs::exists(path) ? lines_up_to(read_file(path), step) : "");
+  write_file_atomically(path, is_there(path) ? lines_up_to(path, step) : "");
   metrics_.open(path, std::ios::app);
+  check(metrics_.is_open(), "{}: cannot open: {}", path.string(), std::strerror(errno));
   events_.emplace(folder_, step + 1);
 }
 
@@ -166,21 +263,21 @@ void RunFolder::log(const StepResult& result) {
 }
 
 void RunFolder::save_checkpoint(const Progression& progression, const WriteModel& write, const NamedTensors& tensors) {
-  const auto name = fmt::format("step-{:08}", progression.step);
-  write_folder_atomically(folder_ / "checkpoints" / name, [&](const fs::path& place) {
+  const auto name = checkpoint_name(progression.step);
+  write_folder_atomically(checkpoints() / name, replaceable(), [&](const fs::path& place) {
     write(place);
-    write_safetensors(place / "trainer.safetensors", tensors);
+    write_safetensors(place / trainer_tensors_file, tensors);
     const json state{{"step", progression.step},
                      {"samples_seen", progression.samples_seen},
                      {"skipped_steps", progression.skipped_steps},
                      {"skipped_in_a_row", progression.skipped_in_a_row}};
-    write_file_atomically(place / "trainer.json", state.dump(2) + "\n");
+    write_file_atomically(place / trainer_file, state.dump(2) + "\n");
   });
-  write_file_atomically(folder_ / "checkpoints" / "latest", name + "\n");
+  write_file_atomically(checkpoints() / "latest", name + "\n");
 }
 
 void RunFolder::save_model(const WriteModel& write, const char* name) {
-  write_folder_atomically(folder_ / name, write);
+  write_folder_atomically(folder_ / name, replaceable(), write);
 }
 
 }  // namespace vlalign

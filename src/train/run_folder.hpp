@@ -40,14 +40,17 @@ class FolderLock {
 /// RUN/config.json, metrics.jsonl, events.out.tfevents.*, checkpoints/, model/, model-ema/.
 class RunFolder {
  public:
-  /// Makes the folder, or finds it again: throws Error when it holds another run, a run of other settings, or one that
-  /// another process is training.
+  /// Makes the folder, or finds it again: throws Error, and leaves it as it is, when it holds another run, a run of
+  /// settings that check_same_settings() refuses, one that another process is training, or something that the run would
+  /// have to replace and isn't its own.
   RunFolder(std::filesystem::path folder, const nlohmann::json& settings, bool resume);
 
-  /// Restores the newest whole checkpoint, the model first, then the other tensors, which are views; the run's begin
-  /// where there is none. Then cuts the metrics to what had happened by that step and opens them for more.
-  ///   load: reads the model's weights from the checkpoint's folder
-  Progression restore(const std::function<void(const std::filesystem::path&)>& load, const NamedTensors& tensors);
+  /// Restores the checkpoint that checkpoints/latest names, the model first, then the other tensors, which are views;
+  /// the run's begin where there is none. Then cuts the metrics to what had happened by that step and opens them for
+  /// more. Throws Error for a checkpoint that isn't whole or can't be this run's, naming those that are whole.
+  ///   load: reads the model's weights from the checkpoint's folder; steps, batch_size: of the whole run
+  Progression restore(const std::function<void(const std::filesystem::path&)>& load, const NamedTensors& tensors,
+                      std::int64_t steps, std::int64_t batch_size);
 
   void log(const StepResult& result);
   ///   write: writes the model's files into a folder that is there
@@ -56,6 +59,7 @@ class RunFolder {
   void save_model(const WriteModel& write, const char* name);
 
  private:
+  std::filesystem::path checkpoints() const { return folder_ / "checkpoints"; }
   std::optional<std::filesystem::path> newest_checkpoint() const;
   void open_logs(std::int64_t step);
 

@@ -1,14 +1,14 @@
 #include "vlalign/train/targets.hpp"
 
+#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/eye.h>
-#include <ATen/ops/matmul.h>
-#include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <map>
+#include <set>
+#include <vector>
 
 #include "core/check.hpp"
 
@@ -29,16 +29,54 @@ Targets groups_of_captions(const PairBatch& batch) {
   return {.groups = groups};
 }
 
-/// The Jaccard index of each two captions' sets of tokens, [B, B]. What all captions have, such as the start token,
-/// tells nothing and is left out, as are the tokens that end them.
-at::Tensor jaccard(const at::Tensor& tokens, std::int64_t pad_id, std::int64_t end_id) {
-  const auto ids = std::max({tokens.max().item<std::int64_t>(), pad_id, end_id}) + 1;
-  auto sets = at::zeros({tokens.size(0), ids}).scatter_(1, tokens, 1.0);
-  sets.select(1, pad_id).zero_();
-  sets.select(1, end_id).zero_();
-  const auto telling = sets * (sets.sum(0) < static_cast<double>(tokens.size(0))).to(at::kFloat);
-  const auto common = at::matmul(telling, telling.t()), size = telling.sum(1);
-  return common / (size.unsqueeze(0) + size.unsqueeze(1) - common).clamp_min(1.0);
+/// Which captions of a batch have which tokens. What all captions have, such as the start token, tells nothing and is
+/// left out, as are the tokens that end them.
+class CaptionIndex {
+ public:
+  CaptionIndex(const at::Tensor& tokens, std::int64_t pad_id, std::int64_t end_id) {
+    const auto rows = tokens.contiguous();
+    const auto* ids = rows.const_data_ptr<std::int64_t>();
+    const auto size = rows.size(0), length = rows.size(1);
+    for (std::int64_t row = 0; row < size; ++row) {
+      for (std::set<std::int64_t> own(ids + row * length, ids + (row + 1) * length); const auto id : own)
+        if (id != pad_id && id != end_id) captions_with_[id].push_back(row);
+    }
+    std::erase_if(captions_with_, [&](const auto& entry) { return std::ssize(entry.second) == size; });
+    tokens_of_.resize(static_cast<std::size_t>(size));
+    for (const auto& [id, captions] : captions_with_)
+      for (const auto caption : captions) tokens_of_[static_cast<std::size_t>(caption)].push_back(&captions);
+  }
+
+  std::int64_t size() const { return std::ssize(tokens_of_); }
+
+  /// The Jaccard index of one caption's set of tokens with that of each.
+  ///   row, common: [size()]; what common holds doesn't matter
+  void write_row(std::size_t caption, float* row, std::vector<std::int32_t>& common) const {
+    std::fill(common.begin(), common.end(), 0);
+    for (const auto* captions : tokens_of_[caption])
+      for (const auto other : *captions) ++common[static_cast<std::size_t>(other)];
+    for (std::size_t other = 0; other < tokens_of_.size(); ++other) {
+      const auto all = tokens_of_[caption].size() + tokens_of_[other].size() - static_cast<std::size_t>(common[other]);
+      row[other] = static_cast<float>(common[other]) / static_cast<float>(std::max<std::size_t>(all, 1));
+    }
+  }
+
+ private:
+  using Captions = std::vector<std::int64_t>;
+  std::map<std::int64_t, Captions> captions_with_;       // by token
+  std::vector<std::vector<const Captions*>> tokens_of_;  // by caption
+};
+
+/// The Jaccard index of each two captions' sets of tokens, [B, B], from those that share a token.
+at::Tensor jaccard(const CaptionIndex& index) {
+  const auto size = index.size();
+  const auto similar = at::empty({size, size}, at::kFloat);
+  auto* rows = similar.mutable_data_ptr<float>();
+  at::parallel_for(0, size, /*grain_size=*/64, [&](std::int64_t begin, std::int64_t end) {
+    std::vector<std::int32_t> common(static_cast<std::size_t>(size));
+    for (auto row = begin; row < end; ++row) index.write_row(static_cast<std::size_t>(row), rows + row * size, common);
+  });
+  return similar;
 }
 
 }  // namespace
@@ -49,10 +87,11 @@ TargetRule shared_tokens(const Tokenizer& tokenizer, double own) {
   check(own >= 0 && own <= 1, "[shared_tokens] own: expected 0 to 1, got {}", own);
   return {fmt::format("shared tokens, own {}", own),
           [own, pad_id = tokenizer.pad_id(), end_id = tokenizer.end_id()](const PairBatch& batch) {
-            auto similar = jaccard(batch.tokens, pad_id, end_id);
-            similar.diagonal().fill_(1.0);
-            const auto spread = similar / similar.sum(1, /*keepdim=*/true);
-            return Targets{.soft = own * at::eye(similar.size(0)) + (1 - own) * spread};
+            const auto soft = jaccard(CaptionIndex(batch.tokens, pad_id, end_id));
+            soft.diagonal().fill_(1.0);
+            soft.div_(soft.sum(1, /*keepdim=*/true)).mul_(1 - own);
+            soft.diagonal().add_(own);
+            return Targets{.soft = soft};
           }};
 }
 

@@ -1,32 +1,37 @@
 #include "vlalign/train/trainer.hpp"
 
 #include "alignment_task.hpp"
+#include "core/check.hpp"
+#include "option_checks.hpp"
 #include "training_run.hpp"
 
 namespace vlalign {
 
 struct Trainer::State {
-  State(DualEncoder model, AnyLoss loss, TrainerOptions how)
-      : options(std::move(how)), task(std::move(model), std::move(loss), options) {}
-
+  DualEncoder model;
+  AnyLoss loss;
   TrainerOptions options;
-  AlignmentTask task;
-  TrainingRun run{task, options};
+  OnStep on_step = [](const StepResult&) {};
 };
 
-Trainer::Trainer(DualEncoder model, AnyLoss loss, TrainerOptions options) {
-  prepare(options);
-  model.to(options.device);
-  state_ = std::make_unique<State>(std::move(model), std::move(loss), std::move(options));
+Trainer::Trainer(DualEncoder model, AnyLoss loss, TrainerOptions options)
+    : state_(std::make_unique<State>(State{std::move(model), std::move(loss), std::move(options)})) {
+  check_options(state_->options);
+  check_task(AlignmentTask(state_->model, state_->loss, state_->options), state_->options);
 }
 
 Trainer::~Trainer() = default;
 
-void Trainer::on_step(std::function<void(const StepResult&)> callback) { state_->run.on_step(std::move(callback)); }
+void Trainer::on_step(std::function<void(const StepResult&)> callback) {
+  check(callback != nullptr, "[Trainer::on_step] callback: expected a function, got an empty one");
+  state_->on_step = std::move(callback);
+}
 
 TrainSummary Trainer::fit(std::shared_ptr<const PairSource> pairs) {
-  state_->task.open(pairs);
-  return state_->run.fit();
+  check(pairs != nullptr, "[Trainer::fit] pairs: expected a data set, got a null pointer");
+  AlignmentTask task(state_->model, state_->loss, state_->options);
+  task.open(pairs);
+  return TrainingRun(task, state_->options, state_->on_step).fit();
 }
 
 }  // namespace vlalign

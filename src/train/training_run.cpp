@@ -2,16 +2,23 @@
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
-#include <spdlog/spdlog.h>
+#include <ATen/ops/stack.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "core/check.hpp"
+#include "core/log.hpp"
+#include "gradient_reach.hpp"
+#include "last_result.hpp"
 #include "model/config_json.hpp"
+#include "model/finite.hpp"
 #include "model/savable.hpp"
+#include "run_identity.hpp"
 #include "vlalign/core/random.hpp"
 #include "vlalign/model/lora.hpp"
 #include "vlalign/nn/lora.hpp"
@@ -54,42 +61,23 @@ json lora_of(const DualEncoder& model) {
   return options ? json::parse(to_json(*options)) : json();
 }
 
-void check_trainable(const torch::nn::Module& module) {
-  for (const auto& [name, lora] : nn::adapters(module))
-    check(!lora->is_merged(), "[Trainer] the model's adapter is merged: call unmerge_lora() first");
-  const auto parameters = module.parameters();
-  check(std::any_of(parameters.begin(), parameters.end(), [](const auto& p) { return p.requires_grad(); }),
-        "[Trainer] every parameter of the model is frozen");
-}
-
 Towers towers_of(const Task& task) { return {*task.encoder().module(), task.encoder_prefix()}; }
 
-void check_options(const TrainerOptions& o) {
-  check(o.batch_size > 0, "[Trainer] batch_size: expected a positive number, got {}", o.batch_size);
-  check(!o.steps || *o.steps > 0, "[Trainer] steps: expected a positive number, got {}", o.steps.value_or(0));
-  check(o.steps || o.epochs > 0, "[Trainer] epochs: expected a positive number, got {}", o.epochs);
-  check(std::isfinite(o.learning_rate) && o.learning_rate >= 0, "[Trainer] learning_rate: expected 0 or more, got {}",
-        o.learning_rate);
-  check(!o.warmup || *o.warmup >= 0, "[Trainer] warmup: expected 0 or more steps, got {}", o.warmup.value_or(0));
-  check(!o.grad_clip || *o.grad_clip > 0, "[Trainer] grad_clip: expected a positive norm, got {}",
-        o.grad_clip.value_or(0));
-  check(o.micro_batch >= 0, "[Trainer] micro_batch: expected 0 or more pairs, got {}", o.micro_batch);
-  check(o.checkpoint_every >= 0, "[Trainer] checkpoint_every: expected 0 or more steps, got {}", o.checkpoint_every);
-  check(!o.ema_decay || (*o.ema_decay >= 0 && *o.ema_decay < 1), "[Trainer] ema_decay: expected 0 to below 1, got {}",
-        o.ema_decay.value_or(0));
-  check(!o.resume || !o.out.empty(), "[Trainer] resume: needs the run folder in out");
+/// Scalars [] with one wait for their device; 0 for those that are undefined, which the first isn't.
+template <std::size_t count>
+std::array<double, count> read_together(const std::array<at::Tensor, count>& scalars) {
+  std::vector<at::Tensor> defined;
+  for (const auto& scalar : scalars)
+    if (scalar.defined()) defined.push_back(scalar.to(scalars[0].device(), at::kDouble));
+  const auto row = at::stack(defined).cpu();
+  const auto* next = row.template const_data_ptr<double>();
+  std::array<double, count> values{};
+  for (std::size_t i = 0; i < count; ++i)
+    if (scalars[i].defined()) values[i] = *next++;
+  return values;
 }
 
 }  // namespace
-
-void prepare(const TrainerOptions& o) {
-  check_options(o);
-  if (o.threads > 0) at::set_num_threads(o.threads);
-  if (!o.teacher) return;
-  auto teacher = *o.teacher;
-  teacher.to(o.device);
-  teacher.train(false);
-}
 
 void seed_towers(const TrainerOptions& options, std::int64_t step, std::int64_t place) {
   constexpr std::uint64_t purpose = 0x746f77657273;  // apart from the loader's keys
@@ -118,42 +106,50 @@ json config_of(const DualEncoder& model) {
   return files;
 }
 
-TrainingRun::TrainingRun(Task& task, const TrainerOptions& options)
+void check_task(const Task& task, const TrainerOptions& options) {
+  check_fine_tuning(task.module(), towers_of(task), options.fine_tuning);
+}
+
+TrainingRun::TrainingRun(Task& task, const TrainerOptions& options, OnStep on_step)
     : task_(task),
       options_(options),
+      on_step_(std::move(on_step)),
+      scope_(task.module(), options),
       freezing_(task.module(), towers_of(task), options.fine_tuning),
       optimizer_(named_parameters(task.module()), options.adamw,
-                 learning_rate_factors(task.module(), towers_of(task), options.fine_tuning)) {
-  check_trainable(task.module());
+                 learning_rate_factors(task.module(), towers_of(task), options.fine_tuning)),
+      buffers_(task.module()) {
+  if (options.fine_tuning.freeze_batch_norm && !freezing_.has_norms())
+    log_warning("freeze_batch_norm: there is no batch norm to freeze");
   if (options.ema_decay) average_.emplace(task.module(), *options.ema_decay);
 }
 
 TrainSummary TrainingRun::fit() {
   const auto start = Clock::now();
+  check_task(task_, options_);
   plan();
-  std::optional<RunFolder> folder;
-  if (!options_.out.empty()) {
-    check_savable(task_.encoder());
-    folder.emplace(options_.out, settings(), options_.resume);
-    progression_ = folder->restore([this](const auto& checkpoint) { task_.load_weights(checkpoint); }, tensors());
-  }
+  if (!options_.out.empty()) open_folder();
   task_.seek(progression_.step);
-  task_.module().train();
 
   TrainSummary summary;
+  if (folder_ && progression_.step > 0) summary.last = last_result(options_.out / "metrics.jsonl");
   summary.last.step = progression_.step;
   summary.last.steps = steps_;
   summary.last.samples_seen = progression_.samples_seen;
   while (progression_.step < steps_) {
+    task_.module().train();
     summary.last = step();
-    if (folder) folder->log(summary.last);
+    task_.module().train(false);
+    if (folder_) folder_->log(summary.last);
     on_step_(summary.last);
     const bool due = options_.checkpoint_every > 0 && progression_.step % options_.checkpoint_every == 0;
     const bool over = progression_.step == steps_;
-    if (folder && (due || over)) save_checkpoint(*folder);
+    const bool failing = progression_.skipped_in_a_row > 0;
+    if (folder_ && (due || over) && !failing) save_checkpoint();
   }
-  task_.module().train(false);
-  if (folder) folder->save_model([this](const auto& place) { task_.write(place); }, "model");
+  check_weights();
+  if (folder_) folder_->save_model([this](const auto& place) { task_.write(place); }, "model");
+  check_outcome();
   summary.skipped_steps = progression_.skipped_steps;
   summary.bad_records = task_.bad_records();
   summary.seconds = seconds_since(start);
@@ -161,12 +157,27 @@ TrainSummary TrainingRun::fit() {
 }
 
 void TrainingRun::plan() {
-  steps_ = options_.steps.value_or(options_.epochs * task_.batches_per_epoch());
+  if (options_.steps) {
+    steps_ = *options_.steps;
+  } else {
+    const auto batches = task_.batches_per_epoch();
+    check(!__builtin_mul_overflow(options_.epochs, batches, &steps_),
+          "[Trainer] epochs: expected at most {} of {} steps each, got {}",
+          std::numeric_limits<std::int64_t>::max() / batches, batches, options_.epochs);
+  }
   warmup_ = options_.warmup.value_or(std::min<std::int64_t>(2000, steps_ / 10));
   check(warmup_ < steps_, "[Trainer] warmup: {} steps leave none of the run's {}", warmup_, steps_);
 }
 
-/// Whatever decides the bits of the run; a resumed run must agree in all of it.
+/// With the run's newest checkpoint restored, if there is one.
+void TrainingRun::open_folder() {
+  check_savable(task_.encoder());
+  folder_.emplace(options_.out, settings(), options_.resume);
+  progression_ = folder_->restore([this](const auto& checkpoint) { task_.load_weights(checkpoint); }, tensors(), steps_,
+                                  options_.batch_size);
+}
+
+/// Whatever decides the bits of the run; check_same_settings() says what a resumed run must agree in.
 json TrainingRun::settings() const {
   const auto& o = options_;
   json all{{"data", o.data_name},
@@ -193,6 +204,9 @@ json TrainingRun::settings() const {
            {"device", o.device.str()},
            {"threads", at::get_num_threads()}};
   all.update(task_.settings());
+  auto& identity = all["identity"] = task_.identity();
+  identity["teacher_weights"] = o.teacher ? json(fingerprint_of(*o.teacher->module())) : json();
+  identity["start_weights"] = fingerprint_of(task_.module());
   return all;
 }
 
@@ -208,14 +222,33 @@ NamedTensors TrainingRun::tensors() const {
   return all;
 }
 
-void TrainingRun::save_checkpoint(RunFolder& folder) {
+void TrainingRun::check_weights() const {
+  NamedTensors all;
+  for (const auto& item : task_.module().named_parameters()) all.emplace(item.key(), item.value());
+  for (const auto& item : task_.module().named_buffers()) all.emplace(item.key(), item.value());
+  check_finite(all, fmt::format("the model after step {}", progression_.step));
+}
+
+void TrainingRun::save_checkpoint() {
+  check_weights();
   const auto write = [this](const std::filesystem::path& place) { task_.write(place); };
   if (average_) {
-    average_->swap();
-    folder.save_model(write, "model-ema");
-    average_->swap();
+    const AveragesInPlace averages(*average_);
+    folder_->save_model(write, "model-ema");
   }
-  folder.save_checkpoint(progression_, write, tensors());
+  folder_->save_checkpoint(progression_, write, tensors());
+}
+
+/// A run that got through its steps may have failed all the same.
+void TrainingRun::check_outcome() const {
+  const auto& p = progression_;
+  constexpr auto advice = "try a lower learning rate, a longer warm-up or a gradient clip";
+  check(p.skipped_in_a_row == 0,
+        "the run ended in {} skipped step(s), loss or gradient was not finite: the model is that of step {}; {}",
+        p.skipped_in_a_row, p.step - p.skipped_in_a_row, advice);
+  check(2 * p.skipped_steps <= p.step,
+        "{} of the run's {} steps were skipped, loss or gradient was not finite: the model has hardly been trained; {}",
+        p.skipped_steps, p.step, advice);
 }
 
 StepResult TrainingRun::step() {
@@ -237,22 +270,43 @@ StepResult TrainingRun::step() {
 
 StepResult TrainingRun::train_step() {
   const auto step = progression_.step;
-  auto result = task_.forward_backward(step, static_cast<double>(step) / static_cast<double>(steps_));
+  optimizer_.zero_grad();  // what was there before isn't this step's
+  buffers_.keep();
+  const auto figures = task_.forward_backward(step, static_cast<double>(step) / static_cast<double>(steps_));
+  if (step == 0) check_reach(task_.module(), towers_of(task_));
   const auto norm = optimizer_.grad_norm();
+  const auto [loss, logit_scale, accuracy, action_loss, grad_norm, largest_buffer] = read_together<6>(
+      {figures.loss, figures.logit_scale, figures.accuracy, figures.action_loss, norm, buffers_.largest()});
+  auto result = figures.known;
+  result.loss = loss;
+  result.logit_scale = logit_scale;
+  result.accuracy = accuracy;
+  if (figures.action_loss.defined()) result.action_loss = action_loss;
+  result.grad_norm = grad_norm;
   result.learning_rate = options_.learning_rate * warmup_cosine(step, warmup_, steps_);
-  result.grad_norm = norm.item<double>();
-  result.skipped = !std::isfinite(result.loss) || !std::isfinite(result.grad_norm);
+  const bool finite = std::isfinite(loss) && std::isfinite(grad_norm);
+  result.skipped = !finite || !std::isfinite(largest_buffer);
+  if (!finite) {
+    log_warning("step {}: loss {} or gradient norm {} is not finite, the step is skipped", step + 1, loss, grad_norm);
+  } else if (result.skipped) {
+    log_warning("step {}: {} is no longer finite, the step is skipped", step + 1, buffers_.first_not_finite());
+  }
   if (result.skipped) {
-    spdlog::warn("step {}: loss {} or gradient norm {} is not finite, the step is skipped", step + 1, result.loss,
-                 result.grad_norm);
+    buffers_.restore();
   } else {
-    if (options_.grad_clip) optimizer_.clip_grad_norm(norm, *options_.grad_clip);
-    optimizer_.step(result.learning_rate);
-    task_.encoder().module()->clamp_logit_scale();
-    if (average_) average_->update();
+    update(norm, result.learning_rate);
   }
   optimizer_.zero_grad();
   return result;
+}
+
+void TrainingRun::update(const at::Tensor& grad_norm, double learning_rate) {
+  if (options_.grad_clip) optimizer_.clip_grad_norm(grad_norm, *options_.grad_clip);
+  optimizer_.step(learning_rate);
+  auto& towers = *task_.encoder().module();
+  const auto& scale = towers.temperature.defined() ? towers.temperature : towers.log_logit_scale;
+  if (optimizer_.moves(scale, learning_rate)) towers.clamp_logit_scale();
+  if (average_) average_->update();
 }
 
 }  // namespace vlalign

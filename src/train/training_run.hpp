@@ -2,43 +2,53 @@
 #pragma once
 
 #include <functional>
-#include <memory>
 #include <optional>
 
 #include "freezing.hpp"
+#include "kept_buffers.hpp"
 #include "run_folder.hpp"
+#include "run_scope.hpp"
 #include "task.hpp"
 #include "vlalign/train/adamw.hpp"
 #include "weight_average.hpp"
 
 namespace vlalign {
 
-/// Before anything is made of the options: throws Error naming one that can't work, sets the thread count, and brings
-/// the teacher to its place.
-void prepare(const TrainerOptions& options);
+using OnStep = std::function<void(const StepResult&)>;
 
+/// Throws Error for fine-tuning that can't work on the task's module, and when nothing would train.
+void check_task(const Task& task, const TrainerOptions& options);
+
+/// One run from its first step, or its newest checkpoint, to its last. Whatever it changes but the trained weights is
+/// as before when it goes, see RunScope.
 class TrainingRun {
  public:
-  /// Throws Error when nothing would train. The task must outlive the run.
-  TrainingRun(Task& task, const TrainerOptions& options);
+  /// Task and options must outlive the run.
+  TrainingRun(Task& task, const TrainerOptions& options, OnStep on_step);
 
-  void on_step(std::function<void(const StepResult&)> callback) { on_step_ = std::move(callback); }
   TrainSummary fit();
 
  private:
   void plan();
   nlohmann::json settings() const;
   NamedTensors tensors() const;
-  void save_checkpoint(RunFolder& folder);
+  void open_folder();
+  void check_weights() const;
+  void save_checkpoint();
+  void check_outcome() const;
   StepResult step();
   StepResult train_step();
+  void update(const at::Tensor& grad_norm, double learning_rate);
 
   Task& task_;
   const TrainerOptions& options_;
-  std::function<void(const StepResult&)> on_step_ = [](const StepResult&) {};
+  OnStep on_step_;
+  RunScope scope_;
   Freezing freezing_;
   AdamW optimizer_;
   std::optional<WeightAverage> average_;
+  std::optional<RunFolder> folder_;
+  KeptBuffers buffers_;
   std::int64_t steps_ = 0, warmup_ = 0;
   Progression progression_;
 };

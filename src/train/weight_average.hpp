@@ -16,15 +16,28 @@ class WeightAverage {
   WeightAverage(const torch::nn::Module& module, double decay);
 
   void update();
-  /// Changes places with the module's values.
-  void swap();
   /// The averages, "ema.NAME": views, so that copying into them restores.
   NamedTensors state() const;
 
  private:
+  friend class AveragesInPlace;
+  void swap();
+
   double decay_;
   std::vector<std::string> names_;
   std::vector<at::Tensor> values_, averages_;
+};
+
+/// The module holds the averages as long as this lives.
+class AveragesInPlace {
+ public:
+  explicit AveragesInPlace(WeightAverage& average) : average_(average) { average_.swap(); }
+  AveragesInPlace(const AveragesInPlace&) = delete;
+  AveragesInPlace& operator=(const AveragesInPlace&) = delete;
+  ~AveragesInPlace() { average_.swap(); }
+
+ private:
+  WeightAverage& average_;
 };
 
 }  // namespace vlalign

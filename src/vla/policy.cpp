@@ -5,15 +5,19 @@
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 
-#include <nlohmann/json.hpp>
+#include <optional>
 
+#include "check_shape.hpp"
 #include "core/check.hpp"
 #include "core/files.hpp"
+#include "core/finite.hpp"
+#include "core/folders.hpp"
 #include "core/on_device.hpp"
-#include "core/parse_json.hpp"
 #include "core/precision.hpp"
-#include "model/json_section.hpp"
+#include "model/finite.hpp"
+#include "model/model_folder.hpp"
 #include "model/peer_names.hpp"
+#include "policy_config.hpp"
 #include "policy_module.hpp"
 #include "vlalign/core/random.hpp"
 #include "vlalign/model/safetensors.hpp"
@@ -24,49 +28,6 @@ namespace vlalign::vla {
 namespace {
 
 namespace fs = std::filesystem;
-using nlohmann::json;
-
-json json_of(const PolicyConfig& c) {
-  auto phrases = json::array();
-  for (const auto& phrase : c.phrases) phrases.push_back({{"text", phrase.text}, {"actions", phrase.actions}});
-  return {{"fusion", c.fusion},
-          {"head", c.head},
-          {"horizon", c.actions.horizon},
-          {"action_dims", c.actions.dims},
-          {"state_dims", c.state},
-          {"width", c.width},
-          {"maps", c.maps},
-          {"film", c.film},
-          {"weighted", c.weighted},
-          {"phrases", phrases},
-          {"state_mean", c.state_mean},
-          {"state_std", c.state_std},
-          {"action_low", c.action_low},
-          {"action_high", c.action_high}};
-}
-
-PolicyConfig read_config(const fs::path& file) {
-  const auto value = parse_json(read_file(file), file.string());
-  JsonSection section(value, file.string());
-  PolicyConfig c;
-  c.fusion = section.require<std::string>("fusion");
-  c.head = section.require<std::string>("head");
-  c.actions = {.horizon = section.require_positive("horizon"), .dims = section.require_positive("action_dims")};
-  c.state = section.require<std::int64_t>("state_dims");
-  c.width = section.require_positive("width");
-  c.maps = section.require<std::vector<std::int64_t>>("maps");
-  c.film = section.require<std::vector<std::int64_t>>("film");
-  c.weighted = section.require<bool>("weighted");
-  c.state_mean = section.require<std::vector<float>>("state_mean");
-  c.state_std = section.require<std::vector<float>>("state_std");
-  c.action_low = section.require<std::vector<float>>("action_low");
-  c.action_high = section.require<std::vector<float>>("action_high");
-  for (const auto& phrase : section.require<std::vector<json>>("phrases")) {
-    JsonSection one(phrase, file.string() + ".phrases");
-    c.phrases.push_back({one.require<std::string>("text"), one.require<std::vector<float>>("actions")});
-  }
-  return c;
-}
 
 FusionSizes sizes_of(const TowerWidths& towers, const PolicyConfig& config) {
   return {.visual_tokens = towers.visual_tokens,
@@ -86,14 +47,88 @@ ActionBank bank_of(const DualEncoder& encoder, const PolicyConfig& config) {
   std::vector<at::Tensor> actions;
   const auto& [horizon, dims] = config.actions;
   for (const auto& phrase : config.phrases) {
-    check(std::ssize(phrase.actions) == horizon * dims, "[Policy] phrase \"{}\": expected {} x {} actions, got {}",
-          phrase.text, horizon, dims, phrase.actions.size());
     texts.push_back(phrase.text);
     actions.push_back(at::tensor(phrase.actions).view({horizon, dims}));
   }
   const at::NoGradGuard no_graph;
   const auto tokens = tokenize(*encoder.tokenizer(), texts, encoder.config().text.context_length);
   return {encoder.encode_text(tokens).cpu(), at::stack(actions)};
+}
+
+/// What write() makes.
+std::string policy_misfit(const fs::path& folder) {
+  for (const auto& path : entries_of(folder)) {
+    const auto name = path.filename().string();
+    const bool encoder = name == "encoder" && is_folder(path);
+    const auto misfit = encoder ? replaceable_model().misfit(path) : "";
+    if (!misfit.empty()) return "its encoder is no model folder, " + misfit;
+    if (!encoder && (is_folder(path) || (name != "policy.json" && name != "policy.safetensors")))
+      return name + " is in it";
+  }
+  return is_there(folder / "policy.json") ? "" : "no policy.json is in it";
+}
+
+/// Throws Error unless parts of one's own are made for these towers and this configuration.
+void check_parts(const Fusion* fusion, const ActionHead* head, const TowerWidths& towers, const PolicyConfig& config) {
+  check(fusion && head, "[Policy] a fusion or a head is null");
+  const auto agree = [](bool read, const char* what, std::int64_t part, std::int64_t given) {
+    check(!read || part == given, "[Policy] {}: the fusion takes {}, it would be given {}", what, part, given);
+  };
+  const auto& needs = fusion->needs();
+  const auto& sizes = fusion->sizes();
+  const auto given = sizes_of(towers, config);
+  agree(needs.visual_tokens, "visual_tokens", sizes.visual_tokens, given.visual_tokens);
+  agree(needs.pooled_visual, "pooled_visual", sizes.pooled_visual, given.pooled_visual);
+  agree(needs.text_tokens, "text_tokens", sizes.text_tokens, given.text_tokens);
+  agree(needs.pooled_text, "pooled_text", sizes.pooled_text, given.pooled_text);
+  agree(needs.joint, "joint", sizes.joint, given.joint);
+  agree(true, "state", sizes.state, given.state);
+  check(!needs.maps || sizes.maps == given.maps, "[Policy] maps: the fusion takes {}, it would be given {}", sizes.maps,
+        given.maps);
+  check(fusion->width() == head->width(), "[Policy] the fusion's width is {}, the head's {}", fusion->width(),
+        head->width());
+  check(fusion->width() == config.width, "[Policy] width: the fusion's and the head's is {}, the configuration's {}",
+        fusion->width(), config.width);
+  const auto& shape = head->shape();
+  check(shape.horizon == config.actions.horizon && shape.dims == config.actions.dims,
+        "[Policy] actions: the head gives {} x {}, the configuration says {} x {}", shape.horizon, shape.dims,
+        config.actions.horizon, config.actions.dims);
+}
+
+/// pixels [B, 3, S, S]: bytes, or floating and normalised.
+void check_pixels(const at::Tensor& pixels, std::int64_t side) {
+  const bool fits = pixels.defined() && (pixels.scalar_type() == at::kByte || pixels.is_floating_point()) &&
+                    pixels.dim() == 4 && pixels.size(0) > 0 && pixels.sizes().slice(1).equals({3, side, side});
+  if (!fits) fail("[Policy] pixels: expected uint8 or floating [B, 3, {}, {}], got {}", side, side, shape_of(pixels));
+}
+
+/// state [B, S]; not read where S is 0.
+void check_state(const at::Tensor& state, std::int64_t batch, std::int64_t dims) {
+  if (dims == 0) return;
+  const bool fits = state.defined() && state.dim() == 2 && state.size(1) == dims;
+  if (!fits) fail("[Policy] state: expected [B, {}], got {}", dims, shape_of(state));
+  check(state.is_floating_point() && state.size(0) == batch, "[Policy] state: expected floating [{}, {}], got {} {}",
+        batch, dims, c10::toString(state.scalar_type()), state.sizes());
+  // On a GPU this would wait; there a NaN makes the loss or the actions one.
+  if (state.is_cpu() && !all_finite(state))
+    fail("[Policy] state: expected finite numbers, got NaN or infinity in row {}", first_bad_row(state));
+}
+
+/// actions [B, H, A] and their mask [B, H].
+void check_target(const PolicyBatch& batch, std::int64_t rows, const ActionShape& shape) {
+  const auto& actions = batch.actions;
+  const auto& mask = batch.mask;
+  if (!has_shape(actions, {rows, shape.horizon, shape.dims}))
+    fail("[Policy] actions: expected floating [{}, {}, {}], got {}", rows, shape.horizon, shape.dims,
+         shape_of(actions));
+  if (mask.defined() && (mask.scalar_type() != at::kBool || !mask.sizes().equals({rows, shape.horizon})))
+    fail("[Policy] mask: expected bool [{}, {}], got {} {}", rows, shape.horizon, c10::toString(mask.scalar_type()),
+         mask.sizes());
+  if (!actions.is_cpu() || all_finite(actions)) return;
+  const auto counted =
+      mask.defined() ? actions.masked_fill(mask.to(at::kCPU).logical_not().unsqueeze(-1), 0.0) : actions;
+  if (!all_finite(counted))
+    fail("[Policy] actions: expected finite numbers, got NaN or infinity in row {}", first_bad_row(counted));
 }
 
 /// The policy's own tensors, without the encoder's: views.
@@ -122,8 +157,6 @@ std::shared_ptr<PolicyModule> make_module(const DualEncoder& encoder, std::share
 
 }  // namespace
 
-std::string to_json(const PolicyConfig& config) { return json_of(config).dump(2); }
-
 struct Policy::State {
   DualEncoder encoder;
   PolicyConfig config;
@@ -134,12 +167,15 @@ Policy::Policy(std::shared_ptr<State> state) : state_(std::move(state)) {}
 
 Policy::Policy(DualEncoder encoder, std::shared_ptr<Fusion> fusion, std::shared_ptr<ActionHead> head,
                const PolicyConfig& config, std::uint64_t seed) {
+  check_config(config, "[Policy]");
   const auto widths = tower_widths(encoder, config.maps);
+  check_parts(fusion.get(), head.get(), widths, config);
   auto module = make_module(encoder, std::move(fusion), std::move(head), config, widths, seed);
   state_ = std::make_shared<State>(State{std::move(encoder), config, std::move(module)});
 }
 
 Policy Policy::create(DualEncoder encoder, const PolicyConfig& config, std::uint64_t seed) {
+  check_config(config, "[Policy]");
   nn::Initializer initializer(seed);
   const auto widths = tower_widths(encoder, config.maps);
   auto fusion = make_fusion(config.fusion, sizes_of(widths, config), initializer);
@@ -153,41 +189,63 @@ Policy Policy::create(DualEncoder encoder, const PolicyConfig& config, std::uint
 }
 
 Policy Policy::load(const fs::path& folder) {
-  const auto config = read_config(folder / "policy.json");
-  auto policy = create(DualEncoder::load(folder / "encoder"), config);
-  const auto file = folder / "policy.safetensors";
-  assign_tensors(own_tensors(*policy.state_->module), read_safetensors(file).tensors, file.string());
+  PolicyConfig config;
+  std::optional<DualEncoder> encoder;
+  NamedTensors own;
+  read_whole_folder(folder, [&](const fs::path& place) {
+    config = read_policy_config(place / "policy.json");
+    encoder = DualEncoder::load(place / "encoder");
+    own = read_safetensors(place / "policy.safetensors").tensors;
+  });
+  auto policy = create(*encoder, config);
+  const auto file = (folder / "policy.safetensors").string();
+  assign_tensors(own_tensors(*policy.state_->module), own, file);
   policy.train(false);
   return policy;
 }
 
 void Policy::save(const fs::path& folder) const {
-  write_folder_atomically(folder, [this](const fs::path& place) { write(place); });
+  static const Replaceable replaceable{"a policy's folder", policy_misfit};
+  write_folder_atomically(folder, replaceable, [this](const fs::path& place) { write(place); });
 }
 
 void Policy::write(const fs::path& folder) const {
+  const auto own = own_tensors(*state_->module);
+  check_finite(own, "[Policy::save]");
   state_->encoder.save(folder / "encoder");
-  write_safetensors(folder / "policy.safetensors", own_tensors(*state_->module), {{"format", "pt"}});
+  write_safetensors(folder / "policy.safetensors", own, {{"format", "pt"}});
   write_file_atomically(folder / "policy.json", to_json(state_->config) + "\n");
 }
 
 void Policy::load_weights(const fs::path& folder) {
-  const auto file = folder / "policy.safetensors";
-  const auto stored = read_safetensors(file).tensors;
+  NamedTensors stored;
+  FolderWeights encoder;
+  read_whole_folder(folder, [&](const fs::path& place) {
+    stored = read_safetensors(place / "policy.safetensors").tensors;
+    encoder = read_folder_weights(place / "encoder");
+  });
   const auto own = own_tensors(*state_->module);
   NamedTensors before;
   for (const auto& [name, tensor] : own) before[name] = tensor.clone();
-  assign_tensors(own, stored, file.string());
+  const auto file = (folder / "policy.safetensors").string();
+  assign_tensors(own, stored, file);
   try {
-    state_->encoder.load_weights(folder / "encoder");
+    const auto& [layout, from] = encoder;
+    assign_model(*state_->encoder.module(), state_->encoder.config(), layout, from.tensors, from.where);
   } catch (...) {
-    assign_tensors(own, before, file.string());
+    const at::NoGradGuard no_graph;
+    for (const auto& [name, tensor] : own) tensor.copy_(before.at(name));
     throw;
   }
 }
 
 at::Tensor Policy::loss(const PolicyBatch& batch, Precision precision, const at::Generator& generator) const {
   auto& module = *state_->module;
+  const auto& config = state_->config;
+  check_pixels(batch.pixels, state_->encoder.config().preprocess.image_size);
+  const auto rows = batch.pixels.size(0);
+  check_state(batch.state, rows, config.state);
+  check_target(batch, rows, config.actions);
   const auto text = read(batch.tokens, precision);
   const auto pixels = normalize_pixels(on_device(batch.pixels, device()), state_->encoder.config().preprocess);
   const auto features = module.features(pixels, text, batch.state, dtype_of(precision));
@@ -195,16 +253,22 @@ at::Tensor Policy::loss(const PolicyBatch& batch, Precision precision, const at:
 }
 
 Features Policy::read(const at::Tensor& tokens, Precision precision) const {
+  if (!tokens.defined() || tokens.scalar_type() != at::kLong || tokens.dim() != 2 || tokens.numel() == 0)
+    fail("[Policy] tokens: expected int64 [B, L], got {}", shape_of(tokens));
   return state_->encoder.text_features(tokens, {}, precision);
 }
 
 at::Tensor Policy::act(const at::Tensor& pixels, const Features& instruction, const at::Tensor& state,
                        Precision precision, const at::Generator& generator) const {
   const at::NoGradGuard no_graph;
-  auto& module = *state_->module;
+  check_pixels(pixels, state_->encoder.config().preprocess.image_size);
+  check_state(state, pixels.size(0), state_->config.state);
   const auto normalized = normalize_pixels(on_device(pixels, device()), state_->encoder.config().preprocess);
-  const auto features = module.features(normalized, instruction, state, dtype_of(precision));
-  return module.from_head(module.head->predict(features, generator));
+  const auto actions = state_->module->act(normalized, instruction, state, dtype_of(precision), generator);
+  if (!all_finite(actions))
+    fail("[Policy] the actions of row {} aren't finite: pixels, state or weights are NaN or infinite",
+         first_bad_row(actions));
+  return actions;
 }
 
 void Policy::train(bool on) { state_->module->train(on); }

@@ -1,7 +1,6 @@
 #include "policy_module.hpp"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/core/grad_mode.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/tensor.h>
@@ -9,7 +8,9 @@
 
 #include <cmath>
 
+#include "check_shape.hpp"
 #include "core/check.hpp"
+#include "nn/evaluation_mode.hpp"
 #include "nn/grid_positions.hpp"
 #include "vlalign/core/normalize.hpp"
 #include "vlalign/nn/text_transformer.hpp"
@@ -17,15 +18,14 @@
 namespace vlalign::vla {
 namespace {
 
-Tensor numbers(const std::vector<float>& given, std::int64_t count, float otherwise, const char* what) {
-  check(given.empty() || std::ssize(given) == count, "[Policy] {}: expected {} numbers, got {}", what, count,
-        given.size());
+Tensor numbers(const std::vector<float>& given, std::int64_t count, float otherwise) {
   return given.empty() ? at::full({count}, otherwise) : at::tensor(given);
 }
 
 /// [B, ...] of a text that all B frames share.
 Tensor for_all(const Tensor& x, std::int64_t batch) {
-  if (!x.defined() || x.size(0) == batch) return x;
+  if (!x.defined() || (x.dim() > 0 && x.size(0) == batch)) return x;
+  check(x.dim() > 0 && x.size(0) == 1, "[Policy] instruction: expected 1 or {} rows, got {}", batch, x.sizes());
   auto shape = x.sizes().vec();
   shape[0] = batch;
   return x.expand(shape);
@@ -54,16 +54,14 @@ std::int64_t width_of(const Tensor& hidden) { return hidden.size(hidden.dim() ==
 }  // namespace
 
 TowerWidths tower_widths(const DualEncoder& encoder, std::span<const std::int64_t> layers) {
-  const at::NoGradGuard no_graph;
   auto& module = *encoder.module();
-  const bool training = module.is_training();
-  module.train(false);  // no statistics move
+  const at::NoGradGuard no_graph;
+  const nn::EvaluationMode evaluating(module);  // no statistics move
   const auto side = encoder.config().preprocess.image_size;
   const bool has_layers = !module.visual->layer_widths().empty();
   const auto image =
       encoder.image_features(at::zeros({1, 3, side, side}, at::kByte), has_layers ? layers : layers.first(0));
   const auto text = encoder.text_features(at::full({1, 2}, encoder.tokenizer()->end_id(), at::kLong));
-  module.train(training);
   const auto tokens = vlalign::places(image);
   TowerWidths widths{.visual_tokens = tokens.defined() ? tokens.size(2) : 0,
                      .places = tokens.defined() ? tokens.size(1) : 0,
@@ -79,9 +77,7 @@ TowerWidths tower_widths(const DualEncoder& encoder, std::span<const std::int64_
 
 PolicyModule::PolicyModule(const DualEncoder& towers, std::shared_ptr<Fusion> fuse, std::shared_ptr<ActionHead> act,
                            const PolicyConfig& config, const TowerWidths& widths, nn::Initializer& initializer)
-    : map_layers_(config.maps) {
-  check(fuse && act, "[Policy] a fusion or a head is null");
-  check(fuse->width() == act->width(), "[Policy] the fusion's width is {}, the head's {}", fuse->width(), act->width());
+    : map_layers_(config.maps), embedding_(widths.embedding) {
   encoder = register_module("encoder", towers.module());
   fusion = register_module("fusion", std::move(fuse));
   head = register_module("head", std::move(act));
@@ -96,18 +92,17 @@ PolicyModule::PolicyModule(const DualEncoder& towers, std::shared_ptr<Fusion> fu
         register_module("film", std::make_shared<Film>(*encoder->visual, config.film, widths.embedding, initializer));
   if (needs.visual_tokens || (needs.pooled_visual && weight_log_scale.defined()))
     positions = register_parameter("positions", first_positions(widths.places, widths.visual_tokens));
-  state_mean = register_buffer("state_mean", numbers(config.state_mean, config.state, 0, "state_mean"));
-  state_std = register_buffer("state_std", numbers(config.state_std, config.state, 1, "state_std"));
+  state_mean = register_buffer("state_mean", numbers(config.state_mean, config.state, 0));
+  state_std = register_buffer("state_std", numbers(config.state_std, config.state, 1));
   const auto dims = head->shape().dims;
-  action_low = register_buffer("action_low", numbers(config.action_low, dims, -1, "action_low"));
-  action_range = register_buffer("action_range", numbers(config.action_high, dims, 1, "action_high") - action_low);
-  check(action_range.gt(0).all().item<bool>() && state_std.gt(0).all().item<bool>(),
-        "[Policy] expected action_high above action_low and state_std above 0 everywhere");
+  action_low = register_buffer("action_low", numbers(config.action_low, dims, -1));
+  action_range = register_buffer("action_range", numbers(config.action_high, dims, 1) - action_low);
 }
 
 Tensor PolicyModule::features(const Tensor& pixels, const Features& text, const Tensor& state, at::ScalarType compute) {
   const auto& needs = fusion->needs();
   const auto batch = pixels.size(0);
+  check_shape(text.embedding, {any, embedding_}, "Policy", "instruction.embedding");
   const auto pooled_text = for_all(text.embedding, batch);
   const auto layers = needs.maps ? std::span<const std::int64_t>(map_layers_) : std::span<const std::int64_t>();
   nn::LayerHook hook;
@@ -120,6 +115,7 @@ Tensor PolicyModule::features(const Tensor& pixels, const Features& text, const 
                     .pooled_text = pooled_text};
   const auto tokens = places(image);
   if (needs.joint || weight_log_scale.defined()) {
+    check(tokens.defined() && input.text_tokens.defined(), "[Policy] the towers give no tokens for the joint space");
     input.joint_visual = encoder->in_joint_space(tokens, encoder->image_projection);
     input.joint_words = encoder->in_joint_space(input.text_tokens, encoder->text_projection);
   }
@@ -128,13 +124,13 @@ Tensor PolicyModule::features(const Tensor& pixels, const Features& text, const 
     input.visual_weights = weights_of(input.joint_visual, input.joint_words, input.text_mask, weight_log_scale);
   if (needs.pooled_visual && weight_log_scale.defined())
     input.pooled_visual = Fusion::weighted(input.visual_tokens, input).mean(1);
-  if (state_mean.numel() > 0) {
-    if (!state.defined() || state.dim() != 2 || state.size(1) != state_mean.size(0))
-      fail("[Policy] state: expected [B, {}], got {}", state_mean.size(0),
-           state.defined() ? fmt::format("{}", state.sizes()) : "nothing");
-    input.state = (state.to(state_mean.device()) - state_mean) / state_std;
-  }
+  if (state_mean.numel() > 0) input.state = (state.to(state_mean.device()) - state_mean) / state_std;
   return fusion->vector(input);
+}
+
+Tensor PolicyModule::act(const Tensor& pixels, const Features& text, const Tensor& state, at::ScalarType compute,
+                         const at::Generator& generator) {
+  return from_head(head->predict(features(pixels, text, state, compute), generator)).to(at::kFloat);
 }
 
 }  // namespace vlalign::vla

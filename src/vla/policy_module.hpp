@@ -25,6 +25,9 @@ class PolicyModule : public torch::nn::Module {
 
   /// [B, D]. pixels: normalised [B, 3, S, S]; text: of B or of 1; state: [B, S] in the demonstrations' units.
   Tensor features(const Tensor& pixels, const Features& text, const Tensor& state, at::ScalarType compute);
+  /// [B, H, A], float32 in the demonstrations' units; NaN where no action could be told.
+  Tensor act(const Tensor& pixels, const Features& text, const Tensor& state, at::ScalarType compute,
+             const at::Generator& generator);
   /// Demonstrations' units to what the head works in, -1 to 1, and back. actions: [B, H, A].
   Tensor to_head(const Tensor& actions) const { return (actions - action_low) * (2 / action_range) - 1; }
   Tensor from_head(const Tensor& actions) const { return (actions + 1) * (action_range / 2) + action_low; }
@@ -39,6 +42,7 @@ class PolicyModule : public torch::nn::Module {
 
  private:
   std::vector<std::int64_t> map_layers_;
+  std::int64_t embedding_;  // D of the instruction's embedding
 };
 
 }  // namespace vlalign::vla

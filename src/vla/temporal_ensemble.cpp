@@ -4,6 +4,8 @@
 #include <cmath>
 
 #include "core/check.hpp"
+#include "core/finite.hpp"
+#include "vla/check_shape.hpp"
 
 namespace vlalign::vla {
 namespace {
@@ -15,7 +17,12 @@ constexpr std::int64_t never = -1;
 TemporalEnsemble::TemporalEnsemble(std::int64_t horizon, std::int64_t dims, double m) : horizon_(horizon), dims_(dims) {
   check(horizon > 0 && dims > 0, "[TemporalEnsemble] expected a horizon and dims of at least 1, got {} and {}", horizon,
         dims);
-  check(m >= 0, "[TemporalEnsemble] m: expected at least 0, got {}", m);
+  check(m >= 0 && std::isfinite(m), "[TemporalEnsemble] m: expected at least 0 and finite, got {}", m);
+  check_size(horizon, "TemporalEnsemble", "horizon");
+  check_size(dims, "TemporalEnsemble", "dims");
+  constexpr std::int64_t most_numbers = 1 << 28;  // a gigabyte
+  check(horizon * horizon * dims <= most_numbers,
+        "[TemporalEnsemble] expected horizon^2 x dims of at most {}, got {}^2 x {}", most_numbers, horizon, dims);
   for (std::int64_t i = 0; i < horizon; ++i) weights_.push_back(std::exp(-m * static_cast<double>(i)));
   chunks_.resize(static_cast<std::size_t>(horizon * horizon * dims));
   added_at_.assign(static_cast<std::size_t>(horizon), never);
@@ -25,6 +32,7 @@ TemporalEnsemble::TemporalEnsemble(std::int64_t horizon, std::int64_t dims, doub
 void TemporalEnsemble::add(std::span<const float> chunk) {
   check(static_cast<std::int64_t>(chunk.size()) == horizon_ * dims_,
         "[TemporalEnsemble] chunk: expected {} x {}, got {}", horizon_, dims_, chunk.size());
+  check(all_finite(chunk), "[TemporalEnsemble] chunk: expected finite numbers, got NaN or infinity");
   const auto place = step_ % horizon_;
   std::copy(chunk.begin(), chunk.end(), chunks_.begin() + place * horizon_ * dims_);
   added_at_[static_cast<std::size_t>(place)] = step_;

@@ -1,12 +1,13 @@
 #include "core/files.hpp"
 
 #include <gtest/gtest.h>
-#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-#include <csignal>
 #include <cstdlib>
-#include <fstream>
 
+#include "support/file_size_limit.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
 
@@ -14,27 +15,13 @@ namespace vlalign {
 namespace {
 
 namespace fs = std::filesystem;
+using test::FileSizeLimit;
 using test::message_of;
 using test::TempFolder;
 
 std::size_t entries(const fs::path& folder) {
   return static_cast<std::size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
 }
-
-/// Lets no file of this process grow beyond some bytes: what a full disk does, without filling one.
-class FileSizeLimit {
- public:
-  explicit FileSizeLimit(rlim_t bytes) {
-    std::signal(SIGXFSZ, SIG_IGN);
-    ::getrlimit(RLIMIT_FSIZE, &before_);
-    const rlimit limit{bytes, before_.rlim_max};
-    ::setrlimit(RLIMIT_FSIZE, &limit);
-  }
-  ~FileSizeLimit() { ::setrlimit(RLIMIT_FSIZE, &before_); }
-
- private:
-  rlimit before_{};
-};
 
 TEST(WriteFileAtomically, ReplacesTheWholeFile) {
   const TempFolder folder;
@@ -63,27 +50,80 @@ TEST(WriteFileAtomically, NamesTheFolderThatIsNotThere) {
   EXPECT_EQ(message, "/nowhere/at/all: cannot write: No such file or directory");
 }
 
-TEST(WriteFolderAtomically, LeavesTheOldFolderWhenFillingFails) {
+TEST(WriteFileAtomically, FollowsALink) {
   const TempFolder folder;
-  const auto target = folder.path() / "model";
-  write_folder_atomically(target, [](const fs::path& place) { write_file_atomically(place / "a", "old"); });
-  EXPECT_THROW(write_folder_atomically(target,
-                                       [](const fs::path& place) {
-                                         write_file_atomically(place / "a", "new");
-                                         throw Error("no more");
-                                       }),
-               Error);
-  EXPECT_EQ(read_file(target / "a"), "old");
-  EXPECT_EQ(entries(folder.path()), 1U);
+  write_file_atomically(folder.path() / "a", "old");
+  fs::create_symlink("a", folder.path() / "to_a");
+  fs::create_symlink("not_yet", folder.path() / "dangling");
+  write_file_atomically(folder.path() / "to_a", "new");
+  write_file_atomically(folder.path() / "dangling", "made");
+  EXPECT_EQ(read_file(folder.path() / "a"), "new");
+  EXPECT_EQ(read_file(folder.path() / "not_yet"), "made");
+  EXPECT_TRUE(fs::is_symlink(folder.path() / "to_a"));
+  EXPECT_TRUE(fs::is_symlink(folder.path() / "dangling"));
 }
 
-TEST(WriteFolderAtomically, ReplacesTheWholeFolder) {
+TEST(WriteFileAtomically, LeavesWhatIsNoRegularFileAlone) {
   const TempFolder folder;
-  const auto target = folder.path() / "model";
-  write_folder_atomically(target, [](const fs::path& place) { write_file_atomically(place / "a", "old"); });
-  write_folder_atomically(target, [](const fs::path& place) { write_file_atomically(place / "b", "new"); });
-  EXPECT_FALSE(fs::exists(target / "a"));
-  EXPECT_EQ(read_file(target / "b"), "new");
+  const auto pipe = folder.path() / "pipe", null = folder.path() / "null", kept = folder.path() / "kept";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  fs::create_symlink("/dev/null", null);
+  fs::create_directory(kept);
+  for (const auto& path : {pipe, null})
+    EXPECT_EQ(message_of<Error>([&] { write_file_atomically(path, "x"); }),
+              path.string() + ": is no regular file and isn't replaced");
+  EXPECT_EQ(message_of<Error>([&] { write_file_atomically(kept, "x"); }),
+            kept.string() + ": is a folder, and a file is to be written there");
+  EXPECT_TRUE(fs::is_fifo(pipe));
+  EXPECT_TRUE(fs::is_character_file("/dev/null"));
+  EXPECT_EQ(entries(folder.path()), 3U);
+}
+
+TEST(WriteFileAtomically, SaysWhatIsWrongWithAPath) {
+  const TempFolder folder;
+  const auto loop = folder.path() / "loop", file = folder.path() / "file", name = folder.path() / std::string(300, 'n');
+  fs::create_symlink("loop", loop);
+  write_file_atomically(file, "kept");
+  EXPECT_EQ(message_of<Error>([&] { write_file_atomically(loop, "x"); }),
+            loop.string() + ": cannot write: Too many levels of symbolic links");
+  EXPECT_EQ(message_of<Error>([&] { write_file_atomically(name, "x"); }),
+            name.string() + ": cannot look there: File name too long");
+  EXPECT_EQ(message_of<Error>([&] { write_file_atomically(file / "x", "x"); }),
+            (file / "x").string() + ": cannot write: Not a directory");
+  EXPECT_EQ(message_of<Error>([&] { write_file_atomically("", "x"); }), "a path to write to is empty");
+  EXPECT_EQ(read_file(file), "kept");
+}
+
+TEST(WriteFileAtomically, TakesOverWhatADeadWriterLeftAndNothingElse) {
+  const TempFolder folder;
+  const auto file = folder.path() / "a";
+  const auto strangers = {folder.path() / "a.partial-1", folder.path() / "a.vlalign.partial-x"};
+  for (const auto& stranger : strangers) write_file_atomically(stranger, "mine");
+  const auto child = ::fork();
+  if (child == 0) {
+    write_file_atomically(file, [](const auto& write) {
+      write("half");
+      ::_exit(0);  // as a kill does: nothing is tidied up
+    });
+  }
+  ::waitpid(child, nullptr, 0);
+  ASSERT_EQ(entries(folder.path()), 3U);
+  write_file_atomically(file, "whole");
+  EXPECT_EQ(read_file(file), "whole");
+  for (const auto& stranger : strangers) EXPECT_EQ(read_file(stranger), "mine");
+  EXPECT_EQ(entries(folder.path()), 3U);
+}
+
+TEST(WriteFileAtomically, LeavesAloneWhatALivingWriterIsAt) {
+  const TempFolder folder;
+  const auto file = folder.path() / "a";
+  write_file_atomically(file, [&](const auto& write) {
+    write("first ");
+    write_file_atomically(file, "second");
+    EXPECT_EQ(read_file(file), "second");
+    write("to its end");
+  });
+  EXPECT_EQ(read_file(file), "first to its end");
   EXPECT_EQ(entries(folder.path()), 1U);
 }
 
@@ -95,6 +135,17 @@ TEST(ShareFolder, IsBesideTheLibraryUnlessNamed) {
   ::setenv("VLALIGN_SHARE", "/elsewhere", 1);
   EXPECT_EQ(share_folder(), "/elsewhere");
   ::unsetenv("VLALIGN_SHARE");
+}
+
+TEST(StatusOf, SaysWhatIsWrong) {
+  const TempFolder folder;
+  const auto loop = folder.path() / "loop";
+  fs::create_symlink("loop", loop);
+  EXPECT_FALSE(is_there(folder.path() / "x"));
+  EXPECT_EQ(message_of<Error>([&] { is_there(loop); }),
+            loop.string() + ": cannot look there: Too many levels of symbolic links");
+  EXPECT_EQ(message_of<Error>([&] { entries_of(loop); }),
+            loop.string() + ": cannot list the folder: Too many levels of symbolic links");
 }
 
 TEST(ReadFile, SaysWhatIsWrong) {

@@ -5,6 +5,8 @@
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
+#include "vlalign/core/error.hpp"
+
 namespace vlalign {
 namespace {
 
@@ -43,6 +45,14 @@ TEST(L2Normalize, HasTheGradientOfFiniteDifferences) {
       EXPECT_NEAR(x.grad()[i][j].item<double>(), numeric, 1e-8);
     }
   }
+}
+
+TEST(L2Normalize, NamesWhatHasNoRows) {
+  EXPECT_THROW(l2_normalize({}), Error);
+  EXPECT_THROW(l2_normalize(at::zeros({})), Error);
+  EXPECT_THROW(l2_normalize(at::zeros({2, 3}, at::kLong)), Error);
+  EXPECT_THROW(l2_normalize(at::zeros({2, 3}, at::kComplexFloat)), Error);
+  EXPECT_EQ(l2_normalize(at::zeros({0, 3})).sizes().vec(), (std::vector<std::int64_t>{0, 3}));
 }
 
 }  // namespace

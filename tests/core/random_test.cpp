@@ -7,6 +7,8 @@
 #include <bit>
 #include <numeric>
 
+#include "vlalign/core/error.hpp"
+
 namespace vlalign {
 namespace {
 
@@ -69,6 +71,14 @@ TEST(RandomPermutation, AllOrdersOfThreeAreEquallyLikely) {
       EXPECT_NEAR(count, 1000, 130);  // standard deviation 29
     }
   }
+}
+
+TEST(Rng, RefusesARangeWithoutNumbers) {
+  Rng rng({1});
+  EXPECT_THROW(rng.below(0), Error);
+  EXPECT_THROW(rng.below(-1), Error);
+  EXPECT_THROW(random_permutation(-1, {1}), Error);
+  EXPECT_TRUE(random_permutation(0, {1}).empty());
 }
 
 }  // namespace

@@ -2,8 +2,6 @@
 
 #include <ATen/Context.h>
 #include <gtest/gtest.h>
-#include <spdlog/sinks/ostream_sink.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <atomic>
@@ -13,12 +11,14 @@
 #include <map>
 #include <numeric>
 #include <set>
-#include <sstream>
 #include <stdexcept>
 #include <thread>
 
 #include "data/byte_tokenizer.hpp"
+#include "data/epoch_orders.hpp"
+#include "support/captured_log.hpp"
 #include "vlalign/core/error.hpp"
+#include "vlalign/core/random.hpp"
 #include "vlalign/data/image.hpp"
 
 namespace vlalign {
@@ -39,7 +39,10 @@ class GreyPairs : public PairSource {
       : size_(size), captions_(captions), bad_(std::move(bad)) {}
 
   std::int64_t size() const override { return size_; }
-  std::string name(std::int64_t record) const override { return "picture " + std::to_string(record); }
+  std::string name(std::int64_t record) const override {
+    ++names;
+    return called(record);
+  }
   std::vector<std::string> captions(std::int64_t record) const override {
     std::vector<std::string> captions;
     for (int i = 0; i < captions_; ++i) captions.push_back(std::to_string(record) + ":" + std::to_string(i));
@@ -49,16 +52,18 @@ class GreyPairs : public PairSource {
     ++reads;
     if (delay.count() > 0) std::this_thread::sleep_for(delay);
     if (record == broken) throw std::logic_error("the source is broken");
-    if (bad_.contains(record)) return {name(record), captions(record), std::vector<std::byte>(7)};
+    if (bad_.contains(record)) return {called(record), captions(record), std::vector<std::byte>(7)};
     const Image image{side, side, std::vector<std::uint8_t>(std::size_t{3} * side * side, grey_of(record))};
-    return {name(record), captions(record), encode_png(image)};
+    return {called(record), captions(record), encode_png(image)};
   }
 
-  mutable std::atomic<int> reads = 0;
+  mutable std::atomic<int> reads = 0, names = 0;
   std::int64_t broken = -1;
   std::chrono::milliseconds delay{0};
 
  private:
+  static std::string called(std::int64_t record) { return "picture " + std::to_string(record); }
+
   std::int64_t size_;
   int captions_;
   std::set<std::int64_t> bad_;
@@ -113,16 +118,7 @@ std::string thrown_by(Function function) {
 
 class LoaderTest : public testing::Test {
  protected:
-  void SetUp() override {
-    spdlog::set_default_logger(
-        std::make_shared<spdlog::logger>("", std::make_shared<spdlog::sinks::ostream_sink_mt>(log_)));
-  }
-  void TearDown() override { spdlog::set_default_logger(logger_); }
-
-  std::ostringstream log_;
-
- private:
-  std::shared_ptr<spdlog::logger> logger_ = spdlog::default_logger();
+  test::CapturedLog log_;
 };
 
 TEST_F(LoaderTest, GivesPixelsTokensAndRecordsOfTheSamePairs) {
@@ -265,6 +261,36 @@ TEST_F(LoaderTest, ReadsEachPictureOnceWhenTheCacheHoldsAll) {
   EXPECT_GE(again->reads, 36);
 }
 
+TEST_F(LoaderTest, AsksForTheNamesOfBadRecordsAlone) {
+  const auto source = std::make_shared<GreyPairs>(12, 2, std::set<std::int64_t>{5});
+  auto loader = make_loader(source, {.batch_size = 12, .prefetch = 1, .shuffle = false});
+  loader.next();
+  EXPECT_LE(source->names, 2);  // the next epoch's may have been read ahead
+  EXPECT_GE(source->names, 1);
+}
+
+TEST(EpochOrders, ArePermutationsOfEpochAndSeedMadeWhenTheyAreWaitedFor) {
+  EpochOrders orders(1000, 7);
+  const auto first = orders.of(0), third = orders.of(2);
+  EXPECT_EQ(third.wait_for(std::chrono::seconds(0)), std::future_status::deferred);
+  EXPECT_EQ(third.get(), random_permutation(1000, {7, 1, 2}));
+  EXPECT_NE(third.get(), first.get());
+  EXPECT_EQ(orders.of(2).get().data(), third.get().data());  // not made again
+  EXPECT_EQ(orders.drop_before(2).size(), 1U);
+  EXPECT_FALSE(orders.has(0));
+  EXPECT_TRUE(orders.has(2));
+}
+
+TEST(EpochOrders, AreMadeOnceByManyThreadsThatWait) {
+  EpochOrders orders(100000, 3);
+  const auto order = orders.of(4);
+  std::vector<const std::int64_t*> seen(8);
+  std::vector<std::thread> threads;
+  for (auto& one : seen) threads.emplace_back([&one, order] { one = order.get().data(); });
+  for (auto& thread : threads) thread.join();
+  for (const auto* one : seen) EXPECT_EQ(one, seen.front());
+}
+
 TEST_F(LoaderTest, LeavesOutBadRecordsAndNamesEachOnce) {
   auto loader = make_loader(std::make_shared<GreyPairs>(6, 1, std::set<std::int64_t>{1, 3}),
                             {.batch_size = 6, .threads = 2, .shuffle = false});
@@ -283,8 +309,7 @@ TEST_F(LoaderTest, LeavesOutBadRecordsAndNamesEachOnce) {
   ASSERT_EQ(bad.size(), 2U);
   EXPECT_TRUE(bad[0].starts_with("picture 1: ")) << bad[0];
   EXPECT_TRUE(bad[1].starts_with("picture 3: ")) << bad[1];
-  const auto log = log_.str();
-  EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 2);
+  EXPECT_EQ(log_.warnings(), 2U);
 }
 
 TEST_F(LoaderTest, StopsAtTheSameBatchForAnyNumberOfThreadsWhenTooManyAreBad) {

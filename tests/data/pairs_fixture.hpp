@@ -3,8 +3,6 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <spdlog/sinks/ostream_sink.h>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "support/captured_log.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/data/pairs.hpp"
 
@@ -54,13 +53,8 @@ class Pairs : public testing::Test {
     std::string path = (fs::temp_directory_path() / "vlalign-pairs-XXXXXX").string();
     ASSERT_NE(::mkdtemp(path.data()), nullptr);
     folder_ = path;
-    spdlog::set_default_logger(
-        std::make_shared<spdlog::logger>("", std::make_shared<spdlog::sinks::ostream_sink_mt>(log_)));
   }
-  void TearDown() override {
-    spdlog::set_default_logger(logger_);
-    fs::remove_all(folder_);
-  }
+  void TearDown() override { fs::remove_all(folder_); }
 
   std::string write(const std::string& name, std::string_view contents) const {
     std::ofstream(folder_ / name, std::ios::binary) << contents;
@@ -80,16 +74,8 @@ class Pairs : public testing::Test {
     return "nothing was thrown";
   }
 
-  std::size_t warnings() const {
-    const auto text = log_.str();
-    return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
-  }
-
   fs::path folder_;
-  std::ostringstream log_;
-
- private:
-  std::shared_ptr<spdlog::logger> logger_ = spdlog::default_logger();
+  CapturedLog log_;
 };
 
 #define EXPECT_HAS(text, part) EXPECT_NE((text).find(part), std::string::npos) << (text)

@@ -30,7 +30,7 @@ TEST_F(Pairs, ReadsShardsAsWebdatasetDoes) {
     const auto shard = (fixtures / name).string();
     expect_records(*open_pairs(shard), records, shard);
   }
-  EXPECT_EQ(log_.str(), "");
+  EXPECT_EQ(log_.text(), "");
 }
 
 TEST_F(Pairs, ReadsTheShardsOfABraceRangeInTheirOrder) {
@@ -106,9 +106,9 @@ TEST_F(Pairs, SkipsIncompleteRecordsWithOneWarning) {
                                                        {"README", "nor this"}})));
   ASSERT_EQ(pairs->size(), 1);
   EXPECT_EQ(text_of(pairs->read(0).image), "B");
-  EXPECT_EQ(warnings(), 1U);
-  EXPECT_HAS(log_.str(), "4 records without a picture or a caption are skipped, the first is");
-  EXPECT_HAS(log_.str(), "a.tar:1");
+  EXPECT_EQ(log_.warnings(), 1U);
+  EXPECT_HAS(log_.text(), "4 records without a picture or a caption are skipped, the first is");
+  EXPECT_HAS(log_.text(), "a.tar:1");
 }
 
 TEST_F(Pairs, RefusesShardsWithoutAWholeRecord) {
@@ -185,7 +185,7 @@ TEST_F(Pairs, NoticesAShardThatIsCutOffAnywhere) {
     const bool compressed = !std::string_view(name).ends_with(".tar");
     for (std::size_t size = 0; size + 1 < whole.size(); size += compressed ? 397 : 256) {
       SCOPED_TRACE(fmt::format("{} cut at {}", name, size));
-      log_.str("");
+      log_.clear();
       std::shared_ptr<const PairSource> pairs;
       try {
         pairs = open_pairs(write(compressed ? "cut.tar.gz" : "cut.tar", std::string_view(whole).substr(0, size)));
@@ -196,7 +196,7 @@ TEST_F(Pairs, NoticesAShardThatIsCutOffAnywhere) {
       // Only the padding after the end mark may go missing without a word.
       const auto last = whole.find_last_not_of('\0');
       if (size < last / 512 * 512 + 1024) {
-        EXPECT_HAS(log_.str(), "has no end mark");
+        EXPECT_HAS(log_.text(), "has no end mark");
       }
       for (std::int64_t i = 0; i < pairs->size(); ++i) {
         EXPECT_EQ(hex_of(pairs->read(i).image), std::string(records[static_cast<std::size_t>(i)]["image"]));

@@ -66,8 +66,8 @@ TEST_F(Pairs, SkipsEmptyCaptionsWithOneWarning) {
   const auto pairs = open_pairs(write("pairs.tsv", "filepath\ttitle\na.png\t\nb.png\t  \nc.png\tword\na.png\tlater\n"));
   ASSERT_EQ(pairs->size(), 2);
   EXPECT_EQ(pairs->captions(1), Captions{"later"});
-  EXPECT_EQ(warnings(), 1U);
-  EXPECT_HAS(log_.str(), "2 captions are empty and skipped, the first on line 2");
+  EXPECT_EQ(log_.warnings(), 1U);
+  EXPECT_HAS(log_.text(), "2 captions are empty and skipped, the first on line 2");
 }
 
 TEST_F(Pairs, NamesTheFileAndLineOfAMalformedRow) {
@@ -157,7 +157,7 @@ TEST_F(Pairs, CountsNullAndEmptyListsAsEmptyCaptions) {
                                       "{\"file_name\": \"c.png\", \"text\": []}\n"));
   ASSERT_EQ(pairs->size(), 1);
   EXPECT_EQ(pairs->captions(0), Captions{"one"});
-  EXPECT_HAS(log_.str(), "3 captions are empty and skipped, the first on line 1");
+  EXPECT_HAS(log_.text(), "3 captions are empty and skipped, the first on line 1");
 }
 
 TEST_F(Pairs, NamesTheFileAndLineOfAMalformedJsonLine) {

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <limits>
 #include <map>
 #include <sstream>
 
@@ -236,6 +237,31 @@ TEST(EmbedTexts, RefusesNothingAtAllAndSenselessOptions) {
             "[embed] batch_size: expected at least 1, got 0");
   EXPECT_EQ(message_of<Error>([&] { vlalign::embed_texts(model.encoder, one, {.threads = 0}); }),
             "[embed] threads: expected at least 1, got 0");
+  EXPECT_EQ(message_of<Error>([&] { vlalign::embed_texts(model.encoder, one, {.threads = 100'000}); }),
+            "[embed] threads: expected at most 1024, got 100000");
+}
+
+TEST(EmbedImages, RefusesAFunctionThatIsNoneAndNoPictures) {
+  const ColourModel model;
+  EXPECT_EQ(message_of<Error>([&] { vlalign::embed_images(model.encoder, 1, {}); }),
+            "[embed_images] read: expected a function, got an empty one");
+  for (const std::int64_t count : {0, -1})
+    EXPECT_EQ(message_of<Error>([&] { vlalign::embed_images(model.encoder, count, {}); }),
+              "[embed_images] there is no picture");
+}
+
+TEST(EmbedImages, RefusesEmbeddingsThatAreNotFinite) {
+  const ColourModel model;
+  {
+    at::NoGradGuard no_grad;
+    model.encoder.module()->image_projection->weight.fill_(std::numeric_limits<float>::quiet_NaN());
+    model.encoder.module()->text_projection->weight.fill_(std::numeric_limits<float>::infinity());
+  }
+  const ColourPairs pairs({"red"}, {{"red"}});
+  EXPECT_EQ(message_of<Error>([&] { vlalign::embed_images(model.encoder, pairs); }),
+            "[embed_images] the model's embeddings: row 0 is not finite");
+  EXPECT_EQ(message_of<Error>([&] { vlalign::embed_texts(model.encoder, Names{"red"}); }),
+            "[embed_texts] the model's embeddings: row 0 is not finite");
 }
 
 TEST(ZeroShot, ClassifiesPicturesByTheNamesOfTheirClasses) {

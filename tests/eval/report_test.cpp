@@ -166,6 +166,19 @@ TEST(Report, SaysWhatDoesNotFitTogether) {
             "[report] metrics: 4 steps, but 3 values of \"Loss\"");
 }
 
+TEST(Report, ReplacesOnlyAReport) {
+  const test::TempFolder folder;
+  const ReportInput input{.title = "t", .subtitle = {}, .tests = {}, .metrics = {}, .facts = {}};
+  const auto file = folder.path() / "report.html";
+  write_report(input, file);
+  write_report(input, file);
+  const auto page = folder.path() / "index.html";
+  std::ofstream(page) << "<!DOCTYPE html><title>mine</title>";
+  EXPECT_EQ(test::message_of<Error>([&] { write_report(input, page); }),
+            page.string() + ": isn't replaced, since it is not a report: something else made it; choose another name");
+  EXPECT_EQ(std::filesystem::file_size(page), 34U);
+}
+
 TEST(Report, IsWrittenWholeOrNotAtAll) {
   const test::TempFolder folder;
   const ReportInput input{.title = "t", .subtitle = {}, .tests = {}, .metrics = {}, .facts = {}};

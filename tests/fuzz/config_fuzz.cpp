@@ -2,7 +2,6 @@
 // preprocessor_config.json behind a separator; t a text tower's config.json; i an index of shards. What can be written
 // comes back the same.
 #include <ATen/ops/arange.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <cmath>
@@ -11,6 +10,7 @@
 #include "input.hpp"
 #include "model/config_json.hpp"
 #include "model/model_folder.hpp"
+#include "vlalign/core/log.hpp"
 
 namespace vlalign::fuzz {
 namespace {
@@ -78,7 +78,7 @@ void fuzz_index(const InputFolder& folder, std::string_view text) {
 }  // namespace vlalign::fuzz
 
 extern "C" int LLVMFuzzerInitialize(int*, char***) {
-  spdlog::set_level(spdlog::level::off);
+  vlalign::set_log_handler([](vlalign::LogLevel, std::string_view) {});
   return 0;
 }
 

@@ -189,6 +189,11 @@ TEST(InfoNCE, NamesTargetsThatDoNotFit) {
   batch.groups = at::Tensor();
   batch.soft_targets = at::eye(3) - 0.5;
   EXPECT_EQ(message(), "[InfoNCE] soft_targets: expected no negative one, got -0.5");
+  const auto with_entry = [](double entry) { return at::eye(3).fill_diagonal_(entry); };
+  batch.soft_targets = with_entry(std::numeric_limits<double>::infinity());
+  EXPECT_EQ(message(), "[InfoNCE] soft_targets: expected finite ones, got inf");
+  batch.soft_targets = with_entry(std::numeric_limits<double>::quiet_NaN());
+  EXPECT_EQ(message(), "[InfoNCE] soft_targets: expected finite ones, got nan");
   batch.groups = ids({0, 1, 2});
   EXPECT_EQ(message(), "[InfoNCE] the batch has groups and soft targets; expected one of them");
 }

@@ -33,5 +33,36 @@ TEST(MakeLoss, NamesWhatItDoesNotKnow) {
   EXPECT_EQ(test::message_of<Error>([] { make_loss(""); }).find("unknown loss \"\""), 0U);
 }
 
+TEST(MakeLoss, RefusesWhatIsNoSum) {
+  for (const auto* text : {"*",
+                           "0*",
+                           "+",
+                           "infonce+",
+                           "+infonce",
+                           "infonce++siglip",
+                           "0*infonce",
+                           "-0*infonce",
+                           "0*infonce+0*siglip",
+                           "nan*infonce",
+                           "inf*infonce",
+                           "1e999*infonce",
+                           "-1e999*infonce",
+                           "1e300*infonce",
+                           "0x1*infonce",
+                           "1,5*infonce",
+                           "2 *infonce",
+                           "2* infonce",
+                           " infonce",
+                           "2*3*infonce",
+                           "INFONCE",
+                           "infonce\n",
+                           "infonce*2",
+                           "\xff",
+                           "1e*infonce"})
+    EXPECT_THROW(make_loss(text), Error) << text;
+  EXPECT_THROW(make_loss(std::string_view("infonce\0", 8)), Error);
+  EXPECT_EQ(test::message_of<Error>([] { make_loss("0*infonce"); }), "loss \"0*infonce\": every weight is 0");
+}
+
 }  // namespace
 }  // namespace vlalign

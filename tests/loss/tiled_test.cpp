@@ -4,10 +4,14 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/logsumexp.h>
 #include <ATen/ops/matmul.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/softplus.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
+#include <limits>
+#include <string>
 
 #include "support/rows.hpp"
 #include "support/temp_folder.hpp"
@@ -148,6 +152,92 @@ TEST(TiledLogSumExp, NamesOperandsThatDoNotFit) {
               log_sum_exp(at::randn({2, 3}), at::randn({2, 3}, at::kDouble), scalar(1));
             }),
             "[log_sum_exp] x, y: expected both float32 or both float64, got Float and Double");
+}
+
+TEST(Tiled, NamesArgumentsThatDoNotFit) {
+  const auto x = unit_rows(3, 2), y = unit_rows(4, 2), rows = at::arange(3), columns = at::arange(4),
+             two = at::ones({2});
+  using Keep = PairFilter::Keep;
+  const auto term = [](const auto& in, RowRange r) { return in[0].narrow(0, r.begin, r.count).sum(); };
+  constexpr auto most = std::numeric_limits<std::int64_t>::max();
+  const std::vector<std::pair<std::string, std::function<void()>>> calls{
+      {"[log_sum_exp] x", [&] { log_sum_exp({}, y, scalar(1)); }},
+      {"[log_sum_exp] y", [&] { log_sum_exp(x, {}, scalar(1)); }},
+      {"[log_sum_exp] y", [&] { log_sum_exp(x, y.to(at::kMeta), scalar(1)); }},
+      {"[log_sum_exp] x, y", [&] { log_sum_exp(x.narrow(0, 0, 0), y, scalar(1)); }},
+      {"[log_sum_exp] x, y", [&] { log_sum_exp(x.narrow(1, 0, 0), y.narrow(1, 0, 0), scalar(1)); }},
+      {"[log_sum_exp] x, y", [&] { log_sum_exp(x.to(at::kBFloat16), y.to(at::kBFloat16), scalar(1)); }},
+      {"[log_sum_exp] x, y", [&] { log_sum_exp(x.to(at::kLong), y.to(at::kLong), scalar(1)); }},
+      {"[log_sum_exp] scale", [&] { log_sum_exp(x, y, {}); }},
+      {"[log_sum_exp] scale", [&] { log_sum_exp(x, y, two); }},
+      {"[log_sum_exp] scale", [&] { log_sum_exp(x, y, at::ones({}, at::kLong)); }},
+      {"[log_sum_exp] filter.row_ids",
+       [&] {
+         log_sum_exp(x, y, scalar(1), {Keep::equal, {}, columns});
+       }},
+      {"[log_sum_exp] filter.row_ids",
+       [&] {
+         log_sum_exp(x, y, scalar(1), {Keep::equal, columns, columns});
+       }},
+      {"[log_sum_exp] filter.column_ids",
+       [&] {
+         log_sum_exp(x, y, scalar(1), {Keep::different, rows, {}});
+       }},
+      {"[log_sum_exp] filter.column_ids",
+       [&] {
+         log_sum_exp(x, y, scalar(1), {Keep::equal, rows, columns.to(at::kInt)});
+       }},
+      {"[log_sum_exp] filter.column_ids",
+       [&] {
+         log_sum_exp(x, y, scalar(1), {Keep::equal, rows, columns.to(at::kMeta)});
+       }},
+      {"[softplus_sum] x", [&] { softplus_sum({}, y, scalar(1), scalar(0)); }},
+      {"[softplus_sum] scale", [&] { softplus_sum(x, y, two, scalar(0)); }},
+      {"[softplus_sum] bias", [&] { softplus_sum(x, y, scalar(1), {}); }},
+      {"[sum_over_rows] inputs",
+       [&] {
+         sum_over_rows({}, {0, 3}, 1, term);
+       }},
+      {"[sum_over_rows] inputs",
+       [&] {
+         sum_over_rows({x, {}}, {0, 3}, 1, term);
+       }},
+      {"[sum_over_rows] rows",
+       [&] {
+         sum_over_rows({x}, {0, 0}, 1, term);
+       }},
+      {"[sum_over_rows] rows",
+       [&] {
+         sum_over_rows({x}, {-1, 1}, 1, term);
+       }},
+      {"[sum_over_rows] rows",
+       [&] {
+         sum_over_rows({x}, {most, most}, 1, term);
+       }},
+      {"[sum_over_rows] term",
+       [&] {
+         sum_over_rows({x}, {0, 3}, 1, {});
+       }},
+      {"[sum_over_rows] term",
+       [&] {
+         sum_over_rows({x}, {0, 3}, 1, [](const auto&, auto) { return at::Tensor(); });
+       }},
+      {"[sum_over_rows] term",
+       [&] {
+         sum_over_rows({x}, {0, 3}, 1, [](const auto& in, auto) { return in[0]; });
+       }},
+  };
+  for (const auto& [named, call] : calls) EXPECT_EQ(test::message_of<Error>(call).find(named + ": "), 0U) << named;
+}
+
+TEST(Tiled, TakesAScaleOfAnotherDtypeAndGivesItsGradient) {
+  const auto x = unit_rows(3, 4, at::kFloat), y = unit_rows(5, 4, at::kFloat);
+  const auto scale = leaf(scalar(3));
+  log_sum_exp(x, y, scale).rows.sum().backward();
+  const auto expected = leaf(scalar(3, at::kFloat));
+  log_sum_exp(x, y, expected).rows.sum().backward();
+  EXPECT_EQ(scale.grad().scalar_type(), at::kDouble);
+  EXPECT_EQ(scale.grad().item<double>(), expected.grad().item<double>());
 }
 
 }  // namespace

@@ -1,7 +1,10 @@
 #include "vlalign/loss/weighted_sum.hpp"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
+
+#include <limits>
 
 #include "support/rows.hpp"
 #include "support/temp_folder.hpp"
@@ -69,6 +72,47 @@ TEST(WeightedSum, NamesWhatCannotBeSummed) {
               at_progress(WeightedSum({{InfoNCE(), {0.0}}}), 0);
             }),
             "[WeightedSum] 0 infonce: every weight is 0 at 0 of the run");
+}
+
+TEST(WeightedSum, NamesNumbersThatAreNone) {
+  constexpr auto nan = std::numeric_limits<double>::quiet_NaN(), infinity = std::numeric_limits<double>::infinity();
+  for (const auto weight : {nan, infinity, -infinity, 1e300}) {
+    EXPECT_EQ(test::message_of<Error>([&] {
+                WeightedSum({{InfoNCE(), {.from = 1, .to = weight}}});
+              }),
+              "[WeightedSum] the weight of infonce is not finite");
+  }
+  EXPECT_THROW(WeightedSum({{InfoNCE(), {.begin = nan}}}), Error);
+  const WeightedSum loss({{constant(1, "one")}});
+  for (const auto progress : {nan, infinity, -0.1, 1.1}) {
+    const auto message = test::message_of<Error>([&] { at_progress(loss, progress); });
+    EXPECT_EQ(message.find("[WeightedSum] progress: expected 0 to 1, got "), 0U) << message;
+  }
+}
+
+TEST(WeightedSum, NamesATermThatGivesNoScalar) {
+  const auto message_for = [](std::function<at::Tensor(const ContrastiveBatch&)> function) {
+    const WeightedSum loss({{AnyLoss(function, {}, "mine"), {0.5}}});
+    return test::message_of<Error>([&] { at_progress(loss, 0); });
+  };
+  EXPECT_EQ(message_for([](const ContrastiveBatch&) { return at::Tensor(); }),
+            "[WeightedSum] mine: expected a floating scalar [], got none");
+  EXPECT_EQ(message_for([](const ContrastiveBatch&) { return at::zeros({3}); }),
+            "[WeightedSum] mine: expected a floating scalar [], got Float [3]");
+  EXPECT_EQ(message_for([](const ContrastiveBatch&) { return at::zeros({}, at::kLong); }),
+            "[WeightedSum] mine: expected a floating scalar [], got Long []");
+}
+
+TEST(WeightedSum, RefusesALossThatWasMovedFrom) {
+  AnyLoss loss = InfoNCE();
+  const AnyLoss taken = std::move(loss);
+  EXPECT_THROW(WeightedSum({{loss}}), Error);  // NOLINT(bugprone-use-after-move)
+}
+
+TEST(AnyLoss, RefusesAFunctionThatIsNone) {
+  using Function = std::function<at::Tensor(const ContrastiveBatch&)>;
+  EXPECT_EQ(test::message_of<Error>([] { AnyLoss(Function()); }),
+            "[AnyLoss] function: expected one of a batch, got an empty one");
 }
 
 }  // namespace

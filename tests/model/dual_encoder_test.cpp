@@ -147,6 +147,7 @@ TEST(DualEncoder, TakesTowersOfOnesOwnAndReadsThemBack) {
     nn::Initializer initializer(seed);
     ModelConfig config;
     config.name = "colours";
+    config.embed_dim = 8;
     config.vision = OwnTowers{};
     return DualEncoder(
         std::make_shared<nn::DualEncoderImpl>(std::make_shared<MeanColour>(), std::make_shared<BagOfTokens>(), 8,

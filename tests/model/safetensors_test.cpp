@@ -147,6 +147,23 @@ TEST_F(SafetensorsFile, RefusesWhatIsNoFileOfItsKind) {
   EXPECT_EQ(error(), ": is not a regular file");
 }
 
+TEST_F(SafetensorsFile, ReplacesOnlyOneOfItsKindOrAnEmptyFile) {
+  const auto written = [&](const std::string& before) {
+    write_file_atomically(file_, before);
+    write_safetensors(file_, {{"x", at::arange(2)}});
+    return read_safetensors(file_).tensors.size();
+  };
+  EXPECT_EQ(written(""), 1U);
+  const auto other = std::string("\2\0\0\0\0\0\0\0{}", 10);
+  EXPECT_EQ(written(other), 1U);
+  for (const std::string foreign : {"my notes", "a longer text of mine, {braces} included", "{}"}) {
+    write_file_atomically(file_, foreign);
+    const auto message = message_of<Error>([&] { write_safetensors(file_, {{"x", at::arange(2)}}); });
+    EXPECT_EQ(message.find(file_.string() + ": isn't replaced, since it is not a safetensors file"), 0U) << message;
+    EXPECT_EQ(read_file(file_), foreign);
+  }
+}
+
 TEST_F(SafetensorsFile, NeverCrashesOnAPartOfAFile) {
   write_safetensors(file_, {{"a", at::randn({3})}, {"b", at::arange(2)}}, {{"k", "v"}});
   const auto whole = read_file(file_);

@@ -168,6 +168,8 @@ TEST(Lora, NamesOptionsThatCannotWork) {
     return message_of<Error>([&] { add_lora(transformer, options, initializer); });
   };
   EXPECT_EQ(complaint({.rank = 0}), "[add_lora] rank: expected 1 or more, got 0");
+  EXPECT_EQ(complaint({.rank = 17}), "[add_lora] rank: expected 1 to 16, got 17: a chosen weight is [16, 16]");
+  EXPECT_EQ(complaint({.alpha = 0}), "[add_lora] alpha: expected more than 0, got 0");
   EXPECT_EQ(complaint({.attention = false, .mlp = false}), "[add_lora] neither attention nor mlp is chosen");
   EXPECT_EQ(complaint({.mlp = false, .modules = {"*", "resblocks.0.mlp"}}),
             "[add_lora] modules: \"resblocks.0.mlp\" fits no attention module of a Transformer");

@@ -50,7 +50,7 @@ TEST(Collect, DemonstrationsAreStepsInOrderWithStateAndAction) {
   ASSERT_EQ(collect(folder.path() / "data", "--episodes 6 --frames 0 --noise 0"), 0);
   const auto tar = folder.path() / "data/demos-000.tar";
   std::map<std::string, json> last;
-  for (const auto& member : vlalign::list_tar(*vlalign::open_tar(tar).file)) {
+  for (const auto& member : vlalign::list_tar(vlalign::whole_file(tar))) {
     if (!member.name.ends_with(".json")) continue;
     const auto record = json::parse(contents(tar, member));
     const std::string episode = record["episode"];

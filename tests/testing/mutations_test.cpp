@@ -196,6 +196,15 @@ TEST(Mutations, NotAScalar) {
       << found->message;
 }
 
+TEST(Mutations, Detached) {
+  const auto constant = changed_value([](auto value, auto&) { return value.detach(); });
+  const auto found = find_violation(Property::gradients, constant);
+  ASSERT_TRUE(found);
+  EXPECT_NE(found->message.find("it threw \"the loss has no gradient: expected a scalar computed from the batch"),
+            std::string::npos)
+      << found->message;
+}
+
 TEST(Violation, NamesTheSmallestBatch) {
   const auto only_from_three = changed_value(
       [](auto value, auto& b) { return b.image.size(0) < 3 ? value : value + l2_normalize(b.image)[0][0]; });

@@ -133,6 +133,16 @@ TEST_F(FedColours, WhatTheLossDoesNotUseIsRefusedToo) {
   EXPECT_EQ(refusal(model(), loss, how), "[Trainer] teacher: the loss mine uses none");
 }
 
+TEST_F(FedColours, AModelIsNotItsOwnTeacher) {
+  const AnyLoss loss(loss_of_everything, {.teacher = true}, "mine");
+  const auto trained = model();
+  auto how = options(1);
+  how.teacher = trained;
+  EXPECT_EQ(refusal(trained, loss, how),
+            "[Trainer] teacher: it shares its weights with the model, and would learn from itself; load or create "
+            "another");
+}
+
 TEST_F(FedColours, ATeacherThatReadsOtherInputsIsRefused) {
   const AnyLoss loss(loss_of_everything, {.teacher = true}, "mine");
   auto how = options(1);

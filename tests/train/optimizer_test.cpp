@@ -1,4 +1,5 @@
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/randint.h>
@@ -7,9 +8,11 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <map>
 #include <string>
 
 #include "vlalign/model/safetensors.hpp"
+#include "vlalign/nn/bert.hpp"
 #include "vlalign/nn/layers.hpp"
 #include "vlalign/train/adamw.hpp"
 #include "vlalign/train/schedule.hpp"
@@ -99,6 +102,42 @@ TEST(AdamW, DecaysMatricesButNoVectorsAndNoPositions) {
   EXPECT_NEAR(parameters[0].second[0][0].item<double>(), 0.95, 1e-6);
   EXPECT_EQ(parameters[1].second[0][0].item<double>(), 1.0);
   EXPECT_EQ(parameters[2].second[0].item<double>(), 1.0);
+}
+
+TEST(AdamW, DecaysNoPositionAndNoTokenTypeOfABert) {
+  TextConfig config{.architecture = TextConfig::Architecture::bert, .context_length = 8, .vocab_size = 10};
+  config.width = 4, config.heads = 1, config.layers = 1, config.pool = TextConfig::Pool::first;
+  nn::Initializer initializer(1);
+  nn::Bert bert(config, initializer);
+  AdamW::NamedParameters parameters;
+  std::map<std::string, at::Tensor> before;
+  for (const auto& item : bert.named_parameters()) {
+    parameters.emplace_back("text." + item.key(), item.value());
+    before[item.key()] = item.value().detach().clone();
+  }
+  AdamW optimizer(parameters, {.weight_decay = 0.5});
+  const auto pooled = bert.forward(at::ones({2, 3}, at::kLong), at::kFloat);
+  (pooled * at::arange(4)).sum().backward();
+  optimizer.step(0.1);
+  const auto changed = [&](const char* table, std::int64_t row) {
+    const auto name = "embeddings." + std::string(table) + ".weight";
+    return !bert.named_parameters()[name][row].equal(before.at(name)[row]);
+  };
+  for (std::int64_t place = 0; place < 8; ++place) EXPECT_EQ(changed("position_embeddings", place), place < 3) << place;
+  EXPECT_TRUE(changed("token_type_embeddings", 0));
+  EXPECT_FALSE(changed("token_type_embeddings", 1));
+  const auto word = before.at("embeddings.word_embeddings.weight")[5];  // one that isn't there: decay alone
+  EXPECT_TRUE(bert.word_embeddings[5].allclose(word * 0.95));
+}
+
+TEST(AdamW, SaysWhatAStepMoves) {
+  const auto used = at::ones({2}).requires_grad_(), unused = at::ones({2}).requires_grad_(),
+             slow = at::ones({2}).requires_grad_(), foreign = at::ones({2}).requires_grad_();
+  const AdamW optimizer({{"used", used}, {"unused", unused}, {"slow", slow}}, {}, {{"slow", 0.0}});
+  (used + slow + foreign).sum().backward();
+  EXPECT_TRUE(optimizer.moves(used, 0.1));
+  EXPECT_FALSE(optimizer.moves(used, 0));
+  for (const auto& still : {unused, slow, foreign}) EXPECT_FALSE(optimizer.moves(still, 0.1));
 }
 
 TEST(Schedule, EqualsThePeersWarmupAndCosine) {

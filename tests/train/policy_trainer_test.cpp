@@ -7,6 +7,7 @@
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <set>
 
 #include "support/colours.hpp"
@@ -209,6 +210,54 @@ TEST_F(PolicyRuns, OnCudaFirstStepsAgreeWithTheCpus) {
     const auto on_gpu = PolicyTrainer(policy(1, head), o, beside).fit(lights_);
     EXPECT_NEAR(on_gpu.last.loss, on_cpu.last.loss, 0.01 * on_cpu.last.loss) << head;
   }
+}
+
+TEST_F(PolicyRuns, ASkippedStepLeavesWeightsAndStatisticsAsTheyWere) {
+  vla::PolicyConfig config{.fusion = "text_queries", .head = "l1", .actions = {.horizon = 3}, .width = 32};
+  measure_ranges(*lights_, config);
+  const auto trained = vla::Policy::create(model(1, /*resnet=*/true), config, 1);
+  const auto copies = [&] {
+    auto all = copies_of(trained);
+    for (const auto& item : trained.module()->named_buffers()) all[item.key()] = item.value().clone();
+    return all;
+  };
+  int calls = 0;
+  const auto not_finite_once = [&calls](const ContrastiveBatch& b) {
+    return InfoNCE().forward(b) * (++calls == 2 ? std::numeric_limits<double>::quiet_NaN() : 1.0);
+  };
+  Tensors before;
+  PolicyTrainer trainer(trained, how(3), AlignmentBeside{.loss = not_finite_once, .pairs = pairs_, .batch_size = 4});
+  trainer.on_step([&](const StepResult& r) {
+    EXPECT_EQ(r.skipped, r.step == 2);
+    if (r.step == 1) before = copies();
+    if (r.step == 2) {
+      for (const auto& [name, tensor] : copies()) EXPECT_TRUE(tensor.equal(before.at(name))) << name;
+    }
+  });
+  EXPECT_EQ(trainer.fit(lights_).skipped_steps, 1);
+}
+
+TEST_F(PolicyRuns, LeaveALogitScaleAloneThatNothingTrains) {
+  auto config = model().config();
+  config.scale.initial = 117.33;
+  vla::PolicyConfig head{.fusion = "text_queries", .head = "l1", .actions = {.horizon = 3}, .width = 32};
+  measure_ranges(*lights_, head);
+  const auto trained = vla::Policy::create(DualEncoder::create(config, model().tokenizer(), 1), head, 1);
+  const auto scale = [&] { return trained.encoder().logit_scale().item<float>(); };
+  const auto before = scale();
+  PolicyTrainer(trained, how(2)).fit(lights_);
+  EXPECT_EQ(scale(), before);
+  PolicyTrainer(trained, how(2), AlignmentBeside{.loss = InfoNCE(), .pairs = pairs_, .batch_size = 4}).fit(lights_);
+  EXPECT_LE(scale(), 100.001F);
+}
+
+TEST_F(PolicyRuns, RefuseALossBesideThatTrainsNothing) {
+  const auto constant = [](const ContrastiveBatch& b) { return InfoNCE().forward(b).detach(); };
+  const AlignmentBeside beside{.loss = constant, .pairs = pairs_, .batch_size = 4};
+  EXPECT_EQ(
+      message_of<Error>([&] { PolicyTrainer(policy(), how(2), beside).fit(lights_); }),
+      "[Trainer] the loss has no gradient: expected a scalar computed from the batch, got a constant or a detached "
+      "tensor");
 }
 
 TEST_F(PolicyRuns, RefuseWhatCannotWork) {

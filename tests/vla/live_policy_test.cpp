@@ -3,6 +3,7 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
@@ -18,6 +19,7 @@
 #include "vlalign/core/device.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/data/transform.hpp"
+#include "vlalign/nn/dual_encoder.hpp"
 #include "vlalign/vla/fusion/make_fusion.hpp"
 #include "vlalign/vla/head/make_head.hpp"
 
@@ -208,6 +210,87 @@ TEST(LivePolicy, SaysWhatIsWrong) {
   EXPECT_EQ(acting(two, two), "[LivePolicy] state: expected 4 numbers, got 2");
   EXPECT_EQ(acting(four, four), "[LivePolicy] action: expected 2 numbers, got 4");
   EXPECT_NO_THROW(robot.act(ImageView(image), four, two));
+}
+
+TEST(LivePolicy, RefusesOptionsThatCannotBe) {
+  const auto policy = policy_of("text_queries", "l1");
+  const auto complaint = [&](const LivePolicyOptions& options) {
+    return message_of<Error>([&] { LivePolicy(policy, options); });
+  };
+  EXPECT_EQ(complaint({.threads = 100000}), "[LivePolicy] threads: expected at most 1024, got 100000");
+  EXPECT_EQ(complaint({.execute = 0}), "[LivePolicy] execute: expected 1 to 3, got 0");
+  EXPECT_EQ(complaint({.ensemble = -0.1}), "[LivePolicy] ensemble: expected at least 0 and finite, got -0.1");
+  EXPECT_EQ(complaint({.ensemble = std::nan("")}), "[LivePolicy] ensemble: expected at least 0 and finite, got nan");
+  EXPECT_EQ(complaint({.ensemble = HUGE_VAL}), "[LivePolicy] ensemble: expected at least 0 and finite, got inf");
+  EXPECT_EQ(complaint({.kept_instructions = 0}), "[LivePolicy] kept_instructions: expected at least 1, got 0");
+  LivePolicy robot(policy);
+  for (const auto* blank : {"", "  ", "\n"})
+    EXPECT_EQ(message_of<Error>([&] { robot.set_instruction(blank); }),
+              "[LivePolicy] instruction: expected words, got a blank");
+}
+
+TEST(LivePolicy, ReadsAnInstructionAgainThatItNoLongerKeeps) {
+  const auto plain = policy_of("text_queries", "l1");
+  auto robot = live(policy_of("text_queries", "l1"), {.kept_instructions = 1});
+  for (const auto* told : {"stay", words, "stay", words}) {
+    robot.set_instruction(told);
+    expect_row(act(robot, 0), chunk_of(plain, 0, told)[0]);
+  }
+}
+
+/// The chunk of a policy that no LivePolicy has touched, whose weights are so many times those of policy_of().
+at::Tensor chunk_of_multiple(double factor, int which) {
+  const auto policy = policy_of("text_queries", "l1");
+  const at::NoGradGuard no_graph;
+  for (auto& parameter : policy.module()->parameters()) parameter.mul_(factor);
+  return chunk_of(policy, which);
+}
+
+TEST(LivePolicy, FollowsAChangeOfTheWeightsInTheInstructionToo) {
+  const auto policy = policy_of("text_queries", "l1");
+  auto robot = live(policy);
+  expect_row(act(robot, 0), chunk_of_multiple(1, 0)[0]);
+  {
+    const at::NoGradGuard no_graph;
+    for (auto& parameter : policy.module()->parameters()) parameter.mul_(1.1);
+  }
+  expect_row(act(robot, 1), chunk_of_multiple(1.1, 1)[0]);
+}
+
+TEST(LivePolicy, TakesUpAChangeThatLibTorchDoesNotCountWhenRefreshed) {
+  const auto policy = policy_of("text_queries", "l1");
+  auto robot = live(policy, {.execute = 3});
+  act(robot, 0);
+  for (auto& parameter : policy.module()->parameters()) parameter.data().mul_(1.1);
+  robot.refresh();
+  expect_row(act(robot, 1), chunk_of_multiple(1.1, 1)[0]);  // what was planned is forgotten
+}
+
+TEST(LivePolicy, IsRefreshedWhileOthersActWithTheSamePolicy) {
+  const auto policy = policy_of("text_queries", "l1");
+  auto alone = live(policy_of("text_queries", "l1"), {.threads = 1});
+  const auto expected = act_on(alone, 20);
+  auto refreshed = live(policy, {.threads = 1});
+  std::vector<std::vector<Action>> found(3);
+  {
+    std::vector<std::jthread> robots;
+    for (auto& actions : found)
+      robots.emplace_back([&] {
+        auto robot = live(policy, {.threads = 1});
+        actions = act_on(robot, 20);
+      });
+    for (int i = 0; i < 50; ++i) refreshed.refresh();
+  }
+  for (const auto& actions : found) EXPECT_EQ(actions, expected);
+  EXPECT_EQ(act_on(refreshed, 20), expected);
+}
+
+TEST(LivePolicy, EvaluatesThoughTrainingModeWasSetMeanwhile) {
+  const auto policy = Policy::create(towers(/*resnet=*/true), config_of("late_concat", "l1"), 3);
+  auto robot = live(policy);
+  const auto before = act(robot, 0);
+  policy.module()->train();
+  EXPECT_EQ(act(robot, 0), before);
 }
 
 struct Kind {

@@ -13,6 +13,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "core/files.hpp"
@@ -339,6 +340,25 @@ TEST(Policy, SaysWhatIsWrong) {
   EXPECT_EQ(message_of<Error>([&] { policy.loss(batch); }), "[Policy] state: expected [B, 4], got nothing");
 }
 
+TEST(Policy, ReplacesOnlyAPolicysFolder) {
+  const TempFolder folder;
+  const auto target = folder.path() / "policy", note = target / "encoder" / "notes.txt";
+  const auto policy = Policy::create(towers(), config_of("text_queries", "l1"), 1);
+  policy.save(target);
+  policy.save(target);
+  write_file_atomically(note, "mine");
+  EXPECT_EQ(message_of<Error>([&] { policy.save(target); }),
+            target.string() +
+                ": isn't replaced, since it is not empty and not a policy's folder: its encoder is no model folder, "
+                "notes.txt is in it; choose another name");
+  EXPECT_EQ(read_file(note), "mine");
+  std::filesystem::remove(note);
+  write_file_atomically(target / "trainer.json", "{}");
+  EXPECT_THROW(policy.save(target), Error);
+  EXPECT_THROW(policy.encoder().save(target), Error);
+  EXPECT_EQ(read_file(target / "trainer.json"), "{}");
+}
+
 TEST(Policy, AFolderOfAnotherPolicyChangesNothing) {
   const TempFolder folder;
   auto policy = Policy::create(towers(), config_of("text_queries", "l1"), 1);
@@ -349,6 +369,17 @@ TEST(Policy, AFolderOfAnotherPolicyChangesNothing) {
   const auto before = act(policy, batch);
   EXPECT_THROW(policy.load_weights(folder.path() / "other"), Error);
   EXPECT_TRUE(act(policy, batch).equal(before));
+}
+
+TEST(Policy, IsNotWrittenWithWeightsThatAreNotFinite) {
+  const TempFolder folder;
+  const auto policy = Policy::create(towers(), config_of("text_queries", "l1"));
+  for (const auto& item : policy.module()->named_parameters()) {
+    const at::NoGradGuard no_graph;
+    if (item.key().starts_with("head.")) item.value().fill_(std::numeric_limits<float>::quiet_NaN());
+  }
+  EXPECT_EQ(message_of<Error>([&] { policy.save(folder.path() / "policy"); }).find("[Policy::save] head."), 0U);
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ inline Eigen::Map<const Rows> rows_of(const at::Tensor& embeddings) {
 
 Eigen::Map<const Rows> rows_of(const at::Tensor&&) = delete;  // it would be gone at once
 
-/// A kept embedding, as LiveEncoder::embed(text) gives it.
+/// Numbers in a row, an embedding or an action, where they are; they must outlive the map.
 inline Eigen::Map<const Eigen::VectorXf> vector_of(std::span<const float> embedding) {
   return {embedding.data(), static_cast<Eigen::Index>(embedding.size())};
 }

@@ -17,6 +17,7 @@
 #include "commands.hpp"
 #include "core/check.hpp"
 #include "core/files.hpp"
+#include "core/folders.hpp"
 #include "tar_writer.hpp"
 #include "worker.hpp"
 
@@ -213,13 +214,18 @@ Counts write_frames(const fs::path& folder, const Settings& settings) {
   });
 }
 
+// Only what was collected before may go.
+std::string misfit_of(const fs::path& folder) {
+  for (const auto& path : vlalign::entries_of(folder)) {
+    const bool ours = path.filename() == stamp_name || path.extension() == ".tar";
+    if (!ours || vlalign::is_folder(path)) return path.filename().string() + " is in it";
+  }
+  return vlalign::is_there(folder / stamp_name) ? "" : fmt::format("no {} is in it", stamp_name);
+}
+
 bool is_there_already(const Settings& settings) {
-  const fs::path out(settings.out);
-  if (!fs::exists(out) || (fs::is_directory(out) && fs::is_empty(out))) return false;
-  vlalign::check(fs::exists(out / stamp_name),
-                 "[collect] --out {}: holds something else; name a folder that is empty or not there yet",
-                 settings.out);
-  return vlalign::read_file(out / stamp_name) == stamp(settings);
+  const auto file = fs::path(settings.out) / stamp_name;
+  return vlalign::is_there(file) && vlalign::read_file(file) == stamp(settings);
 }
 
 void collect(const Settings& settings) {
@@ -230,11 +236,12 @@ void collect(const Settings& settings) {
   const auto begin = std::chrono::steady_clock::now();
   Counts demonstrations;
   Counts frames;
-  vlalign::write_folder_atomically(settings.out, [&](const fs::path& folder) {
-    demonstrations = write_demonstrations(folder, settings);
-    frames = write_frames(folder, settings);
-    vlalign::write_file_atomically(folder / stamp_name, stamp(settings));
-  });
+  vlalign::write_folder_atomically(settings.out, {"a folder of demonstrations", misfit_of},
+                                   [&](const fs::path& folder) {
+                                     demonstrations = write_demonstrations(folder, settings);
+                                     frames = write_frames(folder, settings);
+                                     vlalign::write_file_atomically(folder / stamp_name, stamp(settings));
+                                   });
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
   fmt::print("{}: {} demonstrations of {} steps ({} more failed and were left out), {} frames, {:.1f} s\n",
              settings.out, settings.episodes, demonstrations.records, demonstrations.failures, frames.records,

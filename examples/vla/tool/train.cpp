@@ -1,5 +1,5 @@
 // tabletop train: a policy on the demonstrations.
-#include <spdlog/spdlog.h>
+#include <fmt/format.h>
 
 #include <array>
 #include <cmath>
@@ -101,7 +101,7 @@ void train(Settings s) {
   vlalign::PolicyTrainer trainer(policy, options, beside);
   trainer.on_step(vlalign::Progress());
   const auto summary = trainer.fit(demos);
-  spdlog::info("{}: {} steps in {:.0f} s, loss {:.4f}", s.out, summary.last.step, summary.seconds, summary.last.loss);
+  fmt::print("{}: {} steps in {:.0f} s, loss {:.4f}\n", s.out, summary.last.step, summary.seconds, summary.last.loss);
 }
 
 }  // namespace

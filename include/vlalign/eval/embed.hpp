@@ -19,7 +19,7 @@ class PairSource;
 struct EmbedOptions {
   Precision precision = Precision::fp32;
   std::int64_t batch_size = 256;
-  int threads = 2;        ///< that read, decode and resize pictures
+  int threads = 2;        ///< that read, decode and resize pictures, 1 to 1024
   bool projected = true;  ///< false: pictures get the tower's own features [N, W], before projection and normalisation
   std::function<void(std::int64_t done, std::int64_t total)>
       progress{};  ///< called after each batch of pictures, if set
@@ -44,8 +44,8 @@ struct Embeddings {
 };
 
 /// Embeds the pictures read(0) ... read(count - 1), without gradients and in evaluation mode; the model's own mode is
-/// put back afterwards. `read` is called from several threads; when it throws Error the picture is left out and named
-/// in `bad`. Throws Error when no picture is left.
+/// put back afterwards, which no other thread may use meanwhile. `read` is called from several threads; when it throws
+/// Error the picture is left out and named in `bad`. Throws Error when none is left, or an embedding is not finite.
 ImageEmbeddings embed_images(const DualEncoder& model, std::int64_t count,
                              const std::function<Image(std::int64_t)>& read, const EmbedOptions& options = {});
 
@@ -53,7 +53,7 @@ ImageEmbeddings embed_images(const DualEncoder& model, std::int64_t count,
 ImageEmbeddings embed_images(const DualEncoder& model, const PairSource& source, const EmbedOptions& options = {});
 
 /// Embeds texts: float32 [n, D], unit rows, on the model's device. Equal texts get equal rows, bit for bit.
-/// Throws Error when there is none.
+/// Throws Error when there is none, or an embedding is not finite.
 at::Tensor embed_texts(const DualEncoder& model, std::span<const std::string> texts, const EmbedOptions& options = {});
 
 /// Embeds a data set: embed_images on its pictures, embed_texts on the captions of those that could be read.

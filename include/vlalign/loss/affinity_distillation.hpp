@@ -26,6 +26,7 @@ class AffinityDistillation : public ContrastiveLoss {
 
   at::Tensor forward(const ContrastiveBatch& batch) const override;
   std::string name() const override { return "distill"; }
+  std::string options() const override;
   BatchParts uses() const override { return {.teacher = true}; }
 
  private:

@@ -24,6 +24,7 @@ class AlignmentUniformity : public ContrastiveLoss {
 
   at::Tensor forward(const ContrastiveBatch& batch) const override;
   std::string name() const override { return "align_uniform"; }
+  std::string options() const override;
 
  private:
   Options options_;

@@ -25,6 +25,7 @@ class CLOOB : public ContrastiveLoss {
 
   at::Tensor forward(const ContrastiveBatch& batch) const override;
   std::string name() const override { return "cloob"; }
+  std::string options() const override;
 
  private:
   Options options_;

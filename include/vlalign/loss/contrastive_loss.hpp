@@ -26,11 +26,11 @@ struct RowRange {
 };
 
 /// What a contrastive loss is computed from. The first three are always there; the others where the loss says that it
-/// uses them (BatchParts). Embeddings may be float64, float32 or bfloat16.
+/// uses them (BatchParts). Embeddings are float64, or float32 and bfloat16, on one device: losses throw Error if not.
 struct ContrastiveBatch {
   at::Tensor image;         ///< [B, D] unit rows; a row of zeros is allowed
   at::Tensor text;          ///< [B, D] unit rows; row i belongs to image i
-  at::Tensor logit_scale;   ///< [] multiplier of the cosines, > 0: 1 / temperature
+  at::Tensor logit_scale;   ///< [] multiplier of the cosines, > 0, of any dtype: 1 / temperature
   at::Tensor logit_bias{};  ///< [] added to the logits
 
   // Targets: neither (image i matches text i), or one of these.
@@ -80,6 +80,10 @@ class ContrastiveLoss {
   /// A scalar [] in nats, differentiable with respect to every embedding, the logit scale and the bias.
   virtual at::Tensor forward(const ContrastiveBatch& batch) const = 0;
   virtual std::string name() const = 0;
+
+  /// The settings that the value depends on beside the batch, such as "temperature=0.1"; empty where there are none. A
+  /// run is resumed only with the same.
+  virtual std::string options() const { return {}; }
 
   /// The trainer supplies these, or refuses the loss before the first step.
   virtual BatchParts uses() const { return {}; }

@@ -15,15 +15,16 @@ namespace vlalign {
 class CyclicConsistency : public ContrastiveLoss {
  public:
   struct Options {
-    double in_modal = 0.25;     ///< weight; 0.25 in the paper, beside InfoNCE with 1
-    double cross_modal = 0.25;  ///< weight; 0.25 in the paper
+    double in_modal = 0.25;     ///< weight, >= 0; 0.25 in the paper, beside InfoNCE with 1
+    double cross_modal = 0.25;  ///< weight, >= 0; 0.25 in the paper
   };
 
   CyclicConsistency() = default;
-  explicit CyclicConsistency(const Options& options) : options_(options) {}
+  explicit CyclicConsistency(const Options& options);
 
   at::Tensor forward(const ContrastiveBatch& batch) const override;
   std::string name() const override { return "cyclip"; }
+  std::string options() const override;
 
  private:
   Options options_;

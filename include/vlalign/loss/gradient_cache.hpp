@@ -15,7 +15,7 @@ namespace vlalign {
 /// of the logit scale and bias once.
 ///   encode: gives the embeddings of a piece, a batch without scale, bias and targets; called twice for each, in order
 ///   whole: what belongs to the whole batch: scale, bias, targets, progress; its embeddings are filled in
-/// Returns the loss, a scalar [] without a graph.
+/// Returns the loss, a scalar [] without a graph. Throws Error unless the loss gives a floating scalar with a gradient.
 at::Tensor backward_in_pieces(const ContrastiveLoss& loss, std::int64_t pieces,
                               const std::function<ContrastiveBatch(std::int64_t)>& encode, ContrastiveBatch& whole);
 

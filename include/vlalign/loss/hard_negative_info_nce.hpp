@@ -26,6 +26,7 @@ class HardNegativeInfoNCE : public ContrastiveLoss {
 
   at::Tensor forward(const ContrastiveBatch& batch) const override;
   std::string name() const override { return "hcl"; }
+  std::string options() const override;
 
  private:
   Options options_;

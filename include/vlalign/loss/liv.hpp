@@ -23,6 +23,7 @@ class LIV : public ContrastiveLoss {
 
   at::Tensor forward(const ContrastiveBatch& batch) const override;
   std::string name() const override { return "liv"; }
+  std::string options() const override;
   BatchParts uses() const override { return {.frames = 4}; }
 
  private:

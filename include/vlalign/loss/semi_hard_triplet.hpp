@@ -24,6 +24,7 @@ class SemiHardTriplet : public ContrastiveLoss {
 
   at::Tensor forward(const ContrastiveBatch& batch) const override;
   std::string name() const override { return "triplet"; }
+  std::string options() const override;
   BatchParts uses() const override { return {.groups = true}; }
 
  private:

@@ -22,6 +22,7 @@ class SimCLR : public ContrastiveLoss {
 
   at::Tensor forward(const ContrastiveBatch& batch) const override;
   std::string name() const override { return "simclr"; }
+  std::string options() const override;
   BatchParts uses() const override { return {.second_image = true}; }
 
  private:

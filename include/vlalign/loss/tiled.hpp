@@ -11,7 +11,8 @@
 namespace vlalign {
 
 // Sums over all pairs of rows without the [N, M] matrix: tiles of logits, computed again in the backward pass. Exact,
-// and differentiable once. x: [N, D], y: [M, D], float32 or float64, on one device; N and M may differ.
+// and differentiable once. x: [N, D], y: [M, D], float32 or float64, on one device; N and M may differ. Each throws
+// Error on arguments that aren't as they are said to be here.
 
 /// Which of the logits S_ij count: those of equal ids, or those of different ids.
 struct PairFilter {
@@ -30,11 +31,11 @@ struct LogSumExp {
 };
 
 /// Each tile serves both directions, and the largest logit is taken out of every exponential.
-///   scale: []
+///   scale: [], floating
 LogSumExp log_sum_exp(const at::Tensor& x, const at::Tensor& y, const at::Tensor& scale, const PairFilter& filter = {});
 
 /// sum_ij softplus(scale x_i . y_j + bias): a scalar [].
-///   scale, bias: []
+///   scale, bias: [], floating
 at::Tensor softplus_sum(const at::Tensor& x, const at::Tensor& y, const at::Tensor& scale, const at::Tensor& bias);
 
 /// The sum of term(inputs, block) over blocks that together are `rows`, for a loss whose rows can be computed apart

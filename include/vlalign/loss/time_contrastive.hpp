@@ -29,10 +29,10 @@ class TimeContrastive : public ContrastiveLoss {
   using Reward = std::function<at::Tensor(const at::Tensor& first, const at::Tensor& later, const at::Tensor& text)>;
 
   struct Options {
-    double l1 = 1e-5;  ///< weight of the mean L1 norm, as in the paper
-    double l2 = 1e-5;  ///< weight of the mean L2 norm, as in the paper
+    double l1 = 1e-5;  ///< weight of the mean L1 norm, >= 0, as in the paper
+    double l2 = 1e-5;  ///< weight of the mean L2 norm, >= 0, as in the paper
     Reward reward{};
-    double language_weight = 1.0;
+    double language_weight = 1.0;         ///< >= 0
     std::int64_t language_negatives = 3;  ///< at most B - 1 are taken; 3 in the paper
   };
 
@@ -41,6 +41,7 @@ class TimeContrastive : public ContrastiveLoss {
 
   at::Tensor forward(const ContrastiveBatch& batch) const override;
   std::string name() const override { return "r3m"; }
+  std::string options() const override;
   BatchParts uses() const override { return {.frames = 3}; }
 
  private:

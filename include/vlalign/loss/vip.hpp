@@ -23,6 +23,7 @@ class VIP : public ContrastiveLoss {
 
   at::Tensor forward(const ContrastiveBatch& batch) const override;
   std::string name() const override { return "vip"; }
+  std::string options() const override;
   BatchParts uses() const override { return {.frames = 4}; }
 
  private:

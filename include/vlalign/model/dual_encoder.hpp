@@ -40,7 +40,8 @@ class DualEncoder {
 
   /// Reads a model folder in open_clip's or Hugging Face's layout. Activation, preprocessing and tokenizer are the
   /// folder's own; a choice it leaves open is named in a warning.
-  /// Throws one Error that lists every missing, extra or wrongly shaped tensor.
+  /// Throws one Error that lists every missing, extra or wrongly shaped tensor, and one that names the first that holds
+  /// a NaN or an infinity.
   static DualEncoder load(const std::filesystem::path& folder, const LoadOptions& options = {});
 
   /// A model of one's own towers (config.vision = OwnTowers{}); see <vlalign/nn/dual_encoder.hpp>.
@@ -61,7 +62,7 @@ class DualEncoder {
   void set_layout(Layout layout);
 
   /// Writes the folder that load() and the peer of config().layout read: whole beside its place, synced and renamed
-  /// over what is there.
+  /// over what is there. Throws Error naming the first tensor that holds a NaN or an infinity, and writes nothing then.
   void save(const std::filesystem::path& folder) const;
   /// The same files into a folder that is there, for callers that make it whole themselves.
   void write(const std::filesystem::path& folder) const;

@@ -43,7 +43,7 @@ class DualEncoderImpl : public torch::nn::Module {
 
   /// The multiplier of the cosines, [].
   at::Tensor logit_scale() const;
-  /// Keeps the logit scale in [1, 100]; to be called after each optimizer step.
+  /// Keeps the logit scale in [1, 100] unless it is frozen; to be called after each optimizer step that moved it.
   void clamp_logit_scale();
 
   std::shared_ptr<Tower> visual, text;

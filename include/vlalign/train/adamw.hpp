@@ -12,20 +12,21 @@ namespace vlalign {
 
 /// Defaults are CLIP's (Radford et al. 2021, table 19).
 struct AdamWOptions {
-  double beta1 = 0.9;
-  double beta2 = 0.98;
-  double eps = 1e-6;
-  double weight_decay = 0.2;
+  double beta1 = 0.9;         ///< 0 to below 1
+  double beta2 = 0.98;        ///< 0 to below 1
+  double eps = 1e-6;          ///< > 0
+  double weight_decay = 0.2;  ///< >= 0
 };
 
 /// AdamW (Loshchilov & Hutter 2019) through ATen's fused operator. Vectors and scalars (biases, gains, the logit scale)
-/// and position and class embeddings are not decayed, as in open_clip. A sparse gradient of some of a table's rows is
-/// that of the whole table, zero elsewhere: moments and decay go on in every row.
+/// and a tower's position and class embeddings are not decayed, as in open_clip; nor are BERT's positions and token
+/// types, which it does decay: the rows that no caption reaches would shrink unseen. A sparse gradient of some of a
+/// table's rows is that of the whole table, zero elsewhere: moments and decay go on in every row.
 class AdamW {
  public:
   using NamedParameters = std::vector<std::pair<std::string, at::Tensor>>;
 
-  /// Parameters that don't require a gradient are left alone.
+  /// Parameters that don't require a gradient are left alone. Throws Error on options out of range.
   ///   factors: on the learning rate, by name; 1 for those that are not in it
   AdamW(const NamedParameters& parameters, const AdamWOptions& options,
         const std::map<std::string, double>& factors = {});
@@ -33,6 +34,9 @@ class AdamW {
   /// One update from the parameters' gradients; those without a gradient stay as they are.
   void step(double learning_rate);
   void zero_grad();
+  /// Whether a step at this rate moves the parameter: it is one of those that train, has a gradient, and its factor
+  /// isn't 0.
+  bool moves(const at::Tensor& parameter, double learning_rate) const;
 
   /// The L2 norm over all gradients, float32 scalar.
   at::Tensor grad_norm() const;

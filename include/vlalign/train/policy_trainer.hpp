@@ -13,7 +13,7 @@ namespace vlalign {
 struct AlignmentBeside {
   AnyLoss loss;
   std::shared_ptr<const PairSource> pairs;
-  double weight = 1.0;           ///< of its loss; the head's has weight 1
+  double weight = 1.0;           ///< of its loss, >= 0; the head's has weight 1
   std::int64_t batch_size = 64;  ///< pairs a step
 };
 
@@ -30,9 +30,11 @@ class PolicyTrainer {
   PolicyTrainer(vla::Policy policy, TrainerOptions options = {}, std::optional<AlignmentBeside> alignment = {});
   ~PolicyTrainer();
 
+  /// As Trainer::on_step.
   void on_step(std::function<void(const StepResult&)> callback);
 
-  /// Throws Error as Trainer::fit does, and when the demonstrations' states or actions aren't the policy's.
+  /// A run of its own, as Trainer::fit. Throws Error as that does, and when the demonstrations' states or actions
+  /// aren't the policy's.
   TrainSummary fit(std::shared_ptr<const EpisodeSource> episodes);
 
  private:

@@ -20,7 +20,7 @@ class Progress {
   using Clock = std::chrono::steady_clock;
 
   std::FILE* stream_;
-  bool terminal_;
+  bool terminal_ = false;
   std::int64_t first_step_ = 0;
   Clock::time_point start_, last_;
 };

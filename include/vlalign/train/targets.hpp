@@ -28,8 +28,7 @@ struct TargetRule {
 TargetRule equal_captions();
 
 /// Soft labels: a share of each row stays with its own pair, the rest is spread over all captions by how many tokens
-/// they have in common with its own (Jaccard index of the sets of tokens).
-/// have in common with its own (Jaccard index of the sets of tokens, padding and end left out, and what all have).
+/// they have in common with its own (Jaccard index of the sets of tokens, padding and end left out, and what all have).
 ///   own: in [0, 1]
 TargetRule shared_tokens(const Tokenizer& tokenizer, double own = 0.8);
 

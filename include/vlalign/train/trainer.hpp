@@ -38,10 +38,10 @@ struct TrainerOptions {
   bool shuffle = true;
   std::uint64_t seed = 0;
   c10::Device device = c10::kCPU;
-  int threads = 0;  ///< of the arithmetic; 0: LibTorch's choice
-  int loader_threads = 2;
+  int threads = 0;                    ///< of the arithmetic, during fit() alone; at most 1,024; 0: LibTorch's choice
+  int loader_threads = 2;             ///< at most 1,024
   std::filesystem::path out{};        ///< the run folder; empty: nothing is written
-  std::string data_name{};            ///< what config.json calls the data
+  std::string data_name{};            ///< what config.json calls the data, for people
   bool resume = false;                ///< go on from the run folder's newest checkpoint, if there is one
   std::int64_t checkpoint_every = 0;  ///< steps; 0: only at the end
 };
@@ -59,8 +59,9 @@ struct StepResult {
   double logit_scale = 0;
   double grad_norm = 0;
   double pairs_per_s = 0;
-  double wait_s = 0;     ///< of the step, spent waiting for data
-  bool skipped = false;  ///< loss or gradient was not finite: the weights were left alone
+  double wait_s = 0;  ///< of the step, spent waiting for data
+  bool skipped =
+      false;  ///< loss, gradient or batch norm's statistics were not finite: model and average were left alone
 };
 
 struct TrainSummary {
@@ -80,15 +81,25 @@ struct TrainSummary {
 /// step, so that dropout in a tower repeats too.
 class Trainer {
  public:
-  /// Throws Error on options that can't work, and when model, options and pairs can't give what the loss uses.
+  /// Throws Error on options that can't work, and when model and options can't give what the loss uses.
   Trainer(DualEncoder model, AnyLoss loss, TrainerOptions options = {});
   ~Trainer();
 
-  /// Called after every step, e.g. with a Progress.
+  /// Called after every step, e.g. with a Progress; the model is in evaluation mode then. In place of the callback
+  /// before. Throws Error on an empty function.
   void on_step(std::function<void(const StepResult&)> callback);
 
-  /// A model with an adapter (add_lora) trains that alone. Throws Error on options that can't work, on a run folder
-  /// that holds another run, when too many records are bad, and when the loss stays non-finite for 10 steps in a row.
+  /// A run of its own: from its first step, with the model as it is and a fresh optimizer, or with resume from the
+  /// run folder's newest checkpoint. A model with an adapter (add_lora) trains that alone. A checkpoint is written when
+  /// it is due and the step before it was not skipped, the folder's model/ when all steps are done.
+  ///
+  /// The model is on options.device afterwards, in evaluation mode. All else that the run changes is put back, whether
+  /// it comes through or throws: what is frozen, gradients, the teacher, thread count, gradient mode and Torch's
+  /// default generator.
+  ///
+  /// Throws Error on a null pointer, on a run folder that holds another run, when too many records are bad, when loss
+  /// or gradient isn't finite for 10 steps in a row, in the last step or in most, and when the weights aren't finite at
+  /// a checkpoint or at the end.
   TrainSummary fit(std::shared_ptr<const PairSource> pairs);
 
  private:

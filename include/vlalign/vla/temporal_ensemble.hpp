@@ -13,11 +13,13 @@ namespace vlalign::vla {
 ///     ensemble.next(action);  // at each step
 class TemporalEnsemble {
  public:
-  /// horizon: H, steps a chunk; dims: A, numbers an action; m: >= 0, how little newer predictions count.
+  /// horizon: H, steps a chunk; dims: A, numbers an action; m: finite and >= 0, how little newer predictions count.
+  /// Throws Error for others, and when H^2 A numbers, which are kept, are more than 2^28.
   TemporalEnsemble(std::int64_t horizon, std::int64_t dims, double m = 0.01);
 
   /// chunk: [H, A], row by row, for the step to come and the H - 1 behind it. A second chunk for the same step replaces
-  /// the first. Throws Error on another size.
+  /// the first. Throws Error on another size and for numbers that aren't finite, which would spoil the steps to come,
+  /// and then adds nothing.
   void add(std::span<const float> chunk);
 
   /// Writes the step's action, [A], and moves on to the next step. Throws Error on another size, and when no chunk

@@ -86,8 +86,21 @@ struct PathFields {
   std::int64_t episode = 0, episode_chunk = 0, chunk = 0, file = 0;
 };
 
+/// Whether a field asks for no more characters than a name may have: the pattern may be anybody's.
+bool is_modest(std::string_view pattern) {
+  constexpr int most_digits = 2;
+  int depth = 0, digits = 0;
+  for (const char c : pattern) {
+    depth += c == '{' ? 1 : c == '}' ? -1 : 0;
+    digits = c >= '0' && c <= '9' ? digits + 1 : 0;
+    if (depth > 1 || (depth == 1 && digits > most_digits)) return false;
+  }
+  return true;
+}
+
 /// Python's format strings for integers are fmt's too.
 fs::path fill_path(const std::string& pattern, const std::string& camera, const PathFields& fields) {
+  check(is_modest(pattern), "meta/info.json: cannot fill in \"{}\"", pattern);
   try {
     return fmt::format(fmt::runtime(pattern), fmt::arg("video_key", camera), fmt::arg("episode_index", fields.episode),
                        fmt::arg("episode_chunk", fields.episode_chunk), fmt::arg("chunk_index", fields.chunk),
@@ -108,6 +121,7 @@ void for_each_line(const fs::path& path, Function function) {
     const auto where = fmt::format("{}:{}", path.string(), number);
     naming(where, [&] { function(parse_json(line, where)); });
   }
+  check(!file.bad(), "{}: cannot read all of it", path.string());
 }
 
 std::vector<fs::path> parquet_files(const fs::path& folder) {

@@ -82,6 +82,7 @@ struct Video::State {
     must(stream, "no video that this FFmpeg decodes is in it");
     const auto* wanted = format->streams[stream];
     tick = av_q2d(wanted->time_base);
+    check(std::isfinite(tick) && tick > 0, "{}: its time base is no length of time", name);
     decoder.reset(avcodec_alloc_context3(codec));
     check(decoder && packet && frame, "{}: out of memory", name);
     must(avcodec_parameters_to_context(decoder.get(), wanted->codecpar), "cannot decode it");

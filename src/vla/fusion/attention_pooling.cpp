@@ -4,14 +4,14 @@
 
 #include <cmath>
 
-#include "core/check.hpp"
+#include "vla/check_shape.hpp"
 
 namespace vlalign::vla {
 
 AttentionPooling::AttentionPooling(const FusionSizes& sizes, const Options& options, nn::Initializer& initializer)
     : Fusion("AttentionPooling", sizes, {.visual_tokens = true, .pooled_text = true}, initializer) {
   check_heads(options.heads);
-  check(options.queries > 0, "[AttentionPooling] queries: expected at least 1, got {}", options.queries);
+  check_size(options.queries, "AttentionPooling", "queries");
   const double deviation = 1.0 / std::sqrt(static_cast<double>(sizes.width));
   queries = register_parameter("queries", initializer.normal({options.queries, sizes.width}, deviation));
   visual_proj = projection("visual_proj", sizes.visual_tokens, initializer);

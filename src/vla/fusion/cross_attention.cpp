@@ -1,5 +1,6 @@
 #include "vlalign/vla/fusion/cross_attention.hpp"
 
+#include "vla/check_shape.hpp"
 #include "vlalign/nn/text_transformer.hpp"
 
 namespace vlalign::vla {
@@ -8,6 +9,7 @@ CrossAttention::CrossAttention(const FusionSizes& sizes, const Options& options,
     : Fusion("CrossAttention", sizes, {.visual_tokens = true, .text_tokens = true}, initializer),
       queries_(options.queries) {
   check_heads(options.heads);
+  check_layers(options.layers, "CrossAttention");
   visual_proj = projection("visual_proj", sizes.visual_tokens, initializer);
   text_proj = projection("text_proj", sizes.text_tokens, initializer);
   const nn::TransformerOptions block{.width = sizes.width, .heads = options.heads};

@@ -7,7 +7,7 @@
 
 #include <array>
 
-#include "core/check.hpp"
+#include "vla/check_shape.hpp"
 
 namespace vlalign::vla {
 namespace {
@@ -19,7 +19,8 @@ constexpr double embedding_deviation = 0.02;
 EarlyFusion::EarlyFusion(const FusionSizes& sizes, const Options& options, nn::Initializer& initializer)
     : Fusion("EarlyFusion", sizes, {.visual_tokens = true, .text_tokens = true}, initializer) {
   check_heads(options.heads);
-  check(options.readouts > 0, "[EarlyFusion] readouts: expected at least 1, got {}", options.readouts);
+  check_size(options.readouts, "EarlyFusion", "readouts");
+  check_layers(options.layers, "EarlyFusion");
   text_proj = projection("text_proj", sizes.text_tokens, initializer);
   visual_proj = projection("visual_proj", sizes.visual_tokens, initializer);
   const auto embedding = [&](const char* name) {

@@ -3,20 +3,28 @@
 #include <ATen/TensorOperators.h>
 
 #include "core/check.hpp"
+#include "vla/check_shape.hpp"
 
 namespace vlalign::vla {
 
 FilmLayer::FilmLayer(std::int64_t condition_width, std::int64_t channels, nn::Initializer& initializer) {
+  check_size(condition_width, "FilmLayer", "condition_width");
+  check_size(channels, "FilmLayer", "channels");
   const nn::Linear::Options zero{.standard_deviation = 0.0, .zero_bias = true};
   dense = register_module("dense", std::make_shared<nn::Linear>(condition_width, 2 * channels, zero, initializer));
 }
 
 Tensor FilmLayer::forward(const Tensor& x, const Tensor& condition) const {
-  check(condition.dim() == 2 && condition.size(0) == x.size(0), "[FilmLayer] condition: expected [{}, E], got {}",
-        x.size(0), condition.sizes());
+  const auto channels = dense->weight.size(0) / 2, width = dense->weight.size(1);
+  const bool is_map = x.defined() && x.dim() == 4;
+  check_shape(x, is_map ? at::IntArrayRef{any, channels, any, any} : at::IntArrayRef{any, any, channels}, "FilmLayer",
+              "x");
+  if (!condition.defined() || condition.dim() != 2 || condition.size(0) != x.size(0))
+    fail("[FilmLayer] condition: expected [{}, E], got {}", x.size(0), shape_of(condition));
+  check_shape(condition, {x.size(0), width}, "FilmLayer", "condition");
   const auto both = dense->forward(condition.to(x.scalar_type()));
-  const auto placed = x.dim() == 4 ? both.unsqueeze(-1).unsqueeze(-1) : both.unsqueeze(1);
-  const auto parts = placed.chunk(2, x.dim() == 4 ? 1 : 2);
+  const auto placed = is_map ? both.unsqueeze(-1).unsqueeze(-1) : both.unsqueeze(1);
+  const auto parts = placed.chunk(2, is_map ? 1 : 2);
   return (1 + parts[0]) * x + parts[1];
 }
 
@@ -35,6 +43,7 @@ Film::Film(const nn::Tower& tower, std::span<const std::int64_t> numbers, std::i
 }
 
 Tensor Film::forward(std::int64_t number, const Tensor& output, const Tensor& condition) const {
+  check(number >= 0 && number < std::ssize(layers), "[Film] layer {}: the tower has {}", number, layers.size());
   const auto& layer = layers[static_cast<std::size_t>(number)];
   return layer ? layer->forward(output, condition) : output;
 }

@@ -3,21 +3,16 @@
 #include <ATen/TensorOperators.h>
 
 #include "core/check.hpp"
+#include "vla/check_shape.hpp"
 
 namespace vlalign::vla {
 namespace {
 
-constexpr std::int64_t any = -1;
-
-bool has_shape(const Tensor& x, at::IntArrayRef shape) {
-  if (!x.defined() || x.dim() != static_cast<std::int64_t>(shape.size())) return false;
-  for (std::size_t i = 0; i < shape.size(); ++i) {
-    if (shape[i] != any && x.sizes()[i] != shape[i]) return false;
-  }
-  return true;
+/// What a fusion takes batch and dtype from.
+Tensor visual_of(const FusionInput& input, const Fusion::Needs& needs) {
+  if (needs.maps) return input.maps.empty() ? Tensor() : input.maps.front();
+  return needs.visual_tokens ? input.visual_tokens : input.pooled_visual;
 }
-
-std::string shape_of(const Tensor& x) { return x.defined() ? fmt::format("{}", x.sizes().vec()) : "nothing"; }
 
 }  // namespace
 
@@ -25,14 +20,19 @@ Fusion::Fusion(std::string name, const FusionSizes& sizes, const Needs& needs, n
     : name_(std::move(name)), sizes_(sizes), needs_(needs) {
   const auto given = [this](bool needed, std::int64_t width, const char* what) {
     check(!needed || width > 0, "[{}] sizes.{}: expected a width, got {}", name_, what, width);
+    check(width >= 0 && width <= largest_size, "[{}] sizes.{}: expected at most {}, got {}", name_, what, largest_size,
+          width);
   };
   given(needs.visual_tokens, sizes.visual_tokens, "visual_tokens");
   given(needs.pooled_visual, sizes.pooled_visual, "pooled_visual");
   given(needs.text_tokens, sizes.text_tokens, "text_tokens");
   given(needs.pooled_text, sizes.pooled_text, "pooled_text");
   given(needs.joint, sizes.joint, "joint");
+  given(false, sizes.state, "state");
   given(true, sizes.width, "width");
   check(!needs.maps || !sizes.maps.empty(), "[{}] sizes.maps: expected a width for each map, got none", name_);
+  check_layers(std::ssize(sizes.maps), name_);
+  for (const auto channels : sizes.maps) given(true, channels, "maps");
   if (sizes.state > 0) state_proj = projection("state_proj", sizes.state, initializer);
 }
 
@@ -46,14 +46,15 @@ std::shared_ptr<nn::Linear> Fusion::projection(const std::string& name, std::int
 }
 
 Tensor Fusion::take(const Tensor& x, const char* what, at::IntArrayRef shape, at::ScalarType dtype) const {
-  if (!has_shape(x, shape)) fail("[{}] {}: expected {} (-1: any), got {}", name_, what, shape, shape_of(x));
+  check_shape(x, shape, name_, what);
   return x.to(dtype);
 }
 
 FusionInput Fusion::prepared(const FusionInput& input) const {
-  const auto first_map = input.maps.empty() ? Tensor() : input.maps.front();
-  const auto& visual = needs_.maps ? first_map : needs_.visual_tokens ? input.visual_tokens : input.pooled_visual;
+  const auto visual = visual_of(input, needs_);
   check(visual.defined(), "[{}] the visual input is missing", name_);
+  const bool has_rows = visual.dim() > 0 && visual.size(0) > 0 && visual.is_floating_point();
+  if (!has_rows) fail("[{}] the visual input: expected floating rows, got {}", name_, shape_of(visual));
   const auto batch = visual.size(0);
   const auto dtype = visual.scalar_type();
   FusionInput ready;
@@ -100,12 +101,16 @@ std::vector<Tensor> Fusion::prepared_maps(const FusionInput& input, std::int64_t
 Tensor Fusion::checked_mask(const FusionInput& input, const Tensor& words, std::int64_t batch) const {
   const auto& mask = input.text_mask;
   const std::array expected{batch, words.size(1)};
-  if (mask.defined() && (!has_shape(mask, expected) || mask.scalar_type() != at::kBool))
-    fail("[{}] text_mask: expected bool {}, got {}", name_, expected, shape_of(mask));
+  if (mask.defined() && (!mask.sizes().equals(expected) || mask.scalar_type() != at::kBool))
+    fail("[{}] text_mask: expected bool {}, got {}", name_, expected, mask.sizes());
   return mask;
 }
 
-Tensor Fusion::forward(const FusionInput& input) const { return fuse(prepared(input)); }
+Tensor Fusion::forward(const FusionInput& input) const {
+  const auto tokens = fuse(prepared(input));
+  check_shape(tokens, {visual_of(input, needs_).size(0), any, sizes_.width}, name_, "fuse()");
+  return tokens;
+}
 
 Tensor Fusion::vector(const FusionInput& input) const { return forward(input).mean(1); }
 
@@ -115,6 +120,8 @@ Tensor Fusion::logit_weights(const FusionInput& input, at::ScalarType dtype) {
 
 Tensor Fusion::weighted(const Tensor& tokens, const FusionInput& input) {
   if (!input.visual_weights.defined()) return tokens;
+  check_shape(tokens, {any, any, any}, "Fusion", "tokens");
+  check_shape(input.visual_weights, tokens.sizes().slice(0, 2), "Fusion", "visual_weights");
   const auto share = input.visual_weights / input.visual_weights.mean(1, true);
   return tokens * share.unsqueeze(-1).to(tokens.scalar_type());
 }

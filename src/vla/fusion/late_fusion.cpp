@@ -3,10 +3,13 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 
+#include "vla/check_shape.hpp"
+
 namespace vlalign::vla {
 
 LateFusion::LateFusion(const FusionSizes& sizes, const Options& options, nn::Initializer& initializer)
     : Fusion("LateFusion", sizes, {.pooled_visual = true, .pooled_text = true}, initializer), join_(options.join) {
+  check_size(options.hidden, "LateFusion", "hidden");
   visual_proj = projection("visual_proj", sizes.pooled_visual, initializer);
   text_proj = projection("text_proj", sizes.pooled_text, initializer);
   const auto parts = (join_ == Join::concatenate ? 2 : 1) + (state_proj ? 1 : 0);

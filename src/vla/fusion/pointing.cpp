@@ -11,6 +11,7 @@
 
 #include "core/check.hpp"
 #include "nn/grid_positions.hpp"
+#include "vla/check_shape.hpp"
 #include "vlalign/core/normalize.hpp"
 #include "vlalign/vla/fusion/spatial_softmax.hpp"
 
@@ -37,6 +38,15 @@ Tensor weighted_means(const nn::Linear& weights, const Tensor& words, const Tens
 
 Pointing::Pointing(const FusionSizes& sizes, const Options& options, nn::Initializer& initializer)
     : Fusion("Pointing", sizes, {.visual_tokens = true, .text_tokens = true, .joint = true}, initializer) {
+  check_size(options.pointers, "Pointing", "pointers");
+  check_size(options.found, "Pointing", "found");
+  check_size(options.hidden, "Pointing", "hidden");
+  constexpr std::int64_t most_joined = 1 << 18;
+  check(options.pointers * (options.found + sizes.text_tokens) <= most_joined,
+        "[Pointing] pointers: expected {} numbers from all of them at most, got {} times {} + {}", most_joined,
+        options.pointers, options.found, sizes.text_tokens);
+  check(options.scale > 0 && std::isfinite(options.scale), "[Pointing] scale: expected more than 0 and finite, got {}",
+        options.scale);
   const nn::Linear::Options without_bias{.bias = false, .standard_deviation = {}};
   const auto weights = [&](const char* name, std::int64_t in) {
     return register_module(name, std::make_shared<nn::Linear>(in, options.pointers, without_bias, initializer));
@@ -59,10 +69,16 @@ Pointing::Pointing(const FusionSizes& sizes, const Options& options, nn::Initial
 }
 
 Tensor Pointing::read(const Tensor& unit_words, const Tensor& mask) const {
+  check_shape(unit_words, {any, any, sizes().joint}, "Pointing", "words");
+  if (mask.defined() && (mask.scalar_type() != at::kBool || !mask.sizes().equals(unit_words.sizes().slice(0, 2))))
+    fail("[Pointing] mask: expected bool {}, got {} {}", unit_words.sizes().slice(0, 2),
+         c10::toString(mask.scalar_type()), mask.sizes());
   return weighted_means(*word_weights, unit_words * std::sqrt(static_cast<double>(unit_words.size(2))), mask);
 }
 
 Tensor Pointing::maps(const Tensor& visual, const Tensor& read) const {
+  check_shape(visual, {any, any, sizes().joint}, "Pointing", "visual");
+  check_shape(read, {visual.size(0), log_scale.size(0), sizes().joint}, "Pointing", "read");
   return at::softmax(l2_normalize(read).matmul(visual.transpose(1, 2)) * log_scale.exp().unsqueeze(-1), -1);
 }
 

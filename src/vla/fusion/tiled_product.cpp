@@ -7,6 +7,7 @@
 
 #include "core/check.hpp"
 #include "nn/grid_positions.hpp"
+#include "vla/check_shape.hpp"
 #include "vlalign/vla/fusion/spatial_softmax.hpp"
 
 namespace vlalign::vla {
@@ -30,6 +31,7 @@ Tensor laid_over(const Tensor& weights, const Tensor& map) {
 }  // namespace
 
 Tensor tokens_to_map(const Tensor& tokens) {
+  check_shape(tokens, {any, any, any}, "tokens_to_map", "tokens");
   const auto count = tokens.size(1);
   const std::int64_t extra = nn::grid_side(count) ? 0 : 1;
   const auto side = nn::grid_side(count - extra);
@@ -39,6 +41,7 @@ Tensor tokens_to_map(const Tensor& tokens) {
 
 TiledProduct::TiledProduct(const FusionSizes& sizes, const Options& options, nn::Initializer& initializer)
     : Fusion("TiledProduct", sizes, {.maps = true, .pooled_text = true}, initializer) {
+  check_size(options.hidden, "TiledProduct", "hidden");
   for (const auto channels : sizes.maps) {
     const auto number = std::to_string(visual_projs.size());
     visual_projs.push_back(projection("visual_proj" + number, channels, initializer));

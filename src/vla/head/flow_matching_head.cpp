@@ -7,10 +7,12 @@
 #include <ATen/ops/full.h>
 #include <ATen/ops/linspace.h>
 
+#include <array>
 #include <cmath>
 #include <numbers>
 
 #include "core/check.hpp"
+#include "vla/check_shape.hpp"
 
 namespace vlalign::vla {
 namespace {
@@ -36,22 +38,25 @@ void check_generator(const at::Generator& generator) {
 FlowMatchingHead::FlowMatchingHead(std::int64_t width, const ActionShape& shape, const Options& options,
                                    nn::Initializer& initializer)
     : ActionHead("FlowMatchingHead", width, shape), steps_(options.steps) {
-  check(steps_ > 0, "[FlowMatchingHead] steps: expected at least 1, got {}", steps_);
+  check_size(steps_, "FlowMatchingHead", "steps");
   const auto chunk = shape.horizon * shape.dims;
   mlp = register_module("mlp", std::make_shared<ResidualMlp>(width + chunk + time_width, options.hidden, options.layers,
                                                              chunk, initializer));
 }
 
 Tensor FlowMatchingHead::velocity(const Tensor& features, const Tensor& x, const Tensor& t) const {
+  check_shape(features, {any, width()}, "FlowMatchingHead", "features");
+  check_shape(x, {features.size(0), shape().horizon, shape().dims}, "FlowMatchingHead", "x");
+  check_shape(t, {features.size(0)}, "FlowMatchingHead", "t");
   return mlp->forward(at::cat({features, x.flatten(1), time_features(t)}, 1)).view_as(x);
 }
 
 Tensor FlowMatchingHead::predict_from(const Tensor& given, const Tensor& noise) const {
   const at::NoGradGuard no_graph;
-  check(noise.dim() == 3 && noise.size(0) == given.size(0) && noise.size(1) == shape().horizon &&
-            noise.size(2) == shape().dims,
-        "[FlowMatchingHead] noise: expected [{}, {}, {}], got {}", given.size(0), shape().horizon, shape().dims,
-        noise.sizes());
+  check_shape(given, {any, width()}, "FlowMatchingHead", "features");
+  if (!has_shape(noise, {given.size(0), shape().horizon, shape().dims}))
+    fail("[FlowMatchingHead] noise: expected [{}, {}, {}], got {}", given.size(0), shape().horizon, shape().dims,
+         shape_of(noise));
   const auto features = given.scalar_type() == at::kDouble ? given : given.to(at::kFloat);
   auto x = noise.to(features.options());
   for (std::int64_t i = 0; i < steps_; ++i) {
@@ -63,6 +68,11 @@ Tensor FlowMatchingHead::predict_from(const Tensor& given, const Tensor& noise) 
 
 Tensor FlowMatchingHead::loss_at(const Tensor& features, const Tensor& actions, const Tensor& mask, const Tensor& noise,
                                  const Tensor& t) const {
+  check_shape(features, {any, width()}, "FlowMatchingHead", "features");
+  const std::array chunk{features.size(0), shape().horizon, shape().dims};
+  check_shape(actions, chunk, "FlowMatchingHead", "actions");
+  check_shape(noise, chunk, "FlowMatchingHead", "noise");
+  check_shape(t, {features.size(0)}, "FlowMatchingHead", "t");
   const auto time = t.view({-1, 1, 1});
   const auto x = time * noise + (1 - time) * actions;
   return mean_over_steps((velocity(features, x, t) - (noise - actions)).square().mean(2), mask);
@@ -70,11 +80,13 @@ Tensor FlowMatchingHead::loss_at(const Tensor& features, const Tensor& actions, 
 
 Tensor FlowMatchingHead::draw_noise(std::int64_t batch, const at::Generator& generator) const {
   check_generator(generator);
+  check(batch > 0, "[FlowMatchingHead] batch: expected at least 1, got {}", batch);
   return at::empty({batch, shape().horizon, shape().dims}).normal_(0, 1, generator);
 }
 
 Tensor FlowMatchingHead::draw_times(std::int64_t batch, const at::Generator& generator) {
   check_generator(generator);
+  check(batch > 0, "[FlowMatchingHead] batch: expected at least 1, got {}", batch);
   const auto uniform = at::empty({batch}).uniform_(0, 1, generator);
   return uniform.pow(1 / beta_a) * (1 - smallest_time) + smallest_time;  // Beta(a, 1) has the distribution u^a
 }

@@ -10,6 +10,8 @@
 #include <cmath>
 
 #include "core/check.hpp"
+#include "core/finite.hpp"
+#include "vla/check_shape.hpp"
 #include "vlalign/core/normalize.hpp"
 
 namespace vlalign::vla {
@@ -21,6 +23,7 @@ constexpr double least_deviation = 1e-3;                         // of the large
 }  // namespace
 
 Tensor whitened(const Tensor& rows) {
+  check_shape(rows, {any, any}, "whitened", "rows");
   if (rows.size(0) == 1) return rows;
   const auto apart = rows.to(at::kDouble) - rows.to(at::kDouble).mean(0);
   const auto [variances, directions] = at::linalg_eigh(at::mm(apart.t(), apart));
@@ -31,11 +34,13 @@ Tensor whitened(const Tensor& rows) {
 RetrievalHead::RetrievalHead(std::int64_t width, const ActionShape& shape, const ActionBank& bank,
                              const Options& options, nn::Initializer& initializer)
     : ActionHead("RetrievalHead", width, shape) {
-  check(bank.phrases.dim() == 2 && bank.phrases.size(0) > 0, "[RetrievalHead] bank.phrases: expected [K, E], got {}",
-        bank.phrases.sizes().vec());
+  if (!has_shape(bank.phrases, {any, any}))
+    fail("[RetrievalHead] bank.phrases: expected [K, E], got {}", shape_of(bank.phrases));
   const std::vector<std::int64_t> expected{bank.phrases.size(0), shape.horizon, shape.dims};
-  check(bank.actions.sizes().vec() == expected, "[RetrievalHead] bank.actions: expected {}, got {}", expected,
-        bank.actions.sizes().vec());
+  if (!has_shape(bank.actions, expected))
+    fail("[RetrievalHead] bank.actions: expected {}, got {}", expected, shape_of(bank.actions));
+  check(all_finite(bank.phrases) && all_finite(bank.actions),
+        "[RetrievalHead] bank: expected finite phrases and actions, got NaN or infinity");
   phrases = register_buffer("phrases", l2_normalize(whitened(bank.phrases.detach())));
   actions = register_buffer("actions", bank.actions.detach().to(at::kFloat));
   mlp = register_module(
@@ -49,6 +54,10 @@ Tensor RetrievalHead::logits(const Tensor& features) const {
 }
 
 Tensor RetrievalHead::nearest_phrase(const Tensor& wanted, const Tensor& mask) const {
+  check_shape(wanted, {any, shape().horizon, shape().dims}, "RetrievalHead", "actions");
+  if (mask.defined() && (mask.scalar_type() != at::kBool || !mask.sizes().equals(wanted.sizes().slice(0, 2))))
+    fail("[RetrievalHead] mask: expected bool {}, got {} {}", wanted.sizes().slice(0, 2),
+         c10::toString(mask.scalar_type()), mask.sizes());
   auto distances = (wanted.unsqueeze(1) - actions).square().sum(-1);  // [B, K, H]
   if (mask.defined()) distances = distances.masked_fill(~mask.unsqueeze(1), 0.0);
   return distances.sum(-1).argmin(1);
@@ -61,7 +70,9 @@ Tensor RetrievalHead::loss_of(const Tensor& features, const Target& target, cons
 }
 
 Tensor RetrievalHead::prediction(const Tensor& features, const at::Generator&) const {
-  return actions.index_select(0, logits(features).argmax(1));
+  const auto all = logits(features);
+  const auto likeness = all.amax(1).unsqueeze(1).unsqueeze(1);
+  return actions.index_select(0, all.argmax(1)) + likeness * 0;  // NaN where no phrase is the likeliest
 }
 
 }  // namespace vlalign::vla

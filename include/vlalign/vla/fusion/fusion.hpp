@@ -11,7 +11,7 @@ namespace vlalign::vla {
 
 using at::Tensor;
 
-/// Widths of what goes in, 0 (or none) where a fusion has no need of it, and of what comes out.
+/// Widths of what goes in, 0 (or none) where a fusion has no need of it, and of what comes out: 16,384 at most.
 struct FusionSizes {
   std::int64_t visual_tokens = 0;    ///< Dv
   std::int64_t pooled_visual = 0;    ///< Ev
@@ -52,7 +52,8 @@ class Fusion : public torch::nn::Module {
   };
 
   /// Returns [B, M, D], all of them real tokens, none of padding; M = 1 where a kind makes one vector.
-  /// Throws Error for an input that it needs and that is missing or of another shape than the sizes say.
+  /// Throws Error for an input that it needs and that is missing, empty or of another shape than the sizes say, and
+  /// when fuse() gives another shape.
   Tensor forward(const FusionInput& input) const;
   /// The mean of forward()'s tokens, [B, D].
   Tensor vector(const FusionInput& input) const;
@@ -61,6 +62,7 @@ class Fusion : public torch::nn::Module {
   static Tensor weighted(const Tensor& tokens, const FusionInput& input);
 
   std::int64_t width() const { return sizes_.width; }
+  const FusionSizes& sizes() const { return sizes_; }
   const Needs& needs() const { return needs_; }
 
   std::shared_ptr<nn::Linear> state_proj;  ///< weight [D, S]; null without a state

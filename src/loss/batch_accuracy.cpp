@@ -1,0 +1,42 @@
+#include "loss/batch_accuracy.hpp"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+
+#include "core/check.hpp"
+#include "core/product.hpp"
+#include "loss/checked_batch.hpp"
+#include "vlalign/loss/info_nce.hpp"
+
+namespace vlalign {
+namespace {
+
+/// Of the images of some rows, how many have no text as near as their own. An own text is compared with the others in
+/// the same product, so that one that is there twice is a tie to the bit.
+at::Tensor nearest(const at::Tensor& image, const at::Tensor& text, RowRange rows) {
+  const auto cosines = product(narrowed(image, rows), text);
+  const auto at_least = (cosines >= cosines.diagonal(rows.begin).unsqueeze(1)).sum(1);
+  return (at_least == 1).sum();
+}
+
+}  // namespace
+
+at::Tensor accuracy_on_device(const at::Tensor& image, const at::Tensor& text) {
+  check(image.dim() == 2 && image.size(0) > 0 && image.sizes() == text.sizes(),
+        "[batch_accuracy] image, text: expected both [B, D], got {} and {}", image.sizes().vec(), text.sizes().vec());
+  constexpr std::int64_t elements = std::int64_t{1} << 23;  // of the cosines that are there at a time
+  const auto x = widened(image.detach()), y = widened(text.detach());
+  const auto size = x.size(0), step = std::max<std::int64_t>(1, elements / size);
+  const auto right = at::zeros({}, x.options().dtype(at::kLong));
+  for (std::int64_t begin = 0; begin < size; begin += step)
+    right.add_(nearest(x, y, {begin, std::min(step, size - begin)}));
+  return right.to(at::kDouble) / static_cast<double>(size);
+}
+
+double batch_accuracy(const at::Tensor& image, const at::Tensor& text) {
+  return accuracy_on_device(image, text).item<double>();
+}
+
+}  // namespace vlalign

@@ -1,0 +1,11 @@
+// Throws Error naming an option that can't work, before anything is made of it. Internal.
+#pragma once
+
+#include "vlalign/train/trainer.hpp"
+
+namespace vlalign {
+
+void check_options(const TrainerOptions& options);
+void check_options(const AdamWOptions& options);
+
+}  // namespace vlalign

@@ -1,0 +1,88 @@
+#include "run_identity.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "core/fingerprint.hpp"
+
+namespace vlalign {
+namespace {
+
+/// The length of what all names begin with, up to the last '/' in it.
+std::size_t shared_folder(const PairSource& pairs) {
+  auto shared = pairs.name(0);
+  for (std::int64_t i = 1; i < pairs.size() && !shared.empty(); ++i) {
+    const auto name = pairs.name(i);
+    const auto [end, other] = std::mismatch(shared.begin(), shared.end(), name.begin(), name.end());
+    shared.erase(end, shared.end());
+  }
+  return shared.rfind('/') + 1;  // npos + 1 is 0
+}
+
+void add_texts(Fingerprint& print, const std::vector<std::string>& texts) {
+  print.add(std::ssize(texts));
+  for (const auto& text : texts) print.add(text);
+}
+
+void add_tensor(Fingerprint& print, const at::Tensor& tensor) {
+  const auto bytes = tensor.detach().cpu().contiguous();
+  add_texts(print, {c10::toString(bytes.scalar_type())});
+  for (const auto size : bytes.sizes()) print.add(size);
+  print.add({static_cast<const char*>(bytes.const_data_ptr()), bytes.nbytes()});
+}
+
+}  // namespace
+
+std::string fingerprint_of(const PairSource& pairs) {
+  Fingerprint print;
+  print.add(pairs.size());
+  const auto skipped = pairs.size() == 0 ? 0 : shared_folder(pairs);
+  for (std::int64_t i = 0; i < pairs.size(); ++i) {
+    print.add(std::string_view(pairs.name(i)).substr(skipped));
+    add_texts(print, pairs.captions(i));
+  }
+  return print.hex();
+}
+
+std::string fingerprint_of(const EpisodeSource& episodes) {
+  Fingerprint print;
+  print.add(episodes.size());
+  for (std::int64_t i = 0; i < episodes.size(); ++i) {
+    const auto& episode = episodes.episode(i);
+    print.add(episode.name);
+    add_texts(print, episode.instructions);
+    add_tensor(print, episode.states);
+    add_tensor(print, episode.actions);
+  }
+  return print.hex();
+}
+
+std::string fingerprint_of(const Tokenizer& tokenizer, std::int64_t count,
+                           const std::function<std::string(std::int64_t)>& text) {
+  constexpr std::int64_t longest = 64, most_texts = 10'000;
+  Fingerprint print;
+  print.add(tokenizer.vocab_size()).add(tokenizer.pad_id()).add(tokenizer.end_id());
+  for (std::int64_t id = 0; id < tokenizer.vocab_size(); ++id) print.add(tokenizer.decode(std::array{id}));
+  const auto stride = std::max<std::int64_t>(1, count / most_texts);
+  for (std::int64_t i = 0; i < count; i += stride) {
+    const auto ids = tokenizer.encode(text(i), longest);
+    print.add(std::ssize(ids));
+    for (const auto id : ids) print.add(id);
+  }
+  return print.hex();
+}
+
+std::string fingerprint_of(const torch::nn::Module& module) {
+  Fingerprint print;
+  const auto add = [&](const auto& items) {
+    for (const auto& item : items) {
+      print.add(item.key());
+      add_tensor(print, item.value());
+    }
+  };
+  add(module.named_parameters());
+  add(module.named_buffers());
+  return print.hex();
+}
+
+}  // namespace vlalign

@@ -1,0 +1,94 @@
+#include "same_settings.hpp"
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "core/check.hpp"
+#include "core/files.hpp"
+#include "core/log.hpp"
+#include "core/parse_json.hpp"
+
+namespace vlalign {
+namespace {
+
+using nlohmann::json;
+
+constexpr auto identity_key = "identity";
+
+/// "cuda:1" to "cuda".
+std::string kind_of_device(const json& device) {
+  if (!device.is_string()) return {};
+  const auto name = device.get<std::string>();
+  return name.substr(0, name.find(':'));
+}
+
+/// What a difference in this setting does.
+enum class Effect { other_run, other_roundings, none };
+
+Effect effect_of(const std::string& key, const json& was, const json& now, bool has_identity) {
+  if (key == "data" && has_identity) return Effect::none;  // its names and captions are compared
+  if (key == "threads") return Effect::other_roundings;
+  if (key == "device") return kind_of_device(was) == kind_of_device(now) ? Effect::none : Effect::other_roundings;
+  return Effect::other_run;
+}
+
+class Comparison {
+ public:
+  Comparison(const json& before, bool has_checkpoint)
+      : before_(before), has_identity_(before.contains(identity_key)), has_checkpoint_(has_checkpoint) {}
+
+  void settings(const json& now) {
+    for (const auto& [key, value] : now.items()) {
+      if (key == identity_key) continue;
+      const auto was = before_.value(key, json());
+      if (was != value) add(key, was, value, effect_of(key, was, value, has_identity_));
+    }
+  }
+
+  void identity(const json& now) {
+    if (!has_identity_) return;
+    for (const auto& [key, value] : now.items()) {
+      if (key == "start_weights" && has_checkpoint_) continue;
+      const auto& known = before_.at(identity_key);
+      const auto was = known.is_object() ? known.value(key, json()) : json();
+      if (was != value) add(key, was, value, Effect::other_run);
+    }
+  }
+
+  std::vector<std::string> other_run, other_roundings, none;
+
+ private:
+  void add(const std::string& key, const json& was, const json& now, Effect effect) {
+    auto& lines = effect == Effect::none ? none : effect == Effect::other_roundings ? other_roundings : other_run;
+    lines.push_back(fmt::format("{} was {}, is now {}", key, was.dump(), now.dump()));
+  }
+
+  const json& before_;
+  bool has_identity_, has_checkpoint_;
+};
+
+}  // namespace
+
+void check_same_settings(const std::filesystem::path& config, const json& now, bool has_checkpoint) {
+  const auto file = config.string();
+  const auto before = parse_json(read_file(config), file);
+  check(before.is_object(), "{}: expected an object", file);
+  Comparison found(before, has_checkpoint);
+  found.settings(now);
+  found.identity(now.value(identity_key, json::object()));
+  check(found.other_run.empty(),
+        "{}: cannot resume a run of other settings: {}; use the old settings or another run folder", file,
+        fmt::join(found.other_run, "; "));
+  if (!found.none.empty()) log_info("resumed all the same: {}", fmt::join(found.none, "; "));
+  if (!found.other_roundings.empty())
+    log_warning("{}: the bits may differ from those of a run that never stopped",
+                fmt::join(found.other_roundings, "; "));
+  if (!before.contains(identity_key))
+    log_warning(
+        "{}: an older version began this run; whether captions, tokenizer and the loss's options are the same "
+        "can't be told",
+        file);
+}
+
+}  // namespace vlalign

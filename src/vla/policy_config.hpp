@@ -1,0 +1,16 @@
+// A policy's configuration: its file, and what it must hold. Internal.
+#pragma once
+
+#include "vlalign/vla/policy.hpp"
+
+namespace vlalign::vla {
+
+/// Throws Error naming the field unless every size is one that can be, the lists have the sizes' lengths and all
+/// numbers are finite, states' deviations are above 0 and ranges aren't empty, and to_json() can hold the names.
+///   where: for messages, "[Policy]" or a file
+void check_config(const PolicyConfig& config, const std::string& where);
+
+/// Reads and checks a policy.json.
+PolicyConfig read_policy_config(const std::filesystem::path& file);
+
+}  // namespace vlalign::vla

@@ -1,0 +1,66 @@
+#include "data/picture_files.hpp"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "support/temp_folder.hpp"
+#include "vlalign/core/error.hpp"
+
+namespace vlalign {
+namespace {
+
+namespace fs = std::filesystem;
+using test::message_of;
+
+class PictureFiles : public testing::Test {
+ protected:
+  void SetUp() override {
+    fs::create_directories(root() / "below");
+    for (const auto* name : {"b.png", "a.JPG", "below/c.webp", "notes.txt"}) std::ofstream(root() / name) << "x";
+  }
+  fs::path root() const { return folder_.path() / "root"; }
+  std::vector<fs::path> expected() const { return {root() / "a.JPG", root() / "b.png", root() / "below/c.webp"}; }
+
+  test::TempFolder folder_;
+};
+
+TEST_F(PictureFiles, AreThoseInAFolderAndBelow) { EXPECT_EQ(picture_files(root()), expected()); }
+
+TEST_F(PictureFiles, AreFoundBesideLinksThatLeadNowhere) {
+  fs::create_symlink("self.png", root() / "self.png");
+  fs::create_symlink("gone.png", root() / "dangling.png");
+  fs::create_symlink("loop", root() / "loop");
+  EXPECT_EQ(picture_files(root()), expected());
+}
+
+TEST_F(PictureFiles, AreFoundOnceWhereLinksLeadBackUp) {
+  fs::create_directory_symlink("..", root() / "below/up");
+  fs::create_directory_symlink(fs::absolute(root()), root() / "below/absolute");
+  fs::create_directory_symlink(".", root() / "here");
+  EXPECT_EQ(picture_files(root()), expected());
+}
+
+TEST_F(PictureFiles, OfOtherFoldersComeThroughLinks) {
+  fs::create_directory(folder_.path() / "other");
+  std::ofstream(folder_.path() / "other/d.png") << "x";
+  fs::create_directory_symlink(folder_.path() / "other", root() / "linked");
+  auto all = expected();
+  all.push_back(root() / "linked/d.png");
+  EXPECT_EQ(picture_files(root()), all);
+}
+
+TEST_F(PictureFiles, AFolderThatCannotBeListedIsNamed) {
+  fs::create_symlink("loop", root() / "loop");
+  const auto name = (root() / "loop").string();
+  EXPECT_TRUE(message_of<Error>([&] { picture_files(root() / "loop"); }).starts_with(name + ": ")) << name;
+  const auto none = root() / "none";
+  EXPECT_EQ(message_of<Error>([&] { picture_files(none); }), none.string() + ": no such folder");
+  const auto file = root() / "b.png";
+  EXPECT_EQ(message_of<Error>([&] { picture_files(file); }), file.string() + ": no such folder");
+  const auto longer = root() / std::string(300, 'x');
+  EXPECT_TRUE(message_of<Error>([&] { picture_files(longer); }).starts_with(longer.string() + ": "));
+}
+
+}  // namespace
+}  // namespace vlalign
