@@ -124,7 +124,7 @@ void read_vision(JsonSection vision, ModelConfig& config, bool quick_gelu) {
     read_timm(vision, config);
   } else if (layers && layers->is_array()) {
     config.vision = modified_resnet_of(vision);
-    config.image_projection.bias = true;
+    config.image_projection.bias = vision.get<bool>("proj_bias", true);
   } else {
     config.vision = vit_of(vision, quick_gelu);
   }
@@ -269,8 +269,9 @@ json vision_json(const VitConfig& vit, const ModelConfig& config) {
   return out;
 }
 
-json vision_json(const ModifiedResNetConfig& resnet, const ModelConfig&) {
+json vision_json(const ModifiedResNetConfig& resnet, const ModelConfig& config) {
   json out{{"layers", resnet.layers}, {"width", resnet.width}, {"patch_size", nullptr}};
+  set_unless(out, "proj_bias", config.image_projection.bias, true);  // the peer's attention pool always has one
   if (resnet.head_width != 64) out["head_width"] = resnet.head_width;
   return out;
 }
