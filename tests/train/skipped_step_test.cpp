@@ -7,8 +7,8 @@
 #include <limits>
 #include <map>
 
+#include "support/captured_log.hpp"
 #include "support/colours.hpp"
-#include "support/logged.hpp"
 #include "vlalign/model/safetensors.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 
@@ -63,7 +63,7 @@ TEST_F(SkippedStep, LeavesWeightsAndStatisticsToTheBit) {
 
 /// Activations of 1e22 have a variance that float32 can't hold, though loss and gradient are finite.
 TEST_F(SkippedStep, IsOneWhoseStatisticsOverflow) {
-  const test::Logged log;
+  const test::CapturedLog log;
   const test::TempFolder runs;
   const auto trained = model(1, true);
   const auto stem = trained.module()->named_parameters()["visual.conv1.weight"];
