@@ -136,7 +136,7 @@ TEST_F(RunScopes, WhatHappensToTheModelBetweenTwoStepsDoesNotReachTheRun) {
     EXPECT_FALSE(watched.module()->is_training());
     const LiveEncoder live(watched);
     std::vector<float> row(static_cast<std::size_t>(live.dim()));
-    live.embed(grey, row);
+    live.embed(ImageView(grey), row);
   });
   trainer.fit(pairs_);
   train(alone, options(5));
