@@ -3,7 +3,8 @@
 # over another. Each time a whole model must be there, old or new bit for bit; a resumed run must end with the bits of one
 # that never stopped; strangers' files stay, and nothing of ours is left over. Needs a built program, strace and python3.
 #
-#   bash tests/tools/kill_every_call.sh [EVERY] [PART]     EVERY: 1 for every call, 10 for every tenth; PART: checkpoint or save
+#   bash tests/tools/kill_every_call.sh [EVERY[/FIRST]] [PART]
+#     EVERY: 1 for every call, 10/3 for every tenth from the third on, counted from 0; PART: checkpoint or save
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 every=${1:-1} parts=${2:-checkpoint save}
@@ -50,7 +51,8 @@ for line in open(log, errors="replace"):
     if last in line:
         ends.append(len(found))
 chosen = [call for call in found[begins[0] - 1 : ends[-1] + 4] if call[0] in touching]
-for name, number in chosen[:: int(every)]:
+step, _, start = every.partition("/")
+for name, number in chosen[int(start or 0) :: int(step)]:
     print(name, number)
 PY
 }
