@@ -96,6 +96,16 @@ std::map<std::int64_t, fs::path> checkpoints_in(const fs::path& folder, bool who
   return found;
 }
 
+/// What to do where checkpoints/latest leads to nothing good.
+std::string way_out(const fs::path& checkpoints, const fs::path& bad) {
+  std::vector<std::string> names;
+  for (const auto& [step, path] : checkpoints_in(checkpoints, /*whole=*/true))
+    if (path != bad) names.push_back(path.filename().string());
+  if (names.empty()) return "there is no other: move the run folder away to begin again";
+  return fmt::format("write the name of another into {}: {}", (checkpoints / "latest").string(),
+                     fmt::join(names, ", "));
+}
+
 /// A run that has gone some way must not begin again because its checkpoints can't be found.
 void check_nothing_is_lost(const fs::path& folder) {
   const auto metrics = folder / "metrics.jsonl";
@@ -217,20 +227,22 @@ std::optional<fs::path> RunFolder::newest_checkpoint() const {
   }
   auto name = is_there(latest) ? read_file(latest) : "";
   while (!name.empty() && (name.back() == '\n' || name.back() == '\r')) name.pop_back();
-  std::vector<std::string> names;
-  for (const auto& [step, path] : whole) names.push_back(path.filename().string());
-  check(std::find(names.begin(), names.end(), name) != names.end(),
-        "{}: names \"{}\", which is no whole checkpoint beside it; {}", latest.string(), name,
-        names.empty() ? "there is none: move the run folder away to begin again"
-                      : fmt::format("write the name of one that is into it: {}", fmt::join(names, ", ")));
-  return checkpoints() / name;
+  const auto found = std::find_if(whole.begin(), whole.end(),
+                                  [&](const auto& checkpoint) { return checkpoint.second.filename() == name; });
+  if (found != whole.end()) return found->second;
+  fail("{}: names \"{}\", which is no whole checkpoint beside it; {}", latest.string(), name,
+       way_out(checkpoints(), latest));
 }
 
 Progression RunFolder::restore(const std::function<void(const fs::path&)>& load, const NamedTensors& tensors,
                                std::int64_t steps, std::int64_t batch_size) {
   Progression progression;
   const auto checkpoint = newest_checkpoint();
-  if (checkpoint) progression = read_progression(*checkpoint, steps, batch_size);
+  try {
+    if (checkpoint) progression = read_progression(*checkpoint, steps, batch_size);
+  } catch (const Error& error) {
+    fail("{}; {}", error.what(), way_out(checkpoints(), *checkpoint));
+  }
   for (const auto& [step, path] : checkpoints_in(checkpoints(), /*whole=*/false))
     if (step > progression.step) check_folder_place(path, replaceable());  // it will be replaced
   if (checkpoint) {

@@ -247,7 +247,7 @@ TEST(ReadWholeFolder, ReadsAgainWhatWasReplacedMeanwhile) {
 TEST_P(WriteFolderAtomically, NeverShowsAReaderAMixture) {
   write(target_, "0");
   std::atomic<bool> over = false;
-  std::thread writer([&] {
+  std::jthread writer([&] {
     for (int i = 1; i <= 300; ++i) write(target_, std::to_string(i));
     over = true;
   });
@@ -266,7 +266,7 @@ TEST_P(WriteFolderAtomically, NeverShowsAReaderAMixture) {
 TEST(WriteFolder, SeveralAtOnceLeaveOneWholeFolder) {
   const TempFolder folder;
   const auto target = folder.path() / "model";
-  std::vector<std::thread> writers;
+  std::vector<std::jthread> writers;
   for (int i = 0; i < 4; ++i) {
     writers.emplace_back([&, i] {
       for (int k = 0; k < 50; ++k) write(target, std::to_string(i));

@@ -92,7 +92,7 @@ TEST(SavingAModel, NeverShowsAReaderAMixture) {
   const auto vit = peer_model("vit"), resnet = peer_model("resnet");  // of other configs and weights
   vit.save(target);
   std::atomic<bool> over = false;
-  std::thread writer([&] {
+  std::jthread writer([&] {
     for (int i = 0; i < 40; ++i) (i % 2 == 0 ? resnet : vit).save(target);
     over = true;
   });

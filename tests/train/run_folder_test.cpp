@@ -58,9 +58,8 @@ class RunOfColours : public Colours {
 
 TEST_F(RunOfColours, GoesOnFromNothingButAWholeCheckpoint) {
   const auto latest = checkpoints_ / "latest";
-  const std::string ways =
-      "which is no whole checkpoint beside it; write the name of one that is into it: step-00000002, step-00000004, "
-      "step-00000006";
+  const std::string ways = "which is no whole checkpoint beside it; write the name of another into " + latest.string() +
+                           ": step-00000002, step-00000004, step-00000006";
   fs::create_directory(checkpoints_ / "step-00000005");  // without what a trainer needs
   for (const std::string name :
        {"", "step-00000008", "../model", "step-4", "step-00000005", "/etc", "step-00000004\nstep-00000002"}) {
@@ -100,9 +99,10 @@ TEST_F(RunOfColours, DoesNotBeginAgainWhenItsCheckpointsAreGone) {
   fs::remove(checkpoints_);
   fs::rename(runs_.path() / "aside", checkpoints_);
   for (const auto* step : {"step-00000002", "step-00000004", "step-00000006"}) fs::remove_all(checkpoints_ / step);
-  EXPECT_EQ(complaint(), (checkpoints_ / "latest").string() +
-                             ": names \"step-00000006\", which is no whole checkpoint beside it; there is none: move "
-                             "the run folder away to begin again");
+  EXPECT_EQ(complaint(),
+            (checkpoints_ / "latest").string() +
+                ": names \"step-00000006\", which is no whole checkpoint beside it; there is no other: move "
+                "the run folder away to begin again");
 }
 
 TEST_F(RunOfColours, BelievesNoNumberThatCannotBe) {
@@ -110,13 +110,16 @@ TEST_F(RunOfColours, BelievesNoNumberThatCannotBe) {
   const auto file = checkpoints_ / "step-00000004" / "trainer.json";
   const auto good = json::parse(read_file(file));
   EXPECT_EQ(good.at("samples_seen"), 16);
+  const auto way_out =
+      "; write the name of another into " + (checkpoints_ / "latest").string() + ": step-00000002, step-00000006";
   const auto complaint_with = [&](const char* key, const json& value) {
     auto state = good;
     state[key] = value;
     put(file, state.dump());
     const auto message = complaint();
     EXPECT_EQ(message.find(file.string()), 0U) << message;
-    return message.substr(file.string().size());
+    EXPECT_NE(message.find(way_out), std::string::npos) << message;
+    return message.substr(file.string().size(), message.find(way_out) - file.string().size());
   };
   EXPECT_EQ(complaint_with("step", 99999), ".step: expected 0 to 6, got 99999");
   EXPECT_EQ(complaint_with("step", -1), ".step: expected 0 to 6, got -1");
@@ -128,7 +131,7 @@ TEST_F(RunOfColours, BelievesNoNumberThatCannotBe) {
   EXPECT_EQ(complaint_with("skipped_in_a_row", 1), ".skipped_in_a_row: expected 0 to 0, got 1");
   EXPECT_EQ(complaint_with("skipped_steps", nullptr), ".skipped_steps is missing");
   put(file, "[4]");
-  EXPECT_EQ(complaint(), file.string() + ": expected an object, got array");
+  EXPECT_EQ(complaint(), file.string() + ": expected an object, got array" + way_out);
   put(file, "{");
   EXPECT_EQ(complaint().find(file.string() + ": not JSON"), 0U);
 }
@@ -137,9 +140,9 @@ TEST_F(RunOfColours, NamesTheLineOfMetricsThatIsWrong) {
   put(checkpoints_ / "latest", "step-00000004\n");
   const auto file = how_.out / "metrics.jsonl";
   const auto good = read_file(file);
-  const auto second = good.substr(0, good.find('\n') + 1);
+  const auto first = good.substr(0, good.find('\n') + 1);
   const auto complaint_with = [&](const std::string& line) {
-    put(file, second + line + "\n" + good);
+    put(file, first + line + "\n" + good);
     const auto message = complaint();
     EXPECT_EQ(message.find(file.string() + ":2"), 0U) << message;
     return message.substr(file.string().size() + 2);
