@@ -18,6 +18,22 @@ nlohmann::json parse_object(const std::filesystem::path& file) {
   return root;
 }
 
+/// What keeps a config from coming back from its own layout; none where it does.
+std::optional<std::string> fault_of(const ModelConfig& config) {
+  try {
+    naming_schemes(config, config.layout);
+    const auto files = config_files(config);
+    const auto parse = [](const ConfigFile& file) { return parse_json(file.text, file.name); };
+    const auto preprocessor = files.size() > 1 ? parse(files[1]) : nlohmann::json();
+    const auto lost = first_difference(config, parse_model_config(parse(files[0]), preprocessor, files[0].name));
+    if (!lost) return std::nullopt;
+    return fmt::format("{} {} would come back as {}", lost->name, lost->a.empty() ? "nothing" : lost->a,
+                       lost->b.empty() ? "nothing" : lost->b);
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
 }  // namespace
 
 std::string family(const ModelConfig& config) {
@@ -58,26 +74,6 @@ ModelConfig with_layout(ModelConfig config, Layout layout) {
   if (config.text.pool == TextConfig::Pool::largest_id) config.text.end_id = 2;  // what says so
   return config;
 }
-
-namespace {
-
-/// What keeps a config from coming back from its own layout; none where it does.
-std::optional<std::string> fault_of(const ModelConfig& config) {
-  try {
-    naming_schemes(config, config.layout);
-    const auto files = config_files(config);
-    const auto parse = [](const ConfigFile& file) { return parse_json(file.text, file.name); };
-    const auto preprocessor = files.size() > 1 ? parse(files[1]) : nlohmann::json();
-    const auto lost = first_difference(config, parse_model_config(parse(files[0]), preprocessor, files[0].name));
-    if (!lost) return std::nullopt;
-    return fmt::format("{} {} would come back as {}", lost->name, lost->a.empty() ? "nothing" : lost->a,
-                       lost->b.empty() ? "nothing" : lost->b);
-  } catch (const Error& error) {
-    return error.what();
-  }
-}
-
-}  // namespace
 
 void check_comes_back(const ModelConfig& config) {
   const auto fault = fault_of(config);

@@ -36,7 +36,7 @@ class Collector {
   template <typename T>
   void add(const std::string& name, const T& value) {
     if constexpr (std::is_enum_v<T>) {
-      fields_.push_back({prefix_ + name, std::string(vlalign::name_of(value))});
+      fields_.push_back({prefix_ + name, std::string(name_of(value))});
     } else if constexpr (std::is_same_v<T, bool>) {
       fields_.push_back({prefix_ + name, value ? "true" : "false"});
     } else {

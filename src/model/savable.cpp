@@ -19,9 +19,9 @@ class ScratchFolder {
   ScratchFolder() {
     std::error_code error;
     auto name = (fs::temp_directory_path(error) / "vlalign-XXXXXX").string();
-    check(!error && ::mkdtemp(name.data()) != nullptr,
-          "cannot make a folder for temporary files (TMPDIR names another place): {}",
-          error ? error.message() : std::strerror(errno));
+    check(!error, "TMPDIR names no folder for temporary files: {}", error.message());
+    if (::mkdtemp(name.data()) == nullptr)
+      fail("{}: cannot make a folder for temporary files (TMPDIR names another place): {}", name, std::strerror(errno));
     path_ = name;
   }
   ScratchFolder(const ScratchFolder&) = delete;

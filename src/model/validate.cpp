@@ -260,7 +260,7 @@ std::int64_t smallest_image(const EfficientNetConfig& config) {
   for (auto stage = firsts.size(); stage-- > 0;) {
     if (config.strides[stage] != 2) continue;
     const bool is_even = std::find(even.begin(), even.end(), firsts[stage]) != even.end();
-    side = is_even ? 2 * side - 1 : 2 * side;
+    side = std::min(is_even ? 2 * side - 1 : 2 * side, largest_size);
   }
   return 2 * side;  // the stem's
 }

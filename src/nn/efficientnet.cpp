@@ -69,7 +69,7 @@ at::Tensor MbConv::forward(const at::Tensor& x) {
 }
 
 EfficientNet::EfficientNet(const EfficientNetConfig& config, Initializer& initializer) {
-  validate(config, smallest_image(config), "[EfficientNet]");
+  validate(config, std::numeric_limits<std::int64_t>::max(), "[EfficientNet]");
   smallest_ = smallest_image(config);
   const auto stages = config.in_channels.size();
   const auto embeddings = register_module("embeddings", std::make_shared<torch::nn::Module>());

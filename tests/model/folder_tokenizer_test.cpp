@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/check.hpp"
 #include "core/files.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"

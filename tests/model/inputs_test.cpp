@@ -56,7 +56,7 @@ TEST(Tokens, OfAnotherKindLengthOrVocabularyAreRefused) {
     EXPECT_EQ(error({}), "[encode_text] tokens: expected int64 [B, L], got no tensor");
     EXPECT_EQ(error(at::zeros({1, 4}, at::kInt)), "[encode_text] tokens: expected int64 [B, L], got Int [1, 4]");
     EXPECT_EQ(error(at::zeros({4}, at::kLong)), "[encode_text] tokens: expected int64 [B, L], got Long [4]");
-    for (const auto& shape : {std::vector<std::int64_t>{0, 4}, {2, 0}})
+    for (const auto& shape : std::vector<std::vector<std::int64_t>>{{0, 4}, {2, 0}})
       EXPECT_NE(error(at::zeros(shape, at::kLong)).find("expected at least one text of one token"), std::string::npos);
     EXPECT_EQ(error(at::full({1, 4}, 514, at::kLong)), "[encode_text] tokens: expected ids from 0 to 513, got 514");
     EXPECT_EQ(error(at::full({1, 4}, -1, at::kLong)), "[encode_text] tokens: expected ids from 0 to 513, got -1");

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <iostream>
 #include <map>
+#include <optional>
 
 #include "core/check.hpp"
 #include "model/config_fields.hpp"
@@ -31,7 +32,7 @@ std::int64_t number_from(const char* variable, std::int64_t fallback) {
 
 void expect_same(const DualEncoder& model, const DualEncoder& back) {
   const auto lost = first_difference(model.config(), back.config());
-  EXPECT_FALSE(lost) << lost->name << " " << lost->a << " came back as " << lost->b;
+  EXPECT_FALSE(lost.has_value()) << lost->name << " " << lost->a << " came back as " << lost->b;
   const auto ours = peer_tensors(*model.module(), {}), theirs = peer_tensors(*back.module(), {});
   ASSERT_EQ(ours.size(), theirs.size());
   for (const auto& [name, tensor] : ours) EXPECT_TRUE(tensor.equal(theirs.at(name))) << name;

@@ -158,9 +158,14 @@ TEST(WeightEstimate, IsNearThePeersNumberOfParameters) {
 }
 
 TEST(Load, RefusesSizesThatCantBe) {
-  const auto folder = test::model_fixture("hf_clip");
-  EXPECT_EQ(message_of<Error>([&] { DualEncoder::load(folder, {.image_size = -16}); }),
-            "[load] image_size: expected 1 to 8192, got -16");
+  const test::TempFolder folder;
+  DualEncoder::create(small(), test::byte_tokenizer()).save(folder.path() / "model");
+  const auto error = [&](const LoadOptions& options) {
+    return message_of<Error>([&] { DualEncoder::load(folder.path() / "model", options); });
+  };
+  EXPECT_EQ(error({.image_size = -32}), "[load] image_size: expected 1 to 8192, got -32");
+  EXPECT_EQ(error({.image_size = 7}), "model small: vision: image_size: expected patch_size, 8, to 8192, got 7");
+  EXPECT_EQ(error({.context_length = 0}), "model small: text: context_length: expected 1 to 16777216, got 0");
 }
 
 }  // namespace

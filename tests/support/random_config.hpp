@@ -1,10 +1,12 @@
 // Model configs drawn at random, small enough that hundreds of models are made in seconds.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "vlalign/data/clip_tokenizer.hpp"
@@ -164,7 +166,7 @@ inline ModelConfig random_config(std::uint64_t seed) {
   const auto text = draw.chance(0.3) ? draw.pick({RandomText::clip, RandomText::gpt2, RandomText::bert}) : usual;
   config.layout = draw.pick({Layout::open_clip, Layout::hugging_face});
   config.preprocess = random_preprocess(draw);
-  config.preprocess.crop_rounds_down ^= config.layout == Layout::hugging_face;
+  config.preprocess.crop_rounds_down = config.preprocess.crop_rounds_down != (config.layout == Layout::hugging_face);
   config.text = random_text(draw, text, activation);
   if (tower < 2) config.vision = random_vit(draw, tower == 1, activation);
   if (tower == 2) config.vision = random_modified_resnet(draw), config.image_projection.bias = true;
