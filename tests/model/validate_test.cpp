@@ -154,6 +154,7 @@ TEST(WeightEstimate, IsNearThePeersNumberOfParameters) {
   const auto counts = nlohmann::json::parse(read_file(test::model_fixture("parameter_counts.json")));
   for (const auto& [name, count] : counts.items())
     EXPECT_NEAR(estimated_parameters(preset(name)) / count.get<double>(), 1, 0.03) << name;
+  EXPECT_NEAR(estimated_parameters(preset("align-base")) / 172.1e6, 1, 0.03);  // transformers' count
   EXPECT_EQ(estimated_parameters({.vision = OwnTowers{}}), 0);
 }
 

@@ -33,6 +33,8 @@ class DualEncoder {
  public:
   /// A freshly initialised model: a preset's name, or the path of an open_clip model config (.json).
   /// The same seed gives the same weights. `tokenizer` replaces CLIP's, and its vocabulary size the config's.
+  /// Throws Error naming the field that no model can be made of, and for weights that alone are more than the machine's
+  /// memory.
   static DualEncoder create(std::string_view model, std::shared_ptr<const Tokenizer> tokenizer = nullptr,
                             std::uint64_t seed = 0);
   static DualEncoder create(const ModelConfig& config, std::shared_ptr<const Tokenizer> tokenizer = nullptr,
@@ -48,27 +50,33 @@ class DualEncoder {
   DualEncoder(std::shared_ptr<nn::DualEncoderImpl> module, ModelConfig config,
               std::shared_ptr<const Tokenizer> tokenizer);
 
-  /// Copies the weights of a model folder into this model, of the same shapes. Throws as load() does, and then changes
-  /// nothing.
+  /// Copies the weights of a model folder into this model, of the same shapes. Throws as load() does, and where the
+  /// folder's model has other heads, activations or the like, which no shape shows; then changes nothing.
   void load_weights(const std::filesystem::path& folder);
 
   /// Copies one tower's weights alone, of the same shapes: the image tower from a torchvision ResNet's state dict
   /// (.safetensors), the text tower from a folder of transformers' BertModel or GPT2Model (or their language models),
-  /// either from a whole model folder. Throws as load() does.
+  /// either from a whole model folder. Throws as load_weights() does.
   void load_image_tower(const std::filesystem::path& path);
   void load_text_tower(const std::filesystem::path& folder);
 
-  /// Which peer's layout save() writes. Throws Error when that peer has no such model.
+  /// Which peer's layout save() writes. Throws Error when that layout can't hold the model, naming the first field that
+  /// would be lost.
   void set_layout(Layout layout);
 
   /// Writes the folder that load() and the peer of config().layout read: whole beside its place, synced and renamed
-  /// over what is there. Throws Error naming the first tensor that holds a NaN or an infinity, and writes nothing then.
+  /// over what is there. Throws Error, and then has replaced nothing: naming the first tensor that holds a NaN or an
+  /// infinity; naming the first field that load() would give otherwise, since the configs and the tokenizer's files are
+  /// read back before the weights are written.
   void save(const std::filesystem::path& folder) const;
   /// The same files into a folder that is there, for callers that make it whole themselves.
   void write(const std::filesystem::path& folder) const;
 
-  /// Gradients flow unless switched off (at::NoGradGuard); arguments are moved to the model's device.
-  /// pixels: uint8 [B, 3, S, S], or floating and already normalised. Returns unit rows, float32 [B, D].
+  /// Gradients flow unless switched off (at::NoGradGuard); arguments are moved to the model's device. Throw Error
+  /// naming the argument that is missing, empty (B or L is 0), of another dtype or shape, or holds an id that the text
+  /// tower has no row for; the last is seen in tensors on a CPU alone, since a GPU would have to be waited for. pixels:
+  /// uint8 [B, 3, S, S], or of any floating dtype and already normalised; S is the config's image size, of which only
+  /// ResNetConfig's and EfficientNetConfig's towers take others. Returns unit rows, float32 [B, D].
   at::Tensor encode_image(const at::Tensor& pixels, Precision precision = Precision::fp32) const;
   /// tokens: int64 [B, L], L <= context length, as tokenize() makes them. Returns unit rows, float32 [B, D].
   at::Tensor encode_text(const at::Tensor& tokens, Precision precision = Precision::fp32) const;
