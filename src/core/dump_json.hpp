@@ -5,6 +5,7 @@
 #include <string>
 
 #include "check.hpp"
+#include "json_reason.hpp"
 
 namespace vlalign {
 
@@ -14,7 +15,7 @@ std::string dump_json(const Json& value, int indent, const std::string& where) {
   try {
     return value.dump(indent);
   } catch (const nlohmann::json::exception& error) {
-    fail("{}: {}", where, error.what());
+    fail("{}: {}", where, reason_of(error));
   }
 }
 

@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "core/check.hpp"
+#include "core/json_reason.hpp"
 
 namespace vlalign {
 
@@ -20,7 +21,7 @@ auto without_foreign_errors(std::string_view where, Function function) {
   } catch (const std::system_error& error) {  // of files and streams
     fail("{}: {}", where, error.code().message());
   } catch (const nlohmann::json::exception& error) {
-    fail("{}: {}", where, error.what());
+    fail("{}: {}", where, reason_of(error));
   } catch (const std::bad_alloc&) {
     fail("{}: not enough memory", where);
   } catch (const std::length_error&) {  // more than an address can hold

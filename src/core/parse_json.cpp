@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "check.hpp"
+#include "json_reason.hpp"
 
 namespace vlalign {
 
@@ -27,7 +28,7 @@ json parse_json(std::string_view text, const std::string& where) {
   try {
     return json::parse(text, look_at);
   } catch (const json::exception& error) {
-    fail("{}: not JSON: {}", where, error.what());
+    fail("{}: not JSON: {}", where, reason_of(error));
   }
 }
 

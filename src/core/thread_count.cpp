@@ -38,7 +38,7 @@ ThreadCount::~ThreadCount() {
 
 void check_threads(int count, const char* owner) {
   check(count >= 0, "[{}] threads: expected 0 or more, got {}", owner, count);
-  check(count <= most_threads_asked_for, "[{}] threads: expected at most {}, got {}", owner, most_threads_asked_for,
+  check(count <= largest_thread_count, "[{}] threads: expected at most {}, got {}", owner, largest_thread_count,
         count);
 }
 

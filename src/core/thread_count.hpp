@@ -4,6 +4,7 @@
 namespace vlalign {
 
 /// What a number of threads may be at most: more than any machine has cores, and few enough for the system to give.
+/// LibTorch would start them all, and wait for each at every operator.
 constexpr int largest_thread_count = 1024;
 
 /// Sets it for as long as this lives, for the calling thread alone. at::set_num_threads() is for the whole process:
@@ -21,10 +22,7 @@ class ThreadCount {
   int of_mkl_before_ = 0;  // 0: as its other settings say
 };
 
-/// More are a slip: LibTorch would start them all, and wait for each at every operator.
-constexpr int most_threads_asked_for = 1024;
-
-/// Throws Error unless a caller may ask for so many.
+/// Throws Error unless that is 0 to largest_thread_count.
 ///   owner: for messages
 void check_threads(int count, const char* owner);
 

@@ -74,12 +74,12 @@ ImageView::ImageView(const void* pixels, std::size_t bytes, bool floating, int w
   check(width <= max_pixels / height, "[ImageView] size: expected at most 2^28 pixels, got {}x{}", width, height);
   const auto row = layout_of(format).channels * (floating ? sizeof(float) : 1) * static_cast<std::size_t>(width);
   if (row_bytes_ == 0) row_bytes_ = row;
-  check(pixels != nullptr, "[ImageView] pixels: expected {} rows, got a null pointer", height);
   check(row_bytes_ >= row, "[ImageView] row_bytes: {} pixels take {} bytes, got {}", width, row, row_bytes);
   const auto rows_before = static_cast<std::size_t>(height) - 1;
   const bool whole = bytes >= row && (bytes - row) / row_bytes_ >= rows_before;
   check(whole, "[ImageView] pixels: {} rows {} bytes apart need {} bytes, got {}", height, row_bytes_,
         rows_before * row_bytes_ + row, bytes);
+  check(pixels != nullptr, "[ImageView] pixels: expected {} rows, got a null pointer", height);
 }
 
 void ImageView::copy_row(int y, std::uint8_t* out) const {

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "core/check.hpp"
+#include "core/json_reason.hpp"
 #include "core/log.hpp"
 #include "data/pair_index.hpp"
 #include "data/shard_records.hpp"
@@ -24,7 +25,7 @@ void add_json(std::vector<std::string>& captions, const ShardReader& shard, std:
   try {
     value = nlohmann::json::parse(shard.text(member));
   } catch (const nlohmann::json::exception& error) {
-    fail("{}: not JSON: {}", where, error.what());
+    fail("{}: not JSON: {}", where, reason_of(error));
   }
   if (!value.is_object() || !value.contains("caption") || value["caption"].is_null()) return;
   const auto& caption = value["caption"];

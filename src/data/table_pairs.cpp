@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/check.hpp"
+#include "core/json_reason.hpp"
 #include "core/log.hpp"
 #include "data/csv.hpp"
 #include "data/input_file.hpp"
@@ -142,7 +143,7 @@ void read_json_lines(const fs::path& file, const PairOptions& keys, RowCollector
     try {
       row = json::parse(text);
     } catch (const json::exception& error) {
-      fail("{}: not a JSON object: {}", where(), error.what());
+      fail("{}: not a JSON object: {}", where(), reason_of(error));
     }
     if (!row.is_object()) fail("{}: expected a JSON object, found {}", where(), row.type_name());
     const auto image = row.find(keys.image_key), caption = row.find(keys.caption_key);

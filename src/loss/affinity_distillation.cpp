@@ -4,6 +4,7 @@
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/matmul.h>
 
+#include "core/check.hpp"
 #include "loss/checked_batch.hpp"
 #include "loss/checked_teacher.hpp"
 #include "vlalign/loss/tiled.hpp"

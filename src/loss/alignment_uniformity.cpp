@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "core/check.hpp"
 #include "loss/checked_batch.hpp"
 #include "loss/checked_options.hpp"
 #include "vlalign/loss/tiled.hpp"

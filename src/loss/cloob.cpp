@@ -3,6 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 
+#include "core/check.hpp"
 #include "loss/checked_batch.hpp"
 #include "loss/checked_options.hpp"
 #include "vlalign/core/normalize.hpp"

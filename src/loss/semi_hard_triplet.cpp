@@ -9,6 +9,7 @@
 
 #include <limits>
 
+#include "core/check.hpp"
 #include "core/product.hpp"
 #include "loss/checked_batch.hpp"
 #include "loss/checked_options.hpp"

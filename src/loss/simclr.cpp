@@ -5,6 +5,7 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/scalar_tensor.h>
 
+#include "core/check.hpp"
 #include "loss/checked_batch.hpp"
 #include "loss/checked_options.hpp"
 #include "vlalign/loss/tiled.hpp"

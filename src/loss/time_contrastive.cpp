@@ -9,7 +9,6 @@
 #include <ATen/ops/stack.h>
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
 #include "core/check.hpp"
@@ -62,12 +61,6 @@ at::Tensor language_contrast(const TimeContrastive::Options& options, const at::
 }  // namespace
 
 TimeContrastive::TimeContrastive(Options options) : options_(std::move(options)) {
-  const auto check_weight = [](const char* name, double weight) {
-    check(std::isfinite(weight) && weight >= 0, "[TimeContrastive] {}: expected 0 or more, got {}", name, weight);
-  };
-  check_weight("l1", options_.l1);
-  check_weight("l2", options_.l2);
-  check_weight("language_weight", options_.language_weight);
   check(options_.language_negatives >= 0, "[TimeContrastive] language_negatives: expected 0 or more, got {}",
         options_.language_negatives);
   check_not_negative(options_.l1, "TimeContrastive", "l1");

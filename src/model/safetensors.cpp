@@ -17,6 +17,7 @@
 #include "core/check.hpp"
 #include "core/dump_json.hpp"
 #include "core/files.hpp"
+#include "core/json_reason.hpp"
 #include "core/parse_json.hpp"
 #include "core/place.hpp"
 #include "data/input_file.hpp"
@@ -114,7 +115,7 @@ Entry parse_entry(const std::string& name, const json& value, const std::string&
     check(offsets.size() == 2, "{}: data_offsets: expected two numbers, got {}", where, offsets.size());
     entry.begin = offsets[0], entry.end = offsets[1];
   } catch (const json::exception& error) {
-    fail("{}: {}", where, error.what());
+    fail("{}: {}", where, reason_of(error));
   }
   const auto bytes = bytes_of(entry.dtype, entry.shape);
   check(bytes.has_value(), "{}: absurd shape {}", where, entry.shape);

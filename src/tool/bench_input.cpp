@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "bench.hpp"
 #include "commands.hpp"
@@ -18,23 +19,25 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::vector<std::string> read_pictures(const fs::path& folder, std::size_t most) {
+struct PictureFile {
+  std::string name, contents;
+  std::span<const std::byte> bytes() const { return std::as_bytes(std::span<const char>(contents)); }
+};
+
+std::vector<PictureFile> read_pictures(const fs::path& folder, std::size_t most) {
   auto paths = picture_files(folder);
   paths.resize(std::min(most, paths.size()));
-  std::vector<std::string> files;
-  for (const auto& path : paths) files.push_back(read_file(path));
+  std::vector<PictureFile> files;
+  for (const auto& path : paths) files.push_back({path.string(), read_file(path)});
   return files;
 }
 
 /// Pictures a second that `work` does to the files, one after the other; one beforehand isn't timed.
 template <typename Work>
-double rate(const std::vector<std::string>& files, std::int64_t count, const Work& work) {
-  const auto bytes = [&](std::int64_t i) {
-    return std::as_bytes(std::span<const char>(files[static_cast<std::size_t>(i) % files.size()]));
-  };
-  work(bytes(0));
+double rate(const std::vector<PictureFile>& files, std::int64_t count, const Work& work) {
+  work(files.front());
   const auto seconds = seconds_of([&] {
-    for (std::int64_t i = 0; i < count; ++i) work(bytes(i));
+    for (std::int64_t i = 0; i < count; ++i) work(files[static_cast<std::size_t>(i) % files.size()]);
   });
   return static_cast<double>(count) / seconds;
 }
@@ -52,12 +55,12 @@ void run_images(const std::string& folder, int size, std::int64_t count, bool js
   const Preprocess how{.image_size = size};
   const auto policy = augmentation_policy("basic");
   Rng rng({0});
-  const auto decode = rate(files, count, [](auto bytes) { decode_image(bytes, "picture"); });
-  const auto train = rate(files, count, [&](auto bytes) {
-    normalized(augment(decode_for_augment(bytes, "picture", how, policy), how, policy, rng), how);
+  const auto decode = rate(files, count, [](const auto& file) { decode_image(file.bytes(), file.name); });
+  const auto train = rate(files, count, [&](const auto& file) {
+    normalized(augment(decode_for_augment(file.bytes(), file.name, how, policy), how, policy, rng), how);
   });
-  const auto eval =
-      rate(files, count, [&](auto bytes) { normalized(preprocess(decode_image(bytes, "picture"), how), how); });
+  const auto eval = rate(
+      files, count, [&](const auto& file) { normalized(preprocess(decode_image(file.bytes(), file.name), how), how); });
   if (json) {
     print_json({{"decode", decode}, {"train", train}, {"eval", eval}});
   } else {

@@ -134,7 +134,7 @@ std::vector<ReportTest> evaluate(const DualEncoder& model, const std::vector<Tes
 
 void warn_of_skipped(const TrainSummary& summary) {
   if (summary.skipped_steps > 0)
-    log_warning("{} step(s) were skipped: loss or gradient was not finite", summary.skipped_steps);
+    log_warning("{} step(s) were skipped: loss, gradient or statistics were not finite", summary.skipped_steps);
   warn_of_bad(summary.bad_records);
 }
 

@@ -12,9 +12,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <functional>
 #include <string_view>
 
+#include "core/check.hpp"
 #include "option_checks.hpp"
 
 namespace vlalign {
@@ -47,6 +49,7 @@ AdamW::AdamW(const NamedParameters& parameters, const AdamWOptions& options,
     if (!parameter.requires_grad()) continue;
     const auto found = factors.find(name);
     const double factor = found == factors.end() ? 1.0 : found->second;
+    check(std::isfinite(factor) && factor >= 0, "[AdamW] factors: expected 0 or more for {}, got {}", name, factor);
     const bool decayed = is_decayed(name, parameter);
     auto& group = groups[{factor, decayed}];
     group.factor = factor;
@@ -62,6 +65,8 @@ AdamW::AdamW(const NamedParameters& parameters, const AdamWOptions& options,
 }
 
 void AdamW::step(double learning_rate) {
+  check(std::isfinite(learning_rate) && learning_rate >= 0, "[AdamW::step] learning_rate: expected 0 or more, got {}",
+        learning_rate);
   at::NoGradGuard no_grad;
   for (auto& group : groups_) {
     std::vector<at::Tensor> parameters, gradients, exp_avg, exp_avg_sq, steps;
@@ -131,6 +136,8 @@ at::Tensor AdamW::grad_norm() const {
 }
 
 void AdamW::clip_grad_norm(const at::Tensor& norm, double max_norm) {
+  check(std::isfinite(max_norm) && max_norm > 0, "[AdamW::clip_grad_norm] max_norm: expected more than 0, got {}",
+        max_norm);
   at::NoGradGuard no_grad;
   auto all = gradients();
   at::_foreach_mul_(all, (max_norm / (norm + 1e-6)).clamp_max(1.0));

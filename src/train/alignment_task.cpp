@@ -12,6 +12,20 @@
 #include "vlalign/loss/gradient_cache.hpp"
 
 namespace vlalign {
+namespace {
+
+StepFigures measured(const PairBatch& batch, const ContrastiveBatch& encoded, const at::Tensor& value) {
+  StepFigures figures;
+  figures.known.epoch = batch.epoch;
+  figures.known.samples_seen = static_cast<std::int64_t>(batch.records.size());
+  figures.known.wait_s = batch.wait_s;
+  figures.loss = value.detach();
+  figures.logit_scale = encoded.logit_scale.detach();
+  figures.accuracy = accuracy_on_device(encoded.image, encoded.text);
+  return figures;
+}
+
+}  // namespace
 
 AlignmentTask::AlignmentTask(DualEncoder model, AnyLoss loss, TrainerOptions options)
     : model_(std::move(model)), loss_(std::move(loss)), options_(std::move(options)), feed_(model_, *loss_, options_) {}
@@ -34,9 +48,9 @@ void AlignmentTask::open(const std::shared_ptr<const PairSource>& pairs) {
 nlohmann::json AlignmentTask::settings() const { return {{"pairs", pairs_->size()}, {"loss", loss_->name()}}; }
 
 nlohmann::json AlignmentTask::identity() const {
-  const auto first_caption = [this](std::int64_t record) { return pairs_->captions(record).at(0); };
+  const auto captions = [this](std::int64_t record) { return pairs_->captions(record); };
   return {{"names_and_captions", fingerprint_of(*pairs_)},
-          {"tokenizer", fingerprint_of(*model_.tokenizer(), pairs_->size(), first_caption)},
+          {"tokenizer", fingerprint_of(*model_.tokenizer(), pairs_->size(), captions)},
           {"loss_options", loss_->options()}};
 }
 
@@ -45,18 +59,6 @@ PairBatch AlignmentTask::next_batch() {
   if (batch.records.size() == 1 && !std::exchange(warned_of_one_pair_, true))
     log_warning("a batch of one pair has no negatives: a loss that compares pairs, such as InfoNCE, learns nothing");
   return batch;
-}
-
-StepFigures AlignmentTask::measured(const PairBatch& batch, const ContrastiveBatch& encoded,
-                                    const at::Tensor& value) const {
-  StepFigures figures;
-  figures.known.epoch = batch.epoch;
-  figures.known.samples_seen = static_cast<std::int64_t>(batch.records.size());
-  figures.known.wait_s = batch.wait_s;
-  figures.loss = value.detach();
-  figures.logit_scale = encoded.logit_scale.detach();
-  figures.accuracy = accuracy_on_device(encoded.image, encoded.text);
-  return figures;
 }
 
 std::pair<at::Tensor, StepFigures> AlignmentTask::forward(std::int64_t step, double progress) {

@@ -35,7 +35,6 @@ class AlignmentTask : public Task {
  private:
   PairBatch next_batch();
   StepFigures backward_in_micro_batches(std::int64_t step, double progress);
-  StepFigures measured(const PairBatch& batch, const ContrastiveBatch& encoded, const at::Tensor& value) const;
 
   DualEncoder model_;
   AnyLoss loss_;

@@ -1,6 +1,5 @@
 #include "kept_buffers.hpp"
 
-#include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/_foreach_copy.h>
 #include <ATen/ops/_foreach_norm.h>
@@ -8,19 +7,16 @@
 
 #include <limits>
 
+#include "core/finite.hpp"
+
 namespace vlalign {
-namespace {
-
-bool is_finite(const at::Tensor& values) { return values.isfinite().all().item<bool>(); }
-
-}  // namespace
 
 KeptBuffers::KeptBuffers(const torch::nn::Module& module) {
   for (const auto& item : module.named_buffers()) {
     const auto& buffer = item.value();
     buffers_.push_back(buffer.detach());
     kept_.push_back(buffer.detach().clone());
-    if (buffer.is_floating_point() && buffer.numel() > 0 && is_finite(buffer))
+    if (buffer.is_floating_point() && buffer.numel() > 0 && all_finite(buffer))
       watched_.emplace_back(item.key(), buffers_.back());
   }
 }
@@ -44,7 +40,7 @@ at::Tensor KeptBuffers::largest() const {
 
 std::string KeptBuffers::first_not_finite() const {
   for (const auto& [name, buffer] : watched_)
-    if (!is_finite(buffer)) return name;
+    if (!all_finite(buffer)) return name;
   return {};
 }
 

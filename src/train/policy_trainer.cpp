@@ -82,9 +82,9 @@ class PolicyTask : public Task {
   }
 
   json identity() const override {
-    const auto instruction = [this](std::int64_t i) { return episodes_->episode(i).instructions.at(0); };
+    const auto instructions = [this](std::int64_t i) { return episodes_->episode(i).instructions; };
     json all{{"demonstrations", fingerprint_of(*episodes_)},
-             {"tokenizer", fingerprint_of(*encoder_.tokenizer(), episodes_->size(), instruction)}};
+             {"tokenizer", fingerprint_of(*encoder_.tokenizer(), episodes_->size(), instructions)}};
     if (alignment_) {
       all["alignment"] = alignment_->identity();
       all["alignment_batch_size"] = alignment_batch_size_;

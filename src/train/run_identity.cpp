@@ -25,6 +25,8 @@ void add_texts(Fingerprint& print, const std::vector<std::string>& texts) {
 }
 
 void add_tensor(Fingerprint& print, const at::Tensor& tensor) {
+  print.add(tensor.defined() ? 1 : 0);
+  if (!tensor.defined()) return;
   const auto bytes = tensor.detach().cpu().contiguous();
   add_texts(print, {c10::toString(bytes.scalar_type())});
   for (const auto size : bytes.sizes()) print.add(size);
@@ -58,16 +60,18 @@ std::string fingerprint_of(const EpisodeSource& episodes) {
 }
 
 std::string fingerprint_of(const Tokenizer& tokenizer, std::int64_t count,
-                           const std::function<std::string(std::int64_t)>& text) {
-  constexpr std::int64_t longest = 64, most_texts = 10'000;
+                           const std::function<std::vector<std::string>(std::int64_t)>& texts) {
+  constexpr std::int64_t longest = 64, most_records = 10'000;
   Fingerprint print;
   print.add(tokenizer.vocab_size()).add(tokenizer.pad_id()).add(tokenizer.end_id());
   for (std::int64_t id = 0; id < tokenizer.vocab_size(); ++id) print.add(tokenizer.decode(std::array{id}));
-  const auto stride = std::max<std::int64_t>(1, count / most_texts);
+  const auto stride = std::max<std::int64_t>(1, count / most_records);
   for (std::int64_t i = 0; i < count; i += stride) {
-    const auto ids = tokenizer.encode(text(i), longest);
-    print.add(std::ssize(ids));
-    for (const auto id : ids) print.add(id);
+    for (const auto& text : texts(i)) {
+      const auto ids = tokenizer.encode(text, longest);
+      print.add(std::ssize(ids));
+      for (const auto id : ids) print.add(id);
+    }
   }
   return print.hex();
 }

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "vlalign/data/episodes.hpp"
 #include "vlalign/data/pairs.hpp"
@@ -19,9 +20,9 @@ std::string fingerprint_of(const PairSource& pairs);
 /// Of names, instructions, states and actions. Frames aren't read.
 std::string fingerprint_of(const EpisodeSource& episodes);
 
-/// Of the text of every id and the ids of some of the texts 0, ..., count - 1.
+/// Of the text of every id, and of the ids of the texts of some of the records 0, ..., count - 1.
 std::string fingerprint_of(const Tokenizer& tokenizer, std::int64_t count,
-                           const std::function<std::string(std::int64_t)>& text);
+                           const std::function<std::vector<std::string>(std::int64_t)>& texts);
 
 /// Of parameters and buffers with their names, to the bit.
 std::string fingerprint_of(const torch::nn::Module& module);

@@ -73,7 +73,7 @@ class Comparison {
 void check_same_settings(const std::filesystem::path& config, const json& now, bool has_checkpoint) {
   const auto file = config.string();
   const auto before = parse_json(read_file(config), file);
-  check(before.is_object(), "{}: expected an object", file);
+  check(before.is_object(), "{}: expected an object, got {}", file, before.type_name());
   Comparison found(before, has_checkpoint);
   found.settings(now);
   found.identity(now.value(identity_key, json::object()));

@@ -1,7 +1,6 @@
 #include "vlalign/train/targets.hpp"
 
 #include <ATen/Parallel.h>
-#include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <fmt/format.h>
 
@@ -46,6 +45,9 @@ class CaptionIndex {
     for (const auto& [id, captions] : captions_with_)
       for (const auto caption : captions) tokens_of_[static_cast<std::size_t>(caption)].push_back(&captions);
   }
+
+  CaptionIndex(const CaptionIndex&) = delete;
+  CaptionIndex& operator=(const CaptionIndex&) = delete;
 
   std::int64_t size() const { return std::ssize(tokens_of_); }
 

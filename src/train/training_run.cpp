@@ -31,6 +31,7 @@ using nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::int64_t most_skipped_in_a_row = 10;
+constexpr auto why_skipped = "loss, gradient or statistics were not finite";
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
@@ -70,7 +71,7 @@ std::array<double, count> read_together(const std::array<at::Tensor, count>& sca
   for (const auto& scalar : scalars)
     if (scalar.defined()) defined.push_back(scalar.to(scalars[0].device(), at::kDouble));
   const auto row = at::stack(defined).cpu();
-  const auto* next = row.template const_data_ptr<double>();
+  const auto* next = row.const_data_ptr<double>();
   std::array<double, count> values{};
   for (std::size_t i = 0; i < count; ++i)
     if (scalars[i].defined()) values[i] = *next++;
@@ -243,12 +244,11 @@ void TrainingRun::save_checkpoint() {
 void TrainingRun::check_outcome() const {
   const auto& p = progression_;
   constexpr auto advice = "try a lower learning rate, a longer warm-up or a gradient clip";
-  check(p.skipped_in_a_row == 0,
-        "the run ended in {} skipped step(s), loss or gradient was not finite: the model is that of step {}; {}",
-        p.skipped_in_a_row, p.step - p.skipped_in_a_row, advice);
+  check(p.skipped_in_a_row == 0, "the run ended in {} skipped step(s), {}: the model is that of step {}; {}",
+        p.skipped_in_a_row, why_skipped, p.step - p.skipped_in_a_row, advice);
   check(2 * p.skipped_steps <= p.step,
-        "{} of the run's {} steps were skipped, loss or gradient was not finite: the model has hardly been trained; {}",
-        p.skipped_steps, p.step, advice);
+        "{} of the run's {} steps were skipped, {}: the model has hardly been trained; {}", p.skipped_steps, p.step,
+        why_skipped, advice);
 }
 
 StepResult TrainingRun::step() {
@@ -257,9 +257,8 @@ StepResult TrainingRun::step() {
   progression_.skipped_steps += result.skipped ? 1 : 0;
   progression_.skipped_in_a_row = result.skipped ? progression_.skipped_in_a_row + 1 : 0;
   check(progression_.skipped_in_a_row < most_skipped_in_a_row,
-        "loss or gradient was not finite for {} steps in a row, up to step {}: try a lower learning rate, a longer "
-        "warm-up or a gradient clip",
-        most_skipped_in_a_row, progression_.step + 1);
+        "{} for {} steps in a row, up to step {}: try a lower learning rate, a longer warm-up or a gradient clip",
+        why_skipped, most_skipped_in_a_row, progression_.step + 1);
   result.pairs_per_s = static_cast<double>(result.samples_seen) / seconds_since(start);
   progression_.samples_seen += result.samples_seen;
   result.step = ++progression_.step;

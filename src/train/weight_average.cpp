@@ -3,6 +3,8 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/_foreach_lerp.h>
 
+#include "core/finite.hpp"
+
 namespace vlalign {
 
 WeightAverage::WeightAverage(const torch::nn::Module& module, double decay) : decay_(decay) {
@@ -15,7 +17,7 @@ WeightAverage::WeightAverage(const torch::nn::Module& module, double decay) : de
     if (item.value().requires_grad()) add(item.key(), item.value());
   }
   for (const auto& item : module.named_buffers()) {
-    if (item.value().is_floating_point()) add(item.key(), item.value());
+    if (item.value().is_floating_point() && all_finite(item.value())) add(item.key(), item.value());
   }
 }
 

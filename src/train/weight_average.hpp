@@ -10,7 +10,8 @@
 namespace vlalign {
 
 /// Exponential moving average of all that training moves in a module, its trainable parameters and floating buffers:
-/// average = decay * average + (1 - decay) * value, from the values it begins with.
+/// average = decay * average + (1 - decay) * value, from the values it begins with. Buffers that aren't finite then,
+/// such as a mask of minus infinities, have none.
 class WeightAverage {
  public:
   WeightAverage(const torch::nn::Module& module, double decay);

@@ -272,7 +272,10 @@ at::Tensor Policy::act(const at::Tensor& pixels, const Features& instruction, co
 }
 
 void Policy::train(bool on) { state_->module->train(on); }
-void Policy::to(c10::Device device) { state_->module->to(device); }
+void Policy::to(c10::Device device) {
+  parse_device(device.str());  // throws for one that isn't there
+  state_->module->to(device);
+}
 c10::Device Policy::device() const { return state_->encoder.device(); }
 
 const PolicyConfig& Policy::config() const { return state_->config; }

@@ -1,5 +1,6 @@
 // Every loss with every kind of bad batch: an Error that names the part, or, where the loss doesn't look at it, the
 // value it has without.
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/eye.h>
 #include <ATen/ops/full.h>
@@ -9,6 +10,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <map>
 

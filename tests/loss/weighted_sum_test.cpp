@@ -83,7 +83,7 @@ TEST(WeightedSum, NamesNumbersThatAreNone) {
               "[WeightedSum] the weight of infonce is not finite");
   }
   EXPECT_THROW(WeightedSum({{InfoNCE(), {.begin = nan}}}), Error);
-  const WeightedSum loss({{constant(1, "one")}});
+  const WeightedSum loss({{constant(1, "one"), {1.0}}});
   for (const auto progress : {nan, infinity, -0.1, 1.1}) {
     const auto message = test::message_of<Error>([&] { at_progress(loss, progress); });
     EXPECT_EQ(message.find("[WeightedSum] progress: expected 0 to 1, got "), 0U) << message;
@@ -106,12 +106,12 @@ TEST(WeightedSum, NamesATermThatGivesNoScalar) {
 TEST(WeightedSum, RefusesALossThatWasMovedFrom) {
   AnyLoss loss = InfoNCE();
   const AnyLoss taken = std::move(loss);
-  EXPECT_THROW(WeightedSum({{loss}}), Error);  // NOLINT(bugprone-use-after-move)
+  EXPECT_THROW(WeightedSum({{loss, {1.0}}}), Error);  // NOLINT(bugprone-use-after-move)
 }
 
 TEST(AnyLoss, RefusesAFunctionThatIsNone) {
   using Function = std::function<at::Tensor(const ContrastiveBatch&)>;
-  EXPECT_EQ(test::message_of<Error>([] { AnyLoss(Function()); }),
+  EXPECT_EQ(test::message_of<Error>([] { AnyLoss{Function()}; }),
             "[AnyLoss] function: expected one of a batch, got an empty one");
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -44,6 +45,12 @@ class CapturedLog {
     const auto all = messages();
     return static_cast<std::size_t>(
         std::count_if(all.begin(), all.end(), [](const auto& m) { return m.level == LogLevel::warning; }));
+  }
+
+  /// How many of them say so.
+  std::int64_t count(std::string_view what) const {
+    const auto all = messages();
+    return std::count_if(all.begin(), all.end(), [&](const auto& m) { return m.text.find(what) != m.text.npos; });
   }
 
   void clear() {

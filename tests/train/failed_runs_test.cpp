@@ -64,8 +64,8 @@ TEST_F(FailedRuns, ARunThatEndsInSkippedStepsKeepsItsLastGoodModelAndFails) {
   const auto complaint = message_of<Error>(
       [&] { Trainer(model(), loss_that_fails([](int step) { return step >= 5; }), how).fit(pairs_); });
   EXPECT_EQ(complaint,
-            "the run ended in 2 skipped step(s), loss or gradient was not finite: the model is that of step 4; try a "
-            "lower learning rate, a longer warm-up or a gradient clip");
+            "the run ended in 2 skipped step(s), loss, gradient or statistics were not finite: the model is that of "
+            "step 4; try a lower learning rate, a longer warm-up or a gradient clip");
   EXPECT_FALSE(fs::exists(how.out / "checkpoints" / "latest"));
   expect_equal_bits(DualEncoder::load(how.out / "model"), stopped_after(4, how));
 }

@@ -3,8 +3,8 @@
 #include <ATen/ops/scalar_tensor.h>
 #include <gtest/gtest.h>
 
+#include "support/captured_log.hpp"
 #include "support/colours.hpp"
-#include "support/logged.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/loss/cyclic_consistency.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
@@ -12,7 +12,7 @@
 namespace vlalign {
 namespace {
 
-using test::Logged;
+using test::CapturedLog;
 using test::message_of;
 
 class LossValue : public test::Colours {
@@ -63,14 +63,14 @@ TEST_F(LossValue, MustReachSomethingThatTrains) {
 TEST_F(LossValue, ThatLeavesATowerOutIsSaidOnce) {
   const auto of_images = [](const ContrastiveBatch& b) { return (b.image - b.image.roll(1, 0)).square().mean(); };
   for (const std::int64_t micro_batch : {0, 2}) {
-    const Logged log;
+    const CapturedLog log;
     auto how = options(3);
     how.micro_batch = micro_batch;
     Trainer(model(), of_images, how).fit(pairs_);
     EXPECT_EQ(log.count("gives the text tower no gradient"), 1);
     EXPECT_EQ(log.count("gives the image tower no gradient"), 0);
   }
-  const Logged log;
+  const CapturedLog log;
   auto how = options(2);
   how.fine_tuning.lock_text = 0;
   Trainer(model(), of_images, how).fit(pairs_);
@@ -79,7 +79,7 @@ TEST_F(LossValue, ThatLeavesATowerOutIsSaidOnce) {
 }
 
 TEST_F(LossValue, OfBatchesOfOnePairIsWarnedOfOnce) {
-  const Logged log;
+  const CapturedLog log;
   auto how = options(3);
   how.batch_size = 1;
   const auto summary = train(model(), how);

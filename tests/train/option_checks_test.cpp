@@ -61,6 +61,15 @@ TEST_F(OptionChecks, MoreEpochsThanStepsCanBeCountedAreRefused) {
 TEST_F(OptionChecks, TheOptimizerAloneChecksItsOptionsToo) {
   const AdamW::NamedParameters parameters{{"w", at::ones({2, 2}).requires_grad_()}};
   EXPECT_EQ(message_of<Error>([&] { AdamW(parameters, {.beta1 = 2}); }), "[AdamW] beta1: expected 0 to below 1, got 2");
+  EXPECT_EQ(message_of<Error>([&] {
+              AdamW(parameters, {}, {{"w", nan}});
+            }),
+            "[AdamW] factors: expected 0 or more for w, got nan");
+  AdamW optimizer(parameters, {});
+  EXPECT_EQ(message_of<Error>([&] { optimizer.step(nan); }),
+            "[AdamW::step] learning_rate: expected 0 or more, got nan");
+  EXPECT_EQ(message_of<Error>([&] { optimizer.clip_grad_norm(at::ones({}), 0); }),
+            "[AdamW::clip_grad_norm] max_norm: expected more than 0, got 0");
 }
 
 TEST_F(OptionChecks, NullPointersAndEmptyFunctionsAreNamed) {
@@ -69,8 +78,8 @@ TEST_F(OptionChecks, NullPointersAndEmptyFunctionsAreNamed) {
             "[Trainer::fit] pairs: expected a data set, got a null pointer");
   EXPECT_EQ(message_of<Error>([&] { trainer.on_step({}); }),
             "[Trainer::on_step] callback: expected a function, got an empty one");
-  EXPECT_EQ(message_of<Error>([] { AnyLoss(std::function<at::Tensor(const ContrastiveBatch&)>()); }),
-            "[AnyLoss] function: expected one that can be called, got an empty one");
+  EXPECT_EQ(message_of<Error>([] { AnyLoss{std::function<at::Tensor(const ContrastiveBatch&)>()}; }),
+            "[AnyLoss] function: expected one of a batch, got an empty one");
   EXPECT_EQ(refusal([](TrainerOptions& o) {
               o.targets = TargetRule{"mine", {}};
             }),

@@ -120,7 +120,6 @@ TEST_F(RunScopes, AllIsAsBeforeHoweverTheRunEnds) {
 TEST_F(RunScopes, ATrainerFreezesDuringItsOwnRunOnly) {
   const auto trained = model(), expected = model();
   auto frozen = options(3);
-  frozen.fine_tuning.freeze = {"*"};
   frozen.fine_tuning.freeze = {"visual.*", "text.*"};
   const Trainer idle(trained, InfoNCE(), frozen);
   train(trained, options(3));

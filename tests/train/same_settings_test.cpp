@@ -6,8 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "support/captured_log.hpp"
 #include "support/colours.hpp"
-#include "support/logged.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/loss/affinity_distillation.hpp"
 #include "vlalign/loss/cloob.hpp"
@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-using test::Logged;
+using test::CapturedLog;
 using test::message_of;
 using test::TempFolder;
 
@@ -84,7 +84,7 @@ TEST_F(SameSettings, TheSameDataElsewhereGoesOnToTheSameBits) {
   how.data_name = "moved/pairs.tsv";
   const auto resumed = model(9), whole = model();
   {
-    const Logged log;
+    const CapturedLog log;
     Trainer(resumed, InfoNCE(), how).fit(open_pairs((elsewhere.path() / "moved" / "pairs.tsv").string()));
     expect_has(log.text(), "data was \"pairs.tsv\", is now \"moved/pairs.tsv\"");
   }
@@ -132,7 +132,7 @@ TEST_F(SameSettings, AnotherThreadCountIsToldAndTaken) {
   how.out = runs_.path() / "run";
   begin(model(), InfoNCE(), how);
   how.threads = 2;
-  const Logged log;
+  const CapturedLog log;
   EXPECT_EQ(train(model(), how).last.step, 4);
   expect_has(log.text(),
              "warning: threads was 1, is now 2: the bits may differ from those of a run that never stopped");
@@ -146,7 +146,7 @@ TEST_F(SameSettings, AFolderOfAnOlderVersionGoesOn) {
   auto moved = how;
   moved.data_name = "elsewhere.tsv";  // nothing tells that it is the same
   expect_has(message_of<Error>([&] { train(model(), moved); }), "data was \"pairs.tsv\", is now \"elsewhere.tsv\"");
-  const Logged log;
+  const CapturedLog log;
   EXPECT_EQ(train(model(), how).last.step, 4);
   expect_has(log.text(), "an older version began this run");
 }
@@ -192,7 +192,7 @@ TEST(SameDevice, IsNeededForEqualBitsOnly) {
   const auto file = folder.path() / "config.json";
   const auto log_of = [&](const std::string& was, const std::string& now) {
     write_file_atomically(file, json{{"device", was}, {"identity", json::object()}}.dump());
-    const Logged log;
+    const CapturedLog log;
     check_same_settings(file, {{"device", now}, {"identity", json::object()}}, true);
     return log.text();
   };

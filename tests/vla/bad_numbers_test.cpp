@@ -315,7 +315,7 @@ TEST(BadNumbers, InAPolicysWeightsAreNamedAndNotTakenUp) {
   for (auto& [name, tensor] : tensors) tensor = tensor.clone();
   tensors.at("head.mlp.in.bias")[0].fill_(nan);
   write_safetensors(file, tensors);
-  const auto expected = file.string() + ": head.mlp.in.bias: expected finite numbers, got NaN or infinity";
+  const auto expected = file.string() + ": head.mlp.in.bias [256] holds a NaN or an infinity: expected finite weights";
   EXPECT_EQ(message_of<Error>([&] { Policy::load(place); }), expected);
   auto policy = policy_of("l1");
   EXPECT_EQ(message_of<Error>([&] { policy.load_weights(place); }), expected);

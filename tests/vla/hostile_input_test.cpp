@@ -1,6 +1,7 @@
 // Every public call of fusions, heads and policies with what doesn't fit: always an Error that names it, never
 // LibTorch's own exception and never a result.
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Context.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
@@ -298,8 +299,19 @@ TEST_F(HostileBatch, IsAnErrorThatNamesTheField) {
   refuse("tokens", "floating", [](auto& b) { b.tokens = at::zeros({3, 4}); });
   refuse("tokens", "one dimension", [](auto& b) { b.tokens = at::zeros({3}, at::kLong); });
   refuse("tokens", "none", [](auto& b) { b.tokens = at::zeros({3, 0}, at::kLong); });
+  for (const std::int64_t id : {-1, 514, 1 << 30})
+    refuse("tokens", "id " + std::to_string(id), [&](auto& b) { b.tokens[1][2].fill_(id); });
   refuse("tokens", "too many", [](auto& b) { b.tokens = at::zeros({3, 17}, at::kLong); });
   refuse("instruction", "another batch", [](auto& b) { b.tokens = at::full({2, 4}, 5, at::kLong); });
+}
+
+TEST_F(HostileBatch, ADeviceThatIsNotThereIsAnError) {
+  if (!at::hasCUDA())
+    expect_named(
+        "cuda", [&] { policy_.to(c10::Device(c10::kCUDA, 0)); }, "a GPU");
+  expect_named(
+      "meta", [&] { policy_.to(c10::Device(c10::kMeta)); }, "no memory");
+  EXPECT_NO_THROW(policy_.loss(right()));
 }
 
 TEST_F(HostileBatch, InActNamesTheArgument) {

@@ -229,6 +229,21 @@ TEST(LivePolicy, RefusesOptionsThatCannotBe) {
               "[LivePolicy] instruction: expected words, got a blank");
 }
 
+TEST(LivePolicy, GoesOnAfterFramesOfOddSizes) {
+  auto robot = live(policy_of("text_queries", "l1")), undisturbed = live(policy_of("text_queries", "l1"));
+  for (const auto& [width, height] : {std::pair{1, 1}, {3000, 1}, {1, 3000}, {17, 5}}) {
+    const std::vector<std::uint8_t> grey(static_cast<std::size_t>(width * height), 100);
+    Action action(2);
+    try {
+      robot.act({grey, width, height, ImageView::Format::grey}, state_of(0), action);
+      EXPECT_TRUE(std::isfinite(action[0]) && std::isfinite(action[1])) << width << "x" << height;
+    } catch (const Error&) {  // a size that can't be resized
+    }
+    robot.reset(), undisturbed.reset();
+    EXPECT_EQ(act(robot, 1), act(undisturbed, 1)) << width << "x" << height;
+  }
+}
+
 TEST(LivePolicy, ReadsAnInstructionAgainThatItNoLongerKeeps) {
   const auto plain = policy_of("text_queries", "l1");
   auto robot = live(policy_of("text_queries", "l1"), {.kept_instructions = 1});

@@ -59,7 +59,7 @@ TEST(OwnParts, WorkWhereTheyAgree) {
 }
 
 TEST(OwnParts, TheHeadsChunkIsTheConfigurations) {
-  EXPECT_EQ(Parts{.shape = {.horizon = 2, .dims = 2}}.complaint(),
+  EXPECT_EQ((Parts{.shape = {.horizon = 2, .dims = 2}}.complaint()),
             "[Policy] actions: the head gives 2 x 2, the configuration says 3 x 2");
   EXPECT_EQ((Parts{.shape = {.horizon = 2, .dims = 3}}.complaint()),
             "[Policy] actions: the head gives 2 x 3, the configuration says 3 x 2");

@@ -41,7 +41,8 @@ struct ReportInput {
 /// belong together, or one of the pictures can't be read again.
 std::string report_html(const ReportInput& input);
 
-/// Writes report_html to a file, whole or not at all.
+/// Writes report_html to a file, whole or not at all. Replaces an empty file or an earlier report; throws Error for
+/// anything else at that place, and leaves it alone.
 void write_report(const ReportInput& input, const std::filesystem::path& file);
 
 }  // namespace vlalign

@@ -46,7 +46,9 @@ class DualEncoder {
   /// a NaN or an infinity.
   static DualEncoder load(const std::filesystem::path& folder, const LoadOptions& options = {});
 
-  /// A model of one's own towers (config.vision = OwnTowers{}); see <vlalign/nn/dual_encoder.hpp>.
+  /// A model of one's own towers (config.vision = OwnTowers{}); see <vlalign/nn/dual_encoder.hpp>. Throws Error naming
+  /// a number of the config that isn't the module's: embed_dim, and for towers of this library image size, context
+  /// length and vocabulary.
   DualEncoder(std::shared_ptr<nn::DualEncoderImpl> module, ModelConfig config,
               std::shared_ptr<const Tokenizer> tokenizer);
 
@@ -64,10 +66,12 @@ class DualEncoder {
   /// would be lost.
   void set_layout(Layout layout);
 
-  /// Writes the folder that load() and the peer of config().layout read: whole beside its place, synced and renamed
-  /// over what is there. Throws Error, and then has replaced nothing: naming the first tensor that holds a NaN or an
-  /// infinity; naming the first field that load() would give otherwise, since the configs and the tokenizer's files are
-  /// read back before the weights are written.
+  /// Writes the folder that load() and the peer of config().layout read: made beside its place, synced, and put there
+  /// in one step. Replaces an empty folder or a model folder in which every file is known; throws Error for anything
+  /// else at that place, and leaves it alone.
+  /// Throws Error, and writes nothing then, naming the first tensor that holds a NaN or an infinity, or the first field
+  /// that load() would give otherwise: the configs and the tokenizer's files are read back before the weights are
+  /// written.
   void save(const std::filesystem::path& folder) const;
   /// The same files into a folder that is there, for callers that make it whole themselves.
   void write(const std::filesystem::path& folder) const;

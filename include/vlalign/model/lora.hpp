@@ -39,7 +39,8 @@ std::optional<LoraOptions> lora_options(const DualEncoder& model);
 void merge_lora(const DualEncoder& model);
 void unmerge_lora(const DualEncoder& model);
 
-/// The adapter alone, as safetensors: A and B under our names, the options in the metadata under "lora".
+/// The adapter alone, as safetensors: A and B under our names, the options in the metadata under "lora". Replaces what
+/// write_safetensors() does.
 void save_lora(const DualEncoder& model, const std::filesystem::path& file);
 
 /// Gives the model the adapter of a file, as add_lora() with its options. Throws Error, and then has changed nothing,

@@ -21,7 +21,8 @@ struct Safetensors {
 /// outside, a shape that doesn't fit its bytes, a name given twice, an unknown dtype.
 Safetensors read_safetensors(const std::filesystem::path& file);
 
-/// Writes beside the file, syncs, renames. Tensors may lie on any device; their bytes are written contiguous.
+/// Writes beside the file, syncs, renames. Tensors may lie on any device; their bytes are written contiguous. Replaces
+/// an empty file or a safetensors file; throws Error for anything else at that place, and leaves it alone.
 void write_safetensors(const std::filesystem::path& file, const NamedTensors& tensors,
                        const std::map<std::string, std::string>& metadata = {});
 

@@ -26,12 +26,13 @@ class AdamW {
  public:
   using NamedParameters = std::vector<std::pair<std::string, at::Tensor>>;
 
-  /// Parameters that don't require a gradient are left alone. Throws Error on options out of range.
-  ///   factors: on the learning rate, by name; 1 for those that are not in it
+  /// Parameters that don't require a gradient are left alone. Throws Error on options and factors out of range.
+  ///   factors: on the learning rate, by name, >= 0; 1 for those that are not in it
   AdamW(const NamedParameters& parameters, const AdamWOptions& options,
         const std::map<std::string, double>& factors = {});
 
-  /// One update from the parameters' gradients; those without a gradient stay as they are.
+  /// One update from the parameters' gradients; those without a gradient stay as they are. Throws Error unless the
+  /// rate is finite and 0 or more.
   void step(double learning_rate);
   void zero_grad();
   /// Whether a step at this rate moves the parameter: it is one of those that train, has a gradient, and its factor

@@ -43,7 +43,8 @@ class PolicyTrainer {
 };
 
 /// Where the demonstrations' states and actions lie: fills state, actions.dims, state_mean, state_std (at least 1e-6),
-/// action_low and action_high (the range; a number that never changes has one of 1 around it).
+/// action_low and action_high (the range; a number that never changes has one of 1 around it). Throws Error naming the
+/// episode and step whose numbers aren't finite, and without any step.
 void measure_ranges(const EpisodeSource& episodes, vla::PolicyConfig& config);
 
 }  // namespace vlalign

@@ -59,9 +59,8 @@ struct StepResult {
   double logit_scale = 0;
   double grad_norm = 0;
   double pairs_per_s = 0;
-  double wait_s = 0;  ///< of the step, spent waiting for data
-  bool skipped =
-      false;  ///< loss, gradient or batch norm's statistics were not finite: model and average were left alone
+  double wait_s = 0;     ///< of the step, spent waiting for data
+  bool skipped = false;  ///< loss, gradient or a buffer was not finite: weights, buffers and average were left alone
 };
 
 struct TrainSummary {

@@ -29,7 +29,7 @@ struct ActionPhrase {
   std::vector<float> actions;  ///< [H, A] row by row, in the demonstrations' units
 };
 
-/// How a policy is put together.
+/// How a policy is put together. Sizes are 16,384 at most and numbers finite.
 struct PolicyConfig {
   std::string fusion = "text_queries";  ///< one of make_fusion()'s
   std::string head = "l1";              ///< one of make_head()'s
@@ -44,8 +44,9 @@ struct PolicyConfig {
   /// it makes learning slower.
   bool weighted = false;
   std::vector<ActionPhrase> phrases{};  ///< the bank of the head "retrieval", which embeds them when it is made
-  std::vector<float> state_mean{}, state_std{};    ///< [S]; the policy works on (state - mean) / std. Empty: 0 and 1
-  std::vector<float> action_low{}, action_high{};  ///< [A], what becomes -1 and 1 in the head. Empty: -1 and 1
+  /// [S], std above 0; the policy works on (state - mean) / std. Empty: 0 and 1
+  std::vector<float> state_mean{}, state_std{};
+  std::vector<float> action_low{}, action_high{};  ///< [A], low below high: -1 and 1 in the head. Empty: -1 and 1
 };
 
 /// As policy.json holds it.
@@ -67,16 +68,19 @@ struct PolicyBatch {
 ///     PolicyTrainer(policy, {.learning_rate = 3e-4, .out = "runs/policy"}).fit(open_episodes("demos-{00..03}.tar"));
 class Policy {
  public:
-  /// Throws Error for a configuration that can't work with these towers.
+  /// Throws Error naming the field for a configuration that can't work with these towers.
   static Policy create(DualEncoder encoder, const PolicyConfig& config, std::uint64_t seed = 0);
 
   /// From parts of one's own; fusion and head of the configuration are names alone. Such a policy is read back by
-  /// making it again and load_weights().
+  /// making it again and load_weights(). Throws Error naming what disagrees between the parts, the towers and the
+  /// configuration's sizes.
   Policy(DualEncoder encoder, std::shared_ptr<Fusion> fusion, std::shared_ptr<ActionHead> head,
          const PolicyConfig& config, std::uint64_t seed = 0);
 
-  /// Reads what save() wrote: policy.json, policy.safetensors and the encoder's model folder encoder/.
+  /// Reads what save() wrote: policy.json, policy.safetensors and the encoder's model folder encoder/. Throws Error
+  /// naming file and key or tensor, for numbers that aren't finite too.
   static Policy load(const std::filesystem::path& folder);
+  /// Replaces an empty folder or a policy's own; throws Error for anything else at that place, and leaves it alone.
   void save(const std::filesystem::path& folder) const;
   /// The same files into a folder that is there, for callers that make it whole themselves.
   void write(const std::filesystem::path& folder) const;
@@ -84,6 +88,8 @@ class Policy {
   void load_weights(const std::filesystem::path& folder);
 
   /// The head's loss over the batch, a scalar [] with a graph. generator: for heads that draw noise, see ActionHead.
+  /// Throws Error naming the field that is of another shape or dtype than the policy's, and the row of a state or of
+  /// actions that count which isn't finite. A batch on a GPU isn't waited for: there the loss of such a row is NaN.
   at::Tensor loss(const PolicyBatch& batch, Precision precision = Precision::fp32,
                   const at::Generator& generator = {}) const;
 
@@ -91,7 +97,8 @@ class Policy {
   Features read(const at::Tensor& tokens, Precision precision = Precision::fp32) const;
   /// pixels: uint8 [B, 3, S, S], or floating and already normalised; instruction: read()'s of B or of one for all;
   /// state: float32 [B, S].
-  /// Returns the actions in the demonstrations' units, float32 [B, H, A], without a graph.
+  /// Returns the actions in the demonstrations' units, float32 [B, H, A], without a graph and finite; on a GPU when
+  /// they are there. Throws Error as loss() does, and for actions that aren't finite.
   at::Tensor act(const at::Tensor& pixels, const Features& instruction, const at::Tensor& state = {},
                  Precision precision = Precision::fp32, const at::Generator& generator = {}) const;
 
