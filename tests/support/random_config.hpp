@@ -17,7 +17,7 @@ namespace vlalign::test {
 /// Draws from a seed; `change` is the probability with which maybe() changes something.
 class ConfigDraws {
  public:
-  explicit ConfigDraws(std::uint64_t seed) : generator_(seed), change_(pick({0.0, 0.03, 0.1, 0.3})) {}
+  explicit ConfigDraws(std::uint64_t seed) : generator_(seed), change_(pick({0.0, 0.0, 0.03, 0.1, 0.3})) {}
 
   template <typename T>
   T pick(std::initializer_list<T> choices) {
