@@ -199,7 +199,7 @@ void DualEncoder::write(const fs::path& folder) const {
   const auto& config = state_->config;
   const auto merged = merged_weights(*state_->module);
   const auto tensors = peer_tensors(*state_->module, naming_schemes(config, config.layout), merged);
-  check_finite(tensors, "[DualEncoder::save]");
+  check_finite(*state_->module, "[DualEncoder::save]");
   write_description(folder, *this);
   write_weights(folder, config.layout, tensors);
   if (!merged.empty()) save_lora(*this, folder / "adapter.safetensors");

@@ -34,7 +34,7 @@ DualEncoder interpolate(const DualEncoder& a, const DualEncoder& b, double alpha
   result.train(false);
   const auto results = tensors_of(result), first = tensors_of(a);
   assign_tensors(results, tensors_of(b), "[interpolate] b beside a");
-  check_finite(first, "[interpolate] a");
+  check_finite(*a.module(), "[interpolate] a");
   const auto differs = first_difference(computation_of(a.config()), computation_of(b.config()));
   if (differs)
     fail("[interpolate] {} is {} in a and {} in b: one is no fine-tuned version of the other", differs->name,

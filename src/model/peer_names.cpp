@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/check.hpp"
+#include "core/finite.hpp"
 #include "finite.hpp"
 #include "positions.hpp"
 #include "vlalign/nn/lora.hpp"
@@ -70,6 +71,20 @@ NamedTensors merged_weights(const torch::nn::Module& module) {
   return all;
 }
 
+namespace {
+
+/// Those with a NaN or an infinity, but for what the module holds already: a constant of its own, such as a mask.
+NamedTensors not_finite(const NamedTensors& tensors, const NamedTensors& wanted) {
+  NamedTensors found;
+  for (const auto& [name, tensor] : tensors) {
+    const auto& ours = wanted.at(name);
+    if (!all_finite(tensor) && !tensor.to(ours.options()).equal(ours)) found.emplace(name, tensor);
+  }
+  return found;
+}
+
+}  // namespace
+
 void assign_tensors(const NamedTensors& wanted, const NamedTensors& tensors, const std::string& where) {
   std::vector<std::string> faults;
   for (const auto& [name, ours] : wanted) {
@@ -89,7 +104,7 @@ void assign_tensors(const NamedTensors& wanted, const NamedTensors& tensors, con
       faults.push_back(fmt::format("{} {} is not part of the model", name, tensor.sizes().vec()));
   }
   check(faults.empty(), "{}: {} tensor(s) don't fit the model:\n  {}", where, faults.size(), fmt::join(faults, "\n  "));
-  check_finite(tensors, where);
+  check_finite(not_finite(tensors, wanted), where);
   at::NoGradGuard no_grad;
   for (const auto& [name, ours] : wanted) ours.copy_(tensors.at(name));
 }

@@ -19,15 +19,6 @@ std::shared_ptr<Linear> projection(const Tower& tower, std::int64_t embed_dim, b
   return std::make_shared<Linear>(tower.width(), embed_dim, options, initializer);
 }
 
-void check_pixels(const at::Tensor& pixels, const char* where) {
-  check(pixels.dim() == 4 && pixels.size(1) == 3, "[{}] pixels: expected [B, 3, S, S], got {}", where, pixels.sizes());
-}
-
-void check_tokens(const at::Tensor& tokens, const char* where) {
-  check(tokens.dim() == 2 && tokens.scalar_type() == at::kLong, "[{}] tokens: expected int64 [B, L], got {} {}", where,
-        c10::toString(tokens.scalar_type()), tokens.sizes());
-}
-
 /// What a tower of one's own gives, before the projection's product reads it.
 const at::Tensor& checked_pooled(const at::Tensor& pooled, std::int64_t batch, const Tower& tower, const char* where) {
   const bool fits = pooled.defined() && pooled.is_floating_point() && pooled.dim() == 2 && pooled.size(0) == batch &&

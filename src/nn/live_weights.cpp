@@ -24,7 +24,7 @@ LiveWeights::LiveWeights(std::shared_ptr<torch::nn::Module> module, const char* 
   {
     const std::lock_guard lock(mode_mutex());
     const auto modules = module_->modules();
-    const auto trains = [](const auto& module) { return module->is_training(); };
+    const auto trains = [](const auto& each) { return each->is_training(); };
     if (std::any_of(modules.begin(), modules.end(), trains)) module_->train(false);
   }
   pack();

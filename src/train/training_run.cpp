@@ -224,10 +224,7 @@ NamedTensors TrainingRun::tensors() const {
 }
 
 void TrainingRun::check_weights() const {
-  NamedTensors all;
-  for (const auto& item : task_.module().named_parameters()) all.emplace(item.key(), item.value());
-  for (const auto& item : task_.module().named_buffers()) all.emplace(item.key(), item.value());
-  check_finite(all, fmt::format("the model after step {}", progression_.step));
+  check_finite(task_.module(), fmt::format("the model after step {}", progression_.step));
 }
 
 void TrainingRun::save_checkpoint() {

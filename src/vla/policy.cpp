@@ -211,7 +211,7 @@ void Policy::save(const fs::path& folder) const {
 
 void Policy::write(const fs::path& folder) const {
   const auto own = own_tensors(*state_->module);
-  check_finite(own, "[Policy::save]");
+  check_finite(*state_->module, "[Policy::save]");
   state_->encoder.save(folder / "encoder");
   write_safetensors(folder / "policy.safetensors", own, {{"format", "pt"}});
   write_file_atomically(folder / "policy.json", to_json(state_->config) + "\n");

@@ -1,5 +1,7 @@
 // Weights that are no numbers are neither written nor read.
+#include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/full.h>
 #include <gtest/gtest.h>
 
 #include <limits>
@@ -62,6 +64,22 @@ TEST(FiniteWeights, OthersAreNotReadAndTheModelStays) {
   EXPECT_THROW(model.load_weights(place), Error);
   EXPECT_TRUE(model.module()->named_parameters()["text.ln_final.weight"].equal(before));
   EXPECT_THROW(model.load_text_tower(place), Error);
+}
+
+TEST(FiniteWeights, AMaskOfMinusInfinitiesIsWrittenAndReadBack) {
+  const auto masked = [](float outside) {
+    auto model = test::peer_model(fixture);
+    model.module()->text->register_buffer("mask", at::full({4, 4}, outside).triu_(1));
+    return model;
+  };
+  constexpr auto infinity = std::numeric_limits<float>::infinity();
+  const TempFolder folder;
+  masked(-infinity).save(folder.path() / "model");
+  auto same = masked(-infinity), other = masked(0);
+  same.load_weights(folder.path() / "model");
+  EXPECT_THROW(other.load_weights(folder.path() / "model"), Error);  // whose mask it isn't
+  EXPECT_THROW(masked(infinity).save(folder.path() / "no mask"), Error);
+  EXPECT_THROW(masked(std::numeric_limits<float>::quiet_NaN()).save(folder.path() / "no mask"), Error);
 }
 
 TEST(FiniteWeights, OthersAreNotInterpolated) {

@@ -69,8 +69,8 @@ class DualEncoder {
   /// Writes the folder that load() and the peer of config().layout read: made beside its place, synced, and put there
   /// in one step. Replaces an empty folder or a model folder in which every file is known; throws Error for anything
   /// else at that place, and leaves it alone.
-  /// Throws Error, and writes nothing then, naming the first tensor that holds a NaN or an infinity, or the first field
-  /// that load() would give otherwise: the configs and the tokenizer's files are read back before the weights are
+  /// Throws Error, and then has replaced nothing, naming the first tensor that holds a NaN or an infinity, or the first
+  /// field that load() would give otherwise: the configs and the tokenizer's files are read back before the weights are
   /// written.
   void save(const std::filesystem::path& folder) const;
   /// The same files into a folder that is there, for callers that make it whole themselves.
@@ -78,9 +78,10 @@ class DualEncoder {
 
   /// Gradients flow unless switched off (at::NoGradGuard); arguments are moved to the model's device. Throw Error
   /// naming the argument that is missing, empty (B or L is 0), of another dtype or shape, or holds an id that the text
-  /// tower has no row for; the last is seen in tensors on a CPU alone, since a GPU would have to be waited for. pixels:
-  /// uint8 [B, 3, S, S], or of any floating dtype and already normalised; S is the config's image size, of which only
-  /// ResNetConfig's and EfficientNetConfig's towers take others. Returns unit rows, float32 [B, D].
+  /// tower has no row for; the last is seen in tensors on a CPU alone, since a GPU would have to be waited for.
+  ///
+  /// pixels: uint8 [B, 3, S, S], or of any floating dtype and already normalised; S is the config's image size, of
+  /// which only ResNetConfig's and EfficientNetConfig's towers take others. Returns unit rows, float32 [B, D].
   at::Tensor encode_image(const at::Tensor& pixels, Precision precision = Precision::fp32) const;
   /// tokens: int64 [B, L], L <= context length, as tokenize() makes them. Returns unit rows, float32 [B, D].
   at::Tensor encode_text(const at::Tensor& tokens, Precision precision = Precision::fp32) const;
