@@ -2,6 +2,7 @@
 
 #include <unicode/brkiter.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "core/check.hpp"
@@ -63,6 +64,31 @@ std::optional<std::string_view> CharacterMap::replacement(std::string_view text)
     return std::string_view(replacements_.c_str() + start);
   }
   return std::nullopt;
+}
+
+void CharacterMap::check_lookups() const {
+  if (trie_.empty()) return;
+  constexpr int unknown = -1, room = 32;
+  std::vector<int> known(trie_.size(), unknown);
+  check(most_keys(offset_of(trie_[0]), 0, known) <= room, "precompiled_charsmap: keys within keys, more than {}", room);
+}
+
+/// That a text can go on with from a place between two units.
+int CharacterMap::most_keys(std::size_t place, int depth, std::vector<int>& known) const {
+  constexpr int longest = 1000;
+  check((place | 0xFF) < trie_.size() && depth <= longest, "precompiled_charsmap: its trie leads out of it");
+  if (known[place] >= 0) return known[place];
+  int most = 0;
+  for (std::uint32_t byte = 0; byte <= 0xFF; ++byte) {
+    const auto unit = trie_[place ^ byte];
+    if (label_of(unit) != byte) continue;
+    const auto next = place ^ byte ^ offset_of(unit);
+    const int keys = most_keys(next, depth + 1, known) + (has_leaf(unit) ? 1 : 0);
+    check(!has_leaf(unit) || value_of(trie_[next]) < replacements_.size(),
+          "precompiled_charsmap: a replacement lies behind its end");
+    most = std::max(most, keys);
+  }
+  return known[place] = most;
 }
 
 void CharacterMap::append(std::string_view grapheme, std::string& result) const {

@@ -21,7 +21,12 @@ class CharacterMap {
   /// each of its characters does that is a key. (SentencePiece itself replaces the longest key at each place.)
   std::string apply(std::string_view text) const;
 
+  /// Throws Error where some text's look-up would leave the table, or begin with more keys than SentencePiece has room
+  /// for: it checks neither.
+  void check_lookups() const;
+
  private:
+  int most_keys(std::size_t place, int depth, std::vector<int>& known) const;
   std::optional<std::string_view> replacement(std::string_view text) const;
   void append(std::string_view grapheme, std::string& result) const;
 

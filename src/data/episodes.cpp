@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "core/check.hpp"
+#include "core/files.hpp"
 #include "core/foreign_errors.hpp"
 #include "data/lerobot_module.hpp"
 #include "data/shard_episodes.hpp"
@@ -15,9 +16,9 @@ namespace fs = std::filesystem;
 std::shared_ptr<const EpisodeSource> open_episodes(std::string_view location, const EpisodeOptions& options) {
   check(!location.empty(), "[open_episodes] no location given");
   return without_foreign_errors(location, [&] {
-    std::error_code fault;  // of a pattern that is longer than a name may be; the files' own come later
-    if (fs::is_directory(location, fault)) {
-      check(fs::exists(fs::path(location) / "meta/info.json"),
+    std::error_code ignored;  // a pattern may be longer than a name may be
+    if (fs::is_directory(location, ignored)) {
+      check(is_there(fs::path(location) / "meta/info.json"),
             "{}: a folder of demonstrations is a LeRobot dataset, with meta/info.json; shards are named one by one or "
             "as {}",
             location, (fs::path(location) / "{000..031}.tar").string());

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/check.hpp"
+#include "core/files.hpp"
 #include "core/foreign_errors.hpp"
 
 namespace vlalign {
@@ -73,7 +74,7 @@ FileRange whole_file(const std::filesystem::path& path) {
 }
 
 std::ifstream open_text(const std::filesystem::path& path) {
-  check(std::filesystem::is_regular_file(path), "{}: no such file, or not a regular file", path.string());
+  check(std::filesystem::is_regular_file(status_of(path)), "{}: no such file, or not a regular file", path.string());
   std::ifstream stream(path, std::ios::binary);
   check(stream.good(), "{}: cannot open: {}", path.string(), std::strerror(errno));
   char start[3] = {};

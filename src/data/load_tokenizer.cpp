@@ -28,8 +28,7 @@ using TokenizerPointer = std::shared_ptr<const Tokenizer>;
 
 constexpr auto kRead =
     "CLIPTokenizer, GPT2Tokenizer, BertTokenizer, SiglipTokenizer, T5Tokenizer, GemmaTokenizer and Siglip2Tokenizer "
-    "are "
-    "read here";
+    "are read here";
 
 constexpr auto open_clip_config = "open_clip_config.json";
 

@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "core/check.hpp"
+#include "core/files.hpp"
 #include "core/foreign_errors.hpp"
 #include "data/shard_pairs.hpp"
 #include "data/shard_records.hpp"
@@ -17,7 +18,7 @@ namespace fs = std::filesystem;
 
 std::shared_ptr<const PairSource> open_folder(const fs::path& folder, const PairOptions& options) {
   for (const auto* name : {"metadata.jsonl", "metadata.csv"}) {
-    if (fs::exists(folder / name)) return open_table(folder / name, options);
+    if (is_there(folder / name)) return open_table(folder / name, options);
   }
   fail("{}: a folder of pairs needs a metadata.jsonl or metadata.csv; shards are named one by one or as {}",
        folder.string(), (folder / "{000..031}.tar").string());
@@ -44,8 +45,8 @@ std::vector<std::string> all_captions(const PairSource& pairs) {
 std::shared_ptr<const PairSource> open_pairs(std::string_view location, const PairOptions& options) {
   check(!location.empty(), "[open_pairs] no location given");
   return without_foreign_errors(location, [&] {
-    std::error_code fault;  // of a pattern that is longer than a name may be; the files' own come later
-    return fs::is_directory(location, fault) ? open_folder(location, options) : open_files(location, options);
+    std::error_code ignored;  // a pattern may be longer than a name may be
+    return fs::is_directory(location, ignored) ? open_folder(location, options) : open_files(location, options);
   });
 }
 

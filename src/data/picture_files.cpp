@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "core/check.hpp"
-#include "core/foreign_errors.hpp"
+#include "core/files.hpp"
 #include "vlalign/data/image.hpp"
 
 namespace vlalign {
@@ -13,11 +13,8 @@ namespace fs = std::filesystem;
 
 /// `above`: the folders that it lies in, and itself.
 void add_pictures(const fs::path& folder, std::vector<fs::path>& above, std::vector<fs::path>& pictures) {
-  const auto entries = without_foreign_errors(folder.string() + ": cannot list", [&] {
-    return std::vector<fs::path>(fs::directory_iterator(folder), fs::directory_iterator());
-  });
   std::error_code nowhere;
-  for (const auto& path : entries) {
+  for (const auto& path : entries_of(folder)) {
     const auto type = fs::status(path, nowhere).type();
     if (type == fs::file_type::regular && is_image_file(path)) pictures.push_back(path);
     if (type != fs::file_type::directory) continue;
@@ -32,11 +29,7 @@ void add_pictures(const fs::path& folder, std::vector<fs::path>& above, std::vec
 }  // namespace
 
 std::vector<fs::path> picture_files(const fs::path& folder) {
-  std::error_code fault;
-  if (!fs::is_directory(folder, fault)) {
-    fail("{}: {}", folder.string(),
-         fault && fault != std::errc::no_such_file_or_directory ? fault.message() : "no such folder");
-  }
+  check(is_folder(folder), "{}: no such folder", folder.string());
   std::vector<fs::path> above{folder}, pictures;
   add_pictures(folder, above, pictures);
   check(!pictures.empty(), "{}: no pictures in this folder or below (.jpg, .jpeg, .png or .webp)", folder.string());

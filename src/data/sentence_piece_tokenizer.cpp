@@ -7,6 +7,7 @@
 #include "core/check.hpp"
 #include "core/files.hpp"
 #include "core/module.hpp"
+#include "piece_model_file.hpp"
 #include "sentencepiece/piece_model.hpp"
 #include "text_cleaning.hpp"
 #include "tokenizer_config.hpp"
@@ -22,6 +23,7 @@ std::unique_ptr<const PieceModel> open_model(const std::string& bytes) {
   static const auto open = reinterpret_cast<OpenPieceModel>(load_module(
       "sentencepiece", "vlalign_open_piece_model", ModuleNames::own_first,
       "a SentencePiece model, which this vlalign was built without: install libsentencepiece-dev and build it again"));
+  check_piece_model(bytes);
   return std::unique_ptr<const PieceModel>(open(bytes));
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/check.hpp"
+#include "core/files.hpp"
 #include "data/brace_expand.hpp"
 #include "data/text.hpp"
 
@@ -44,12 +45,11 @@ bool is_shard(const fs::path& file) {
 }
 
 std::vector<fs::path> expand_files(std::string_view location) {
-  std::error_code fault;  // a pattern may be longer than a name may be
-  const auto names = fs::exists(location, fault) ? std::vector{std::string(location)} : brace_expand(location);
+  std::error_code ignored;  // a pattern may be longer than a name may be
+  const auto names = fs::exists(location, ignored) ? std::vector{std::string(location)} : brace_expand(location);
   std::vector<fs::path> files(names.begin(), names.end());
   for (const auto& file : files) {
-    if (fs::exists(file, fault)) continue;
-    fail("{}: {}", file.string(), fault ? fault.message() : "no such file or folder");
+    if (!is_there(file)) fail("{}: no such file or folder", file.string());
   }
   return files;
 }

@@ -100,9 +100,8 @@ bool UnpackedShards::drop_oldest() {
   }
   if (!std::exchange(warned_, true)) {
     log_warning(
-        "{} has no room for unpacked copies of all compressed shards: those that are missing are unpacked again "
-        "whenever "
-        "they are read, which is slow; unpack the shards, or let TMPDIR name a larger folder",
+        "{}: there is no room for all of them: shards are unpacked again whenever they are read, which is slow; unpack "
+        "them yourself, or let TMPDIR name a larger folder",
         spool.file->name());
   }
   return true;

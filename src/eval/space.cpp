@@ -74,17 +74,17 @@ CrossProducts centred_products(const PairedRows& pairs, const at::Tensor& x0, co
   return sums;
 }
 
-/// Whether the rows are one point but for the rounding of float32. `squares`: the sum of (x - x0)(x - x0)^T over n
-/// rows.
-bool is_one_point(const at::Tensor& squares, const at::Tensor& x0, std::int64_t n) {
-  const double spread = squares.trace().item<double>();
-  return spread <= 1e-12 * (spread + static_cast<double>(n) * x0.square().sum().item<double>());
-}
-
 /// Rows that are far from unit length can make sums overflow.
 double finite(double result, const char* function) {
   check(std::isfinite(result), "[{}] the result is not finite: expected rows of unit length", function);
   return result;
+}
+
+/// Whether the rows are one point but for the rounding of float32. `squares`: the sum of (x - x0)(x - x0)^T over n
+/// rows.
+bool is_one_point(const at::Tensor& squares, const at::Tensor& x0, std::int64_t n) {
+  const double spread = finite(squares.trace().item<double>(), "linear_cka");
+  return spread <= 1e-12 * (spread + static_cast<double>(n) * x0.square().sum().item<double>());
 }
 
 }  // namespace

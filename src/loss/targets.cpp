@@ -49,8 +49,9 @@ void check_targets(const ContrastiveBatch& batch, std::string_view loss) {
   const auto [low, high] = at::aminmax(soft);  // NaN where there is one
   const auto ends = at::stack({low, high}).to(at::kCPU, at::kDouble);
   const auto least = ends[0].item<double>(), most = ends[1].item<double>();
-  check(std::isfinite(least) && std::isfinite(most), "[{}] soft_targets: expected finite ones, got {}", loss,
-        std::isfinite(least) ? most : least);
+  const auto odd = std::isfinite(least) ? most : least;
+  check(std::isfinite(odd), "[{}] soft_targets: expected finite ones, got {}", loss,
+        std::isnan(odd) ? std::abs(odd) : odd);  // a NaN's sign says nothing
   check(least >= 0, "[{}] soft_targets: expected no negative one, got {}", loss, least);
 }
 

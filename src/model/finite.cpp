@@ -17,8 +17,9 @@ at::Tensor bounded_below(const at::Tensor& buffer) {
 }  // namespace
 
 void check_finite(const NamedTensors& tensors, const std::string& where) {
+  const auto* colon = where.ends_with(']') ? "" : ":";
   for (const auto& [name, tensor] : tensors)
-    check(all_finite(tensor), "{}: {} {} holds a NaN or an infinity: expected finite weights", where, name,
+    check(all_finite(tensor), "{}{} {} {} holds a NaN or an infinity: expected finite weights", where, colon, name,
           tensor.sizes().vec());
 }
 

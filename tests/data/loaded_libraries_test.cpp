@@ -53,7 +53,9 @@ std::size_t count_symbols(const std::uint32_t* table) {
 }
 
 Library read_library(const dl_phdr_info& info, const ElfW(Dyn) * dynamic) {
-  Library library{.name = std::filesystem::path(info.dlpi_name).filename().string(), .base = info.dlpi_addr};
+  Library library;
+  library.name = std::filesystem::path(info.dlpi_name).filename().string();
+  library.base = info.dlpi_addr;
   std::map<ElfW(Sxword), ElfW(Addr)> entries;
   for (; dynamic->d_tag != DT_NULL; ++dynamic) entries[dynamic->d_tag] = dynamic->d_un.d_ptr;
   const auto address = [&](ElfW(Sxword) tag) {

@@ -167,6 +167,9 @@ TEST_F(Mistakes, ATokenizersFilesMayHoldJsonOfAnyType) {
   int errors = 0;
   for (const auto& entry : fs::directory_iterator(fixtures / "tokenizers")) {
     if (!entry.is_directory()) continue;
+#ifndef VLALIGN_SENTENCEPIECE
+    if (entry.path().filename() == "siglip") continue;
+#endif
     SCOPED_TRACE(entry.path().string());
     const auto copy = folder() / entry.path().filename();
     fs::copy(entry.path(), copy);
@@ -265,9 +268,9 @@ TEST_F(Mistakes, ALoadersOptionsOutOfRangeAreNamed) {
     return message_of<Error>([&] { Loader(std::make_shared<OnePair>(), tokenizer, 8, how, options); });
   };
   EXPECT_EQ(refusal({.batch_size = 2, .threads = std::numeric_limits<int>::max()}),
-            "[Loader] threads: expected at most 4096, got 2147483647");
+            "[Loader] threads: expected at most 1024, got 2147483647");
   EXPECT_EQ(refusal({.batch_size = 2, .prefetch = std::numeric_limits<int>::max()}),
-            "[Loader] prefetch: expected at most 65536, got 2147483647");
+            "[Loader] prefetch: expected at most 1024, got 2147483647");
   EXPECT_NE(refusal({.batch_size = 2, .cache_mb = huge}).find("[Loader] cache_mb: expected at most"),
             std::string::npos);
   EXPECT_NE(refusal({.batch_size = huge}).find("batch size 9223372036854775807 is larger"), std::string::npos);

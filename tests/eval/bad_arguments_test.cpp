@@ -431,7 +431,7 @@ TEST(EvalArguments, ReportsOfWhatIsNotThereAreRefused) {
       {"[report] test \"t\": record -1 ", [&] { report_of([](auto& t) { t.embeddings.records = {-1}; }); }},
       {"[report] test \"t\": ", [&] { report_of([](auto& t) { t.embeddings.records = {}; }); }},
       {"[report] test \"t\": ", [&] { report_of([](auto& t) { t.embeddings.captions = {}; }); }},
-      {"[report] test \"t\": ", [&] { report_of([](auto& t) { t.embeddings.text = {}; }); }},
+      {"[report] test \"t\": ", [&] { report_of([](auto& t) { t.embeddings.text.reset(); }); }},
       {"[report] image_of_text: ", [&] { report_of([](auto& t) { t.embeddings.image_of_text = {3}; }); }},
   });
   const ReportInput empty{.title = "\xff", .subtitle = {}, .tests = {}, .metrics = {}, .facts = {}};

@@ -34,7 +34,7 @@ TEST(BackwardInPieces, NamesThePieceThatIsUnlikeTheOthers) {
   EXPECT_EQ(message_for(2,
                         [](std::int64_t k) {
                           auto piece = rows(2);
-                          if (k == 1) piece.text = {};
+                          if (k == 1) piece.text.reset();
                           return piece;
                         }),
             "[backward_in_pieces] encode(1): expected the embeddings, sizes and dtypes of the first piece");

@@ -157,7 +157,6 @@ TEST(TiledLogSumExp, NamesOperandsThatDoNotFit) {
 TEST(Tiled, NamesArgumentsThatDoNotFit) {
   const auto x = unit_rows(3, 2), y = unit_rows(4, 2), rows = at::arange(3), columns = at::arange(4),
              two = at::ones({2});
-  using Keep = PairFilter::Keep;
   const auto term = [](const auto& in, RowRange r) { return in[0].narrow(0, r.begin, r.count).sum(); };
   constexpr auto most = std::numeric_limits<std::int64_t>::max();
   const std::vector<std::pair<std::string, std::function<void()>>> calls{

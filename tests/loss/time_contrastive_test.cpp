@@ -151,7 +151,7 @@ TEST(TimeContrastive, NamesWhatDoesNotFit) {
             "[TimeContrastive] language_negatives: expected 0 or more, got -1");
   const auto wrong = [](const at::Tensor& first, const at::Tensor&, const at::Tensor&) { return first; };
   EXPECT_EQ(test::message_of<Error>([&] {
-              TimeContrastive({.reward = wrong}).forward(batch_of(at::zeros({4, 3, 8}), unit_rows(4, 8)));
+              TimeContrastive({.reward = wrong}).forward(batch_of(at::zeros({4, 3, 8}), unit_rows(4, 8, at::kFloat)));
             }),
             "[TimeContrastive] reward: expected it to give [4], got [4, 8]");
 }

@@ -448,6 +448,7 @@ bool make_seeds(Task& task) {
 void name_refused_seeds(const Task& task) {
   for (const auto& entry : fs::directory_iterator(task.seeds)) {
     fs::remove_all(task.input);
+    fs::create_directories(task.input);
     fs::copy(entry.path(), task.input / entry.path().filename(), fs::copy_options::recursive);
     const auto input = task.input / entry.path().filename();
     fmt::print(stderr, "{}/{}: ", task.reader.name, input.filename().string());

@@ -87,14 +87,5 @@ TEST_F(LossValue, OfBatchesOfOnePairIsWarnedOfOnce) {
   EXPECT_EQ(log.count("a batch of one pair has no negatives"), 1);
 }
 
-/// A user's own backward pass, whose gradients are still there, isn't part of the run.
-TEST_F(LossValue, IsNotAddedToGradientsFromBefore) {
-  const auto plain = model(), used = model();
-  (used.logit_scale() * 100).backward();
-  train(plain, options(1));
-  train(used, options(1));
-  expect_equal_bits(plain, used);
-}
-
 }  // namespace
 }  // namespace vlalign

@@ -106,7 +106,8 @@ TEST(AdamW, DecaysMatricesButNoVectorsAndNoPositions) {
 
 TEST(AdamW, DecaysNoPositionAndNoTokenTypeOfABert) {
   TextConfig config{.architecture = TextConfig::Architecture::bert, .context_length = 8, .vocab_size = 10};
-  config.width = 4, config.heads = 1, config.layers = 1, config.pool = TextConfig::Pool::first;
+  config.width = 4, config.heads = 1, config.layers = 1;
+  config.pool = TextConfig::Pool::first, config.causal = false;
   nn::Initializer initializer(1);
   nn::Bert bert(config, initializer);
   AdamW::NamedParameters parameters;

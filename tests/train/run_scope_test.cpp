@@ -130,12 +130,13 @@ TEST_F(RunScopes, ATrainerFreezesDuringItsOwnRunOnly) {
 TEST_F(RunScopes, WhatHappensToTheModelBetweenTwoStepsDoesNotReachTheRun) {
   // Batch norms tell training from evaluation.
   const auto watched = model(1, true), alone = model(1, true);
+  const Image grey{32, 32, std::vector<std::uint8_t>(3 * 32 * 32, 128)};
   Trainer trainer(watched, InfoNCE(), options(5));
   trainer.on_step([&](const StepResult&) {
     EXPECT_FALSE(watched.module()->is_training());
     const LiveEncoder live(watched);
     std::vector<float> row(static_cast<std::size_t>(live.dim()));
-    live.embed(ImageView(Image{32, 32, std::vector<std::uint8_t>(3 * 32 * 32, 128)}), row);
+    live.embed(ImageView(grey), row);
   });
   trainer.fit(pairs_);
   train(alone, options(5));

@@ -3,6 +3,7 @@
 #include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -52,10 +53,10 @@ TEST_F(SkippedStep, LeavesWeightsAndStatisticsToTheBit) {
     trainer.on_step([&](const StepResult& r) {
       EXPECT_EQ(r.skipped, r.step == 2);
       if (r.step == 1) after_first = copies_of(trained);
-      if (r.step == 2) EXPECT_EQ(changed(after_first, trained), std::vector<std::string>{});
-      if (r.step == 3)
-        EXPECT_FALSE(trained.module()->named_buffers()["visual.bn1.running_mean"].equal(
-            after_first.at("visual.bn1.running_mean")));
+      const auto differ = changed(after_first, trained);
+      const auto statistics = std::count(differ.begin(), differ.end(), "visual.bn1.running_mean");
+      EXPECT_EQ(differ.size() > 0, r.step == 3);
+      EXPECT_EQ(statistics, r.step == 3 ? 1 : 0);
     });
     EXPECT_EQ(trainer.fit(pairs_).skipped_steps, 1);
   }

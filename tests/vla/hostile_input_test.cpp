@@ -295,7 +295,7 @@ TEST_F(HostileBatch, IsAnErrorThatNamesTheField) {
   refuse("actions", "another batch", [](auto& b) { b.actions = at::zeros({2, 3, 2}); });
   refuse("mask", "floating", [](auto& b) { b.mask = at::ones({3, 3}); });
   refuse("mask", "another horizon", [](auto& b) { b.mask = at::ones({3, 2}, at::kBool); });
-  refuse("tokens", "undefined", [](auto& b) { b.tokens = {}; });
+  refuse("tokens", "undefined", [](auto& b) { b.tokens = Tensor(); });
   refuse("tokens", "floating", [](auto& b) { b.tokens = at::zeros({3, 4}); });
   refuse("tokens", "one dimension", [](auto& b) { b.tokens = at::zeros({3}, at::kLong); });
   refuse("tokens", "none", [](auto& b) { b.tokens = at::zeros({3, 0}, at::kLong); });

@@ -126,7 +126,7 @@ void for_each_line(const fs::path& path, Function function) {
 
 std::vector<fs::path> parquet_files(const fs::path& folder) {
   std::vector<fs::path> files;
-  check(fs::is_directory(folder), "{}: no such folder", folder.string());
+  check(is_folder(folder), "{}: no such folder", folder.string());
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
     if (entry.path().extension() == ".parquet") files.push_back(entry.path());
   }
@@ -302,7 +302,7 @@ class LerobotEpisodes : public EpisodeSource {
     episodes_.push_back({name, {task}, std::move(states), std::move(actions)});
     Frames frames{info_.camera.is_video ? span.video : table.path, {}, first};
     if (info_.camera.is_video) {
-      check(fs::exists(frames.file), "{}: no such file, but {} is in it", frames.file.string(), name);
+      check(is_there(frames.file), "{}: no such file, but {} is in it", frames.file.string(), name);
       for (auto row = first; row < end; ++row) frames.times.push_back(span.start_s + table.times[at(row)]);
     }
     frames_.push_back(std::move(frames));

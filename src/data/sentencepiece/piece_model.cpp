@@ -2,6 +2,7 @@
 
 #include <sentencepiece_processor.h>
 
+#include <exception>
 #include <string>
 #include <vector>
 
@@ -10,13 +11,25 @@
 namespace vlalign {
 namespace {
 
-void must(const sentencepiece::util::Status& status) {
-  if (!status.ok()) throw Error(std::string("[SentencePiece] ") + status.error_message());
+/// Throws Error for a status that isn't good, and for what is thrown instead of one.
+template <typename Call>
+void must(Call call) {
+  std::string fault;
+  try {
+    const sentencepiece::util::Status status = call();
+    if (status.ok()) return;
+    fault = status.error_message();
+  } catch (const std::exception& error) {
+    fault = error.what();
+  }
+  throw Error("[SentencePiece] " + fault);
 }
 
 class SentencePieceModel : public PieceModel {
  public:
-  explicit SentencePieceModel(std::string_view bytes) { must(processor_.LoadFromSerializedProto(bytes)); }
+  explicit SentencePieceModel(std::string_view bytes) {
+    must([&] { return processor_.LoadFromSerializedProto(bytes); });
+  }
 
   int size() const override { return processor_.GetPieceSize(); }
   int id_of(std::string_view piece) const override { return processor_.PieceToId(piece); }
@@ -24,13 +37,13 @@ class SentencePieceModel : public PieceModel {
 
   void encode(std::string_view text, const Take& take) const override {
     std::vector<std::string> pieces;
-    must(processor_.Encode(text, &pieces));
+    must([&] { return processor_.Encode(text, &pieces); });
     for (const auto& piece : pieces) take(piece);
   }
 
   void decode(std::span<const int> ids, const Take& take) const override {
     std::string text;
-    must(processor_.Decode(std::vector<int>(ids.begin(), ids.end()), &text));
+    must([&] { return processor_.Decode(std::vector<int>(ids.begin(), ids.end()), &text); });
     take(text);
   }
 
