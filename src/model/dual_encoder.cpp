@@ -197,6 +197,7 @@ void DualEncoder::save(const fs::path& folder) const {
 
 void DualEncoder::write(const fs::path& folder) const {
   const auto& config = state_->config;
+  check_comes_back(config);
   const auto merged = merged_weights(*state_->module);
   const auto tensors = peer_tensors(*state_->module, naming_schemes(config, config.layout), merged);
   check_finite(*state_->module, "[DualEncoder::save]");

@@ -23,10 +23,11 @@ std::vector<std::shared_ptr<const Tokenizer>> tokenizers() {
   std::vector<std::shared_ptr<const Tokenizer>> all;
   for (const auto* kind : {"gpt2", "bert", "bert_cased", "t5", "siglip2", "gemma"})
     all.push_back(load_tokenizer(fixtures / "tokenizers" / kind));
-  for (const auto cleaning : {ClipCleaning::open_clip, ClipCleaning::hugging_face})
-    for (const auto pad : {0, 7})
-      all.push_back(std::make_shared<ClipTokenizer>(std::vector<ClipTokenizer::Merge>{},
-                                                    ClipTokenizerOptions{.cleaning = cleaning, .pad_id = pad}));
+  const std::vector<ClipTokenizer::Merge> merges;
+  for (const auto pad : {0, 7})
+    all.push_back(std::make_shared<ClipTokenizer>(merges, ClipTokenizerOptions{.pad_id = pad}));
+  const ClipTokenizerOptions hugging_face{.cleaning = ClipCleaning::hugging_face};
+  all.push_back(std::make_shared<ClipTokenizer>(merges, hugging_face));
   return all;
 }
 
@@ -89,6 +90,17 @@ TEST(FolderTokenizer, IsRefusedWhereItsFilesGiveAnother) {
       message.find("[save] tokenizer: its files don't give it back: the ids [513, 0] would come back as [512, 513]"),
       std::string::npos)
       << message;
+}
+
+/// transformers looks for the pad token in a caption, as for any special one, and then takes it for no letter.
+TEST(FolderTokenizer, IsRefusedWhereItsPadTokenIsALetterThatTransformersWouldLookFor) {
+  for (const auto pad : {0, 7}) {
+    const TempFolder folder;
+    const ClipTokenizerOptions options{.cleaning = ClipCleaning::hugging_face, .pad_id = pad};
+    const ClipTokenizer tokenizer(std::vector<ClipTokenizer::Merge>{}, options);
+    EXPECT_NE(message_of<Error>([&] { save_tokenizer(tokenizer, folder.path(), {}); }).find("the ids ["),
+              std::string::npos);
+  }
 }
 
 TEST(FolderTokenizer, HasToFitTheTextTower) {

@@ -127,7 +127,7 @@ TEST(Create, RefusesWhatNoModelCanBeMadeOfNamingTheField) {
   }
 }
 
-TEST(Config, RefusesTheSameFromAFile) {
+TEST(ConfigFile, RefusesTheSameNamingTheFile) {
   const test::TempFolder folder;
   const auto error = [&](const std::string& vision, const std::string& text = "{}") {
     const auto file = folder.path() / "x.json";

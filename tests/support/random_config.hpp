@@ -199,7 +199,8 @@ inline std::shared_ptr<const Tokenizer> random_tokenizer(std::uint64_t seed) {
   ConfigDraws draw(~seed);
   ClipTokenizerOptions options;
   options.cleaning = draw.pick({ClipCleaning::open_clip, ClipCleaning::hugging_face});
-  if (draw.chance(0.3)) options.pad_id = draw.pick<std::int64_t>({0, 1, 7});
+  const bool own_pad = draw.chance(0.3) && options.cleaning == ClipCleaning::open_clip;
+  if (own_pad) options.pad_id = draw.pick<std::int64_t>({0, 1, 7});
   return std::make_shared<ClipTokenizer>(std::vector<ClipTokenizer::Merge>{}, options);
 }
 
