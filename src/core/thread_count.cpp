@@ -38,8 +38,7 @@ ThreadCount::~ThreadCount() {
 
 void check_threads(int count, const char* owner) {
   check(count >= 0, "[{}] threads: expected 0 or more, got {}", owner, count);
-  check(count <= largest_thread_count, "[{}] threads: expected at most {}, got {}", owner, largest_thread_count,
-        count);
+  check(count <= largest_thread_count, "[{}] threads: expected at most {}, got {}", owner, largest_thread_count, count);
 }
 
 }  // namespace vlalign
