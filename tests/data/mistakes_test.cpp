@@ -145,7 +145,7 @@ void with_wrong_types(const json& whole, int depth, const std::function<void(con
         if (left == 0 || !value.is_structured()) return;
         int taken = 0;
         for (const auto& item : value.items()) {
-          if (++taken > 16) break;  // of a vocabulary the first
+          if (++taken > (value.is_array() ? 2 : 16)) break;  // of a vocabulary the first
           go_through(item.value(), value.is_array() ? at / (static_cast<std::size_t>(taken) - 1) : at / item.key(),
                      left - 1);
         }

@@ -137,9 +137,9 @@ TEST_F(UnpackedShardsTest, AShardThatIsAnotherWhenItIsUnpackedAgainIsRefused) {
   fs::copy_file(fixtures / "gnu.tar.gz", shard);
   UnpackedShards unpacked(1);
   unpacked.open(shard);
-  unpacked.open(fixtures / "ustar.tar.xz");  // takes its place
+  unpacked.open(fixtures / "pax.tar.zst");  // takes its place
   fs::remove(shard);
-  fs::copy_file(fixtures / "pax.tgz", shard);
+  fs::copy_file(fixtures / "ustar.tar.xz", shard);
   std::string message;
   try {
     unpacked.open(shard);
