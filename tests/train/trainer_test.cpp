@@ -121,6 +121,7 @@ TEST_F(Colours, AModelInHuggingFacesLayoutTrainsAndResumes) {
   const auto made = [](std::uint64_t seed) {
     auto config = model().config();
     config.layout = Layout::hugging_face;
+    config.preprocess.crop_rounds_down = true;  // as transformers does
     return DualEncoder::create(config, std::make_shared<ClipTokenizer>(std::vector<ClipTokenizer::Merge>{}), seed);
   };
   auto how = options(4);
