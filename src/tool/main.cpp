@@ -1,5 +1,9 @@
 #include <malloc.h>
 
+#include <charconv>
+#include <cstdint>
+#include <limits>
+
 #include "commands.hpp"
 #include "output.hpp"
 
@@ -15,6 +19,27 @@ void keep_freed_memory() {
   mallopt(M_TRIM_THRESHOLD, gigabyte);
 }
 
+/// What is wrong with a number, as CLI11's check() wants it: it would take no text for 0, and one that is too large for
+/// the largest.
+template <typename Whole>
+std::string misfit_of(const std::string& text) {
+  if (text.empty()) return "expected a number, got none";
+  Whole number{};
+  const bool fits =
+      std::from_chars(text.data(), text.data() + text.size(), number).ec != std::errc::result_out_of_range;
+  return fits ? "" : "expected a number up to " + std::to_string(std::numeric_limits<Whole>::max()) + ", got " + text;
+}
+
+void check_numbers(CLI::App& command) {
+  for (auto* option : command.get_options()) {
+    const auto type = option->get_type_name();
+    if (type.starts_with("INT")) option->check(misfit_of<std::int64_t>);
+    if (type.starts_with("UINT")) option->check(misfit_of<std::uint64_t>);
+    if (type.starts_with("FLOAT")) option->check(vlalign::tool::not_empty);
+  }
+  for (auto* below : command.get_subcommands({})) check_numbers(*below);
+}
+
 int run(int argc, char** argv) {
   CLI::App program{"Vision-language alignment: trains, evaluates and uses CLIP-like models.", "vlalign"};
   program.require_subcommand(1);
@@ -23,6 +48,7 @@ int run(int argc, char** argv) {
   for (const auto add : {add_train, add_eval, add_zero_shot, add_linear_probe, add_embed, add_search, add_inspect,
                          add_convert, add_interpolate, add_bench})
     add(program);
+  check_numbers(program);
   try {
     program.parse(argc, argv);
     return 0;
