@@ -3,6 +3,8 @@
 #include <charconv>
 #include <cstdint>
 #include <limits>
+#include <string>
+#include <type_traits>
 
 #include "commands.hpp"
 #include "output.hpp"
@@ -19,11 +21,12 @@ void keep_freed_memory() {
   mallopt(M_TRIM_THRESHOLD, gigabyte);
 }
 
-/// What is wrong with a number, as CLI11's check() wants it: it would take no text for 0, and one that is too large for
-/// the largest.
+/// What is wrong with a number, as CLI11's check() wants it: it would take no text for 0, one that is too large for the
+/// largest, and -1 without a sign for the largest too.
 template <typename Whole>
 std::string misfit_of(const std::string& text) {
   if (text.empty()) return "expected a number, got none";
+  if (std::is_unsigned_v<Whole> && text.starts_with('-')) return "expected 0 or more, got " + text;
   Whole number{};
   const bool fits =
       std::from_chars(text.data(), text.data() + text.size(), number).ec != std::errc::result_out_of_range;
