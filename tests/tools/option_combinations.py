@@ -3,7 +3,7 @@
 model finite, the loss lower in the end, and equal to that of a twin where an equality is known) or be refused with exit status 1
 or 2 and a message. Prints a table; exits 1 on any violation. Needs a built program and no Python package.
 
-  python3 tests/tools/option_combinations.py [NAME...]     (all combinations, or those whose name holds NAME; about 3 minutes)
+  python3 tests/tools/option_combinations.py [NAME...]     (all combinations, or those whose name holds NAME; about 7 minutes on two cores)
 """
 import array
 import json
