@@ -48,7 +48,9 @@ OpenShard UnpackedShards::open(const fs::path& path) {
   const auto file = whole_file(path);
   const std::lock_guard lock(unpacking_);
   if (auto copy = find(name)) return {std::move(*copy), true};
-  if (spools_.empty() || spools_.back().size >= most_bytes_ / most_spools) spools_.emplace_back();
+  // All but the last hold something: a shard that isn't compressed leaves the last one as it was.
+  const bool full = !spools_.empty() && spools_.back().size > 0 && spools_.back().size >= most_bytes_ / most_spools;
+  if (spools_.empty() || full) spools_.emplace_back();
   const auto begin = spools_.back().size;
   try {
     const bool compressed = unpack(file, [&](std::string_view bytes) { append(bytes, name); });
