@@ -56,7 +56,7 @@ std::string reason_of(std::string message) {
 }
 
 TEST(RandomConfigs, ComeBackFromTheFolderOrAreRefusedBeforeAnythingIsWritten) {
-  const auto count = number_from("VLALIGN_RANDOM_CONFIGS", 150), seed = number_from("VLALIGN_RANDOM_SEED", 1);
+  const auto count = number_from("VLALIGN_RANDOM_CONFIGS", 60), seed = number_from("VLALIGN_RANDOM_SEED", 1);
   std::map<std::string, int> not_made, refused, kept;
   for (std::int64_t i = 0; i < count; ++i) {
     const auto number = static_cast<std::uint64_t>(1000 * seed + i);
