@@ -4,10 +4,12 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 
 #include "support/colours.hpp"
+#include "vlalign/core/error.hpp"
 #include "vlalign/eval/retrieval.hpp"
 #include "vlalign/model/live_encoder.hpp"
 
