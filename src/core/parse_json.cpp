@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "check.hpp"
+#include "files.hpp"
 #include "json_reason.hpp"
 
 namespace vlalign {
@@ -30,6 +31,12 @@ json parse_json(std::string_view text, const std::string& where) {
   } catch (const json::exception& error) {
     fail("{}: not JSON: {}", where, reason_of(error));
   }
+}
+
+json read_json_object(const std::filesystem::path& file) {
+  auto root = parse_json(read_file(file), file.string());
+  check(root.is_object(), "{}: expected an object, got {}", file.string(), root.type_name());
+  return root;
 }
 
 }  // namespace vlalign

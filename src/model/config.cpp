@@ -12,12 +12,6 @@
 namespace vlalign {
 namespace {
 
-nlohmann::json parse_object(const std::filesystem::path& file) {
-  auto root = parse_json(read_file(file), file.string());
-  check(root.is_object(), "{}: expected an object, got {}", file.string(), root.type_name());
-  return root;
-}
-
 /// What keeps a config from coming back from its own layout; none where it does.
 std::optional<std::string> fault_of(const ModelConfig& config) {
   try {
@@ -87,7 +81,7 @@ void check_comes_back(const ModelConfig& config) {
 
 TextConfig read_text_config(const std::filesystem::path& folder) {
   const auto file = folder / "config.json";
-  const auto root = parse_object(file);
+  const auto root = read_json_object(file);
   JsonSection section(root, file.string());
   const auto type = section.require<std::string>("model_type");
   check(type == "bert" || type == "gpt2", "{}: model_type \"{}\" is no text tower that is built here: bert or gpt2",
@@ -108,9 +102,9 @@ ModelConfig parse_model_config(const nlohmann::json& root, const nlohmann::json&
 
 ModelConfig read_model_config(const std::filesystem::path& file) {
   const auto beside = file.parent_path() / preprocessor_config;
-  const auto root = parse_object(file);
+  const auto root = read_json_object(file);
   const bool processed = root.contains("model_type") && is_there(beside);
-  return parse_model_config(root, processed ? parse_object(beside) : nlohmann::json(), file);
+  return parse_model_config(root, processed ? read_json_object(beside) : nlohmann::json(), file);
 }
 
 }  // namespace vlalign

@@ -33,12 +33,6 @@ std::string checkpoint_name(std::int64_t step) { return fmt::format("step-{:08}"
 
 constexpr auto trainer_file = "trainer.json", trainer_tensors_file = "trainer.safetensors";
 
-json parse_object(const fs::path& path) {
-  auto value = parse_json(read_file(path), path.string());
-  check(value.is_object(), "{}: expected an object, got {}", path.string(), value.type_name());
-  return value;
-}
-
 /// Makes the folder if it is not there.
 fs::path made(fs::path folder) {
   std::error_code error;
@@ -117,7 +111,7 @@ void check_nothing_is_lost(const fs::path& folder) {
 
 Progression read_progression(const fs::path& checkpoint, std::int64_t steps, std::int64_t batch_size) {
   const auto file = checkpoint / trainer_file;
-  const auto value = parse_object(file);
+  const auto value = read_json_object(file);
   JsonSection state(value, file.string());
   const auto count = [&](const char* key, std::int64_t most) {
     const auto number = state.require<std::int64_t>(key);

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "core/check.hpp"
-#include "core/files.hpp"
 #include "core/log.hpp"
 #include "core/parse_json.hpp"
 
@@ -72,8 +71,7 @@ class Comparison {
 
 void check_same_settings(const std::filesystem::path& config, const json& now, bool has_checkpoint) {
   const auto file = config.string();
-  const auto before = parse_json(read_file(config), file);
-  check(before.is_object(), "{}: expected an object, got {}", file, before.type_name());
+  const auto before = read_json_object(config);
   Comparison found(before, has_checkpoint);
   found.settings(now);
   found.identity(now.value(identity_key, json::object()));
