@@ -150,11 +150,11 @@ VLALIGN_AVX2 void columns32(const std::uint8_t* in, std::ptrdiff_t stride, const
 }
 
 /// One output row, `width` numbers of it.
-using Columns = void (*)(const std::uint8_t* in, std::ptrdiff_t stride, const std::int32_t* weight, int count,
-                         std::uint8_t* out);
+using ColumnsKernel = void (*)(const std::uint8_t* in, std::ptrdiff_t stride, const std::int32_t* weight, int count,
+                               std::uint8_t* out);
 
 /// narrower: for pictures of fewer numbers a row
-template <int width, Columns columns, auto narrower>
+template <int width, ColumnsKernel columns, auto narrower>
 void vector_columns(const RgbView& image, const Taps& taps, std::uint8_t* out) {
   const int bytes = 3 * image.width;
   if (bytes < width) return narrower(image, taps, out);

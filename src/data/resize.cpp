@@ -80,7 +80,7 @@ struct Range {
 };
 
 /// The inputs that any output needs; the taps then count from the first of them.
-Range trim(Taps& taps) {
+Range shift_to_used(Taps& taps) {
   const auto [lowest, highest] = std::minmax_element(taps.first.begin(), taps.first.end());
   const Range used{*lowest, *highest - *lowest + taps.count};
   for (auto& first : taps.first) first -= used.first;
@@ -115,7 +115,7 @@ void Resizer::prepare(const Sizes& sizes) {
   const Filter filter = filter_of(interpolation_);
   along_rows_ = make_taps(sizes.from_width, sizes.width, sizes.part.left, sizes.part.width, filter);
   along_columns_ = make_taps(sizes.from_height, sizes.height, sizes.part.top, sizes.part.height, filter);
-  const Range x = trim(along_rows_), y = trim(along_columns_);
+  const Range x = shift_to_used(along_rows_), y = shift_to_used(along_columns_);
   used_ = {x.first, y.first, x.count, y.count};
   const bool lower = columns_first({nullptr, sizes.from_width, sizes.from_height}, sizes.width, sizes.height);
   between_ = lower ? black(used_.width, sizes.part.height) : black(sizes.part.width, used_.height);

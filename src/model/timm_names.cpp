@@ -43,9 +43,10 @@ struct NamedResNet {
   bool bottleneck;
 };
 
-constexpr std::array resnets{NamedResNet{"resnet18", {2, 2, 2, 2}, false}, NamedResNet{"resnet34", {3, 4, 6, 3}, false},
-                             NamedResNet{"resnet50", {3, 4, 6, 3}, true}, NamedResNet{"resnet101", {3, 4, 23, 3}, true},
-                             NamedResNet{"resnet152", {3, 8, 36, 3}, true}};
+constexpr std::array timm_resnets{
+    NamedResNet{"resnet18", {2, 2, 2, 2}, false}, NamedResNet{"resnet34", {3, 4, 6, 3}, false},
+    NamedResNet{"resnet50", {3, 4, 6, 3}, true}, NamedResNet{"resnet101", {3, 4, 23, 3}, true},
+    NamedResNet{"resnet152", {3, 8, 36, 3}, true}};
 
 }  // namespace
 
@@ -89,7 +90,7 @@ std::optional<std::string> timm_name(const VitConfig& vit, std::int64_t image_si
 }
 
 std::optional<ResNetConfig> timm_resnet(std::string_view name) {
-  for (const auto& known : resnets) {
+  for (const auto& known : timm_resnets) {
     if (known.name == name)
       return ResNetConfig{.layers = {known.layers.begin(), known.layers.end()}, .bottleneck = known.bottleneck};
   }
@@ -97,7 +98,7 @@ std::optional<ResNetConfig> timm_resnet(std::string_view name) {
 }
 
 std::optional<std::string> timm_name(const ResNetConfig& resnet) {
-  for (const auto& known : resnets) {
+  for (const auto& known : timm_resnets) {
     const std::vector<std::int64_t> layers(known.layers.begin(), known.layers.end());
     if (layers == resnet.layers && known.bottleneck == resnet.bottleneck && resnet.width == 64)
       return std::string(known.name);
