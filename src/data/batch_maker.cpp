@@ -97,8 +97,12 @@ std::exception_ptr current_failure(const std::string& loader) {
 }  // namespace
 
 struct BatchMaker::Slot {
-  std::int64_t number = 0;
+  std::int64_t place = 0;   // counted from the start of the run
+  std::int64_t number = 0;  // of the batch
   std::int64_t epoch = 0;
+  std::int64_t begin = 0;                         // of its rows in the batch
+  std::int64_t rows = 0;                          // B
+  bool again = false;                             // its records were given before
   EpochOrders::Order order;                       // of the epoch, where it is shuffled
   std::vector<std::int64_t> records;              // [B]
   at::Tensor pixels, second_pixels;               // uint8 [B, S, S, 3]; the second undefined unless asked for
@@ -107,7 +111,17 @@ struct BatchMaker::Slot {
   std::int64_t rows_taken = 0;
   std::int64_t rows_done = 0;
   std::exception_ptr failure;  // what is no bad record: a fault of the source or the tokenizer
+
+  bool is_last_of_first(std::int64_t batch_size) const { return !again && begin + rows == batch_size; }
 };
+
+std::int64_t BatchMaker::piece_size() const {
+  return options_.micro_batch > 0 ? std::min(options_.micro_batch, options_.batch_size) : options_.batch_size;
+}
+
+std::int64_t BatchMaker::pieces() const { return (options_.batch_size - 1) / piece_size() + 1; }
+
+std::int64_t BatchMaker::slots_per_batch() const { return options_.micro_batch > 0 ? 2 * pieces() : 1; }
 
 BatchMaker::BatchMaker(std::string_view loader, std::string_view noun, std::unique_ptr<const PictureTexts> records,
                        std::shared_ptr<const Tokenizer> tokenizer, std::int64_t context_length,
@@ -132,6 +146,7 @@ void BatchMaker::check_options() const {
   check(tokenizer_ != nullptr, "[{}] tokenizer: expected one, got a null pointer", loader_);
   check_range("context_length", context_length_, 1, std::numeric_limits<std::int64_t>::max());
   check_range("batch_size", options_.batch_size, 1, std::numeric_limits<std::int64_t>::max());
+  check_range("micro_batch", options_.micro_batch, 0, std::numeric_limits<std::int64_t>::max());
   check_range("threads", options_.threads, 1, largest_thread_count);
   check_range("prefetch", options_.prefetch, 1, most_prefetched);
   check_range("cache_mb", options_.cache_mb, 0, largest_cache_mb);
@@ -169,10 +184,11 @@ void BatchMaker::stop() {
 
 void BatchMaker::seek(std::int64_t number) {
   check(number >= 0, "[{}::seek] number: expected at least 0, got {}", loader_, number);
-  check(number <= last_batch, "[{}::seek] number: expected at most {}, got {}", loader_, last_batch, number);
+  const auto last = last_batch / slots_per_batch();
+  check(number <= last, "[{}::seek] number: expected at most {}, got {}", loader_, last, number);
   {
     const std::lock_guard lock(mutex_);
-    front_ = number;
+    front_ = number * slots_per_batch();
     slots_.clear();
     open_.clear();
     orders_.clear();  // one may have failed
@@ -213,7 +229,7 @@ void BatchMaker::open_next_slot(std::unique_lock<std::mutex>& lock) {
   const bool wanted = std::find(slots_.begin(), slots_.end(), slot) != slots_.end();  // seek() may have gone elsewhere
   if (!wanted) return;
   if (failure) return give_up(*slot, std::move(failure));
-  open_.emplace(slot->number, slot);
+  open_.emplace(slot->place, slot);
   work_ready_.notify_all();
   if (options_.shuffle) make_next_order(lock, slot->epoch + 1);
 }
@@ -221,15 +237,19 @@ void BatchMaker::open_next_slot(std::unique_lock<std::mutex>& lock) {
 /// next() throws the failure when it is the batch's turn.
 void BatchMaker::give_up(Slot& slot, std::exception_ptr failure) {
   slot.failure = std::move(failure);
-  slot.rows_taken = slot.rows_done = options_.batch_size;
+  slot.rows_taken = slot.rows_done = slot.rows;
   batch_ready_.notify_all();
 }
 
 /// A place behind the last slot.
 std::shared_ptr<BatchMaker::Slot> BatchMaker::reserve_slot() {
   auto slot = std::make_shared<Slot>();
-  slot->number = front_ + static_cast<std::int64_t>(slots_.size());
+  slot->place = front_ + static_cast<std::int64_t>(slots_.size());
+  slot->number = slot->place / slots_per_batch();
   slot->epoch = slot->number / batches_per_epoch();
+  slot->again = slot->place % slots_per_batch() >= pieces();
+  slot->begin = slot->place % pieces() * piece_size();
+  slot->rows = std::min(piece_size(), options_.batch_size - slot->begin);
   if (options_.shuffle) slot->order = orders_.of(slot->epoch);
   slots_.push_back(slot);
   return slot;
@@ -237,21 +257,22 @@ std::shared_ptr<BatchMaker::Slot> BatchMaker::reserve_slot() {
 
 /// For the batch's rows, and which they are.
 void BatchMaker::make_room(Slot& slot) const {
-  slot.records.resize(at(options_.batch_size));
-  std::iota(slot.records.begin(), slot.records.end(), slot.number % batches_per_epoch() * options_.batch_size);
+  slot.records.resize(at(slot.rows));
+  std::iota(slot.records.begin(), slot.records.end(),
+            slot.number % batches_per_epoch() * options_.batch_size + slot.begin);
   if (options_.shuffle) {
     const auto& order = slot.order.get();
     for (auto& record : slot.records) record = order[at(record)];
     slot.order = {};
   }
   const auto pixels = [&] {
-    return at::empty({options_.batch_size, how_.image_size, how_.image_size, 3},
+    return at::empty({slot.rows, how_.image_size, how_.image_size, 3},
                      at::TensorOptions(at::kByte).pinned_memory(options_.pin_memory));
   };
   slot.pixels = pixels();
   if (options_.second_view) slot.second_pixels = pixels();
-  slot.tokens.resize(at(options_.batch_size));
-  slot.faults.resize(at(options_.batch_size));
+  slot.tokens.resize(at(slot.rows));
+  slot.faults.resize(at(slot.rows));
 }
 
 /// Ahead of its epoch, while other workers go on with this one.
@@ -268,12 +289,12 @@ void BatchMaker::make_next_order(std::unique_lock<std::mutex>& lock, std::int64_
 void BatchMaker::fill_next_row(std::unique_lock<std::mutex>& lock) {
   const auto slot = open_.begin()->second;
   const auto row = slot->rows_taken++;
-  if (slot->rows_taken == options_.batch_size) open_.erase(open_.begin());
+  if (slot->rows_taken == slot->rows) open_.erase(open_.begin());
   lock.unlock();
   auto failure = fill_row(*slot, row);
   lock.lock();
   if (failure && !slot->failure) slot->failure = std::move(failure);
-  if (++slot->rows_done == options_.batch_size) batch_ready_.notify_all();
+  if (++slot->rows_done == slot->rows) batch_ready_.notify_all();
 }
 
 /// Fills one row of the batch. Returns what isn't the record's fault.
@@ -329,7 +350,7 @@ PairBatch BatchMaker::next() {
   const auto slot = take_slot();
   const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - asked;
   try {
-    note_bad(*slot);
+    slot->again ? leave_out_again(*slot) : note_bad(*slot);
     auto batch = assemble(*slot);
     batch.wait_s = waited.count();
     return batch;
@@ -344,7 +365,7 @@ PairBatch BatchMaker::next() {
 std::shared_ptr<BatchMaker::Slot> BatchMaker::take_slot() {
   std::unique_lock lock(mutex_);
   batch_ready_.wait(
-      lock, [this] { return failure_ || (!slots_.empty() && slots_.front()->rows_done == options_.batch_size); });
+      lock, [this] { return failure_ || (!slots_.empty() && slots_.front()->rows_done == slots_.front()->rows); });
   if (!failure_ && slots_.front()->failure) failure_ = slots_.front()->failure;
   if (failure_) std::rethrow_exception(failure_);
   auto slot = std::move(slots_.front());
@@ -355,16 +376,31 @@ std::shared_ptr<BatchMaker::Slot> BatchMaker::take_slot() {
   return slot;
 }
 
+/// A piece holds the same records both times.
+void BatchMaker::leave_out_again(Slot& slot) {
+  for (std::size_t row = 0; row < slot.faults.size(); ++row) {
+    auto& fault = slot.faults[row];
+    const auto known = left_out_.find(slot.records[row]);
+    if (known != left_out_.end()) fault = known->second;
+    check(fault.empty() || known != left_out_.end(), "[{}] a record could be read, and a moment later not: {}", loader_,
+          fault);
+  }
+}
+
 /// Judged a batch at a time and in their order, so that it is the same for any number of threads.
 void BatchMaker::note_bad(const Slot& slot) {
   const std::lock_guard lock(bad_mutex_);
+  if (slot.begin == 0) left_out_.clear();
   for (std::size_t row = 0; row < slot.faults.size(); ++row) {
-    if (slot.faults[row].empty() || !bad_.insert(slot.records[row]).second) continue;
+    if (slot.faults[row].empty()) continue;
+    left_out_.emplace(slot.records[row], slot.faults[row]);
+    if (!bad_.insert(slot.records[row]).second) continue;
     bad_names_.push_back(slot.faults[row]);
     if (bad_.size() <= logged_bad) log_warning("a record is skipped: {}", bad_names_.back());
     if (bad_.size() == logged_bad) log_warning("more records may be skipped, they are counted but not named here");
   }
-  rows_read_ += options_.batch_size;
+  rows_read_ += slot.rows;
+  if (!slot.is_last_of_first(options_.batch_size)) return;
   const auto read = std::min(rows_read_, records_->size());
   check(bad_.size() < tolerated_bad || static_cast<double>(bad_.size()) <= options_.max_bad * static_cast<double>(read),
         "[{}] {} of {} records could not be read, more than max_bad = {} allows; the first are:\n  {}", loader_,
@@ -374,15 +410,17 @@ void BatchMaker::note_bad(const Slot& slot) {
 
 PairBatch BatchMaker::assemble(Slot& slot) const {
   const auto rows = good_rows(slot.faults);
-  check(!rows.empty(), "[{}] none of the {} records of batch {} could be read; the first is {}", loader_,
-        options_.batch_size, slot.number, slot.faults.front());
+  check(!slot.is_last_of_first(options_.batch_size) || std::ssize(left_out_) < options_.batch_size,
+        "[{}] none of the {} records of batch {} could be read; the first is {}", loader_, options_.batch_size,
+        slot.number, slot.faults.front());
   PairBatch batch;
+  batch.number = slot.number;
+  batch.epoch = slot.epoch;
+  if (rows.empty()) return batch;
   batch.pixels = compacted(slot.pixels, rows);
   if (options_.second_view) batch.second_pixels = compacted(slot.second_pixels, rows);
   batch.tokens = stack_tokens(slot.tokens, rows, tokenizer_->pad_id());
   for (const auto row : rows) batch.records.push_back(slot.records[at(row)]);
-  batch.number = slot.number;
-  batch.epoch = slot.epoch;
   return batch;
 }
 

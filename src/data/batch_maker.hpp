@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -47,8 +48,12 @@ class BatchMaker {
   std::vector<std::string> bad_records() const;
 
  private:
-  /// A batch in the making. Each row is written by one worker.
+  /// A batch, or a piece of one, in the making. Each row is written by one worker.
   struct Slot;
+
+  std::int64_t piece_size() const;
+  std::int64_t pieces() const;           ///< of a batch; 1 where it comes whole
+  std::int64_t slots_per_batch() const;  ///< twice the pieces where it comes in pieces
 
   void check_options() const;
   void check_range(std::string_view what, std::int64_t value, std::int64_t least, std::int64_t most) const;
@@ -71,6 +76,7 @@ class BatchMaker {
 
   // On the caller's thread.
   std::shared_ptr<Slot> take_slot();
+  void leave_out_again(Slot& slot);
   void note_bad(const Slot& slot);
   PairBatch assemble(Slot& slot) const;
 
@@ -91,9 +97,9 @@ class BatchMaker {
   std::condition_variable batch_ready_;
   bool stopping_ = false;
   std::exception_ptr failure_;                          // what next() throws until seek()
-  std::int64_t front_ = 0;                              // the number of the batch that next() gives
-  std::deque<std::shared_ptr<Slot>> slots_;             // of the batches front_, front_ + 1, ...
-  std::map<std::int64_t, std::shared_ptr<Slot>> open_;  // those of them with rows to take, by number
+  std::int64_t front_ = 0;                              // the place of the slot that next() gives
+  std::deque<std::shared_ptr<Slot>> slots_;             // front_, front_ + 1, ...
+  std::map<std::int64_t, std::shared_ptr<Slot>> open_;  // those of them with rows to take, by place
   EpochOrders orders_;
 
   // Of the batches that next() has given, under bad_mutex_.
@@ -101,6 +107,9 @@ class BatchMaker {
   std::unordered_set<std::int64_t> bad_;
   std::vector<std::string> bad_names_;
   std::int64_t rows_read_ = 0;
+
+  // Of the batch that next() gives.
+  std::unordered_map<std::int64_t, std::string> left_out_;  // records that could not be read the first time, and why
 
   std::vector<std::thread> workers_;
 };

@@ -38,7 +38,7 @@ at::Tensor log_of_mean(const ContrastiveBatch& batch, const Pairs& pairs, const 
   const auto groups = batch.groups.to(pairs.image.device());
   const auto of_positives =
       both_directions(pairs, scale, {.keep = PairFilter::Keep::equal, .row_ids = groups, .column_ids = groups});
-  const auto log_counts = wanted_texts(batch, pairs.text, pairs.own).weight.log();
+  const auto log_counts = wanted(batch, pairs, "InfoNCE").texts.weight.log();
   return (all.rows + all.columns - of_positives.rows - of_positives.columns + 2 * log_counts).sum();
 }
 
@@ -74,10 +74,11 @@ at::Tensor InfoNCE::forward(const ContrastiveBatch& batch) const {
   }
   const bool own_pairs_only = !batch.groups.defined() && !batch.soft_targets.defined() && options_.label_smoothing == 0;
   if (own_pairs_only && own.count == pairs.size()) return (all.rows + all.columns - 2 * all.diagonal).sum() / rows;
-  const auto of_images = cross_entropy(narrowed(pairs.image, own), pairs.text, scale, all.rows,
-                                       wanted_texts(batch, pairs.text, own), options_.label_smoothing);
-  const auto of_texts = cross_entropy(narrowed(pairs.text, own), pairs.image, scale, all.columns,
-                                      wanted_images(batch, pairs.image, own), options_.label_smoothing);
+  const auto [texts, images] = wanted(batch, pairs, "InfoNCE");
+  const auto of_images =
+      cross_entropy(narrowed(pairs.image, own), pairs.text, scale, all.rows, texts, options_.label_smoothing);
+  const auto of_texts =
+      cross_entropy(narrowed(pairs.text, own), pairs.image, scale, all.columns, images, options_.label_smoothing);
   return (of_images + of_texts) / rows;
 }
 

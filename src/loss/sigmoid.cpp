@@ -10,15 +10,16 @@
 namespace vlalign {
 
 at::Tensor SigmoidLoss::forward(const ContrastiveBatch& batch) const {
-  const auto [image, text, own] = checked_pairs(batch, "SigmoidLoss");
+  const auto pairs = checked_pairs(batch, "SigmoidLoss");
+  const auto& [image, text, own] = pairs;
   const auto scale = checked_scale(batch, "SigmoidLoss", image);
   const auto bias = checked_scalar(batch.logit_bias, "SigmoidLoss", "logit_bias", image);
   check_targets(batch, "SigmoidLoss");
   const auto rows = narrowed(image, own);
   // softplus(-z) = softplus(z) - z for the matching ones, with probability w: softplus(z) - w z
-  const auto wanted = wanted_texts(batch, text, own);
-  const auto weight = wanted.weight.defined() ? wanted.weight.sum() : at::full({}, own.count, image.options());
-  const auto matching = scale * sum_of_products(rows, wanted.sum) + bias * weight;
+  const auto texts = wanted(batch, pairs, "SigmoidLoss").texts;
+  const auto weight = texts.weight.defined() ? texts.weight.sum() : at::full({}, own.count, image.options());
+  const auto matching = scale * sum_of_products(rows, texts.sum) + bias * weight;
   return (softplus_sum(rows, text, scale, bias) - matching) / static_cast<double>(own.count);
 }
 

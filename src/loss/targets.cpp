@@ -4,32 +4,124 @@
 #include <ATen/ops/_unique2.h>
 #include <ATen/ops/aminmax.h>
 #include <ATen/ops/bincount.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/custom_class.h>
 
+#include <algorithm>
 #include <cmath>
+#include <string>
+#include <utility>
 
 #include "core/check.hpp"
-#include "loss/checked_batch.hpp"
 
 namespace vlalign {
 namespace {
 
-Wanted wanted_of_groups(const at::Tensor& groups, const at::Tensor& columns, RowRange rows) {
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+WantedBothWays wanted_of_groups(const at::Tensor& groups, const Pairs& pairs) {
   const auto ids = std::get<1>(at::_unique2(groups, /*sorted=*/true, /*return_inverse=*/true));
   const auto counts = at::bincount(ids);
-  const auto sums = at::zeros({counts.size(0), columns.size(1)}, columns.options()).index_add(0, ids, columns);
-  const auto own = narrowed(ids, rows);
-  return {sums.index_select(0, own), counts.index_select(0, own).to(columns.scalar_type())};
+  const auto own = narrowed(ids, pairs.own);
+  const auto weight = counts.index_select(0, own).to(pairs.text.scalar_type());
+  const auto sum = [&](const at::Tensor& rows) {
+    return at::zeros({counts.size(0), rows.size(1)}, rows.options()).index_add(0, ids, rows).index_select(0, own);
+  };
+  return {{sum(pairs.text), weight}, {sum(pairs.image), weight}};
 }
 
-Wanted wanted_columns(const at::Tensor& groups, const at::Tensor& soft_rows, const at::Tensor& columns, RowRange rows) {
-  if (groups.defined()) return wanted_of_groups(groups.to(columns.device()), columns, rows);
-  if (!soft_rows.defined()) return {narrowed(columns, rows), {}};
-  const auto weights = narrowed(soft_rows, rows).to(columns.options());
-  return {at::matmul(weights, columns), weights.sum(1)};
+void check_range(const at::Tensor& low, const at::Tensor& high, std::string_view loss) {
+  const auto ends = at::stack({low, high}).to(at::kCPU, at::kDouble);
+  const auto least = ends[0].item<double>(), most = ends[1].item<double>();
+  const auto odd = std::isfinite(least) ? most : least;
+  check(std::isfinite(odd), "[{}] soft_targets: expected finite ones, got {}", loss,
+        std::isnan(odd) ? std::abs(odd) : odd);  // a NaN's sign says nothing
+  check(least >= 0, "[{}] soft_targets: expected no negative one, got {}", loss, least);
 }
+
+/// A block of rows [rows.count, B]; throws Error unless it is that, finite and not negative.
+at::Tensor checked_rows(const SoftTargets& soft, RowRange rows, std::string_view loss) {
+  const auto block = soft.rows(rows);
+  if (soft.matrix().defined()) return block;  // checked as a whole
+  check(block.defined() && block.sizes() == at::IntArrayRef({rows.count, soft.size()}) && block.is_floating_point(),
+        "[{}] soft_targets: expected floating rows [{}, {}], got {}", loss, rows.count, soft.size(),
+        block.defined() ? fmt::format("{} {}", c10::toString(block.scalar_type()), block.sizes().vec()) : "none");
+  const auto [low, high] = at::aminmax(block);
+  check_range(low, high, loss);
+  return block;
+}
+
+/// Soft targets W of the `own` rows of a batch, which are never there as a whole.
+struct OwnTargets : torch::CustomClassHolder {
+  OwnTargets(SoftTargets targets, const Pairs& pairs, std::string_view name)
+      : soft(std::move(targets)), size(pairs.size()), own(pairs.own), loss(name) {}
+
+  /// visit(rows, weights of them [rows.count, B]) for blocks that are either all own or none.
+  template <typename Visit>
+  void for_each_block(const at::Tensor& like, const Visit& visit) const {
+    constexpr std::int64_t elements = std::int64_t{1} << 21;  // of the weights that are there at a time
+    const auto step = std::max<std::int64_t>(1, elements / size);
+    const auto own_end = own.begin + own.count;
+    for (const auto [from, to] : {std::pair{std::int64_t{0}, own.begin}, {own.begin, own_end}, {own_end, size}}) {
+      for (auto begin = from; begin < to; begin += step) {
+        const RowRange rows{begin, std::min(step, to - begin)};
+        visit(rows, checked_rows(soft, rows, loss).to(like.options()), from == own.begin);
+      }
+    }
+  }
+
+  SoftTargets soft;
+  std::int64_t size;
+  RowRange own;
+  std::string loss;
+};
+
+/// sum_j w_ij text_j of the own rows and sum_i w_ij image_i of the own columns, with their sums of weights. The weights
+/// are made again for the gradient, which is the same sums the other way round.
+struct WeightedSums : torch::autograd::Function<WeightedSums> {
+  static variable_list forward(AutogradContext* ctx, const at::Tensor& image, const at::Tensor& text,
+                               const c10::intrusive_ptr<OwnTargets>& targets) {
+    const auto own = targets->own;
+    auto texts = at::empty({own.count, text.size(1)}, text.options()),
+         text_weight = at::empty({own.count}, text.options());
+    auto images = at::zeros_like(texts), image_weight = at::zeros_like(text_weight);
+    targets->for_each_block(text, [&](RowRange rows, const at::Tensor& weights, bool is_own) {
+      const auto of_columns = weights.narrow(1, own.begin, own.count).t();
+      images.addmm_(of_columns, narrowed(image, rows));
+      image_weight.add_(of_columns.sum(1));
+      if (!is_own) return;
+      const RowRange inside{rows.begin - own.begin, rows.count};
+      narrowed(texts, inside).copy_(at::matmul(weights, text));
+      narrowed(text_weight, inside).copy_(weights.sum(1));
+    });
+    ctx->saved_data["targets"] = c10::IValue::make_capsule(targets);
+    ctx->mark_non_differentiable({text_weight, image_weight});
+    return {texts, text_weight, images, image_weight};
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list gradients) {
+    const auto targets = c10::static_intrusive_pointer_cast<OwnTargets>(ctx->saved_data["targets"].toCapsule());
+    const auto &of_texts = gradients[0], &of_images = gradients[2];
+    const auto& like = of_texts.defined() ? of_texts : of_images;
+    if (!like.defined()) return {{}, {}, {}};
+    const auto own = targets->own;
+    const auto gradient = [&](const at::Tensor& used) {
+      return used.defined() ? at::zeros({targets->size, like.size(1)}, like.options()) : at::Tensor();
+    };
+    auto image = gradient(of_images), text = gradient(of_texts);
+    targets->for_each_block(like, [&](RowRange rows, const at::Tensor& weights, bool is_own) {
+      if (image.defined()) narrowed(image, rows).copy_(at::matmul(weights.narrow(1, own.begin, own.count), of_images));
+      if (text.defined() && is_own) text.addmm_(weights.t(), narrowed(of_texts, {rows.begin - own.begin, rows.count}));
+    });
+    return {image, text, {}};
+  }
+};
 
 }  // namespace
 
@@ -42,26 +134,26 @@ void check_targets(const ContrastiveBatch& batch, std::string_view loss) {
         "[{}] groups: expected int64 [{}], got {} {}", loss, size,
         groups.defined() ? c10::toString(groups.scalar_type()) : "",
         groups.defined() ? groups.sizes().vec() : std::vector<std::int64_t>());
-  if (!soft.defined()) return;
-  check(soft.sizes() == at::IntArrayRef({size, size}) && soft.is_floating_point(),
-        "[{}] soft_targets: expected floating [{}, {}], got {} {}", loss, size, size, c10::toString(soft.scalar_type()),
-        soft.sizes().vec());
-  const auto [low, high] = at::aminmax(soft);  // NaN where there is one
-  const auto ends = at::stack({low, high}).to(at::kCPU, at::kDouble);
-  const auto least = ends[0].item<double>(), most = ends[1].item<double>();
-  const auto odd = std::isfinite(least) ? most : least;
-  check(std::isfinite(odd), "[{}] soft_targets: expected finite ones, got {}", loss,
-        std::isnan(odd) ? std::abs(odd) : odd);  // a NaN's sign says nothing
-  check(least >= 0, "[{}] soft_targets: expected no negative one, got {}", loss, least);
+  const auto& matrix = soft.matrix();
+  if (!matrix.defined()) {
+    check(!soft.defined() || soft.size() == size, "[{}] soft_targets: expected {} rows, got {}", loss, size,
+          soft.size());
+    return;
+  }
+  check(matrix.sizes() == at::IntArrayRef({size, size}) && matrix.is_floating_point(),
+        "[{}] soft_targets: expected floating [{}, {}], got {} {}", loss, size, size,
+        c10::toString(matrix.scalar_type()), matrix.sizes().vec());
+  const auto [low, high] = at::aminmax(matrix);  // NaN where there is one
+  check_range(low, high, loss);
 }
 
-Wanted wanted_texts(const ContrastiveBatch& batch, const at::Tensor& text, RowRange rows) {
-  return wanted_columns(batch.groups, batch.soft_targets, text, rows);
-}
-
-Wanted wanted_images(const ContrastiveBatch& batch, const at::Tensor& image, RowRange rows) {
-  const auto& soft = batch.soft_targets;
-  return wanted_columns(batch.groups, soft.defined() ? soft.t() : soft, image, rows);
+WantedBothWays wanted(const ContrastiveBatch& batch, const Pairs& pairs, std::string_view loss) {
+  if (batch.groups.defined()) return wanted_of_groups(batch.groups.to(pairs.text.device()), pairs);
+  if (!batch.soft_targets.defined())
+    return {{narrowed(pairs.text, pairs.own), {}}, {narrowed(pairs.image, pairs.own), {}}};
+  const auto targets = c10::make_intrusive<OwnTargets>(batch.soft_targets, pairs, loss);
+  const auto sums = WeightedSums::apply(pairs.image, pairs.text, targets);
+  return {{sums[0], sums[1]}, {sums[2], sums[3]}};
 }
 
 }  // namespace vlalign

@@ -18,7 +18,7 @@ bool same_bits(const at::Tensor& a, const at::Tensor& b) {
 const char* first_changed(ContrastiveBatch a, ContrastiveBatch b) {
   for (const auto& part : batch_tensors())
     if (!same_bits(part.of(a), part.of(b))) return part.name;
-  return same_bits(a.soft_targets, b.soft_targets) ? nullptr : "soft_targets";
+  return same_bits(a.soft_targets.dense(), b.soft_targets.dense()) ? nullptr : "soft_targets";
 }
 
 Finding impurity(const Subject& subject, const Case& one) {

@@ -150,7 +150,7 @@ at::Tensor as_order(const std::vector<std::int64_t>& rows) { return at::tensor(r
 
 ContrastiveBatch with_pairs_in(const ContrastiveBatch& batch, const at::Tensor& order) {
   auto result = changed(batch, BatchTensor::pairs, [&](const at::Tensor& t) { return t.index_select(0, order); });
-  if (auto& soft = result.soft_targets; soft.defined()) soft = soft.index_select(0, order).index_select(1, order);
+  if (auto& soft = result.soft_targets; soft.defined()) soft = soft.dense().index_select(0, order).index_select(1, order);
   return result;
 }
 
@@ -163,7 +163,7 @@ ContrastiveBatch with_modalities_exchanged(const ContrastiveBatch& batch) {
   std::swap(result.image, result.text);
   std::swap(result.image_tokens, result.text_tokens);
   std::swap(result.teacher_image, result.teacher_text);
-  if (auto& soft = result.soft_targets; soft.defined()) soft = soft.t();
+  if (auto& soft = result.soft_targets; soft.defined()) soft = soft.dense().t();
   return result;
 }
 
@@ -224,7 +224,7 @@ ContrastiveBatch converted(const ContrastiveBatch& batch, at::ScalarType embeddi
     if (tensor.defined() && tensor.is_floating_point())
       tensor = tensor.to(part.is(BatchTensor::pairs) ? embeddings : rest);
   }
-  if (auto& soft = result.soft_targets; soft.defined()) soft = soft.to(rest);
+  if (auto& soft = result.soft_targets; soft.defined()) soft = soft.dense().to(rest);
   return result;
 }
 
@@ -233,7 +233,7 @@ ContrastiveBatch as_leaves(const ContrastiveBatch& batch) {
   for (const auto& part : tensors)
     if (auto& tensor = part.of(result); tensor.defined())
       tensor = tensor.detach().clone().set_requires_grad(part.is(BatchTensor::gradient));
-  if (auto& soft = result.soft_targets; soft.defined()) soft = soft.clone();
+  if (auto& soft = result.soft_targets; soft.defined()) soft = soft.dense().clone();
   return result;
 }
 

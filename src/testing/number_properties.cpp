@@ -51,7 +51,7 @@ Finding took_too_small_a_batch(const Subject& subject, const Case& one) {
 ContrastiveBatch moved_to(ContrastiveBatch batch, c10::Device device) {
   for (const auto& part : batch_tensors())
     if (auto& tensor = part.of(batch); tensor.defined()) tensor = tensor.to(device);
-  if (auto& soft = batch.soft_targets; soft.defined()) soft = soft.to(device);
+  if (auto& soft = batch.soft_targets; soft.defined()) soft = soft.dense().to(device);
   return batch;
 }
 

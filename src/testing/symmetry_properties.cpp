@@ -94,13 +94,13 @@ Finding misread_groups(const Subject& subject, const Case& one) {
 
 Finding misread_soft_targets(const Subject& subject, const Case& one) {
   auto none = one.batch, identity = one.batch;
-  none.soft_targets.reset();
+  none.soft_targets = {};
   identity.soft_targets = at::eye(one.size, at::kDouble);
   if (auto found = differs(subject, "with the identity as soft targets, beside no targets,", identity, none))
     return found;
   const auto rows = at::arange(one.size, at::kLong).roll(1, 0);
   auto moved = with_texts_in(one.batch, rows);
-  moved.soft_targets = one.batch.soft_targets.index_select(1, rows);
+  moved.soft_targets = one.batch.soft_targets.dense().index_select(1, rows);
   return differs(subject, "with the texts and the soft targets' columns moved on by one", moved, one.batch);
 }
 

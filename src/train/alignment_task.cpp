@@ -1,9 +1,13 @@
 #include "alignment_task.hpp"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/constant_pad_nd.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <utility>
+#include <vector>
 
 #include "core/log.hpp"
 #include "loss/batch_accuracy.hpp"
@@ -13,6 +17,36 @@
 
 namespace vlalign {
 namespace {
+
+/// A batch without its pixels, put together out of its pieces.
+class Captions {
+ public:
+  explicit Captions(std::int64_t pad_id) : pad_id_(pad_id) {}
+
+  void add(const PairBatch& piece) {
+    batch_.number = piece.number;
+    batch_.epoch = piece.epoch;
+    batch_.records.insert(batch_.records.end(), piece.records.begin(), piece.records.end());
+    if (piece.tokens.defined()) pieces_.push_back(piece.tokens);
+  }
+  void add_wait(double seconds) { batch_.wait_s += seconds; }
+
+  /// With the tokens as long as the longest caption.
+  const PairBatch& batch() {
+    if (pieces_.empty()) return batch_;
+    const auto longest = std::max_element(pieces_.begin(), pieces_.end(), [](const auto& a, const auto& b) {
+                           return a.size(1) < b.size(1);
+                         })->size(1);
+    for (auto& tokens : pieces_) tokens = at::constant_pad_nd(tokens, {0, longest - tokens.size(1)}, pad_id_);
+    batch_.tokens = at::cat(std::exchange(pieces_, {}));
+    return batch_;
+  }
+
+ private:
+  std::int64_t pad_id_;
+  PairBatch batch_;
+  std::vector<at::Tensor> pieces_;
+};
 
 StepFigures measured(const PairBatch& batch, const ContrastiveBatch& encoded, const at::Tensor& value) {
   StepFigures figures;
@@ -33,9 +67,8 @@ AlignmentTask::AlignmentTask(DualEncoder model, AnyLoss loss, TrainerOptions opt
 void AlignmentTask::open(const std::shared_ptr<const PairSource>& pairs) {
   loader_.emplace(pairs, model_.tokenizer(), model_.config().text.context_length, model_.config().preprocess,
                   LoaderOptions{.batch_size = options_.batch_size,
+                                .micro_batch = options_.micro_batch,
                                 .threads = options_.loader_threads,
-                                // A step in pieces takes longer than the making of its batch, which is large.
-                                .prefetch = options_.micro_batch > 0 ? 1 : LoaderOptions().prefetch,
                                 .shuffle = options_.shuffle,
                                 .seed = options_.seed,
                                 .augmentation = options_.augmentation,
@@ -54,18 +87,18 @@ nlohmann::json AlignmentTask::identity() const {
           {"loss_options", loss_->options()}};
 }
 
-PairBatch AlignmentTask::next_batch() {
-  auto batch = loader_->next();
-  if (batch.records.size() == 1 && !std::exchange(warned_of_one_pair_, true))
+void AlignmentTask::warn_of_one_pair(std::size_t pairs) {
+  if (pairs == 1 && !std::exchange(warned_of_one_pair_, true))
     log_warning("a batch of one pair has no negatives: a loss that compares pairs, such as InfoNCE, learns nothing");
-  return batch;
 }
 
 std::pair<at::Tensor, StepFigures> AlignmentTask::forward(std::int64_t step, double progress) {
-  const auto batch = next_batch();
+  const auto batch = loader_->next();
+  warn_of_one_pair(batch.records.size());
   seed_towers(options_, step, 0);
-  auto encoded = feed_.encode(batch, 0, batch.pixels.size(0), /*with_teacher=*/true);
-  feed_.complete(encoded, batch, progress);
+  auto encoded = feed_.encode(batch, /*with_teacher=*/true);
+  feed_.add_scale(encoded, progress);
+  feed_.add_targets(encoded, batch);
   const auto value = checked_value(*loss_, encoded, "[Trainer] ");
   return {value, measured(batch, encoded, value)};
 }
@@ -79,23 +112,25 @@ StepFigures AlignmentTask::forward_backward(std::int64_t step, double progress) 
 
 /// Random state and batch-norm statistics are as in one pass.
 StepFigures AlignmentTask::backward_in_micro_batches(std::int64_t step, double progress) {
-  const auto batch = next_batch();
-  const auto pairs = batch.pixels.size(0);
-  const auto pieces = (pairs + options_.micro_batch - 1) / options_.micro_batch;
+  const auto pieces = (options_.batch_size - 1) / options_.micro_batch + 1;
   statistics_->keep();
+  Captions captions(model_.tokenizer()->pad_id());
   ContrastiveBatch whole;
-  feed_.complete(whole, batch, progress);
-  const auto value = backward_in_pieces(
-      *loss_, pieces,
-      [&](std::int64_t piece) {
-        const bool first_pass = !at::GradMode::is_enabled();
-        const auto begin = piece * options_.micro_batch;
-        if (!first_pass && piece == 0) statistics_->restore();
-        seed_towers(options_, step, begin);
-        return feed_.encode(batch, begin, std::min(options_.micro_batch, pairs - begin), /*with_teacher=*/first_pass);
-      },
-      whole);
-  return measured(batch, whole, value);
+  feed_.add_scale(whole, progress);
+  const auto encode = [&](std::int64_t piece) {
+    const bool first_pass = !at::GradMode::is_enabled();
+    const auto pairs = loader_->next();
+    captions.add_wait(pairs.wait_s);
+    if (first_pass) captions.add(pairs);
+    if (!first_pass && piece == 0) statistics_->restore();
+    seed_towers(options_, step, piece * options_.micro_batch);
+    auto encoded = feed_.encode(pairs, /*with_teacher=*/first_pass);
+    if (first_pass && piece == pieces - 1) feed_.add_targets(whole, captions.batch());
+    return encoded;
+  };
+  const auto value = backward_in_pieces(*loss_, pieces, encode, whole);
+  warn_of_one_pair(captions.batch().records.size());
+  return measured(captions.batch(), whole, value);
 }
 
 }  // namespace vlalign

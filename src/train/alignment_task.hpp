@@ -33,7 +33,7 @@ class AlignmentTask : public Task {
   std::vector<std::string> bad_records() const override { return loader_->bad_records(); }
 
  private:
-  PairBatch next_batch();
+  void warn_of_one_pair(std::size_t pairs);
   StepFigures backward_in_micro_batches(std::int64_t step, double progress);
 
   DualEncoder model_;

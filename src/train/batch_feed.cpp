@@ -106,26 +106,27 @@ void BatchFeed::encode_pairs(ContrastiveBatch& out, const at::Tensor& pixels, co
   out.text_tokens = {.features = module.in_joint_space(places(text), module.text_projection), .mask = text.mask};
 }
 
-ContrastiveBatch BatchFeed::encode(const PairBatch& batch, std::int64_t begin, std::int64_t count,
-                                   bool with_teacher) const {
+ContrastiveBatch BatchFeed::encode(const PairBatch& pairs, bool with_teacher) const {
   ContrastiveBatch out;
-  const auto pixels = batch.pixels.narrow(0, begin, count), tokens = batch.tokens.narrow(0, begin, count);
-  encode_pairs(out, pixels, tokens);
-  if (uses_.second_image)
-    out.second_image = model_.encode_image(batch.second_pixels.narrow(0, begin, count), precision_);
+  if (pairs.records.empty()) return out;
+  encode_pairs(out, pairs.pixels, pairs.tokens);
+  if (uses_.second_image) out.second_image = model_.encode_image(pairs.second_pixels, precision_);
   if (uses_.teacher && with_teacher) {
     const at::NoGradGuard no_graph;
-    out.teacher_image = teacher_->encode_image(pixels, precision_);
-    out.teacher_text = teacher_->encode_text(tokens, precision_);
+    out.teacher_image = teacher_->encode_image(pairs.pixels, precision_);
+    out.teacher_text = teacher_->encode_text(pairs.tokens, precision_);
   }
   return out;
 }
 
-void BatchFeed::complete(ContrastiveBatch& whole, const PairBatch& batch, double progress) const {
+void BatchFeed::add_scale(ContrastiveBatch& whole, double progress) const {
   whole.logit_scale = model_.logit_scale();
   if (uses_.logit_bias) whole.logit_bias = model_.module()->logit_bias;
   if (uses_.teacher) whole.teacher_logit_scale = teacher_->logit_scale().detach();
   whole.progress = progress;
+}
+
+void BatchFeed::add_targets(ContrastiveBatch& whole, const PairBatch& batch) const {
   if (!targets_) return;
   const auto targets = targets_->make(batch);
   check(!targets.groups.defined() || uses_.groups, "[Trainer] targets: {} gives groups, which the loss doesn't use",
@@ -133,7 +134,7 @@ void BatchFeed::complete(ContrastiveBatch& whole, const PairBatch& batch, double
   check(!targets.soft.defined() || uses_.soft_targets,
         "[Trainer] targets: {} gives soft targets, which the loss doesn't use", targets_->name);
   if (targets.groups.defined()) whole.groups = targets.groups.to(model_.device());
-  if (targets.soft.defined()) whole.soft_targets = targets.soft.to(model_.device());
+  if (targets.soft.defined()) whole.soft_targets = targets.soft;
 }
 
 }  // namespace vlalign

@@ -10,11 +10,14 @@ class BatchFeed {
   /// Throws Error when the model, the options or the data can't give what the loss uses.
   BatchFeed(DualEncoder model, const ContrastiveLoss& loss, const TrainerOptions& options);
 
-  /// The embeddings of pairs begin, ..., begin + count - 1, the teacher's only if asked for.
-  ContrastiveBatch encode(const PairBatch& batch, std::int64_t begin, std::int64_t count, bool with_teacher) const;
+  /// The embeddings of the pairs, the teacher's only if asked for. Of no pairs, no embeddings.
+  ContrastiveBatch encode(const PairBatch& pairs, bool with_teacher) const;
 
-  /// What belongs to the whole batch: scale, bias, targets, progress.
-  void complete(ContrastiveBatch& whole, const PairBatch& batch, double progress) const;
+  /// What belongs to the whole batch: scale, bias, progress.
+  void add_scale(ContrastiveBatch& whole, double progress) const;
+
+  /// The targets, where there is a rule for them.
+  void add_targets(ContrastiveBatch& whole, const PairBatch& batch) const;
 
  private:
   void check_tokens() const;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <set>
 #include <vector>
 
@@ -69,16 +70,22 @@ class CaptionIndex {
   std::vector<std::vector<const Captions*>> tokens_of_;  // by caption
 };
 
-/// The Jaccard index of each two captions' sets of tokens, [B, B], from those that share a token.
-at::Tensor jaccard(const CaptionIndex& index) {
+/// Some rows of the soft labels: each the Jaccard indices with all captions, its own 1, made to sum to 1 - own, and
+/// then `own` for its own.
+at::Tensor label_rows(const CaptionIndex& index, double own, RowRange rows) {
   const auto size = index.size();
-  const auto similar = at::empty({size, size}, at::kFloat);
-  auto* rows = similar.mutable_data_ptr<float>();
-  at::parallel_for(0, size, /*grain_size=*/64, [&](std::int64_t begin, std::int64_t end) {
+  const auto labels = at::empty({rows.count, size}, at::kFloat);
+  auto* out = labels.mutable_data_ptr<float>();
+  at::parallel_for(0, rows.count, /*grain_size=*/64, [&](std::int64_t begin, std::int64_t end) {
     std::vector<std::int32_t> common(static_cast<std::size_t>(size));
-    for (auto row = begin; row < end; ++row) index.write_row(static_cast<std::size_t>(row), rows + row * size, common);
+    for (auto row = begin; row < end; ++row)
+      index.write_row(static_cast<std::size_t>(rows.begin + row), out + row * size, common);
   });
-  return similar;
+  auto own_ones = labels.diagonal(rows.begin);
+  own_ones.fill_(1.0);
+  labels.div_(labels.sum(1, /*keepdim=*/true)).mul_(1 - own);
+  own_ones.add_(own);
+  return labels;
 }
 
 }  // namespace
@@ -89,11 +96,9 @@ TargetRule shared_tokens(const Tokenizer& tokenizer, double own) {
   check(own >= 0 && own <= 1, "[shared_tokens] own: expected 0 to 1, got {}", own);
   return {fmt::format("shared tokens, own {}", own),
           [own, pad_id = tokenizer.pad_id(), end_id = tokenizer.end_id()](const PairBatch& batch) {
-            const auto soft = jaccard(CaptionIndex(batch.tokens, pad_id, end_id));
-            soft.diagonal().fill_(1.0);
-            soft.div_(soft.sum(1, /*keepdim=*/true)).mul_(1 - own);
-            soft.diagonal().add_(own);
-            return Targets{.soft = soft};
+            const auto index = std::make_shared<const CaptionIndex>(batch.tokens, pad_id, end_id);
+            return Targets{.soft = SoftTargets(index->size(),
+                                               [index, own](RowRange rows) { return label_rows(*index, own, rows); })};
           }};
 }
 

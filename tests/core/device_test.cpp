@@ -5,7 +5,7 @@
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
 
-namespace vlalign {
+namespace vlalign::device_test {
 namespace {
 
 using test::message_of;
@@ -24,4 +24,4 @@ TEST(ParseDevice, RefusesWhatIsNoDevice) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::device_test

@@ -11,7 +11,7 @@
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
 
-namespace vlalign {
+namespace vlalign::files_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -156,4 +156,4 @@ TEST(ReadFile, SaysWhatIsWrong) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::files_test

@@ -6,7 +6,7 @@
 #include <set>
 #include <string>
 
-namespace vlalign {
+namespace vlalign::fingerprint_test {
 namespace {
 
 std::string print_of(const std::string& bytes) { return Fingerprint().add(bytes).hex(); }
@@ -51,4 +51,4 @@ TEST(Fingerprint, IsAnotherForEachOfManyTexts) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::fingerprint_test

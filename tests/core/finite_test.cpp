@@ -13,7 +13,7 @@
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
 
-namespace vlalign {
+namespace vlalign::finite_test {
 namespace {
 
 using test::message_of;
@@ -72,4 +72,4 @@ TEST(CopyNumbers, RefusesAnotherCountAndWhatIsNoNumber) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::finite_test

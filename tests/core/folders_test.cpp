@@ -43,7 +43,7 @@ extern "C" int renameat2(int, const char* from, int, const char* to, unsigned fl
   return renamed(from, to, flags);
 }
 
-namespace vlalign {
+namespace vlalign::folders_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -293,4 +293,4 @@ TEST(TidyFolder, RemovesWhatTheDeadLeftAndNothingOfStrangersOrTheLiving) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::folders_test

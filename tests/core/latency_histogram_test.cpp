@@ -10,7 +10,7 @@
 
 #include "vlalign/core/error.hpp"
 
-namespace vlalign {
+namespace vlalign::latency_histogram_test {
 namespace {
 
 constexpr double most_off = 0.03;
@@ -61,4 +61,4 @@ TEST(LatencyHistogram, RefusesAShareThatIsNone) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::latency_histogram_test

@@ -13,7 +13,7 @@
 
 #include "support/captured_log.hpp"
 
-namespace vlalign {
+namespace vlalign::log_test {
 namespace {
 
 struct Output {
@@ -109,4 +109,4 @@ TEST(Log, LosesNoMessageOfManyThreadsWhileHandlersChange) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::log_test

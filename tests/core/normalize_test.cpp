@@ -7,7 +7,7 @@
 
 #include "vlalign/core/error.hpp"
 
-namespace vlalign {
+namespace vlalign::normalize_test {
 namespace {
 
 TEST(L2Normalize, DividesByTheLength) {
@@ -56,4 +56,4 @@ TEST(L2Normalize, NamesWhatHasNoRows) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::normalize_test

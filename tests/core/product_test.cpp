@@ -7,7 +7,7 @@
 #include <ATen/ops/randn.h>
 #include <gtest/gtest.h>
 
-namespace vlalign {
+namespace vlalign::product_test {
 namespace {
 
 struct Operands {
@@ -107,4 +107,4 @@ TEST(Product, OfDoublesAndOfNoRows) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::product_test

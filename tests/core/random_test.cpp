@@ -9,7 +9,7 @@
 
 #include "vlalign/core/error.hpp"
 
-namespace vlalign {
+namespace vlalign::random_test {
 namespace {
 
 TEST(Rng, RepeatsForTheSameKeyAndDiffersForAnother) {
@@ -82,4 +82,4 @@ TEST(Rng, RefusesARangeWithoutNumbers) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::random_test

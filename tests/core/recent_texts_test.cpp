@@ -7,7 +7,7 @@
 
 #include "vlalign/core/random.hpp"
 
-namespace vlalign {
+namespace vlalign::recent_texts_test {
 namespace {
 
 TEST(RecentTexts, KeepsWhatAPlainListOfTheLastUsedWouldKeep) {
@@ -51,4 +51,4 @@ TEST(RecentTexts, KeepsTheFirstOfTwoValuesForAText) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::recent_texts_test

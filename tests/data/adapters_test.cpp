@@ -20,7 +20,7 @@
 #include "downstream/adapters/opencv.hpp"
 #endif
 
-namespace vlalign {
+namespace vlalign::adapters_test {
 namespace {
 
 using adapters::view_of;
@@ -203,4 +203,4 @@ TEST(Embeddings, OfAnotherLayoutAreAnErrorAndTemporariesDontCompile) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::adapters_test

@@ -12,7 +12,7 @@
 #include "vlalign/core/error.hpp"
 #include "vlalign/data/clip_tokenizer.hpp"
 
-namespace vlalign {
+namespace vlalign::bpe_trainer_test {
 namespace {
 
 using test::TempFolder;
@@ -157,4 +157,4 @@ TEST(BpeTrainer, MakesAWordOfEveryFrequentWord) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::bpe_trainer_test

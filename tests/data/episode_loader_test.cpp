@@ -14,7 +14,7 @@
 #include "data/byte_tokenizer.hpp"
 #include "vlalign/core/error.hpp"
 
-namespace vlalign {
+namespace vlalign::episode_loader_test {
 namespace {
 
 using test::ByteTokenizer;
@@ -204,4 +204,4 @@ TEST(EpisodeLoaderTest, RefusesOptionsOutOfRange) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::episode_loader_test

@@ -32,7 +32,7 @@ void operator delete[](void* memory) noexcept { give_back(memory); }
 void operator delete(void* memory, std::size_t) noexcept { give_back(memory); }
 void operator delete[](void* memory, std::size_t) noexcept { give_back(memory); }
 
-namespace vlalign {
+namespace vlalign::heap_test {
 namespace {
 
 #ifdef VLALIGN_SENTENCEPIECE
@@ -49,4 +49,4 @@ TEST(Heap, OfTheProgramGetsBackWhatSentencePieceTookFromIt) {
 #endif
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::heap_test

@@ -14,7 +14,7 @@
 #include "vlalign/core/error.hpp"
 #include "vlalign/core/random.hpp"
 
-namespace vlalign {
+namespace vlalign::image_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -254,4 +254,4 @@ TEST(Image, KnowsImageFilesByExtension) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::image_test

@@ -10,7 +10,7 @@
 #include "vlalign/core/error.hpp"
 #include "vlalign/data/transform.hpp"
 
-namespace vlalign {
+namespace vlalign::image_view_test {
 namespace {
 
 using test::message_of;
@@ -80,4 +80,4 @@ TEST(ImageView, IsPreprocessedAsThePictureIs) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::image_view_test

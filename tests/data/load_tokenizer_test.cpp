@@ -17,7 +17,7 @@
 #include "vlalign/data/sentence_piece_tokenizer.hpp"
 #include "vlalign/data/word_piece_tokenizer.hpp"
 
-namespace vlalign {
+namespace vlalign::load_tokenizer_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -364,4 +364,4 @@ TEST(LoadTokenizer, SaysWhatASentencePieceModelNeeds) {
 #endif
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::load_tokenizer_test

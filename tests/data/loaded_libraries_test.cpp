@@ -21,7 +21,7 @@
 #include "vlalign/data/episodes.hpp"
 #include "vlalign/data/tokenizer.hpp"
 
-namespace vlalign {
+namespace vlalign::loaded_libraries_test {
 namespace {
 
 const std::filesystem::path fixtures = VLALIGN_FIXTURES;
@@ -173,4 +173,4 @@ TEST(LoadedLibraries, LeaveAFailedAllocationAnException) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::loaded_libraries_test

@@ -21,7 +21,7 @@
 #include "vlalign/core/random.hpp"
 #include "vlalign/data/image.hpp"
 
-namespace vlalign {
+namespace vlalign::loader_test {
 namespace {
 
 using test::ByteTokenizer;
@@ -312,6 +312,97 @@ TEST_F(LoaderTest, LeavesOutBadRecordsAndNamesEachOnce) {
   EXPECT_EQ(log_.warnings(), 2U);
 }
 
+/// What two batches hold together; the tokens of one may be padded further.
+void append(Contents& to, Contents from) {
+  to.records.insert(to.records.end(), from.records.begin(), from.records.end());
+  to.pixels.insert(to.pixels.end(), from.pixels.begin(), from.pixels.end());
+  for (auto& ids : from.tokens) to.tokens.push_back(std::move(ids));
+}
+
+Contents without_padding(Contents contents) {
+  for (auto& ids : contents.tokens) std::erase(ids, 0);
+  return contents;
+}
+
+TEST_F(LoaderTest, GivesEachBatchInPiecesAndThenAgain) {
+  for (const int threads : {1, 3}) {
+    for (const std::int64_t piece : {1, 3, 10, 25}) {
+      const auto pairs = std::make_shared<GreyPairs>(25, 3, std::set<std::int64_t>{4, 17});
+      const LoaderOptions whole{.batch_size = 10, .threads = threads, .augmentation = {.brightness = 0.3}};
+      auto in_pieces = whole;
+      in_pieces.micro_batch = piece;
+      auto expected = make_loader(pairs, whole), loader = make_loader(pairs, in_pieces);
+      for (int batch = 0; batch < 5; ++batch) {
+        const auto one = without_padding(contents_of(expected.next()));
+        for (int pass = 0; pass < 2; ++pass) {
+          Contents all{one.number, one.epoch, {}, {}, {}};
+          for (std::int64_t begin = 0; begin < 10; begin += piece) {
+            const auto part = loader.next();
+            EXPECT_EQ(part.number, one.number);
+            EXPECT_LE(std::ssize(part.records), piece);
+            EXPECT_EQ(part.pixels.defined(), !part.records.empty());
+            if (!part.records.empty()) append(all, without_padding(contents_of(part)));
+          }
+          EXPECT_EQ(all, one) << "threads " << threads << ", pieces of " << piece << ", batch " << batch;
+        }
+      }
+      EXPECT_EQ(loader.bad_records().size(), 2U);
+    }
+  }
+}
+
+TEST_F(LoaderTest, SeeksTheFirstPieceOfABatch) {
+  const auto pairs = std::make_shared<GreyPairs>(25);
+  const LoaderOptions options{.batch_size = 10, .micro_batch = 4};
+  auto loader = make_loader(pairs, options), later = make_loader(pairs, options);
+  const auto pieces = next_batches(loader, 3 * 6);
+  later.next();
+  later.seek(2);
+  EXPECT_EQ(next_batches(later, 6), std::vector(pieces.begin() + 12, pieces.end()));
+}
+
+TEST_F(LoaderTest, GivesTheSameRecordsAgainThoughOneCanBeReadByThen) {
+  /// The first read of record 2 fails, as over a network, or the second.
+  class Flaky : public GreyPairs {
+   public:
+    explicit Flaky(int which) : GreyPairs(4), which_(which) {}
+    Pair read(std::int64_t record) const override {
+      auto pair = GreyPairs::read(record);
+      if (record == 2 && ++tries_ == which_) pair.image.resize(7);
+      return pair;
+    }
+
+   private:
+    int which_;
+    mutable std::atomic<int> tries_ = 0;
+  };
+  const LoaderOptions options{.batch_size = 4, .micro_batch = 2, .shuffle = false, .cache_mb = 0};
+  auto loader = make_loader(std::make_shared<Flaky>(1), options);
+  const auto pieces = next_batches(loader, 4);
+  EXPECT_EQ(pieces[1].records, Records{3});
+  EXPECT_EQ(pieces[3].records, Records{3});
+  auto later = make_loader(std::make_shared<Flaky>(2), options);
+  next_batches(later, 3);
+  EXPECT_HAS(thrown_by<Error>([&] { later.next(); }),
+             "[Loader] a record could be read, and a moment later not: picture 2: ");
+}
+
+TEST_F(LoaderTest, RefusesABatchInPiecesWithoutAGoodRecord) {
+  auto loader = make_loader(std::make_shared<GreyPairs>(6, 1, std::set<std::int64_t>{3, 4, 5}),
+                            {.batch_size = 3, .micro_batch = 1, .shuffle = false});
+  for (int piece = 0; piece < 8; ++piece) loader.next();
+  EXPECT_HAS(thrown_by<Error>([&] { loader.next(); }), "none of the 3 records of batch 1 could be read");
+}
+
+TEST_F(LoaderTest, JudgesBadRecordsByTheBatchAlsoInPieces) {
+  std::set<std::int64_t> bad;  // all of the first pieces, a tenth of the batch
+  for (std::int64_t record = 0; record < 10; ++record) bad.insert(record);
+  auto loader = make_loader(std::make_shared<GreyPairs>(100, 1, bad),
+                            {.batch_size = 100, .micro_batch = 5, .shuffle = false, .max_bad = 0.1});
+  for (int piece = 0; piece < 40; ++piece) loader.next();
+  EXPECT_EQ(loader.bad_records().size(), 10U);
+}
+
 TEST_F(LoaderTest, StopsAtTheSameBatchForAnyNumberOfThreadsWhenTooManyAreBad) {
   // From record 40 on every other one is bad, so batches 4, 5, ... hold 5 bad ones of 10: after batch 5 there are 10
   // bad of 60, at least ten and more than a twentieth.
@@ -445,4 +536,4 @@ TEST_F(LoaderTest, StartsNoThreadsButItsWorkers) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::loader_test

@@ -25,7 +25,7 @@
 #include "vlalign/data/unigram_tokenizer.hpp"
 #include "vlalign/data/word_piece_tokenizer.hpp"
 
-namespace vlalign {
+namespace vlalign::mistakes_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -338,4 +338,4 @@ TEST_F(Mistakes, AViewOfNoMemoryIsAnError) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::mistakes_test

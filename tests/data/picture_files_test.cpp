@@ -7,7 +7,7 @@
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
 
-namespace vlalign {
+namespace vlalign::picture_files_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -63,4 +63,4 @@ TEST_F(PictureFiles, AFolderThatCannotBeListedIsNamed) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::picture_files_test

@@ -13,7 +13,7 @@
 #include "vlalign/core/error.hpp"
 #include "vlalign/data/sentence_piece_tokenizer.hpp"
 
-namespace vlalign {
+namespace vlalign::piece_model_file_test {
 namespace {
 
 using test::message_of;
@@ -100,4 +100,4 @@ TEST(PieceModelFile, MoreKeysInAKeyThanSentencePieceHasRoomForAreRefused) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::piece_model_file_test

@@ -4,7 +4,7 @@
 
 #include <string>
 
-namespace vlalign {
+namespace vlalign::text_cleaning_test {
 namespace {
 
 std::string repeated(const std::string& text, int times) {
@@ -25,4 +25,4 @@ TEST(TextCleaning, GivesUpOnReferencesNestedWithoutEnd) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::text_cleaning_test

@@ -18,7 +18,7 @@
 #include "vlalign/core/error.hpp"
 #include "vlalign/data/clip_tokenizer.hpp"
 
-namespace vlalign {
+namespace vlalign::tokenizer_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -389,4 +389,4 @@ TEST(Tokenizer, TakesAnyBytesAsACaption) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::tokenizer_test

@@ -24,7 +24,7 @@
 #include "data/resize.hpp"
 #include "vlalign/core/error.hpp"
 
-namespace vlalign {
+namespace vlalign::transform_test {
 namespace {
 
 Image empty_image(int width, int height) {
@@ -345,4 +345,4 @@ TEST(NormalizePixels, RefusesOtherShapesAndTypes) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::transform_test

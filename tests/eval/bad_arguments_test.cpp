@@ -26,7 +26,7 @@
 #include "vlalign/eval/training_metrics.hpp"
 #include "vlalign/eval/zero_shot.hpp"
 
-namespace vlalign {
+namespace vlalign::bad_arguments_test {
 namespace {
 
 using test::unit_rows;
@@ -442,4 +442,4 @@ TEST(EvalArguments, ReportsOfWhatIsNotThereAreRefused) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::bad_arguments_test

@@ -15,7 +15,7 @@
 #include "vlalign/model/safetensors.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 
-namespace vlalign {
+namespace vlalign::linear_probe_test {
 namespace {
 
 using test::message_of;
@@ -119,4 +119,4 @@ TEST_F(ProbedColours, AreEmbeddedBeforeTheProjectionIfAsked) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::linear_probe_test

@@ -10,7 +10,7 @@
 #include "report_page.hpp"
 #include "vlalign/eval/retrieval.hpp"
 
-namespace vlalign {
+namespace vlalign::report_figures_test {
 namespace {
 
 using nlohmann::json;
@@ -184,4 +184,4 @@ TEST(ReportFigures, LeavesAGapWhereTheLossWasNotFinite) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::report_figures_test

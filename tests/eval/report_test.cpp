@@ -10,7 +10,7 @@
 #include "report_page.hpp"
 #include "vlalign/core/error.hpp"
 
-namespace vlalign {
+namespace vlalign::report_test {
 namespace {
 
 using test::make_metrics;
@@ -192,4 +192,4 @@ TEST(Report, IsWrittenWholeOrNotAtAll) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::report_test

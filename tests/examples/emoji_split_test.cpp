@@ -9,7 +9,7 @@
 
 #include "emoji/split.hpp"
 
-namespace emoji {
+namespace emoji::emoji_split_test {
 namespace {
 
 // English CLDR names with what fixtures/make_emoji_split.py, the rule written in Python, says of them for seed 1.
@@ -155,4 +155,4 @@ TEST_F(EmojiSplit, DoesNotDependOnTheOrderOfTheNames) {
 }
 
 }  // namespace
-}  // namespace emoji
+}  // namespace emoji::emoji_split_test

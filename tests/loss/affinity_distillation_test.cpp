@@ -11,7 +11,7 @@
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
 
-namespace vlalign {
+namespace vlalign::affinity_distillation_test {
 namespace {
 
 using test::scalar, test::unit_rows;
@@ -120,4 +120,4 @@ TEST(AffinityDistillation, NamesWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::affinity_distillation_test

@@ -13,7 +13,7 @@
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
 
-namespace vlalign {
+namespace vlalign::alignment_uniformity_test {
 namespace {
 
 using test::scalar, test::unit_rows;
@@ -79,4 +79,4 @@ TEST(AlignmentUniformity, NamesWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::alignment_uniformity_test

@@ -21,7 +21,7 @@
 #include "vlalign/loss/time_contrastive.hpp"
 #include "vlalign/loss/vip.hpp"
 
-namespace vlalign {
+namespace vlalign::bad_batches_test {
 namespace {
 
 using Names = std::vector<std::string>;
@@ -334,4 +334,4 @@ TEST(BadBatches, AnInfiniteRowIsNoUnitRow) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::bad_batches_test

@@ -16,7 +16,7 @@
 #include "vlalign/loss/time_contrastive.hpp"
 #include "vlalign/loss/vip.hpp"
 
-namespace vlalign {
+namespace vlalign::bad_options_test {
 namespace {
 
 constexpr auto nan = std::numeric_limits<double>::quiet_NaN(), infinity = std::numeric_limits<double>::infinity();
@@ -70,4 +70,4 @@ TEST(BadOptions, ALossThatIsZeroWhateverTheBatchIsRefused) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::bad_options_test

@@ -5,7 +5,7 @@
 #include "vlalign/core/error.hpp"
 #include "vlalign/loss/info_nce.hpp"
 
-namespace vlalign {
+namespace vlalign::batch_accuracy_test {
 namespace {
 
 /// Of whole numbers, so that products are exact and ties are many.
@@ -44,4 +44,4 @@ TEST(BatchAccuracy, CountsTiesInEveryBlockAgainstTheQuery) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::batch_accuracy_test

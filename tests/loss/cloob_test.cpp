@@ -13,7 +13,7 @@
 #include "vlalign/core/error.hpp"
 #include "vlalign/loss/decoupled_info_nce.hpp"
 
-namespace vlalign {
+namespace vlalign::cloob_test {
 namespace {
 
 using test::scalar, test::unit_rows;
@@ -91,4 +91,4 @@ TEST(CLOOB, NamesWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::cloob_test

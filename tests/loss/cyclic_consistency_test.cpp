@@ -11,7 +11,7 @@
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
 
-namespace vlalign {
+namespace vlalign::cyclic_consistency_test {
 namespace {
 
 using test::scalar, test::unit_rows;
@@ -75,4 +75,4 @@ TEST(CyclicConsistency, NamesTheShapeThatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::cyclic_consistency_test

@@ -13,7 +13,7 @@
 #include "vlalign/core/error.hpp"
 #include "vlalign/loss/info_nce.hpp"
 
-namespace vlalign {
+namespace vlalign::decoupled_info_nce_test {
 namespace {
 
 using test::scalar, test::unit_rows;
@@ -57,4 +57,4 @@ TEST(DecoupledInfoNCE, NeedsANegative) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::decoupled_info_nce_test

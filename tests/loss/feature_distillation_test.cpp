@@ -8,7 +8,7 @@
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
 
-namespace vlalign {
+namespace vlalign::feature_distillation_test {
 namespace {
 
 using test::unit_rows;
@@ -53,4 +53,4 @@ TEST(FeatureDistillation, NeedsATeacherOfTheSameDimension) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::feature_distillation_test

@@ -22,7 +22,7 @@
 #include "vlalign/core/error.hpp"
 #include "vlalign/loss/info_nce.hpp"
 
-namespace vlalign {
+namespace vlalign::filip_test {
 namespace {
 
 using test::scalar, test::unit_rows;
@@ -168,4 +168,4 @@ TEST(FILIP, NamesWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::filip_test

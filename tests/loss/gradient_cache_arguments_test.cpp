@@ -6,7 +6,7 @@
 #include "vlalign/loss/gradient_cache.hpp"
 #include "vlalign/loss/info_nce.hpp"
 
-namespace vlalign {
+namespace vlalign::gradient_cache_arguments_test {
 namespace {
 
 /// A batch of these pieces, and what backward_in_pieces says to it.
@@ -27,8 +27,15 @@ TEST(BackwardInPieces, NamesArgumentsThatDoNotFit) {
 }
 
 TEST(BackwardInPieces, NamesThePieceThatIsUnlikeTheOthers) {
-  EXPECT_EQ(message_for(3, [](std::int64_t k) { return k == 1 ? ContrastiveBatch() : rows(2); }),
+  EXPECT_EQ(message_for(3,
+                        [](std::int64_t k) {
+                          auto piece = rows(2);
+                          if (k == 1) piece.image.reset();
+                          return piece;
+                        }),
             "[backward_in_pieces] encode(1): expected an image [b, D]");
+  EXPECT_EQ(message_for(2, [](std::int64_t) { return ContrastiveBatch(); }),
+            "[backward_in_pieces] encode: expected an image [b, D] of some piece, got none of any");
   EXPECT_EQ(message_for(3, [](std::int64_t k) { return rows(2, k == 2 ? 5 : 4); }),
             "[backward_in_pieces] encode(2): expected the embeddings, sizes and dtypes of the first piece");
   EXPECT_EQ(message_for(2,
@@ -47,4 +54,4 @@ TEST(BackwardInPieces, NamesThePieceThatComesBackWithOtherRows) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::gradient_cache_arguments_test

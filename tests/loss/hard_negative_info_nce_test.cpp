@@ -13,7 +13,7 @@
 #include "vlalign/core/error.hpp"
 #include "vlalign/loss/info_nce.hpp"
 
-namespace vlalign {
+namespace vlalign::hard_negative_info_nce_test {
 namespace {
 
 using test::scalar, test::unit_rows;
@@ -111,4 +111,4 @@ TEST(HardNegativeInfoNCE, NamesWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::hard_negative_info_nce_test

@@ -19,7 +19,7 @@
 #include "vlalign/core/normalize.hpp"
 #include "vlalign/model/safetensors.hpp"
 
-namespace vlalign {
+namespace vlalign::info_nce_test {
 namespace {
 
 using test::scalar;
@@ -152,9 +152,10 @@ TEST(InfoNCE, TakesSoftTargetsAlongRowsForImagesAndColumnsForTexts) {
   ContrastiveBatch batch{image, text, scalar(5)};
   // Nothing is wanted of image 1 and of text 3.
   const test::Matrix q{{0.9, 0.1, 0, 0}, {0, 0, 0, 0}, {0.5, 0.2, 2.0, 0}, {0, 0.3, 0.3, 0}};
-  batch.soft_targets = at::zeros({4, 4}, at::kDouble);
+  const auto wanted = at::zeros({4, 4}, at::kDouble);
   for (std::int64_t i = 0; i < 4; ++i)
-    for (std::int64_t j = 0; j < 4; ++j) batch.soft_targets[i][j] = q[i][j];
+    for (std::int64_t j = 0; j < 4; ++j) wanted[i][j] = q[i][j];
+  batch.soft_targets = wanted;
   EXPECT_NEAR(InfoNCE().forward(batch).item<double>(), by_hand(image, text, 5, q), 1e-12);
 }
 
@@ -234,4 +235,4 @@ TEST(AnyLoss, TakesALambda) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::info_nce_test

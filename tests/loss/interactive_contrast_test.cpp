@@ -9,7 +9,7 @@
 #include "vlalign/core/error.hpp"
 #include "vlalign/loss/info_nce.hpp"
 
-namespace vlalign {
+namespace vlalign::interactive_contrast_test {
 namespace {
 
 using test::unit_rows;
@@ -53,4 +53,4 @@ TEST(InteractiveContrast, NeedsATeacherOfTheSameDimension) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::interactive_contrast_test

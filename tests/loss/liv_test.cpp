@@ -13,7 +13,7 @@
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
 
-namespace vlalign {
+namespace vlalign::liv_test {
 namespace {
 
 using test::unit_rows;
@@ -107,4 +107,4 @@ TEST(LIV, NamesWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::liv_test

@@ -21,7 +21,7 @@
 #include "vlalign/loss/vip.hpp"
 #include "vlalign/loss/weighted_sum.hpp"
 
-namespace vlalign {
+namespace vlalign::loss_options_test {
 namespace {
 
 std::string told(const ContrastiveLoss& loss) { return loss.name() + "|" + loss.options(); }
@@ -92,4 +92,4 @@ TEST(LossOptions, AreRefusedUnlessTheyAreNumbersInRange) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::loss_options_test

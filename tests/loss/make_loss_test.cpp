@@ -9,7 +9,7 @@
 #include "vlalign/loss/info_nce.hpp"
 #include "vlalign/loss/sigmoid.hpp"
 
-namespace vlalign {
+namespace vlalign::make_loss_test {
 namespace {
 
 TEST(MakeLoss, KnowsEachName) {
@@ -65,4 +65,4 @@ TEST(MakeLoss, RefusesWhatIsNoSum) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::make_loss_test

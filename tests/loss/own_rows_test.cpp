@@ -21,7 +21,7 @@
 #include "vlalign/loss/simclr.hpp"
 #include "vlalign/loss/temperature_free.hpp"
 
-namespace vlalign {
+namespace vlalign::own_rows_test {
 namespace {
 
 std::vector<AnyLoss> losses() {
@@ -93,4 +93,4 @@ TEST(OwnRows, GiveTheWholeBatchesLossAndGradientAsTheirMean) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::own_rows_test

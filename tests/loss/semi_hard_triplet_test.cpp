@@ -15,7 +15,7 @@
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
 
-namespace vlalign {
+namespace vlalign::semi_hard_triplet_test {
 namespace {
 
 using test::scalar, test::unit_rows;
@@ -110,4 +110,4 @@ TEST(SemiHardTriplet, NamesWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::semi_hard_triplet_test

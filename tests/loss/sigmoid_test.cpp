@@ -15,7 +15,7 @@
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
 
-namespace vlalign {
+namespace vlalign::sigmoid_test {
 namespace {
 
 using test::scalar, test::unit_rows;
@@ -60,7 +60,8 @@ TEST(SigmoidLoss, SaysYesToAllPairsOfAGroup) {
 TEST(SigmoidLoss, TakesSoftTargetsAsProbabilities) {
   auto batch = random_batch(6);
   batch.soft_targets = at::rand({6, 6}, at::kDouble);
-  const auto wanted = batch.soft_targets.accessor<double, 2>();
+  const auto matrix = batch.soft_targets.dense();
+  const auto wanted = matrix.accessor<double, 2>();
   EXPECT_NEAR(loss_of(batch), by_hand(batch, [&](auto i, auto j) { return wanted[i][j]; }), 1e-7);
 }
 
@@ -121,4 +122,4 @@ TEST(SigmoidLoss, NamesWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::sigmoid_test

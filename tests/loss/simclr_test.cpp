@@ -12,7 +12,7 @@
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
 
-namespace vlalign {
+namespace vlalign::simclr_test {
 namespace {
 
 using test::scalar, test::unit_rows;
@@ -71,4 +71,4 @@ TEST(SimCLR, NamesWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::simclr_test

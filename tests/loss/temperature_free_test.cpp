@@ -12,7 +12,7 @@
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
 
-namespace vlalign {
+namespace vlalign::temperature_free_test {
 namespace {
 
 using test::scalar, test::unit_rows;
@@ -76,4 +76,4 @@ TEST(TemperatureFree, NamesTheShapeThatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::temperature_free_test

@@ -17,7 +17,7 @@
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
 
-namespace vlalign {
+namespace vlalign::tiled_test {
 namespace {
 
 using test::scalar;
@@ -240,4 +240,4 @@ TEST(Tiled, TakesAScaleOfAnotherDtypeAndGivesItsGradient) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::tiled_test

@@ -12,7 +12,7 @@
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
 
-namespace vlalign {
+namespace vlalign::time_contrastive_test {
 namespace {
 
 using test::unit_rows;
@@ -157,4 +157,4 @@ TEST(TimeContrastive, NamesWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::time_contrastive_test

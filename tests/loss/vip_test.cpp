@@ -14,7 +14,7 @@
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
 
-namespace vlalign {
+namespace vlalign::vip_test {
 namespace {
 
 ContrastiveBatch batch_of(const at::Tensor& frames) {
@@ -96,4 +96,4 @@ TEST(VIP, NamesWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::vip_test

@@ -12,7 +12,7 @@
 #include "vlalign/loss/info_nce.hpp"
 #include "vlalign/loss/sigmoid.hpp"
 
-namespace vlalign {
+namespace vlalign::weighted_sum_test {
 namespace {
 
 AnyLoss constant(double value, std::string name) {
@@ -116,4 +116,4 @@ TEST(AnyLoss, RefusesAFunctionThatIsNone) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::weighted_sum_test

@@ -7,7 +7,7 @@
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
 
-namespace vlalign {
+namespace vlalign::config_test {
 namespace {
 
 using test::message_of;
@@ -184,4 +184,4 @@ TEST_F(Config, ListsThePresetsWhenThereIsNoneOfThatName) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::config_test

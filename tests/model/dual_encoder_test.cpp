@@ -18,7 +18,7 @@
 #include "vlalign/loss/info_nce.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 
-namespace vlalign {
+namespace vlalign::dual_encoder_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -166,4 +166,4 @@ TEST(DualEncoder, TakesTowersOfOnesOwnAndReadsThemBack) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::dual_encoder_test

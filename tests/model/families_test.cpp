@@ -24,7 +24,7 @@
 #include "vlalign/nn/text_transformer.hpp"
 #include "vlalign/train/adamw.hpp"
 
-namespace vlalign {
+namespace vlalign::families_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -364,4 +364,4 @@ TEST(ModelFolder, TakesAWrappersPrefixOffAndLeavesCountsOut) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::families_test

@@ -13,7 +13,7 @@
 #include "vlalign/model/lora.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 
-namespace vlalign {
+namespace vlalign::finite_weights_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -102,4 +102,4 @@ TEST(FiniteWeights, AnAdapterOfOthersIsNotWritten) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::finite_weights_test

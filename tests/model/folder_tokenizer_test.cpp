@@ -9,7 +9,7 @@
 #include "vlalign/core/error.hpp"
 #include "vlalign/data/clip_tokenizer.hpp"
 
-namespace vlalign {
+namespace vlalign::folder_tokenizer_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -115,4 +115,4 @@ TEST(FolderTokenizer, HasToFitTheTextTower) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::folder_tokenizer_test

@@ -9,7 +9,7 @@
 #include "vlalign/core/error.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 
-namespace vlalign {
+namespace vlalign::inputs_test {
 namespace {
 
 using test::message_of;
@@ -84,4 +84,4 @@ TEST(Pixels, OfTheWrongSizeAreRefusedByEachTowerThatHasOne) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::inputs_test

@@ -12,7 +12,7 @@
 #include "vlalign/nn/dual_encoder.hpp"
 #include "vlalign/nn/lora.hpp"
 
-namespace vlalign {
+namespace vlalign::interpolate_test {
 namespace {
 
 using test::message_of;
@@ -76,4 +76,4 @@ TEST(Interpolate, RefusesModelsThatDoNotBelongTogether) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::interpolate_test

@@ -22,7 +22,7 @@
 #include "vlalign/data/transform.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 
-namespace vlalign {
+namespace vlalign::live_encoder_test {
 namespace {
 
 using test::message_of;
@@ -299,4 +299,4 @@ TEST(LiveEncoder, SaysWhatIsWrong) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::live_encoder_test

@@ -15,7 +15,7 @@
 #include "vlalign/nn/dual_encoder.hpp"
 #include "vlalign/nn/lora.hpp"
 
-namespace vlalign {
+namespace vlalign::lora_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -138,4 +138,4 @@ TEST(AdaptedModel, SameSeedSameAdapter) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::lora_test

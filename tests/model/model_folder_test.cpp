@@ -14,7 +14,7 @@
 #include "vlalign/core/error.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 
-namespace vlalign {
+namespace vlalign::model_folder_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -124,4 +124,4 @@ TEST(LoadingAModel, SaysWhatIsWrongWithAPath) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::model_folder_test

@@ -10,7 +10,7 @@
 #include "vlalign/core/error.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 
-namespace vlalign {
+namespace vlalign::module_fit_test {
 namespace {
 
 using test::message_of;
@@ -100,4 +100,4 @@ TEST(ModuleFit, ATowerThatGivesAnotherShapeThanItSaysIsAnError) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::module_fit_test

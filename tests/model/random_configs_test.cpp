@@ -19,7 +19,7 @@
 #include "vlalign/model/dual_encoder.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 
-namespace vlalign {
+namespace vlalign::random_configs_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -204,4 +204,4 @@ TEST(SiglipConfig, KeepsAnotherStartInHuggingFacesLayout) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::random_configs_test

@@ -14,7 +14,7 @@
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
 
-namespace vlalign {
+namespace vlalign::safetensors_test {
 namespace {
 
 using test::message_of;
@@ -174,4 +174,4 @@ TEST_F(SafetensorsFile, NeverCrashesOnAPartOfAFile) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::safetensors_test

@@ -13,7 +13,7 @@
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
 
-namespace vlalign {
+namespace vlalign::validate_test {
 namespace {
 
 using test::message_of;
@@ -170,4 +170,4 @@ TEST(Load, RefusesSizesThatCantBe) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::validate_test

@@ -7,7 +7,7 @@
 
 #include "vlalign/train/adamw.hpp"
 
-namespace vlalign::nn {
+namespace vlalign::nn::layers_test {
 namespace {
 
 /// Whether the layer computes in bfloat16 with the weights it has now.
@@ -70,4 +70,4 @@ TEST(Conv2d, OfPatchesEqualsTheConvolutionAndItsGradients) {
 }
 
 }  // namespace
-}  // namespace vlalign::nn
+}  // namespace vlalign::nn::layers_test

@@ -16,7 +16,7 @@
 #include "vlalign/core/error.hpp"
 #include "vlalign/nn/transformer.hpp"
 
-namespace vlalign::nn {
+namespace vlalign::nn::lora_test {
 namespace {
 
 using test::message_of;
@@ -180,4 +180,4 @@ TEST(Lora, NamesOptionsThatCannotWork) {
 }
 
 }  // namespace
-}  // namespace vlalign::nn
+}  // namespace vlalign::nn::lora_test

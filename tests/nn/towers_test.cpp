@@ -18,7 +18,7 @@
 #include "vlalign/nn/transformer.hpp"
 #include "vlalign/nn/vit.hpp"
 
-namespace vlalign::nn {
+namespace vlalign::nn::towers_test {
 namespace {
 
 using test::message_of;
@@ -273,4 +273,4 @@ TEST(Towers, AreCloseToFloat32InBfloat16) {
 }
 
 }  // namespace
-}  // namespace vlalign::nn
+}  // namespace vlalign::nn::towers_test

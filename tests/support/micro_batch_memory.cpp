@@ -70,9 +70,7 @@ int main(int argc, char** argv) {
   const auto how = options(model, argc, argv);
   const double before = peak_megabytes();
   const auto seconds = Trainer(model, InfoNCE(), how).fit(pairs).seconds;
-  const auto side = model.config().preprocess.image_size;
-  const auto pixels = 2.0 * static_cast<double>(how.batch_size * 3 * side * side) / 1e6;
-  std::printf("batch %ld micro_batch %ld targets %s peak_mb %.1f before_mb %.1f pixels_mb %.1f seconds %.1f\n",
+  std::printf("batch %ld micro_batch %ld targets %s peak_mb %.1f before_mb %.1f seconds %.1f\n",
               static_cast<long>(how.batch_size), static_cast<long>(how.micro_batch), argv[3], peak_megabytes(), before,
-              pixels, seconds);
+              seconds);
 }

@@ -168,7 +168,7 @@ void read_peer_model(const fs::path& input) {
 }
 
 vla::Policy small_policy() {
-  return vla::Policy::create(vla::test::towers(), vla::test::config_of("text_queries", "l1"), 1);
+  return vla::Policy::create(test::towers(), test::config_of("text_queries", "l1"), 1);
 }
 
 /// Pairs beside the run folder, and what both runs are told.
@@ -182,7 +182,7 @@ Trainer trainer_in(const fs::path& input, std::int64_t steps, bool resume) {
   options.resume = resume;
   options.checkpoint_every = 2;
   options.data_name = "pairs";
-  return Trainer(vla::test::towers(), InfoNCE(), options);
+  return Trainer(test::towers(), InfoNCE(), options);
 }
 
 void write_run(const fs::path& seeds) {
@@ -205,10 +205,10 @@ void read_run(const fs::path& input) {
   trainer_in(input, 6, true).fit(open_pairs((input / "pairs.tsv").string()));
 }
 
-void read_adapter(const fs::path& input) { load_lora(vla::test::towers(), input / "adapter.safetensors"); }
+void read_adapter(const fs::path& input) { load_lora(test::towers(), input / "adapter.safetensors"); }
 
 void write_adapter(const fs::path& seeds) {
-  const auto model = vla::test::towers();
+  const auto model = test::towers();
   add_lora(model, {.rank = 2, .train = {"logit_scale"}});
   fs::create_directories(seeds / "adapter");
   save_lora(model, seeds / "adapter/adapter.safetensors");
@@ -235,7 +235,7 @@ const std::vector<Reader>& readers() {
       {"safetensors", [](auto& seeds) { copy_files(fixtures / "train", {".safetensors"}, seeds); },
        [](auto& input) { read_safetensors(only_file(input)); }},
       {"peer_models", write_peer_models, read_peer_model},
-      {"models", [](auto& seeds) { vla::test::towers().save(seeds / "model"); },
+      {"models", [](auto& seeds) { test::towers().save(seeds / "model"); },
        [](auto& input) { DualEncoder::load(input); }},
       {"adapters", write_adapter, read_adapter},
       {"policies", [](auto& seeds) { small_policy().save(seeds / "policy"); },

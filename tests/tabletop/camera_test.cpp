@@ -8,7 +8,7 @@
 #include <numbers>
 #include <thread>
 
-namespace tabletop {
+namespace tabletop::camera_test {
 namespace {
 
 constexpr int size = 64;
@@ -88,4 +88,4 @@ TEST(Camera, ThatDrewAnotherSceneBeforeDrawsTheSame) {
 }
 
 }  // namespace
-}  // namespace tabletop
+}  // namespace tabletop::camera_test

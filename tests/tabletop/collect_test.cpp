@@ -14,7 +14,7 @@
 #include "vlalign/data/image.hpp"
 #include "vlalign/data/pairs.hpp"
 
-namespace tabletop {
+namespace tabletop::collect_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -106,4 +106,4 @@ TEST(Collect, LeavesAFolderWithSomethingElseAlone) {
 }
 
 }  // namespace
-}  // namespace tabletop
+}  // namespace tabletop::collect_test

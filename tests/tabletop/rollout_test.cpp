@@ -7,7 +7,7 @@
 #include "vlalign/core/error.hpp"
 #include "vlalign/data/clip_tokenizer.hpp"
 
-namespace tabletop {
+namespace tabletop::rollout_test {
 namespace {
 
 namespace vla = vlalign::vla;
@@ -96,4 +96,4 @@ TEST(MovingPicture, PutsFilmsBesideEachOther) {
 }
 
 }  // namespace
-}  // namespace tabletop
+}  // namespace tabletop::rollout_test

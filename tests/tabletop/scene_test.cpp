@@ -7,7 +7,7 @@
 #include <cmath>
 #include <tuple>
 
-namespace tabletop {
+namespace tabletop::scene_test {
 namespace {
 
 constexpr std::uint64_t seeds = 300;
@@ -113,4 +113,4 @@ TEST(Scene, OfFewerObjectsKeepsItsTarget) {
 }
 
 }  // namespace
-}  // namespace tabletop
+}  // namespace tabletop::scene_test

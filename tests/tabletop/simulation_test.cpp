@@ -12,7 +12,7 @@
 #include "vlalign/core/error.hpp"
 #include "vlalign/core/random.hpp"
 
-namespace tabletop {
+namespace tabletop::simulation_test {
 namespace {
 
 using Action = std::array<float, action_size>;
@@ -182,4 +182,4 @@ TEST(Simulation, RefusesActionsOfAnotherLengthOrNotFinite) {
 }
 
 }  // namespace
-}  // namespace tabletop
+}  // namespace tabletop::simulation_test

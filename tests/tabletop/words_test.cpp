@@ -11,7 +11,7 @@
 
 #include "vla/scene.hpp"
 
-namespace tabletop {
+namespace tabletop::words_test {
 namespace {
 
 constexpr std::array cells{Combinations::seen, Combinations::unseen, Combinations::all};
@@ -259,4 +259,4 @@ TEST(Descriptions, SayWhatIsPushedAndToWhichSide) {
 }
 
 }  // namespace
-}  // namespace tabletop
+}  // namespace tabletop::words_test

@@ -93,7 +93,7 @@ class DenseInfoNCE : public ContrastiveLoss {
   }
 
   static at::Tensor targets_of(const ContrastiveBatch& batch) {
-    if (batch.soft_targets.defined()) return batch.soft_targets;
+    if (batch.soft_targets.defined()) return batch.soft_targets.dense();
     if (batch.groups.defined()) return batch.groups.unsqueeze(1) == batch.groups.unsqueeze(0);
     return at::eye(batch.image.size(0), batch.image.options().dtype(at::kFloat));
   }

@@ -21,7 +21,7 @@
 #include "vlalign/loss/weighted_sum.hpp"
 #include "vlalign/testing/loss_properties.hpp"
 
-namespace vlalign {
+namespace vlalign::library_losses_test {
 namespace {
 
 VLALIGN_TEST_LOSS(InfoNCEProperties, InfoNCE(), {.lower_bound = 0.0});
@@ -79,4 +79,4 @@ VLALIGN_TEST_LOSS(WeightedSumProperties, WeightedSum({{InfoNCE(), {0.5}}, {Sigmo
                   {.lower_bound = 0.0});
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::library_losses_test

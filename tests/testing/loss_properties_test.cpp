@@ -6,7 +6,7 @@
 #include "testing/dense_losses.hpp"
 #include "vlalign/core/normalize.hpp"
 
-namespace vlalign {
+namespace vlalign::loss_properties_test {
 namespace {
 
 VLALIGN_TEST_LOSS(LambdaProperties, [](const ContrastiveBatch& batch) {
@@ -22,4 +22,4 @@ VLALIGN_TEST_LOSS(TwoViewsProperties, test::two_views(), {.lower_bound = 0.0});
 VLALIGN_TEST_LOSS(TimeContrastProperties, test::time_contrast(), {.lower_bound = 0.0});
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::loss_properties_test

@@ -13,7 +13,7 @@
 #include "vlalign/core/error.hpp"
 #include "vlalign/testing/loss_properties.hpp"
 
-namespace vlalign {
+namespace vlalign::mutations_test {
 namespace {
 
 using test::DenseInfoNCE;
@@ -273,4 +273,4 @@ TEST(LossPropertyTest, FailsAtTheUsersLine) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::mutations_test

@@ -4,7 +4,7 @@
 #include "vlalign/loss/info_nce.hpp"
 #include "vlalign/testing/violation.hpp"
 
-namespace vlalign {
+namespace vlalign::violation_arguments_test {
 namespace {
 
 TEST(FindViolation, RefusesAPropertyThatIsNone) {
@@ -21,4 +21,4 @@ TEST(FindViolation, RefusesAClaimThatLeavesNothingToTry) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::violation_arguments_test

@@ -25,7 +25,8 @@ build_targets() {
   local sanitizers=$1
   shift
   cmake --log-level=NOTICE -S . -B "$build" -G Ninja -DCMAKE_CXX_COMPILER="$compiler" -DCMAKE_BUILD_TYPE=RelWithDebInfo \
-    -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1 -g1" -DVLALIGN_SANITIZE="$sanitizers" -DVLALIGN_INSTALL=OFF \
+    -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1 -g1" -DVLALIGN_SANITIZE="$sanitizers" -DVLALIGN_INSTALL=OFF -DVLALIGN_WERROR=OFF \
+    -DCMAKE_UNITY_BUILD=ON \
     ${VLALIGN_TORCH:+"-DVLALIGN_TORCH=$VLALIGN_TORCH"} ${VLALIGN_ARROW:+"-DVLALIGN_ARROW=$VLALIGN_ARROW"}
   mkdir -p "$build/share" "$build/logs"
   cp -r --update "${VLALIGN_BUILD:-build}/share/vlalign" "$build/share/"

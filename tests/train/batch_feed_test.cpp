@@ -8,7 +8,7 @@
 #include "vlalign/loss/sigmoid.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 
-namespace vlalign {
+namespace vlalign::batch_feed_test {
 namespace {
 
 using test::message_of;
@@ -161,4 +161,4 @@ TEST_F(FedColours, ATeacherThatReadsOtherInputsIsRefused) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::batch_feed_test

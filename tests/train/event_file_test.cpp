@@ -7,7 +7,7 @@
 #include "core/files.hpp"
 #include "support/temp_folder.hpp"
 
-namespace vlalign {
+namespace vlalign::event_file_test {
 namespace {
 
 /// CRC-32C bit by bit, from its polynomial alone.
@@ -77,4 +77,4 @@ TEST(EventFile, AResumedRunTellsWhereItBegins) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::event_file_test

@@ -8,7 +8,7 @@
 #include "support/colours.hpp"
 #include "vlalign/core/error.hpp"
 
-namespace vlalign {
+namespace vlalign::failed_runs_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -96,4 +96,4 @@ TEST_F(FailedRuns, AModelThatIsNotFiniteIsNoResult) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::failed_runs_test

@@ -17,7 +17,7 @@
 #include "vlalign/model/safetensors.hpp"
 #include "vlalign/nn/lora.hpp"
 
-namespace vlalign {
+namespace vlalign::fine_tuning_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -356,4 +356,4 @@ TEST_F(FineTunedColours, TheAverageLeavesTheTrainingAlone) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::fine_tuning_test

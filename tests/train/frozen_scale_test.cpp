@@ -6,7 +6,7 @@
 #include "vlalign/model/lora.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 
-namespace vlalign {
+namespace vlalign::frozen_scale_test {
 namespace {
 
 class FrozenScale : public test::Colours {
@@ -94,4 +94,4 @@ TEST_F(FrozenScale, ARateOfZeroChangesNoWeightAndNoAverage) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::frozen_scale_test

@@ -9,7 +9,7 @@
 #include "vlalign/loss/cyclic_consistency.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 
-namespace vlalign {
+namespace vlalign::loss_value_test {
 namespace {
 
 using test::CapturedLog;
@@ -88,4 +88,4 @@ TEST_F(LossValue, OfBatchesOfOnePairIsWarnedOfOnce) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::loss_value_test

@@ -9,7 +9,7 @@
 #include "vlalign/core/error.hpp"
 #include "vlalign/train/policy_trainer.hpp"
 
-namespace vlalign {
+namespace vlalign::measure_ranges_test {
 namespace {
 
 using test::message_of;
@@ -64,4 +64,4 @@ TEST(MeasureRanges, NeedsAStep) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::measure_ranges_test

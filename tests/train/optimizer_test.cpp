@@ -17,7 +17,7 @@
 #include "vlalign/train/adamw.hpp"
 #include "vlalign/train/schedule.hpp"
 
-namespace vlalign {
+namespace vlalign::optimizer_test {
 namespace {
 
 NamedTensors peer_figures() {
@@ -150,4 +150,4 @@ TEST(Schedule, EqualsThePeersWarmupAndCosine) {
 TEST(Schedule, NeedsNoWarmup) { EXPECT_DOUBLE_EQ(warmup_cosine(0, 0, 10), 1.0); }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::optimizer_test

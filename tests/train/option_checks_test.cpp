@@ -10,7 +10,7 @@
 #include "vlalign/train/policy_trainer.hpp"
 #include "vlalign/train/progress.hpp"
 
-namespace vlalign {
+namespace vlalign::option_checks_test {
 namespace {
 
 using test::message_of;
@@ -107,4 +107,4 @@ TEST_F(OptionChecks, APolicysTrainerChecksAsMuch) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::option_checks_test

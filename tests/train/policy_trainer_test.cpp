@@ -16,7 +16,7 @@
 #include "vlalign/model/lora.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 
-namespace vlalign {
+namespace vlalign::policy_trainer_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -275,4 +275,4 @@ TEST_F(PolicyRuns, RefuseWhatCannotWork) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::policy_trainer_test

@@ -11,7 +11,7 @@
 #include "support/file_size_limit.hpp"
 #include "vlalign/core/error.hpp"
 
-namespace vlalign {
+namespace vlalign::run_folder_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -252,4 +252,4 @@ TEST_F(Colours, ACheckpointThatFindsTheDiskFullLeavesTheOneBefore) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::run_folder_test

@@ -15,7 +15,7 @@
 #include "vlalign/model/live_encoder.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 
-namespace vlalign {
+namespace vlalign::run_scope_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -220,4 +220,4 @@ TEST_F(RunScopes, ASecondFitIntoTheSameFolderIsRefusedOrTellsTheRunsOwnResult) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::run_scope_test

@@ -14,7 +14,7 @@
 #include "vlalign/loss/weighted_sum.hpp"
 #include "vlalign/train/policy_trainer.hpp"
 
-namespace vlalign {
+namespace vlalign::same_settings_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -202,4 +202,4 @@ TEST(SameDevice, IsNeededForEqualBitsOnly) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::same_settings_test

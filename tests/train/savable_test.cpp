@@ -2,7 +2,7 @@
 #include "support/colours.hpp"
 #include "vlalign/core/error.hpp"
 
-namespace vlalign {
+namespace vlalign::savable_test {
 namespace {
 
 class UnsavableModel : public test::Colours {
@@ -33,4 +33,4 @@ TEST_F(UnsavableModel, IsRefusedBeforeTheFirstStepOfARunThatWouldWriteIt) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::savable_test

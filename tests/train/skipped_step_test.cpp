@@ -13,7 +13,7 @@
 #include "vlalign/model/safetensors.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 
-namespace vlalign {
+namespace vlalign::skipped_step_test {
 namespace {
 
 using Tensors = std::map<std::string, at::Tensor>;
@@ -98,4 +98,4 @@ TEST_F(SkippedStep, IsOneWhoseStatisticsOverflow) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::skipped_step_test

@@ -13,7 +13,7 @@
 #include "vlalign/core/error.hpp"
 #include "vlalign/data/clip_tokenizer.hpp"
 
-namespace vlalign {
+namespace vlalign::targets_test {
 namespace {
 
 /// No merges: its end and padding are what CLIP's are in its own small vocabulary.
@@ -38,7 +38,7 @@ TEST(EqualCaptions, AreOneGroup) {
 }
 
 TEST(SharedTokens, SpreadTheRestByTheJaccardIndex) {
-  const auto soft = shared_tokens(tokenizer, 0.6).make(captions()).soft;
+  const auto soft = shared_tokens(tokenizer, 0.6).make(captions()).soft.dense();
   // Caption 0 = {5, 6} shares all of itself with 2 and half with 3 = {6}: weights 1, 0, 1, 1/2, of a sum of 2.5.
   const std::array row{0.6 + 0.4 / 2.5, 0.0, 0.4 / 2.5, 0.4 * 0.5 / 2.5};
   for (std::int64_t j = 0; j < 4; ++j) EXPECT_NEAR(soft[0][j].item<double>(), row[j], 1e-6) << j;
@@ -68,7 +68,7 @@ TEST(SharedTokens, AreTheJaccardIndicesOfEachTwoSets) {
     for (std::int64_t t = 0; t < 9; ++t) sets[i].insert(batch.tokens[i][t].item<std::int64_t>());
     for (const std::int64_t id : {std::int64_t{77}, tokenizer.end_id(), tokenizer.pad_id()}) sets[i].erase(id);
   }
-  const auto soft = shared_tokens(tokenizer, 0.7).make(batch).soft;
+  const auto soft = shared_tokens(tokenizer, 0.7).make(batch).soft.dense();
   for (std::int64_t i = 0; i < size; ++i) {
     double sum = 0;
     const auto similar = [&](std::int64_t j) { return i == j ? 1.0 : jaccard(sets[i], sets[j]); };
@@ -78,10 +78,16 @@ TEST(SharedTokens, AreTheJaccardIndicesOfEachTwoSets) {
   }
 }
 
+TEST(SharedTokens, AreTheSameInPartsAsInTheWhole) {
+  const auto soft = shared_tokens(tokenizer, 0.6).make(captions()).soft;
+  for (const auto rows : {RowRange{0, 1}, RowRange{1, 2}, RowRange{3, 1}})
+    EXPECT_TRUE(soft.rows(rows).equal(soft.dense().narrow(0, rows.begin, rows.count))) << rows.begin;
+}
+
 TEST(SharedTokens, NamesAShareOutOfRange) {
   EXPECT_EQ(test::message_of<Error>([] { shared_tokens(tokenizer, 1.5); }),
             "[shared_tokens] own: expected 0 to 1, got 1.5");
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::targets_test

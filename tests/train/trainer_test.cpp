@@ -15,7 +15,7 @@
 #include "vlalign/loss/info_nce.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 
-namespace vlalign {
+namespace vlalign::trainer_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -284,4 +284,4 @@ TEST_F(Colours, OptionsThatCannotWorkAreNamed) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::trainer_test

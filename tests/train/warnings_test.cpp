@@ -16,7 +16,7 @@
 #include "vlalign/loss/info_nce.hpp"
 #include "vlalign/model/config.hpp"
 
-namespace vlalign {
+namespace vlalign::warnings_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -100,4 +100,4 @@ TEST_F(Warnings, ComeToTheUsersHandlerInstead) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::warnings_test

@@ -7,7 +7,7 @@
 
 #include <limits>
 
-namespace vlalign {
+namespace vlalign::weight_average_test {
 namespace {
 
 constexpr float infinity = std::numeric_limits<float>::infinity();
@@ -32,4 +32,4 @@ TEST(WeightAverage, LeavesAMaskOfInfinitiesAsItIs) {
 }
 
 }  // namespace
-}  // namespace vlalign
+}  // namespace vlalign::weight_average_test

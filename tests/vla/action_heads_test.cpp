@@ -30,7 +30,7 @@
 #include "vlalign/vla/head/regression_head.hpp"
 #include "vlalign/vla/head/retrieval_head.hpp"
 
-namespace vlalign::vla {
+namespace vlalign::vla::action_heads_test {
 namespace {
 
 using test::message_of;
@@ -437,4 +437,4 @@ TEST(RetrievalHead, RefusesABankOfAnotherShape) {
 }
 
 }  // namespace
-}  // namespace vlalign::vla
+}  // namespace vlalign::vla::action_heads_test

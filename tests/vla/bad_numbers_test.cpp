@@ -25,7 +25,7 @@
 #include "vlalign/vla/live_policy.hpp"
 #include "vlalign/vla/temporal_ensemble.hpp"
 
-namespace vlalign::vla {
+namespace vlalign::vla::bad_numbers_test {
 namespace {
 
 using test::config_of;
@@ -331,4 +331,4 @@ TEST(BadNumbers, AnOwnNameThatNoFileHoldsIsRefusedBeforeItIsSaved) {
 }
 
 }  // namespace
-}  // namespace vlalign::vla
+}  // namespace vlalign::vla::bad_numbers_test

@@ -20,7 +20,7 @@
 #include "vlalign/nn/text_transformer.hpp"
 #include "vlalign/nn/vit.hpp"
 
-namespace vlalign::vla {
+namespace vlalign::vla::film_test {
 namespace {
 
 using test::message_of;
@@ -169,4 +169,4 @@ TEST(Film, RefusesAConditionOfAnotherBatch) {
 }
 
 }  // namespace
-}  // namespace vlalign::vla
+}  // namespace vlalign::vla::film_test

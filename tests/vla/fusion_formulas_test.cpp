@@ -16,7 +16,7 @@
 #include "vlalign/vla/fusion/pointing.hpp"
 #include "vlalign/vla/fusion/tiled_product.hpp"
 
-namespace vlalign::vla {
+namespace vlalign::vla::fusion_formulas_test {
 namespace {
 
 using test::block_by_hand;
@@ -315,4 +315,4 @@ TEST(AttentionPooling, EqualsItsFormulaInDouble) {
 }
 
 }  // namespace
-}  // namespace vlalign::vla
+}  // namespace vlalign::vla::fusion_formulas_test

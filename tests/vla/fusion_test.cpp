@@ -22,7 +22,7 @@
 #include "vlalign/vla/fusion/make_fusion.hpp"
 #include "vlalign/vla/head/regression_head.hpp"
 
-namespace vlalign::vla {
+namespace vlalign::vla::fusion_test {
 namespace {
 
 using test::batch;
@@ -254,4 +254,4 @@ TEST(Fusion, AnUnknownNameListsTheKnown) {
 }
 
 }  // namespace
-}  // namespace vlalign::vla
+}  // namespace vlalign::vla::fusion_test

@@ -30,7 +30,7 @@
 #include "vlalign/vla/head/make_head.hpp"
 #include "vlalign/vla/head/retrieval_head.hpp"
 
-namespace vlalign::vla {
+namespace vlalign::vla::hostile_input_test {
 namespace {
 
 using at::Tensor;
@@ -338,4 +338,4 @@ TEST_F(HostileBatch, InActNamesTheArgument) {
 }
 
 }  // namespace
-}  // namespace vlalign::vla
+}  // namespace vlalign::vla::hostile_input_test

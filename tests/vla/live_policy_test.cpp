@@ -23,7 +23,7 @@
 #include "vlalign/vla/fusion/make_fusion.hpp"
 #include "vlalign/vla/head/make_head.hpp"
 
-namespace vlalign::vla {
+namespace vlalign::vla::live_policy_test {
 namespace {
 
 using test::config_of;
@@ -359,4 +359,4 @@ std::string name_of(const testing::TestParamInfo<Kind>& kind) {
 INSTANTIATE_TEST_SUITE_P(All, LivePolicyOf, testing::ValuesIn(kinds()), name_of);
 
 }  // namespace
-}  // namespace vlalign::vla
+}  // namespace vlalign::vla::live_policy_test

@@ -12,7 +12,7 @@
 #include "vlalign/core/error.hpp"
 #include "vlalign/vla/live_policy.hpp"
 
-namespace vlalign::vla {
+namespace vlalign::vla::mistakes_test {
 namespace {
 
 using test::config_of;
@@ -108,4 +108,4 @@ TEST(Mistakes, AFrameLargerThanItsMemoryIsAnErrorBeforeAnythingIsRead) {
 }
 
 }  // namespace
-}  // namespace vlalign::vla
+}  // namespace vlalign::vla::mistakes_test

@@ -13,7 +13,7 @@
 #include "vlalign/vla/head/make_head.hpp"
 #include "vlalign/vla/live_policy.hpp"
 
-namespace vlalign::vla {
+namespace vlalign::vla::own_parts_test {
 namespace {
 
 using test::config_of;
@@ -159,4 +159,4 @@ TEST(OwnParts, WhatTheyGiveHasTheShapeTheySaid) {
 }
 
 }  // namespace
-}  // namespace vlalign::vla
+}  // namespace vlalign::vla::own_parts_test

@@ -29,7 +29,7 @@
 #include "vlalign/vla/head/make_head.hpp"
 #include "vlalign/vla/head/regression_head.hpp"
 
-namespace vlalign::vla {
+namespace vlalign::vla::policy_test {
 namespace {
 
 using test::config_of;
@@ -383,4 +383,4 @@ TEST(Policy, IsNotWrittenWithWeightsThatAreNotFinite) {
 }
 
 }  // namespace
-}  // namespace vlalign::vla
+}  // namespace vlalign::vla::policy_test

@@ -8,7 +8,7 @@
 #include "vlalign/data/clip_tokenizer.hpp"
 #include "vlalign/vla/policy.hpp"
 
-namespace vlalign::vla::test {
+namespace vlalign::test {
 
 inline DualEncoder towers(bool resnet = false) {
   ModelConfig config;
@@ -27,10 +27,11 @@ inline DualEncoder towers(bool resnet = false) {
   return model;
 }
 
-inline PolicyConfig config_of(const std::string& fusion, const std::string& head) {
-  PolicyConfig config{.fusion = fusion, .head = head, .actions = {.horizon = 3, .dims = 2}, .state = 4, .width = 32};
+inline vla::PolicyConfig config_of(const std::string& fusion, const std::string& head) {
+  vla::PolicyConfig config{
+      .fusion = fusion, .head = head, .actions = {.horizon = 3, .dims = 2}, .state = 4, .width = 32};
   config.phrases = {{"go left", {-1, 0, -1, 0, -1, 0}}, {"go right", {1, 0, 1, 0, 1, 0}}, {"stay", {0, 0, 0, 0, 0, 0}}};
   return config;
 }
 
-}  // namespace vlalign::vla::test
+}  // namespace vlalign::test

@@ -11,7 +11,7 @@
 #include "vlalign/core/error.hpp"
 #include "vlalign/core/random.hpp"
 
-namespace vlalign::vla {
+namespace vlalign::vla::temporal_ensemble_test {
 namespace {
 
 using test::message_of;
@@ -117,4 +117,4 @@ TEST(TemporalEnsemble, SaysWhatIsWrong) {
 }
 
 }  // namespace
-}  // namespace vlalign::vla
+}  // namespace vlalign::vla::temporal_ensemble_test

@@ -15,21 +15,26 @@ namespace vlalign {
 
 class BatchMaker;
 
-/// What one training step eats. B is the batch size, less the records that could not be read.
+/// What one training step eats, or a piece of it (LoaderOptions::micro_batch). B is the batch size, or the piece's,
+/// less the records that could not be read.
 struct PairBatch {
   at::Tensor pixels;                  ///< uint8 [B, 3, S, S], channels-last
   at::Tensor second_pixels;           ///< the same under another augmentation, if asked for
   at::Tensor tokens;                  ///< int64 [B, L], cut to the longest caption
   std::vector<std::int64_t> records;  ///< [B], indices into the source
-  std::int64_t number = 0;            ///< counted from the start of the run
+  std::int64_t number = 0;            ///< of the batch, counted from the start of the run
   std::int64_t epoch = 0;
   double wait_s = 0.0;  ///< how long next() had to wait for it
 };
 
 struct LoaderOptions {
   std::int64_t batch_size = 256;
+  /// Above 0, each batch comes in pieces of so many records (the last may be smaller), all of them once and then all
+  /// again, as backward_in_pieces() asks for them. So memory holds a few pieces, not a batch; pictures that the cache
+  /// doesn't hold are decoded twice.
+  std::int64_t micro_batch = 0;
   int threads = 1;      ///< worker threads that decode and transform
-  int prefetch = 4;     ///< batches made ahead
+  int prefetch = 4;     ///< batches, or pieces of them, made ahead
   bool shuffle = true;  ///< a new order each epoch; without it, the order of the source
   std::uint64_t seed = 0;
   Augmentation augmentation{};
@@ -53,10 +58,12 @@ class Loader {
 
   std::int64_t batches_per_epoch() const;
 
-  /// The next call of next() gives batch `number`.
+  /// The next call of next() gives batch `number`, or its first piece.
   void seek(std::int64_t number);
 
-  /// Waits for the next batch; endless. Throws Error when too many records are bad, naming the first of them.
+  /// Waits for the next batch, or piece of one; endless. A piece is empty, with undefined tensors, where none of its
+  /// records could be read; it holds the same records both times. Throws Error when too many records are bad, naming
+  /// the first of them.
   PairBatch next();
 
   /// Records that could not be read so far, each named once: "name: why".

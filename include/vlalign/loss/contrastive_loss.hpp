@@ -25,6 +25,39 @@ struct RowRange {
   std::int64_t count = 0;
 };
 
+/// How much each image of a batch wants each text: a matrix W [B, B], held whole or made a few rows at a time, which
+/// spares a large batch from holding it. Any at::Tensor [B, B] is one.
+class SoftTargets {
+ public:
+  SoftTargets() = default;  ///< none
+  SoftTargets(at::Tensor matrix) : matrix_(std::move(matrix)) {}
+
+  /// rows(r) gives W's rows r, [r.count, B], and the same numbers whenever it is asked; a loss asks in each of its
+  /// passes.
+  SoftTargets(std::int64_t size, std::function<at::Tensor(RowRange)> rows) : size_(size), make_rows_(std::move(rows)) {}
+
+  bool defined() const { return matrix_.defined() || make_rows_ != nullptr; }
+
+  /// The matrix where it is held whole; undefined where it is made by rows.
+  const at::Tensor& matrix() const { return matrix_; }
+
+  /// B, where W is made by rows.
+  std::int64_t size() const { return size_; }
+
+  /// The rows of W, [rows.count, B].
+  at::Tensor rows(RowRange rows) const {
+    return make_rows_ ? make_rows_(rows) : matrix_.narrow(0, rows.begin, rows.count);
+  }
+
+  /// W, [B, B]; undefined where there are no targets.
+  at::Tensor dense() const { return make_rows_ ? make_rows_({0, size_}) : matrix_; }
+
+ private:
+  at::Tensor matrix_;
+  std::int64_t size_ = 0;
+  std::function<at::Tensor(RowRange)> make_rows_;
+};
+
 /// What a contrastive loss is computed from. The first three are always there; the others where the loss says that it
 /// uses them (BatchParts). Embeddings are float64, or float32 and bfloat16, on one device: losses throw Error if not.
 struct ContrastiveBatch {
@@ -34,8 +67,8 @@ struct ContrastiveBatch {
   at::Tensor logit_bias{};  ///< [] added to the logits
 
   // Targets: neither (image i matches text i), or one of these.
-  at::Tensor groups{};        ///< int64 [B]: image i matches text j where groups[i] == groups[j]
-  at::Tensor soft_targets{};  ///< [B, B]: row i is the wanted distribution over the texts of image i; non-negative
+  at::Tensor groups{};         ///< int64 [B]: image i matches text j where groups[i] == groups[j]
+  SoftTargets soft_targets{};  ///< [B, B]: row i is the wanted distribution over the texts of image i; non-negative
 
   TokenFeatures image_tokens{}, text_tokens{};
   at::Tensor second_image{};  ///< [B, D] unit rows: the images under another augmentation

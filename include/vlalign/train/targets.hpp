@@ -9,13 +9,14 @@
 
 #include "vlalign/data/loader.hpp"
 #include "vlalign/data/tokenizer.hpp"
+#include "vlalign/loss/contrastive_loss.hpp"
 
 namespace vlalign {
 
 /// Which images of a batch match which of its texts: groups or soft targets, as ContrastiveBatch holds them.
 struct Targets {
   at::Tensor groups{};  ///< int64 [B]
-  at::Tensor soft{};    ///< float32 [B, B]
+  SoftTargets soft{};   ///< float32 [B, B]
 };
 
 /// Tells a batch's targets from its records and captions. The name goes into the run's config.
