@@ -98,7 +98,8 @@ at::Tensor packed(const at::Tensor& w) {
   const at::NoGradGuard no_graph;
   if (fits_panels(w)) return to_panels(w);
   if (!is_fast(w) || !reorder_operator()) return w;
-  return reorder_operator()->call(w.contiguous(), /*rows=*/std::nullopt);
+  const std::optional<c10::SymInt> any_rows;
+  return reorder_operator()->call(w.contiguous(), any_rows);
 }
 
 }  // namespace vlalign

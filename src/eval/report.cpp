@@ -104,8 +104,10 @@ std::string report_html(const ReportInput& input) {
                      fmt::arg("data", data), fmt::arg("script", report_script), fmt::arg("mark", mark));
 }
 
+void check_report_place(const std::filesystem::path& file) { check_file_place(file, {"a report", misfit_of}); }
+
 void write_report(const ReportInput& input, const std::filesystem::path& file) {
-  check_file_place(file, {"a report", misfit_of});
+  check_report_place(file);
   write_file_atomically(file, report_html(input));
 }
 

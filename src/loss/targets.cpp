@@ -68,7 +68,7 @@ struct OwnTargets : torch::CustomClassHolder {
     constexpr std::int64_t elements = std::int64_t{1} << 21;  // of the weights that are there at a time
     const auto step = std::max<std::int64_t>(1, elements / size);
     const auto own_end = own.begin + own.count;
-    for (const auto [from, to] : {std::pair{std::int64_t{0}, own.begin}, {own.begin, own_end}, {own_end, size}}) {
+    for (const auto& [from, to] : {std::pair{std::int64_t{0}, own.begin}, {own.begin, own_end}, {own_end, size}}) {
       for (auto begin = from; begin < to; begin += step) {
         const RowRange rows{begin, std::min(step, to - begin)};
         visit(rows, checked_rows(soft, rows, loss).to(like.options()), from == own.begin);

@@ -10,6 +10,8 @@
 #include "core/check.hpp"
 #include "core/files.hpp"
 #include "core/log.hpp"
+#include "core/place.hpp"
+#include "held_out.hpp"
 #include "output.hpp"
 #include "print_scores.hpp"
 #include "start_model.hpp"
@@ -38,25 +40,6 @@ struct TrainFlags {
   LoraOptions lora;
   bool no_shuffle = false, checkpoints = false;
 };
-
-/// A held-out set: NAME=LOCATION, or a location alone.
-struct TestSet {
-  std::string name, note;
-  std::shared_ptr<const PairSource> pairs;
-};
-
-std::vector<TestSet> open_tests(const TrainFlags& flags) {
-  std::vector<TestSet> tests;
-  for (const auto& spec : flags.tests) {
-    const auto equals = spec.find('=');
-    TestSet test;
-    test.name = equals == std::string::npos ? "held_out" : spec.substr(0, equals);
-    if (tests.size() < flags.notes.size()) test.note = flags.notes[tests.size()];
-    test.pairs = open_pairs(equals == std::string::npos ? spec : spec.substr(equals + 1), flags.data.columns);
-    tests.push_back(std::move(test));
-  }
-  return tests;
-}
 
 /// "unseen_concepts" to "Unseen concepts".
 std::string readable(std::string name) {
@@ -105,17 +88,7 @@ std::vector<ReportFact> facts_of(const DualEncoder& model, const PairSource& pai
           {"Seed", std::to_string(flags.options.seed)}};
 }
 
-/// eval.json: the first test's keys at the top, each other test's under its name.
-nlohmann::ordered_json eval_json(const std::vector<ReportTest>& tests, const std::vector<TestSet>& sets) {
-  auto json = nlohmann::ordered_json::object();
-  for (std::size_t i = 0; i < tests.size(); ++i) {
-    auto scores = nlohmann::ordered_json::parse(to_json(tests[i].scores));
-    (i == 0 ? json : json[sets[i].name]) = std::move(scores);
-  }
-  return json;
-}
-
-std::vector<ReportTest> evaluate(const DualEncoder& model, const std::vector<TestSet>& sets,
+std::vector<ReportTest> evaluate(const DualEncoder& model, const std::vector<HeldOutSet>& sets,
                                  const EmbedOptions& options) {
   std::vector<ReportTest> tests;
   for (const auto& set : sets) {
@@ -138,6 +111,13 @@ void warn_of_skipped(const TrainSummary& summary) {
   warn_of_bad(summary.bad_records);
 }
 
+/// Where a run folder is there already, its results must be able to go into it.
+void check_results_place(const fs::path& run) {
+  if (!is_folder(run)) return;
+  check_file_place(run / "eval.json");
+  check_report_place(run / "report.html");
+}
+
 void run(TrainFlags& flags) {
   auto& options = flags.options;
   flags.run.apply();
@@ -148,8 +128,9 @@ void run(TrainFlags& flags) {
   options.shuffle = !flags.no_shuffle;
   options.data_name = flags.data.location;
 
+  check_results_place(options.out);
   const auto pairs = flags.data.open();
-  const auto sets = open_tests(flags);
+  const auto sets = open_held_out(flags.tests, flags.notes, flags.data.columns);
   const auto loss = make_loss(flags.loss);
   flags.start.logit_bias = loss->uses().logit_bias;
   auto model = flags.start.make(*pairs, flags.options.seed);

@@ -10,7 +10,7 @@
 #include "vlalign/data/episode_loader.hpp"
 #include "vlalign/data/episodes.hpp"
 
-namespace vlalign::lerobot_episodes_test {
+namespace vlalign::test::lerobot_episodes_test {
 namespace {
 
 constexpr const char* top = "observation.images.top";
@@ -287,4 +287,4 @@ TEST(LerobotEpisodes, SayWhatToInstallWhereTheyCannotBeRead) {
 #endif
 
 }  // namespace
-}  // namespace vlalign::lerobot_episodes_test
+}  // namespace vlalign::test::lerobot_episodes_test

@@ -10,7 +10,7 @@
 #include "vlalign/core/random.hpp"
 #include "vlalign/data/episodes.hpp"
 
-namespace vlalign::shard_episodes_test {
+namespace vlalign::test::shard_episodes_test {
 namespace {
 
 using Members = std::vector<std::pair<std::string, std::string>>;
@@ -262,4 +262,4 @@ TEST_F(ShardEpisodes, NameTheRecordOfAFrameThatCannotBeDecodedAndOfOneThatIsNotT
 }
 
 }  // namespace
-}  // namespace vlalign::shard_episodes_test
+}  // namespace vlalign::test::shard_episodes_test

@@ -7,7 +7,7 @@
 #include "data/pairs_fixture.hpp"
 #include "data/tar_of.hpp"
 
-namespace vlalign::shard_pairs_test {
+namespace vlalign::test::shard_pairs_test {
 namespace {
 
 void expect_records(const PairSource& pairs, const json& records, const std::string& shard) {
@@ -237,4 +237,4 @@ TEST_F(Pairs, MeetsDamagedFilesWithAnErrorAtWorst) {
 }
 
 }  // namespace
-}  // namespace vlalign::shard_pairs_test
+}  // namespace vlalign::test::shard_pairs_test

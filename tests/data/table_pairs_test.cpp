@@ -1,6 +1,6 @@
 #include "data/pairs_fixture.hpp"
 
-namespace vlalign::table_pairs_test {
+namespace vlalign::test::table_pairs_test {
 namespace {
 
 TEST_F(Pairs, ReadsTablesAsPandasDoes) {
@@ -184,4 +184,4 @@ TEST_F(Pairs, OpensAFolderByItsMetadata) {
 }
 
 }  // namespace
-}  // namespace vlalign::table_pairs_test
+}  // namespace vlalign::test::table_pairs_test

@@ -10,7 +10,7 @@
 #include "data/pairs_fixture.hpp"
 #include "data/tar.hpp"
 
-namespace vlalign::unpacked_shards_test {
+namespace vlalign::test::unpacked_shards_test {
 namespace {
 
 /// What files without a name in the folder for temporary files take on the disk, of this process.
@@ -160,4 +160,4 @@ TEST_F(UnpackedShardsTest, ADamagedShardLeavesNothingBehind) {
 }
 
 }  // namespace
-}  // namespace vlalign::unpacked_shards_test
+}  // namespace vlalign::test::unpacked_shards_test

@@ -106,7 +106,7 @@ void* counted(std::size_t size, std::size_t alignment = 0) {
 }
 
 /// Of a function of a library: its name, or its offset for addr2line.
-std::string name_of(void* address) {
+std::string symbol_of(void* address) {
   Dl_info info{};
   if (dladdr(address, &info) == 0 || !info.dli_sname) return "?";
   int status = 0;
@@ -138,7 +138,7 @@ std::string OwnAllocations::callers() const {
   watching = false;
   std::string text;
   for (std::int64_t i = 0; i < std::min<std::int64_t>(own, kept_calls); ++i) {
-    for (int frame = 0; frame < 5; ++frame) text += (frame == 0 ? "\n  " : " < ") + name_of(calls[i][frame]);
+    for (int frame = 0; frame < 5; ++frame) text += (frame == 0 ? "\n  " : " < ") + symbol_of(calls[i][frame]);
   }
   return text;
 }

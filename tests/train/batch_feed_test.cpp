@@ -83,7 +83,7 @@ TEST_F(FedColours, GetNothingElse) {
     return InfoNCE().forward(b);
   });
   Trainer(with_bias(1), loss, options(1)).fit(pairs_);
-  for (const auto& part : {seen.logit_bias, seen.groups, seen.soft_targets, seen.image_tokens.features,
+  for (const auto& part : {seen.logit_bias, seen.groups, seen.soft_targets.dense(), seen.image_tokens.features,
                            seen.second_image, seen.teacher_image, seen.frames})
     EXPECT_FALSE(part.defined());
 }

@@ -41,6 +41,10 @@ struct ReportInput {
 /// belong together, or one of the pictures can't be read again.
 std::string report_html(const ReportInput& input);
 
+/// Throws Error where write_report() would: anything but an empty file or an earlier report is at that place, or nothing
+/// can be. For asking before long work.
+void check_report_place(const std::filesystem::path& file);
+
 /// Writes report_html to a file, whole or not at all. Replaces an empty file or an earlier report; throws Error for
 /// anything else at that place, and leaves it alone.
 void write_report(const ReportInput& input, const std::filesystem::path& file);
