@@ -3,14 +3,15 @@
 #include <ATen/Context.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/core/LegacyTypeDispatch.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/cpu/Utils.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/mm.h>
+#include <ATen/ops/ones.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "core/bf16_panels.hpp"
+#include "core/find_operator.hpp"
 
 namespace vlalign {
 namespace {
@@ -18,13 +19,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-/// An operator that LibTorch has where it is built with oneDNN.
-template <typename Signature>
-std::optional<c10::TypedOperatorHandle<Signature>> find_operator(const char* name) {
-  const auto found = c10::Dispatcher::singleton().findSchema({name, ""});
-  return found ? std::optional(found->template typed<Signature>()) : std::nullopt;
-}
-
+// Operators that LibTorch has where it is built with oneDNN.
 using Product = at::Tensor(const at::Tensor& x, const at::Tensor& w, const std::optional<at::Tensor>& bias,
                            std::string_view activation, c10::List<std::optional<at::Scalar>> scalars,
                            std::optional<std::string_view> algorithm);
@@ -40,11 +35,6 @@ const auto& reorder_operator() {
   return found;
 }
 
-bool is_fast(const at::Tensor& x) {
-  if (!x.is_cpu() || x.numel() == 0 || !product_operator() || !at::globalContext().userEnabledMkldnn()) return false;
-  return x.scalar_type() == at::kFloat || (x.scalar_type() == at::kBFloat16 && at::cpu::is_avx512_vnni_supported());
-}
-
 bool is_panels(const at::Tensor& w) { return w.dim() == 4; }
 
 at::Tensor one_dnn(const at::Tensor& x, const at::Tensor& matrix, const std::optional<at::Tensor>& bias) {
@@ -54,6 +44,27 @@ at::Tensor one_dnn(const at::Tensor& x, const at::Tensor& matrix, const std::opt
   static const c10::List<std::optional<at::Scalar>> no_scalars;
   const at::AutoDispatchBelowADInplaceOrView no_graph;  // whose fallback would box the arguments
   return product_operator()->call(x, w, bias, "none", no_scalars, "");
+}
+
+/// Whether oneDNN has products of this type: it is asked for one, since what it can do depends on the processor and on
+/// ONEDNN_MAX_CPU_ISA, and what it can't do it refuses when it is called.
+bool has_products(at::ScalarType type) {
+  try {
+    const at::NoGradGuard no_graph;
+    const auto x = at::ones({2, 16}, type), w = at::ones({4, 16}, type);
+    const auto packed = reorder_operator() ? reorder_operator()->call(w, std::optional<c10::SymInt>()) : w;
+    return one_dnn(x, w, {}).eq(16).all().item<bool>() && one_dnn(x, packed, {}).eq(16).all().item<bool>() &&
+           one_dnn(x.narrow(1, 0, 4), w.t(), {}).eq(4).all().item<bool>();
+  } catch (const std::exception&) {
+    return false;
+  }
+}
+
+bool is_fast(const at::Tensor& x) {
+  if (!x.is_cpu() || x.numel() == 0 || !product_operator() || !at::globalContext().userEnabledMkldnn()) return false;
+  static const bool float32 = has_products(at::kFloat);
+  static const bool bfloat16 = at::cpu::is_avx512_vnni_supported() && has_products(at::kBFloat16);
+  return (x.scalar_type() == at::kFloat && float32) || (x.scalar_type() == at::kBFloat16 && bfloat16);
 }
 
 struct ProductNode : torch::autograd::Function<ProductNode> {

@@ -1,7 +1,10 @@
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/stack.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "commands.hpp"
@@ -24,6 +27,21 @@ std::vector<std::string> first_captions(const PairSource& pairs, const std::vect
     captions.push_back(std::move(all.front()));
   }
   return captions;
+}
+
+/// uint8 [N, longest], the records' names with zeros behind.
+at::Tensor names_of(const PairSource& pairs, const std::vector<std::int64_t>& records) {
+  std::vector<std::string> names;
+  for (const auto record : records) names.push_back(pairs.name(record));
+  std::size_t longest = 0;
+  for (const auto& name : names) longest = std::max(longest, name.size());
+  const auto bytes = at::zeros({std::ssize(names), static_cast<std::int64_t>(longest)}, at::kByte);
+  auto* row = bytes.mutable_data_ptr<std::uint8_t>();
+  for (const auto& name : names) {
+    std::copy(name.begin(), name.end(), row);
+    row += longest;
+  }
+  return bytes;
 }
 
 /// float32 [N, 3, S, S], as the image tower gets them.
@@ -51,7 +69,9 @@ void add_embed(CLI::App& program) {
   const auto flags = std::make_shared<Flags>();
   flags->model.add(*command);
   flags->data.add(*command);
-  command->add_option("--out", flags->out, "File to write: image_embedding, text_embedding, tokens")
+  command
+      ->add_option("--out", flags->out,
+                   "File to write: image_embedding, text_embedding, tokens; record and name say which row is which")
       ->required()
       ->check(not_empty);
   command->add_flag("--pixels", flags->pixels, "Write the preprocessed pixels too");
@@ -66,6 +86,8 @@ void add_embed(CLI::App& program) {
     const auto captions = first_captions(*pairs, images.records);
     NamedTensors tensors{{"image_embedding", images.image},
                          {"text_embedding", embed_texts(model, captions, options)},
+                         {"record", at::tensor(images.records, at::kLong)},
+                         {"name", names_of(*pairs, images.records)},
                          {"tokens", tokenize(*model.tokenizer(), captions, config.text.context_length)}};
     if (flags->pixels) tensors["pixels"] = pixels_of(*pairs, images.records, config.preprocess);
     write_safetensors(flags->out, tensors);

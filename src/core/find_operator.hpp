@@ -1,0 +1,21 @@
+// LibTorch's operators by name, those that it doesn't promise to keep among them. Internal.
+#pragma once
+
+#include <ATen/core/dispatch/Dispatcher.h>
+
+#include <optional>
+
+namespace vlalign {
+
+/// The operator "namespace::name" without an overload's name; nothing where this LibTorch has none of this signature.
+template <typename Signature>
+std::optional<c10::TypedOperatorHandle<Signature>> find_operator(const char* name) {
+  try {
+    const auto found = c10::Dispatcher::singleton().findSchema({name, ""});
+    return found ? std::optional(found->template typed<Signature>()) : std::nullopt;
+  } catch (const c10::Error&) {
+    return std::nullopt;
+  }
+}
+
+}  // namespace vlalign
