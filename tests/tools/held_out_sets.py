@@ -80,7 +80,7 @@ def check_refusals(place, failures):
         (["x=a.tsv", "x=b.tsv"], '"x" names both a.tsv and b.tsv'),
         (["a.tsv", "with=sign/../a.tsv"], '"a" names both'),
         (["=a.tsv"], "expected NAME=DATA"),
-        (["broken.tsv"], "none of the first 2 pictures can be read"),
+        (["broken.tsv"], "pictures can be read"),
         (["nowhere.tsv"], "nowhere.tsv"),
     ]:
         call = place.train("refused", *sets)
