@@ -11,11 +11,15 @@ namespace {
 
 thread_local std::int64_t live = 0;  // blocks that this thread has taken and not given back
 
-void* take(std::size_t size) {
+void* take_or_null(std::size_t size) noexcept {
   void* memory = std::malloc(size);
-  if (memory == nullptr) throw std::bad_alloc();
-  ++live;
+  if (memory != nullptr) ++live;
   return memory;
+}
+
+void* take(std::size_t size) {
+  if (void* memory = take_or_null(size)) return memory;
+  throw std::bad_alloc();
 }
 
 void give_back(void* memory) {
@@ -27,6 +31,8 @@ void give_back(void* memory) {
 
 void* operator new(std::size_t size) { return take(size); }
 void* operator new[](std::size_t size) { return take(size); }
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return take_or_null(size); }
+void* operator new[](std::size_t size, const std::nothrow_t&) noexcept { return take_or_null(size); }
 void operator delete(void* memory) noexcept { give_back(memory); }
 void operator delete[](void* memory) noexcept { give_back(memory); }
 void operator delete(void* memory, std::size_t) noexcept { give_back(memory); }
