@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <optional>
@@ -28,65 +29,51 @@ struct Tiff {
   }
 };
 
-/// The types of a tag's values (TIFF 6.0, and LONG8 of its supplements), and their sizes in bytes.
-enum Type : std::uint64_t {
-  byte = 1,
-  ascii,
-  short_,
-  long_,
-  rational,
-  sbyte,
-  undefined,
-  sshort,
-  slong,
-  srational,
-  float_,
-  double_,
-  ifd,
-  long8 = 16
+/// The types of a tag's values that are numbers (TIFF 6.0, and its supplement's LONG8).
+enum class TiffType : std::uint64_t {
+  unsigned_short = 3,
+  unsigned_long = 4,
+  rational = 5,
+  signed_byte = 6,
+  signed_short = 8,
+  signed_long = 9,
+  signed_rational = 10,
+  float32 = 11,
+  float64 = 12,
+  directory = 13,
+  unsigned_long8 = 16
 };
 
-std::size_t size_of(std::uint64_t type) {
+/// Of a value, in bytes; 0 for an unknown type.
+std::size_t tiff_type_size(std::uint64_t type) {
   constexpr std::array<std::size_t, 17> sizes{0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8};
   return type < sizes.size() ? sizes[type] : 0;
 }
 
-template <typename To>
-double reinterpreted(std::uint64_t bits) {
-  To value;
-  if constexpr (sizeof(To) == 8) {
-    std::memcpy(&value, &bits, sizeof(To));
-  } else {
-    const auto low = static_cast<std::uint32_t>(bits);
-    std::memcpy(&value, &low, sizeof(To));
-  }
-  return static_cast<double>(value);
-}
-
 /// A tag's first value; nothing where it is no number.
 std::optional<double> first_value(const Tiff& tiff, std::uint64_t type, std::uint64_t place) {
-  const auto bits = tiff.number(place, std::min<std::size_t>(size_of(type), 8));
+  const auto bits = tiff.number(place, std::min<std::size_t>(tiff_type_size(type), 8));
   const auto half = [&](int i) { return tiff.number(place + 4 * static_cast<std::uint64_t>(i), 4); };
-  switch (type) {
-    case short_:
-    case long_:
-    case ifd:
-    case long8:
+  switch (static_cast<TiffType>(type)) {
+    case TiffType::unsigned_short:
+    case TiffType::unsigned_long:
+    case TiffType::directory:
+    case TiffType::unsigned_long8:
       return static_cast<double>(bits);
-    case sbyte:
+    case TiffType::signed_byte:
       return static_cast<std::int8_t>(bits);
-    case sshort:
+    case TiffType::signed_short:
       return static_cast<std::int16_t>(bits);
-    case slong:
+    case TiffType::signed_long:
       return static_cast<std::int32_t>(bits);
-    case float_:
-      return reinterpreted<float>(bits);
-    case double_:
-      return reinterpreted<double>(bits);
-    case rational:
+    case TiffType::float32:
+      return std::bit_cast<float>(static_cast<std::uint32_t>(bits));
+    case TiffType::float64:
+      return std::bit_cast<double>(bits);
+    case TiffType::rational:
       return static_cast<double>(half(0)) / static_cast<double>(half(1));
-    case srational:
-      return reinterpreted<std::int32_t>(half(0)) / reinterpreted<std::int32_t>(half(1));
+    case TiffType::signed_rational:
+      return static_cast<double>(static_cast<std::int32_t>(half(0))) / static_cast<std::int32_t>(half(1));
     default:
       return std::nullopt;
   }
@@ -122,7 +109,8 @@ std::optional<int> exif_orientation(Bytes exif) {
   for (std::uint64_t i = 0; i < entries; ++i) {
     const auto entry = directory + 2 + 12 * i;
     if (!tiff->holds(entry, 12)) break;
-    const auto type = tiff->number(entry + 2, 2), count = tiff->number(entry + 4, 4), size = count * size_of(type);
+    const auto type = tiff->number(entry + 2, 2), count = tiff->number(entry + 4, 4),
+               size = count * tiff_type_size(type);
     if (size == 0) continue;
     const auto place = size > 4 ? tiff->number(entry + 8, 4) : entry + 8;
     if (size > 4) {

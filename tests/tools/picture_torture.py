@@ -179,7 +179,7 @@ class Program:
             done = subprocess.run(command, capture_output=True, check=False)
             if not out.exists():
                 raise RuntimeError(f"{' '.join(command)}: {done.stderr.decode(errors='replace')[-300:]}")
-            return out.read_bytes(), self.made
+            return out.read_bytes() or self(draw)[0], self.made  # cjpeg may leave nothing where options don't fit together
 
 
 def programs():
@@ -247,7 +247,7 @@ def by_vlalign(program, who, files):
 REASONS = [
     ("refused by vlalign alone: broken JPEG file: Corrupt JPEG data", "libjpeg made pixels up, and Pillow doesn't look at its warnings"),
     ("refused by vlalign alone: broken JPEG file: Premature end", "libjpeg made pixels up at the file's end"),
-    ("refused by vlalign alone: broken PNG file: the file ends too early", "rows are missing, which Pillow leaves black"),
+    ("refused by vlalign alone: broken PNG file: the file ends too early", "the file ends within zlib's data or its sum, and Pillow had rows enough"),
     ("refused by vlalign alone: broken PNG file: Not enough image data", "rows are missing, which Pillow leaves black"),
     ("refused by vlalign alone: broken PNG file: IDAT", "zlib's data are damaged or too short, and Pillow stops at its end"),
     ("refused by Pillow alone: SyntaxError: not a TIFF file", "damaged EXIF stops exif_transpose; no pixel is lost"),
