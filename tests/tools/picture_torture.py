@@ -247,11 +247,15 @@ def by_vlalign(program, who, files):
 REASONS = [
     ("refused by vlalign alone: broken JPEG file: Corrupt JPEG data", "libjpeg made pixels up, and Pillow doesn't look at its warnings"),
     ("refused by vlalign alone: broken JPEG file: Premature end", "libjpeg made pixels up at the file's end"),
-    ("refused by vlalign alone: broken PNG file: the file ends too early", "the file ends within zlib's data or its sum, and Pillow had rows enough"),
-    ("refused by vlalign alone: broken PNG file: Not enough image data", "rows are missing, which Pillow leaves black"),
-    ("refused by vlalign alone: broken PNG file: IDAT", "zlib's data are damaged or too short, and Pillow stops at its end"),
+    ("refused by vlalign alone: broken PNG file: the file ends too early", "the end of zlib's data or their sum is cut off; Pillow had rows enough"),
+    ("refused by vlalign alone: broken PNG file: IDAT: CRC error", "damaged pixels: Pillow doesn't look at the chunks' sums"),
+    ("refused by vlalign alone: broken PNG file: Not enough image data", "damaged pixels: zlib's data go on behind their chunk"),
+    ("refused by vlalign alone: broken PNG file: PNG unsigned integer", "damaged pixels: they end where no chunk follows"),
+    ("refused by vlalign alone: broken PNG file: [", "damaged pixels: they end where no chunk follows"),
     ("refused by Pillow alone: SyntaxError: not a TIFF file", "damaged EXIF stops exif_transpose; no pixel is lost"),
+    ("refused by Pillow alone: ValueError: non-hexadecimal", "damaged EXIF stops exif_transpose; no pixel is lost"),
     ("refused by Pillow alone: OSError: Truncated File Read", "a chunk behind a PNG's last pixel is cut, or its length damaged; no pixel is lost"),
+    ("another size", "a damaged orientation: libpng ends a text at a NUL, Pillow reads on"),
 ]
 
 
