@@ -46,7 +46,7 @@ bool is_image_file(const std::filesystem::path& path) {
   std::string extension = path.extension().string();
   std::transform(extension.begin(), extension.end(), extension.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  constexpr std::array<std::string_view, 6> known{".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp"};
+  constexpr std::array<std::string_view, 7> known{".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp"};
   return std::find(known.begin(), known.end(), extension) != known.end();
 }
 

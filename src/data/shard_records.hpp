@@ -31,9 +31,9 @@ std::string describe_files(const std::vector<std::filesystem::path>& files);
 /// none.
 struct ShardRecord {
   std::string_view key;  ///< lives as long as the reader
-  static constexpr std::size_t picture_parts = 6;
-  /// .jpg, .png, .jpeg, .webp, .jpe, .jfif, .txt, .json
-  std::array<std::int64_t, picture_parts + 2> members{-1, -1, -1, -1, -1, -1, -1, -1};
+  static constexpr std::size_t picture_parts = 7;
+  /// .jpg, .png, .jpeg, .webp, .jpe, .jfif, .apng, .txt, .json
+  std::array<std::int64_t, picture_parts + 2> members{-1, -1, -1, -1, -1, -1, -1, -1, -1};
 
   std::int64_t picture() const;  ///< the first there is
   std::int64_t txt() const { return members[picture_parts]; }

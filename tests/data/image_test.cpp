@@ -218,7 +218,7 @@ TEST(Image, EncodesPngWithoutLoss) {
 }
 
 TEST(Image, KnowsImageFilesByExtension) {
-  for (const auto* name : {"a.jpg", "b.JPEG", "c.Png", "d.webp", "e.jfif", "f.JPE"})
+  for (const auto* name : {"a.jpg", "b.JPEG", "c.Png", "d.webp", "e.jfif", "f.JPE", "g.apng"})
     EXPECT_TRUE(is_image_file(name)) << name;
   for (const auto* name : {"jpg", "a.gif", "b.jpg.txt", ".jpg", ""}) EXPECT_FALSE(is_image_file(name)) << name;
 }

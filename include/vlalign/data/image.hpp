@@ -39,7 +39,7 @@ Image read_image(const std::filesystem::path& path, int shortest_side = 0, Pixel
 /// A PNG file of the picture, for reports and tests.
 std::vector<std::byte> encode_png(const Image& image);
 
-/// Whether decode_image reads files of this extension (.jpg .jpeg .jpe .jfif .png .webp, any case).
+/// Whether decode_image reads files of this extension (.jpg .jpeg .jpe .jfif .png .apng .webp, any case).
 bool is_image_file(const std::filesystem::path& path);
 
 }  // namespace vlalign
