@@ -359,7 +359,8 @@ TEST(Search, SaysWhatIsMissing) {
   EXPECT_EQ(message_of<Error>([&] { vlalign::index_images(model.encoder, folder.path() / "none"); }),
             (folder.path() / "none").string() + ": no such folder");
   EXPECT_EQ(message_of<Error>([&] { vlalign::index_images(model.encoder, folder.path()); }),
-            folder.path().string() + ": no pictures in this folder or below (.jpg, .jpeg, .png or .webp)");
+            folder.path().string() +
+                ": no pictures in this folder or below (.jpg, .jpeg, .jpe, .jfif, .png, .apng or .webp)");
 }
 
 TEST(Search, KeepsTheOrderOfPathsAmongEqualScores) {
