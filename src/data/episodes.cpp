@@ -28,7 +28,7 @@ std::shared_ptr<const EpisodeSource> open_episodes(std::string_view location, co
     check_shards(files, "a LeRobot dataset's folder, or ");
     check(options.camera.empty(), "[open_episodes] camera: expected none, shards have one picture a step, got {}",
           options.camera);
-    return open_shard_episodes(files);
+    return open_shard_episodes(files, options.pixels_as);
   });
 }
 

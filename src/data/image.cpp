@@ -21,31 +21,32 @@ bool starts_with(Bytes bytes, std::size_t offset, std::string_view magic) {
 
 }  // namespace
 
-Image decode(std::span<const std::byte> bytes, std::string_view name, const NeededSide& needed_side) {
+Image decode(std::span<const std::byte> bytes, std::string_view name, const NeededSide& needed_side, PixelsAs as) {
   const Bytes file(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
   check(!file.empty(), "[decode_image] {}: empty, expected a JPEG, PNG or WebP file", name);
   return without_foreign_errors(name, [&] {
-    if (starts_with(file, 0, "\xff\xd8\xff")) return decode_jpeg(file, name, needed_side);
-    if (starts_with(file, 0, "\x89PNG\r\n\x1a\n")) return decode_png(file, name);
-    if (starts_with(file, 0, "RIFF") && starts_with(file, 8, "WEBP")) return decode_webp(file, name);
+    if (starts_with(file, 0, "\xff\xd8\xff")) return decode_jpeg(file, name, needed_side, as);
+    if (starts_with(file, 0, "\x89PNG\r\n\x1a\n")) return decode_png(file, name, as);
+    if (starts_with(file, 0, "RIFF") && starts_with(file, 8, "WEBP")) return decode_webp(file, name, as);
     fail("[decode_image] {}: its first bytes are those of no JPEG, PNG or WebP file", name);
   });
 }
 
-Image decode_image(std::span<const std::byte> bytes, std::string_view name, int shortest_side) {
-  return decode(bytes, name, [&](int, int) { return shortest_side; });
+Image decode_image(std::span<const std::byte> bytes, std::string_view name, int shortest_side, PixelsAs as) {
+  return decode(
+      bytes, name, [&](int, int) { return shortest_side; }, as);
 }
 
-Image read_image(const std::filesystem::path& path, int shortest_side) {
+Image read_image(const std::filesystem::path& path, int shortest_side, PixelsAs as) {
   const std::string file = read_file(path);
-  return decode_image(std::as_bytes(std::span(file)), path.string(), shortest_side);
+  return decode_image(std::as_bytes(std::span(file)), path.string(), shortest_side, as);
 }
 
 bool is_image_file(const std::filesystem::path& path) {
   std::string extension = path.extension().string();
   std::transform(extension.begin(), extension.end(), extension.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  constexpr std::array<std::string_view, 4> known{".jpg", ".jpeg", ".png", ".webp"};
+  constexpr std::array<std::string_view, 7> known{".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp"};
   return std::find(known.begin(), known.end(), extension) != known.end();
 }
 

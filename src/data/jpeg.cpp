@@ -1,10 +1,12 @@
 #include <algorithm>
+#include <array>
 #include <csetjmp>
 #include <cstdio>
 #include <string_view>
 #include <utility>
 
 // clang-format off: it needs <cstdio> before it
+#include <jerror.h>
 #include <jpeglib.h>
 // clang-format on
 
@@ -35,20 +37,42 @@ struct Decoder {
   std::longjmp(decoder->on_fault, 1);
 }
 
-// libjpeg goes on after damaged or missing data and makes pixels up; it says so in a message of negative level.
+/// Whether every pixel is still decoded from the file's own data. The other warnings say that data were missing or
+/// made no sense, and that libjpeg made pixels up.
+bool is_harmless(int warning) {
+  constexpr std::array harmless{
+      JWRN_ADOBE_XFORM,        // an unknown colour transform: the usual one is taken
+      JWRN_BOGUS_PROGRESSION,  // scans in an unusual order: each is decoded
+      JWRN_EXTRANEOUS_DATA,    // bytes between segments are skipped
+      JWRN_JFIF_MAJOR,         // another revision of JFIF
+      JWRN_NOT_SEQUENTIAL,     // scan parameters that a sequential JPEG doesn't use
+  };
+  return std::find(harmless.begin(), harmless.end(), warning) != harmless.end();
+}
+
+// libjpeg goes on after damaged or missing data; it says so in a message of negative level.
 void refuse_damage(j_common_ptr jpeg, int level) {
-  if (level < 0) jump(jpeg);
+  if (level < 0 && !is_harmless(jpeg->err->msg_code)) jump(jpeg);
+}
+
+/// Those of the APP1 segments that begin so, without it.
+std::vector<Bytes> segments_of(const jpeg_decompress_struct& jpeg, std::string_view beginning) {
+  std::vector<Bytes> found;
+  for (auto* marker = jpeg.marker_list; marker != nullptr; marker = marker->next) {
+    const Bytes data(marker->data, marker->data_length);
+    if (data.size() >= beginning.size() && std::equal(beginning.begin(), beginning.end(), data.begin()))
+      found.push_back(data.subspan(beginning.size()));
+  }
+  return found;
 }
 
 int read_orientation(const jpeg_decompress_struct& jpeg) {
-  constexpr std::string_view exif("Exif\0\0", 6);
-  for (auto* marker = jpeg.marker_list; marker != nullptr; marker = marker->next) {
-    const Bytes data(marker->data, marker->data_length);
-    if (data.size() > exif.size() && std::equal(exif.begin(), exif.end(), data.begin())) {
-      return exif_orientation(data.subspan(exif.size()));
-    }
-  }
-  return 1;
+  std::vector<std::uint8_t> exif;  // what doesn't fit a segment goes on in the next
+  for (const auto part : segments_of(jpeg, std::string_view("Exif\0\0", 6)))
+    exif.insert(exif.end(), part.begin(), part.end());
+  const auto xmp = segments_of(jpeg, std::string_view("http://ns.adobe.com/xap/1.0/\0", 29));
+  const auto packet = xmp.empty() ? Bytes() : xmp.back();
+  return stored_orientation(exif, {reinterpret_cast<const char*>(packet.data()), packet.size()});
 }
 
 /// 1, 2, 4 or 8; scales between these have no vector code in libjpeg-turbo and cost more than the whole picture.
@@ -72,7 +96,6 @@ bool read_header(Decoder& decoder, Bytes bytes) {
   jpeg_mem_src(&jpeg, bytes.data(), bytes.size());
   jpeg_save_markers(&jpeg, JPEG_APP0 + 1, 0xFFFF);
   jpeg_read_header(&jpeg, TRUE);
-  decoder.orientation = read_orientation(jpeg);
   const bool four_inks = jpeg.jpeg_color_space == JCS_CMYK || jpeg.jpeg_color_space == JCS_YCCK;
   jpeg.out_color_space = four_inks ? JCS_CMYK : JCS_RGB;
   return true;
@@ -103,18 +126,18 @@ bool read_pixels(Decoder& decoder, std::vector<std::uint8_t>& inks, std::uint8_t
     jpeg_read_scanlines(&jpeg, &row, 1);
     if (!inks.empty()) inks_to_rgb(inks.data(), jpeg.output_width, out);
   }
-  jpeg_finish_decompress(&jpeg);
-  return true;
+  return true;  // what follows the last row is not looked at
 }
 
 }  // namespace
 
-Image decode_jpeg(Bytes bytes, std::string_view name, const NeededSide& needed_side) {
+Image decode_jpeg(Bytes bytes, std::string_view name, const NeededSide& needed_side, PixelsAs as) {
   Decoder decoder;
   const auto& jpeg = decoder.jpeg;
   const auto broken = [&] { fail("[decode_image] {}: broken JPEG file: {}", name, decoder.message); };
   if (!read_header(decoder, bytes)) broken();
   check_size(jpeg.image_width, jpeg.image_height, name);
+  if (as == PixelsAs::vlalign) decoder.orientation = read_orientation(jpeg);
   if (!set_reduction(decoder, reduction(decoder, needed_side))) broken();
   Image image = blank_image(jpeg.output_width, jpeg.output_height, name);
   std::vector<std::uint8_t> inks(jpeg.out_color_space == JCS_CMYK ? 4 * std::size_t{jpeg.output_width} : 0);

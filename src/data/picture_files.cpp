@@ -32,7 +32,8 @@ std::vector<fs::path> picture_files(const fs::path& folder) {
   check(is_folder(folder), "{}: no such folder", folder.string());
   std::vector<fs::path> above{folder}, pictures;
   add_pictures(folder, above, pictures);
-  check(!pictures.empty(), "{}: no pictures in this folder or below (.jpg, .jpeg, .png or .webp)", folder.string());
+  check(!pictures.empty(), "{}: no pictures in this folder or below (.jpg, .jpeg, .jpe, .jfif, .png, .apng or .webp)",
+        folder.string());
   std::sort(pictures.begin(), pictures.end());
   return pictures;
 }

@@ -94,7 +94,7 @@ struct OpenEpisode {
 
 class ShardEpisodes : public EpisodeSource {
  public:
-  explicit ShardEpisodes(const std::vector<fs::path>& files) {
+  ShardEpisodes(const std::vector<fs::path>& files, PixelsAs pixels_as) : pixels_as_(pixels_as) {
     Reading reading;
     for (const auto& file : files) add_shard(reading, file);
     check(!reading.episodes.empty(),
@@ -113,7 +113,7 @@ class ShardEpisodes : public EpisodeSource {
     const auto steps = episode(index).actions.size(0);
     check(step >= 0 && step < steps, "[episodes] step {} of episode {}: expected 0 to {}", step, index, steps - 1);
     const auto record = records_[at(index)][at(step)];
-    return decode_image(pictures_.read(record), name(record));
+    return decode_image(pictures_.read(record), name(record), 0, pixels_as_);
   }
 
  private:
@@ -176,6 +176,7 @@ class ShardEpisodes : public EpisodeSource {
     records_.push_back(std::move(records));
   }
 
+  PixelsAs pixels_as_;
   ShardPictures pictures_;
   StringList keys_;  // [records]
   std::vector<Episode> episodes_;
@@ -184,8 +185,8 @@ class ShardEpisodes : public EpisodeSource {
 
 }  // namespace
 
-std::shared_ptr<const EpisodeSource> open_shard_episodes(const std::vector<fs::path>& files) {
-  return std::make_shared<ShardEpisodes>(files);
+std::shared_ptr<const EpisodeSource> open_shard_episodes(const std::vector<fs::path>& files, PixelsAs pixels_as) {
+  return std::make_shared<ShardEpisodes>(files, pixels_as);
 }
 
 }  // namespace vlalign

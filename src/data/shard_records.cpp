@@ -16,8 +16,8 @@ namespace {
 namespace fs = std::filesystem;
 
 /// What a record may consist of: pictures in the order of preference, then captions in theirs.
-constexpr std::array<std::string_view, 6> parts = {"jpg", "png", "jpeg", "webp", "txt", "json"};
-constexpr std::size_t picture_parts = 4;
+constexpr std::array<std::string_view, ShardRecord::picture_parts + 2> parts = {"jpg",  "png",  "jpeg", "webp", "jpe",
+                                                                                "jfif", "apng", "txt",  "json"};
 
 struct MemberName {
   std::string_view key;

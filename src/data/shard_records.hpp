@@ -31,12 +31,13 @@ std::string describe_files(const std::vector<std::filesystem::path>& files);
 /// none.
 struct ShardRecord {
   std::string_view key;  ///< lives as long as the reader
-  /// .jpg, .png, .jpeg, .webp, .txt, .json
-  std::array<std::int64_t, 6> members{-1, -1, -1, -1, -1, -1};
+  static constexpr std::size_t picture_parts = 7;
+  /// .jpg, .png, .jpeg, .webp, .jpe, .jfif, .apng, .txt, .json
+  std::array<std::int64_t, picture_parts + 2> members{-1, -1, -1, -1, -1, -1, -1, -1, -1};
 
   std::int64_t picture() const;  ///< the first there is
-  std::int64_t txt() const { return members[4]; }
-  std::int64_t json() const { return members[5]; }
+  std::int64_t txt() const { return members[picture_parts]; }
+  std::int64_t json() const { return members[picture_parts + 1]; }
 };
 
 /// One shard, while its index is made.

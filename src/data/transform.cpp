@@ -185,7 +185,8 @@ std::vector<std::string> augmentation_policies() {
 
 Image decode_for_augment(std::span<const std::byte> bytes, std::string_view name, const Preprocess& how,
                          const Augmentation& augmentation) {
-  return decode(bytes, name, [&](int width, int height) { return needed_side(width, height, how, augmentation); });
+  const auto needed = [&](int width, int height) { return needed_side(width, height, how, augmentation); };
+  return decode(bytes, name, needed, how.pixels_as);
 }
 
 Image preprocess(const Image& image, const Preprocess& how) {

@@ -1,7 +1,8 @@
 #include <webp/decode.h>
+#include <webp/demux.h>
 
-#include <algorithm>
 #include <string_view>
+#include <utility>
 
 #include "core/check.hpp"
 #include "data/codecs.hpp"
@@ -9,34 +10,43 @@
 namespace vlalign {
 namespace {
 
-constexpr std::size_t header_bytes = 12;  // "RIFF", size, "WEBP"
-
-std::size_t little_endian32(Bytes bytes, std::size_t offset) {
-  return bytes[offset] | std::size_t{bytes[offset + 1]} << 8 | std::size_t{bytes[offset + 2]} << 16 |
-         std::size_t{bytes[offset + 3]} << 24;
-}
-
-/// The data of the file's first chunk of this kind (four characters, padded to an even length); empty when there is
-/// none.
-Bytes find_chunk(Bytes file, std::string_view kind) {
-  for (std::size_t at = header_bytes; at + 8 <= file.size();) {
-    const std::size_t size = little_endian32(file, at + 4);
-    const Bytes data = file.subspan(at + 8);
-    if (std::equal(kind.begin(), kind.end(), file.begin() + static_cast<std::ptrdiff_t>(at))) {
-      return data.first(std::min(size, data.size()));
-    }
-    at += 8 + size + size % 2;
+/// The parts of a file. The bytes must outlive it.
+class Demuxer {
+ public:
+  explicit Demuxer(Bytes file) {
+    const WebPData data{file.data(), file.size()};
+    demuxer_ = WebPDemux(&data);
+    if (demuxer_ && WebPDemuxGetFrame(demuxer_, 1, &frame_) == 0) frame_ = {};
   }
-  return {};
-}
-
-int read_orientation(Bytes file) {
-  constexpr std::string_view prefix("Exif\0\0", 6);  // not in the standard, but some programs write it
-  Bytes exif = find_chunk(file, "EXIF");
-  if (exif.size() > prefix.size() && std::equal(prefix.begin(), prefix.end(), exif.begin())) {
-    exif = exif.subspan(prefix.size());
+  Demuxer(const Demuxer&) = delete;
+  Demuxer& operator=(const Demuxer&) = delete;
+  ~Demuxer() {
+    WebPDemuxReleaseIterator(&frame_);
+    WebPDemuxDelete(demuxer_);
   }
-  return exif_orientation(exif);
+
+  bool has_picture() const { return frame_.fragment.bytes != nullptr; }
+  std::uint32_t canvas_width() const { return WebPDemuxGetI(demuxer_, WEBP_FF_CANVAS_WIDTH); }
+  std::uint32_t canvas_height() const { return WebPDemuxGetI(demuxer_, WEBP_FF_CANVAS_HEIGHT); }
+  const WebPIterator& first_frame() const { return frame_; }
+
+  /// The data of the first chunk of this kind; empty when there is none.
+  Bytes chunk(const char* kind) const {
+    WebPChunkIterator found{};
+    const bool is_there = WebPDemuxGetChunk(demuxer_, kind, 1, &found) != 0;
+    const Bytes data = is_there ? Bytes(found.chunk.bytes, found.chunk.size) : Bytes();
+    WebPDemuxReleaseChunkIterator(&found);
+    return data;
+  }
+
+ private:
+  WebPDemuxer* demuxer_ = nullptr;
+  WebPIterator frame_{};
+};
+
+int read_orientation(const Demuxer& file) {
+  const auto xmp = file.chunk("XMP ");
+  return stored_orientation(file.chunk("EXIF"), {reinterpret_cast<const char*>(xmp.data()), xmp.size()});
 }
 
 std::string_view describe(VP8StatusCode status) {
@@ -59,29 +69,32 @@ void check_status(VP8StatusCode status, std::string_view name) {
 
 }  // namespace
 
-Image decode_webp(Bytes bytes, std::string_view name) {
-  const std::size_t size = little_endian32(bytes, 4) + 8;
-  check(size <= bytes.size(), "[decode_image] {}: broken WebP file: {} bytes, its header says {}", name, bytes.size(),
-        size);
-  const Bytes file = bytes.first(size);
-
+Image decode_webp(Bytes bytes, std::string_view name, PixelsAs as) {
   WebPDecoderConfig config;
   WebPInitDecoderConfig(&config);
-  check_status(WebPGetFeatures(file.data(), file.size(), &config.input), name);
-  check(!config.input.has_animation, "[decode_image] {}: an animated WebP file, expected a still picture", name);
-  Image image = blank_image(config.input.width, config.input.height, name);
-  const bool transparent = config.input.has_alpha != 0;
-  std::vector<std::uint8_t> rgba(transparent ? image.rgb.size() / 3 * 4 : 0);
+  check_status(WebPGetFeatures(bytes.data(), bytes.size(), &config.input), name);
+  const bool on_white = config.input.has_alpha != 0 && as == PixelsAs::vlalign;
+  check_size(config.input.width, config.input.height, name);
+  const Demuxer file(bytes);
+  check(file.has_picture(), "[decode_image] {}: broken WebP file: it ends too early, or its parts don't fit together",
+        name);
+  Image image = blank_image(file.canvas_width(), file.canvas_height(), name);
+  std::vector<std::uint8_t> rgba(on_white ? image.rgb.size() / 3 * 4 : 0);
 
-  config.output.colorspace = transparent ? MODE_RGBA : MODE_RGB;
+  // An animation's first frame may be smaller than the canvas, which is black and transparent around it.
+  const auto& frame = file.first_frame();
+  auto& canvas = on_white ? rgba : image.rgb;
+  const std::size_t channels = on_white ? 4 : 3, stride = channels * static_cast<std::size_t>(image.width);
+  const auto first =
+      stride * static_cast<std::size_t>(frame.y_offset) + channels * static_cast<std::size_t>(frame.x_offset);
+  check(first < canvas.size(), "[decode_image] {}: broken WebP file: a frame outside its canvas", name);
+  config.output.colorspace = on_white ? MODE_RGBA : MODE_RGB;
   config.output.is_external_memory = 1;
-  config.output.u.RGBA.rgba = transparent ? rgba.data() : image.rgb.data();
-  config.output.u.RGBA.stride = image.width * (transparent ? 4 : 3);
-  config.output.u.RGBA.size = transparent ? rgba.size() : image.rgb.size();
-  check_status(WebPDecode(file.data(), file.size(), &config), name);
+  config.output.u.RGBA = {canvas.data() + first, static_cast<int>(stride), canvas.size() - first};
+  check_status(WebPDecode(frame.fragment.bytes, frame.fragment.size, &config), name);
 
-  if (transparent) lay_on_white(rgba.data(), rgba.size() / 4, image.rgb.data());
-  return turn_upright(std::move(image), read_orientation(file));
+  if (on_white) lay_on_white(rgba.data(), rgba.size() / 4, image.rgb.data());
+  return as == PixelsAs::peer ? image : turn_upright(std::move(image), read_orientation(file));
 }
 
 }  // namespace vlalign

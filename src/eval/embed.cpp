@@ -146,7 +146,8 @@ ImageEmbeddings embed_images(const DualEncoder& model, std::int64_t count,
 ImageEmbeddings embed_images(const DualEncoder& model, const PairSource& source, const EmbedOptions& options) {
   const auto read = [&](std::int64_t record) {
     const auto pair = source.read(record);
-    return decode_image(pair.image, pair.name);  // whole: a reduced scale differs from the peers' pixels
+    // Whole: a reduced scale differs from the peers' pixels.
+    return decode_image(pair.image, pair.name, 0, model.config().preprocess.pixels_as);
   };
   return embed_images(model, source.size(), read, options);
 }

@@ -18,8 +18,10 @@ namespace fs = std::filesystem;
 
 ImageIndex index_images(const DualEncoder& model, const fs::path& folder, const EmbedOptions& options) {
   const auto paths = picture_files(folder);
-  const auto size = model.config().preprocess.image_size;
-  const auto read = [&](std::int64_t i) { return read_image(paths[static_cast<std::size_t>(i)], size); };
+  const auto& how = model.config().preprocess;
+  const auto read = [&](std::int64_t i) {
+    return read_image(paths[static_cast<std::size_t>(i)], how.image_size, how.pixels_as);
+  };
   auto images = embed_images(model, std::ssize(paths), read, options);
   ImageIndex index{.paths = {}, .image = std::move(images.image), .bad = std::move(images.bad)};
   for (const auto record : images.records) index.paths.push_back(paths[static_cast<std::size_t>(record)]);

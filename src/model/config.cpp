@@ -91,6 +91,13 @@ TextConfig read_text_config(const std::filesystem::path& folder) {
   return text;
 }
 
+PixelsAs pixels_as_of(JsonSection preprocessing) {
+  const auto name = preprocessing.get<std::string>(pixels_as_key, "vlalign");
+  check(name == "vlalign" || name == "peer", "{}.{}: vlalign or peer, got {}", preprocessing.where(), pixels_as_key,
+        name);
+  return name == "peer" ? PixelsAs::peer : PixelsAs::vlalign;
+}
+
 ModelConfig parse_model_config(const nlohmann::json& root, const nlohmann::json& preprocessor,
                                const std::filesystem::path& file) {
   auto config = root.contains("model_type") ? read_hugging_face_config(root, preprocessor, file)

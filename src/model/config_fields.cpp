@@ -16,6 +16,7 @@ constexpr std::array text_pool_names{"largest_id", "end_token", "first", "last",
 constexpr std::array architecture_names{"clip", "bert"};
 constexpr std::array resize_names{"shortest", "squash"};
 constexpr std::array interpolation_names{"bicubic", "bilinear"};
+constexpr std::array pixels_names{"vlalign", "peer"};
 
 template <typename Enum, std::size_t N>
 std::string_view name_in(const std::array<const char*, N>& names, Enum value) {
@@ -27,6 +28,7 @@ std::string_view name_of(VitConfig::Pool pool) { return name_in(vit_pool_names, 
 std::string_view name_of(TextConfig::Pool pool) { return name_in(text_pool_names, pool); }
 std::string_view name_of(TextConfig::Architecture kind) { return name_in(architecture_names, kind); }
 std::string_view name_of(Preprocess::Resize resize) { return name_in(resize_names, resize); }
+std::string_view name_of(PixelsAs pixels) { return name_in(pixels_names, pixels); }
 std::string_view name_of(Interpolation interpolation) { return name_in(interpolation_names, interpolation); }
 
 /// Collects what the functions below take apart. They do so by structured bindings, which name every member of a
@@ -130,10 +132,10 @@ void collect(const ScaleConfig& c, Collector& out) {
 }
 
 void collect(const Preprocess& c, Collector& out) {
-  const auto& [image_size, resize_size, resize, interpolation, crop_rounds_down, mean, std] = c;
+  const auto& [image_size, resize_size, resize, interpolation, crop_rounds_down, mean, std, pixels_as] = c;
   out.add("image_size", image_size), out.add("resize_size", resize_size), out.add("resize", resize);
   out.add("interpolation", interpolation), out.add("crop_rounds_down", crop_rounds_down);
-  out.add("mean", mean), out.add("std", std);
+  out.add("mean", mean), out.add("std", std), out.add("pixels_as", pixels_as);
 }
 
 bool alike(const ConfigField& a, const ConfigField& b) {
@@ -172,6 +174,7 @@ ModelConfig computation_of(ModelConfig config) {
   config.custom_text = false;
   config.preprocess.image_size = Preprocess{}.image_size, config.preprocess.resize_size = 0;
   config.preprocess.crop_rounds_down = false;
+  config.preprocess.pixels_as = PixelsAs::vlalign;
   return config;
 }
 

@@ -36,6 +36,10 @@ ModelConfig with_layout(ModelConfig config, Layout layout);
 /// would be lost, and says whether the other layout holds the model.
 void check_comes_back(const ModelConfig& config);
 
+/// A key of ours in either peer's preprocessing, written only where it says "peer".
+constexpr auto pixels_as_key = "vlalign_pixels_as";
+PixelsAs pixels_as_of(JsonSection preprocessing);
+
 /// transformers' keys for the towers that it alone names; open_clip-like configs of custom models use them too.
 EfficientNetConfig efficientnet_of(JsonSection section);
 nlohmann::json to_json(const EfficientNetConfig& config);

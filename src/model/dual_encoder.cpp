@@ -155,6 +155,7 @@ DualEncoder DualEncoder::load(const fs::path& folder, const LoadOptions& options
   });
   if (options.image_size) config.preprocess = with_image_size(config.preprocess, *options.image_size);
   if (options.context_length) config.text.context_length = *options.context_length;
+  if (options.pixels_as) config.preprocess.pixels_as = *options.pixels_as;
   if (depends_on_padding(config.text)) config.text.pad_id = tokenizer->pad_id();  // open_clip's configs don't say it
   check_fits(*tokenizer, config.text, folder.string());
   DualEncoder model(make_module(config, 0), config, std::move(tokenizer));

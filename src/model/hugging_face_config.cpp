@@ -215,6 +215,7 @@ void read_preprocessor(JsonSection section, Preprocess& how) {
   if (cropped > 0) how.image_size = cropped;
   if (resized > 0 && resized != how.image_size) how.resize_size = resized;
   how.crop_rounds_down = true;
+  how.pixels_as = pixels_as_of(section);
 
   const bool normalizes = section.get<bool>("do_normalize", true);
   const auto mean = section.get<std::array<double, 3>>("image_mean", how.mean);
@@ -348,6 +349,7 @@ json preprocessor_json(const ModelConfig& config) {
            {"resample", how.interpolation == Interpolation::bicubic ? 3 : 2},
            {"image_processor_type", processor}};
   if (kind == "ALIGN") out.update({{"rescale_offset", false}, {"include_top", false}});
+  if (how.pixels_as == PixelsAs::peer) out[pixels_as_key] = "peer";
   return out;
 }
 

@@ -194,6 +194,7 @@ void read_preprocess(JsonSection section, Preprocess& how) {
   if (const auto* size = section.find("size")) how.image_size = image_side(*size, section.where() + ".size");
   const auto colours = section.get<std::string>("mode", "RGB");
   check(colours == "RGB", "{}.mode: RGB, got {}", section.where(), colours);
+  how.pixels_as = pixels_as_of(section);
 }
 
 /// The sizes that OpenAI published, whose weights need the quick GELU though many configs don't say so.
@@ -376,13 +377,14 @@ std::string to_open_clip_json(const ModelConfig& config) {
     model["init_logit_scale"] = std::log(config.scale.initial);
   if (config.scale.bias) model["init_logit_bias"] = *config.scale.bias;
   set_unless(model, "temperature", config.scale.temperature, false);
-  const json preprocess{{"size", {how.image_size, how.image_size}},
-                        {"mode", "RGB"},
-                        {"mean", how.mean},
-                        {"std", how.std},
-                        {"interpolation", how.interpolation == Interpolation::bicubic ? "bicubic" : "bilinear"},
-                        {"resize_mode", how.resize == Preprocess::Resize::shortest ? "shortest" : "squash"},
-                        {"fill_color", 0}};
+  json preprocess{{"size", {how.image_size, how.image_size}},
+                  {"mode", "RGB"},
+                  {"mean", how.mean},
+                  {"std", how.std},
+                  {"interpolation", how.interpolation == Interpolation::bicubic ? "bicubic" : "bilinear"},
+                  {"resize_mode", how.resize == Preprocess::Resize::shortest ? "shortest" : "squash"},
+                  {"fill_color", 0}};
+  if (how.pixels_as == PixelsAs::peer) preprocess[pixels_as_key] = "peer";
   const json all{{"name", config.name}, {"model_cfg", model}, {"preprocess_cfg", preprocess}};
   return dump_json(all, 2, "[to_open_clip_json] name") + "\n";
 }

@@ -94,6 +94,7 @@ void validate(const Preprocess& how, const std::string& where) {
   if (how.resize_size != 0) check_between(where, "resize_size", how.resize_size, how.image_size, largest_image);
   check_known(where, "resize", how.resize, Preprocess::Resize::squash);
   check_known(where, "interpolation", how.interpolation, Interpolation::bilinear);
+  check_known(where, "pixels_as", how.pixels_as, PixelsAs::peer);
   for (std::size_t c = 0; c < 3; ++c) {
     check_finite(where, "mean", how.mean[c]);
     check(how.std[c] > 0 && std::isfinite(how.std[c]) && std::isfinite(1 / how.std[c]),

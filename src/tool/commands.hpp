@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "vlalign/core/device.hpp"
@@ -29,6 +30,9 @@ std::string not_empty(const std::string& value);
 /// --image-key and --caption-key.
 void add_column_flags(CLI::App& command, PairOptions& columns);
 
+/// --pixels-as.
+void add_pixels_flag(CLI::App& command, std::optional<PixelsAs>& pixels_as);
+
 /// Where the columns of a table of pairs are named.
 struct DataFlags {
   std::string location;
@@ -50,9 +54,10 @@ struct RunFlags {
   EmbedOptions embed_options() const;
 };
 
-/// A trained model: --model and how it runs.
+/// A trained model: --model, --pixels-as and how it runs.
 struct ModelFlags : RunFlags {
   std::string folder;
+  std::optional<PixelsAs> pixels_as;  ///< the model's own without it
 
   void add(CLI::App& command);
   DualEncoder load() const;

@@ -49,7 +49,7 @@ at::Tensor pixels_of(const PairSource& pairs, const std::vector<std::int64_t>& r
   std::vector<at::Tensor> rows;
   for (const auto record : records) {
     const auto pair = pairs.read(record);
-    auto image = preprocess(decode_image(pair.image, pair.name), how);
+    auto image = preprocess(decode_image(pair.image, pair.name, 0, how.pixels_as), how);
     rows.push_back(
         at::from_blob(image.rgb.data(), {image.height, image.width, 3}, at::kByte).permute({2, 0, 1}).clone());
   }

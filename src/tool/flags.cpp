@@ -26,6 +26,16 @@ void add_column_flags(CLI::App& command, PairOptions& columns) {
       ->capture_default_str();
 }
 
+void add_pixels_flag(CLI::App& command, std::optional<PixelsAs>& pixels_as) {
+  command
+      .add_option_function<std::string>(
+          "--pixels-as",
+          [&pixels_as](const std::string& who) { pixels_as = who == "peer" ? PixelsAs::peer : PixelsAs::vlalign; },
+          "vlalign: upright, transparency on white; peer: alpha and orientation ignored, as open_clip and transformers "
+          "do; what the model folder says without it")
+      ->check(CLI::IsMember({"vlalign", "peer"}));
+}
+
 void RunFlags::add(CLI::App& command) {
   command.add_option("--precision", precision, "fp32 or bf16: what the towers compute in")->capture_default_str();
   command.add_option("--device", device, "cpu, cuda or cuda:N")->capture_default_str();
@@ -42,13 +52,14 @@ EmbedOptions RunFlags::embed_options() const { return {.precision = parse_precis
 
 void ModelFlags::add(CLI::App& command) {
   command.add_option("--model", folder, "Model folder, such as RUN/model")->required()->check(not_empty);
+  add_pixels_flag(command, pixels_as);
   RunFlags::add(command);
 }
 
 DualEncoder ModelFlags::load() const {
   const auto where = parse_device(device);
   apply();
-  auto model = DualEncoder::load(folder);
+  auto model = DualEncoder::load(folder, {.pixels_as = pixels_as});
   model.to(where);
   return model;
 }

@@ -57,6 +57,7 @@ nlohmann::ordered_json describe(const DualEncoder& model) {
           {"preprocess",
            {{"resize", how.resize == Preprocess::Resize::shortest ? "shortest" : "squash"},
             {"interpolation", how.interpolation == Interpolation::bicubic ? "bicubic" : "bilinear"},
+            {"pixels_as", how.pixels_as == PixelsAs::peer ? "peer" : "vlalign"},
             {"mean", how.mean},
             {"std", how.std}}}};
 }

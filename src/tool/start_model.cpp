@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "commands.hpp"
 #include "core/check.hpp"
 #include "vlalign/data/clip_tokenizer.hpp"
 
@@ -28,6 +29,7 @@ DualEncoder create(const StartFlags& flags, const PairSource& pairs, std::uint64
   auto config = flags.model.ends_with(".json") ? read_model_config(flags.model) : preset(flags.model);
   if (flags.image_size) config.preprocess.image_size = *flags.image_size;
   if (flags.context_length) config.text.context_length = *flags.context_length;
+  if (flags.pixels_as) config.preprocess.pixels_as = *flags.pixels_as;
   if (flags.logit_bias && !config.scale.bias) config.scale = {.initial = 10, .bias = -10};
   if (flags.text_tower.empty())
     return DualEncoder::create(config, make_tokenizer(flags.tokenizer, config, pairs), seed);
@@ -55,6 +57,7 @@ void StartFlags::add(CLI::App& command) {
   command.add_option("--image-size", image_size, "Side in pixels; with --init the position embeddings are resized");
   command.add_option("--context-length", context_length,
                      "Tokens a caption; with --init the position embeddings are resized");
+  add_pixels_flag(command, pixels_as);
   command.add_option("--image-tower", image_tower,
                      "Pretrained weights of the image tower: a model folder, or a torchvision ResNet (.safetensors)");
   command.add_option("--text-tower", text_tower,
@@ -64,8 +67,10 @@ void StartFlags::add(CLI::App& command) {
 DualEncoder StartFlags::make(const PairSource& pairs, std::uint64_t seed) const {
   check(init.empty() || tokenizer.empty(), "--tokenizer: the model folder given with --init brings its own");
   check(init.empty() || text_tower.empty(), "--text-tower: goes with --model, not with --init");
-  auto start = init.empty() ? create(*this, pairs, seed)
-                            : DualEncoder::load(init, {.image_size = image_size, .context_length = context_length});
+  auto start = init.empty()
+                   ? create(*this, pairs, seed)
+                   : DualEncoder::load(
+                         init, {.image_size = image_size, .context_length = context_length, .pixels_as = pixels_as});
   if (!image_tower.empty()) start.load_image_tower(image_tower);
   if (!text_tower.empty()) start.load_text_tower(text_tower);
   return start;

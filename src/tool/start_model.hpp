@@ -15,6 +15,7 @@ struct StartFlags {
   std::string model, init, tokenizer, image_tower, text_tower;
   std::optional<int> image_size;
   std::optional<std::int64_t> context_length;
+  std::optional<PixelsAs> pixels_as;
   bool logit_bias = false;  ///< the loss uses one: a new model gets SigLIP's scale and bias
 
   void add(CLI::App& command);

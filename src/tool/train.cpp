@@ -137,7 +137,8 @@ void run(TrainFlags& flags) {
   model.checkpoint_activations(flags.checkpoints);
   options.targets = make_targets(flags.targets, *model.tokenizer());
   if (!flags.teacher.empty())
-    options.teacher = DualEncoder::load(flags.teacher, {.image_size = model.config().preprocess.image_size});
+    options.teacher = DualEncoder::load(flags.teacher, {.image_size = model.config().preprocess.image_size,
+                                                        .pixels_as = model.config().preprocess.pixels_as});
   log_info("{}: {} pictures; {}: {} parameters", flags.data.location, with_thousands(pairs->size()),
            model.config().name, with_thousands(model.parameter_count()));
   if (flags.lora_rank) {

@@ -81,6 +81,9 @@ void BatchFeed::check_teacher() const {
         "[Trainer] teacher: it looks at {0}x{0} pixels, the model at {1}x{1}; load it with LoadOptions{{.image_size = "
         "{1}}}",
         its.image_size, mine.image_size);
+  check(its.pixels_as == mine.pixels_as,
+        "[Trainer] teacher: it sees transparency and orientation otherwise than the model; load it with "
+        "LoadOptions{{.pixels_as = model.config().preprocess.pixels_as}}");
   check(teacher_->config().text.context_length >= model_.config().text.context_length,
         "[Trainer] teacher: it reads {} tokens, the model {}", teacher_->config().text.context_length,
         model_.config().text.context_length);

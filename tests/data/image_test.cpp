@@ -5,12 +5,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
-#include <fstream>
-#include <iterator>
+#include <optional>
 #include <string>
 
 #include "data/codecs.hpp"
+#include "data/picture_fixture.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/core/random.hpp"
 
@@ -18,45 +17,13 @@ namespace vlalign::image_test {
 namespace {
 
 namespace fs = std::filesystem;
+using test::bytes_of;
+using test::largest_difference;
+using test::read_ppm;
 
 const fs::path folder = fs::path(VLALIGN_FIXTURES) / "images";
 
-std::vector<std::byte> bytes_of(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  EXPECT_TRUE(in) << path;
-  const std::string text((std::istreambuf_iterator<char>(in)), {});
-  const auto* data = reinterpret_cast<const std::byte*>(text.data());
-  return {data, data + text.size()};
-}
-
-Image read_ppm(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::string magic;
-  Image image;
-  int highest = 0;
-  in >> magic >> image.width >> image.height >> highest;
-  in.get();
-  image.rgb.assign(std::istreambuf_iterator<char>(in), {});
-  EXPECT_EQ(image.rgb.size(), 3U * static_cast<unsigned>(image.width * image.height)) << path;
-  return image;
-}
-
-int largest_difference(const Image& a, const Image& b) {
-  if (a.width != b.width || a.height != b.height || a.rgb.size() != b.rgb.size()) return 256;
-  int largest = 0;
-  for (std::size_t i = 0; i < a.rgb.size(); ++i) largest = std::max(largest, std::abs(a.rgb[i] - b.rgb[i]));
-  return largest;
-}
-
-std::vector<fs::path> files(const std::string& extension) {
-  std::vector<fs::path> found;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    if (entry.path().extension() == extension) found.push_back(entry.path());
-  }
-  std::sort(found.begin(), found.end());
-  EXPECT_FALSE(found.empty()) << extension;
-  return found;
-}
+std::vector<fs::path> files(const std::string& extension) { return test::pictures_in(folder, extension); }
 
 void expect_as_pillow(const std::string& extension, int tolerance) {
   for (const auto& path : files(extension)) {
@@ -74,14 +41,13 @@ std::string message_for(const fs::path& path) {
   return "no error";
 }
 
-template <typename Bytes>
-bool refused(const Bytes& bytes) {
+/// Nothing where it is refused.
+std::optional<Image> picture_of(std::span<const std::byte> bytes) {
   try {
-    decode_image(bytes, "damaged");
+    return decode_image(bytes, "damaged");
   } catch (const Error&) {
-    return true;
+    return std::nullopt;
   }
-  return false;
 }
 
 std::vector<fs::path> all_files() {
@@ -180,11 +146,15 @@ TEST(Image, IgnoresWhatFollowsAPicture) {
   }
 }
 
-TEST(Image, RefusesEveryTruncation) {
+TEST(Image, RefusesEveryTruncationThatLosesAPixel) {
   for (const auto& path : all_files()) {
     const auto bytes = bytes_of(path);
+    const Image whole = decode_image(bytes, "whole");
     for (std::size_t length = 0; length < bytes.size(); ++length) {
-      EXPECT_TRUE(refused(std::span(bytes).first(length))) << path.filename() << " cut to " << length << " bytes";
+      const auto found = picture_of(std::span(bytes).first(length));
+      const bool may_be_read = length + 24 > bytes.size();  // the sum and the last chunk of a PNG file
+      ASSERT_TRUE(!found || may_be_read) << path.filename() << " cut to " << length << " bytes";
+      ASSERT_TRUE(!found || found->rgb == whole.rgb) << path.filename() << " cut to " << length << " bytes";
     }
   }
 }
@@ -192,6 +162,7 @@ TEST(Image, RefusesEveryTruncation) {
 TEST(Image, NeverCrashesOnFlippedBytes) {
   for (const auto& path : all_files()) {
     const auto good = bytes_of(path);
+    const Image whole = decode_image(good, "whole");
     Rng rng({7, good.size()});
     int refusals = 0;
     for (int trial = 0; trial < 100; ++trial) {
@@ -200,24 +171,22 @@ TEST(Image, NeverCrashesOnFlippedBytes) {
         auto& byte = bytes[static_cast<std::size_t>(rng.below(static_cast<std::int64_t>(bytes.size())))];
         byte ^= static_cast<std::byte>(1 + rng.below(255));
       }
-      refusals += refused(bytes);
+      const auto found = picture_of(bytes);
+      refusals += !found;
+      // A sum covers all of a PNG file's pixels, so that no damage to them goes unnoticed.
+      EXPECT_TRUE(!found || path.extension() != ".png" || found->rgb == whole.rgb) << path.filename();
     }
-    // A checksum covers all of a PNG file, so that no damage to it goes unnoticed.
-    EXPECT_GE(refusals, path.extension() == ".png" ? 100 : 1) << path.filename();
+    EXPECT_GE(refusals, path.extension() == ".png" ? 80 : 1) << path.filename();
   }
 }
 
 TEST(Image, ErrorsNameThePictureAndTheFault) {
   const auto bad = folder / "bad";
-  EXPECT_NE(message_for(bad / "wrong_crc.png").find("wrong_crc.png: broken PNG file: IDAT: CRC error"),
-            std::string::npos)
-      << message_for(bad / "wrong_crc.png");
   EXPECT_NE(message_for(bad / "wrong_comment_crc.png").find("tEXt: CRC error"), std::string::npos);
   EXPECT_NE(message_for(bad / "giant.png").find("giant.png: 30000x30000 pixels, expected at most 2^28"),
             std::string::npos);
   EXPECT_NE(message_for(bad / "giant.jpg").find("giant.jpg: 65500x65500 pixels, expected at most 2^28"),
             std::string::npos);
-  EXPECT_NE(message_for(bad / "animated.webp").find("animated.webp: an animated WebP file"), std::string::npos);
   EXPECT_NE(message_for(folder / "large.jpg.ppm").find("large.jpg.ppm: its first bytes are those of no JPEG"),
             std::string::npos);
   EXPECT_NE(message_for(folder / "absent.png").find("absent.png"), std::string::npos);
@@ -249,7 +218,8 @@ TEST(Image, EncodesPngWithoutLoss) {
 }
 
 TEST(Image, KnowsImageFilesByExtension) {
-  for (const auto* name : {"a.jpg", "b.JPEG", "c.Png", "d.webp"}) EXPECT_TRUE(is_image_file(name)) << name;
+  for (const auto* name : {"a.jpg", "b.JPEG", "c.Png", "d.webp", "e.jfif", "f.JPE", "g.apng"})
+    EXPECT_TRUE(is_image_file(name)) << name;
   for (const auto* name : {"jpg", "a.gif", "b.jpg.txt", ".jpg", ""}) EXPECT_FALSE(is_image_file(name)) << name;
 }
 

@@ -17,10 +17,14 @@ class PictureFiles : public testing::Test {
  protected:
   void SetUp() override {
     fs::create_directories(root() / "below");
-    for (const auto* name : {"b.png", "a.JPG", "below/c.webp", "notes.txt"}) std::ofstream(root() / name) << "x";
+    for (const auto* name : {"b.png", "a.JPG", "below/c.webp", "below/d.jfif", "below/e.jpe", "notes.txt"})
+      std::ofstream(root() / name) << "x";
   }
   fs::path root() const { return folder_.path() / "root"; }
-  std::vector<fs::path> expected() const { return {root() / "a.JPG", root() / "b.png", root() / "below/c.webp"}; }
+  std::vector<fs::path> expected() const {
+    return {root() / "a.JPG", root() / "b.png", root() / "below/c.webp", root() / "below/d.jfif",
+            root() / "below/e.jpe"};
+  }
 
   test::TempFolder folder_;
 };

@@ -87,6 +87,14 @@ TEST_F(Pairs, PrefersTheFormatsInWebdatasetsOrder) {
   EXPECT_EQ(text_of(pairs->read(0).image), "P");
 }
 
+TEST_F(Pairs, KnowTheSeldomEndingsOfAJpegToo) {
+  const auto pairs = open_pairs(
+      write("a.tar", tar_of({{"a.jfif", "1"}, {"a.txt", "a"}, {"b.JPE", "2"}, {"b.txt", "b"}, {"b.webp", "3"}})));
+  ASSERT_EQ(pairs->size(), 2);
+  EXPECT_EQ(text_of(pairs->read(0).image), "1");
+  EXPECT_EQ(text_of(pairs->read(1).image), "3");
+}
+
 TEST_F(Pairs, TakesTheCaptionFromJsonWhenTheTextIsBlank) {
   const auto pairs =
       open_pairs(write("a.tar", tar_of({{"a.jpg", "A"}, {"a.txt", " \n"}, {"a.json", R"({"caption": "from json"})"}})));

@@ -12,6 +12,7 @@
 #include <map>
 #include <sstream>
 
+#include "../data/picture_fixture.hpp"
 #include "../support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/data/pairs.hpp"
@@ -95,6 +96,7 @@ class WordTokenizer : public vlalign::Tokenizer {
 };
 
 struct ColourModel {
+  vlalign::PixelsAs pixels_as = vlalign::PixelsAs::vlalign;
   std::shared_ptr<MeanColour> image = std::make_shared<MeanColour>();
   std::shared_ptr<NamedColours> text = std::make_shared<NamedColours>();
   DualEncoder encoder = make();
@@ -110,7 +112,7 @@ struct ColourModel {
     config.name = "colours";
     config.embed_dim = 3;
     config.vision = vlalign::OwnTowers{};
-    config.preprocess = {.image_size = 8, .mean = {0, 0, 0}, .std = {1, 1, 1}};
+    config.preprocess = {.image_size = 8, .mean = {0, 0, 0}, .std = {1, 1, 1}, .pixels_as = pixels_as};
     return {std::move(module), config, std::make_shared<WordTokenizer>()};
   }
 };
@@ -332,13 +334,33 @@ TEST(Search, FindsThePicturesThatFitAndSkipsBrokenOnes) {
   EXPECT_EQ(vlalign::search_images(model.encoder, folder.path(), "blue", 9).size(), 3U);
 }
 
+/// A picture that Pillow made, under two names: as pairs and in a folder.
+TEST(Pixels, OfTransparentPicturesAreThosePreprocessAsksFor) {
+  const auto odd = std::filesystem::path(VLALIGN_FIXTURES) / "odd_images";
+  const auto file = odd / "good/palette_alpha.png";
+  const vlalign::test::TempFolder folder;
+  std::filesystem::copy_file(file, folder.path() / "a.png");
+  std::ofstream(folder.path() / "pairs.tsv") << "filepath\ttitle\na.png\tred\n";
+  for (const auto as : {vlalign::PixelsAs::vlalign, vlalign::PixelsAs::peer}) {
+    const ColourModel model{as};
+    const bool peer = as == vlalign::PixelsAs::peer;
+    const auto reference = (peer ? odd / "peer/palette_alpha.png" : file).string() + ".ppm";
+    const auto expected =
+        vlalign::embed_images(model.encoder, 1, [&](auto) { return vlalign::test::read_ppm(reference); });
+    const auto pairs = vlalign::open_pairs((folder.path() / "pairs.tsv").string());
+    EXPECT_TRUE(vlalign::embed_images(model.encoder, *pairs).image.equal(expected.image));
+    EXPECT_TRUE(vlalign::index_images(model.encoder, folder.path()).image.equal(expected.image));
+  }
+}
+
 TEST(Search, SaysWhatIsMissing) {
   const ColourModel model;
   const vlalign::test::TempFolder folder;
   EXPECT_EQ(message_of<Error>([&] { vlalign::index_images(model.encoder, folder.path() / "none"); }),
             (folder.path() / "none").string() + ": no such folder");
   EXPECT_EQ(message_of<Error>([&] { vlalign::index_images(model.encoder, folder.path()); }),
-            folder.path().string() + ": no pictures in this folder or below (.jpg, .jpeg, .png or .webp)");
+            folder.path().string() +
+                ": no pictures in this folder or below (.jpg, .jpeg, .jpe, .jfif, .png, .apng or .webp)");
 }
 
 TEST(Search, KeepsTheOrderOfPathsAmongEqualScores) {

@@ -90,6 +90,8 @@ TEST_F(Config, RefusesAPreprocessingThatDividesByZeroOrHasAFourthColour) {
     return R"({"model_cfg": {"embed_dim": 4, "vision_cfg": {}, "text_cfg": {}}, "preprocess_cfg": )" + how + "}";
   };
   EXPECT_EQ(error_of(preprocess(R"({"std": [0.5, 0, 0.5]})")), ": preprocess_cfg.std: expected positive numbers");
+  EXPECT_EQ(error_of(preprocess(R"({"vlalign_pixels_as": "pillow"})")),
+            ": preprocess_cfg.vlalign_pixels_as: vlalign or peer, got pillow");
   EXPECT_EQ(error_of(preprocess(R"({"mean": [0, 0, 0, 0]})")),
             ": preprocess_cfg.mean: not a value of the expected kind: [0,0,0,0]");
 }

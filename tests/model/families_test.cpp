@@ -321,6 +321,19 @@ TEST(DualEncoder, LoadsAtAnotherImageSizeAndContextLength) {
   }
 }
 
+TEST(DualEncoder, KeepsWhosePixelsItSees) {
+  const TempFolder folder;
+  for (const auto* name : {"vit", "hf_clip", "hf_siglip"}) {
+    EXPECT_EQ(peer_model(name).config().preprocess.pixels_as, PixelsAs::vlalign) << name;
+    const auto place = folder.path() / name;
+    DualEncoder::load(model_fixture(name), {.pixels_as = PixelsAs::peer}).save(place);
+    EXPECT_EQ(DualEncoder::load(place).config().preprocess.pixels_as, PixelsAs::peer) << name;
+    EXPECT_EQ(DualEncoder::load(place, {.pixels_as = PixelsAs::vlalign}).config().preprocess.pixels_as,
+              PixelsAs::vlalign)
+        << name;
+  }
+}
+
 TEST(ModelFolder, ReadsShardsThatAnIndexNames) {
   const auto tensors = read_folder_tensors(model_fixture("hf_clip_old")).tensors;
   EXPECT_EQ(tensors.size(), read_folder_tensors(model_fixture("hf_clip")).tensors.size());

@@ -154,6 +154,7 @@ const std::vector<Option> options{
     {"squash", [](ModelConfig& c) { c.preprocess.resize = Preprocess::Resize::squash; }, true, true},
     {"bilinear", [](ModelConfig& c) { c.preprocess.interpolation = Interpolation::bilinear; }, true, true},
     {"mean and std", [](ModelConfig& c) { c.preprocess.mean[1] = 0.1, c.preprocess.std[2] = 0.7; }, true, true},
+    {"the peer's pixels", [](ModelConfig& c) { c.preprocess.pixels_as = PixelsAs::peer; }, true, true},
     {"the other rounding", [](ModelConfig& c) { c.preprocess.crop_rounds_down = !c.preprocess.crop_rounds_down; },
      false, false},
 };

@@ -148,6 +148,7 @@ inline Preprocess random_preprocess(ConfigDraws& draw) {
   draw.maybe(how.resize, {Preprocess::Resize::squash});
   draw.maybe(how.interpolation, {Interpolation::bilinear});
   draw.maybe_flip(how.crop_rounds_down);
+  draw.maybe(how.pixels_as, {PixelsAs::peer});
   draw.maybe(how.mean, {std::array{0.5, 0.5, 0.5}, std::array{0.1, 0.2, 0.3}});
   draw.maybe(how.std, {std::array{0.5, 0.5, 0.5}, std::array{0.7, 0.8, 1.9}});
   return how;

@@ -211,6 +211,8 @@ def calls_for(place):
                       ["interpolate", "--model", model, "--with", model, "--out", f / "between"]):
         yield False, Call([*arguments, "--json"], good)
     yield True, Call([*eval_, "--json"], good)
+    yield False, Call([*eval_, "--pixels-as", "peer", "--json"], good)
+    yield False, Call([*eval_, "--pixels-as", "pillow"], usage)
     yield True, Call(["--help"], good)
     yield True, Call(["--version"], good)
 

@@ -153,6 +153,12 @@ TEST_F(FedColours, ATeacherThatReadsOtherInputsIsRefused) {
       refusal(model(), loss, how),
       "[Trainer] teacher: it looks at 64x64 pixels, the model at 32x32; load it with LoadOptions{.image_size = 32}");
   config = model().config();
+  config.preprocess.pixels_as = PixelsAs::peer;
+  how.teacher = DualEncoder::create(config, model().tokenizer());
+  EXPECT_EQ(refusal(model(), loss, how),
+            "[Trainer] teacher: it sees transparency and orientation otherwise than the model; load it with "
+            "LoadOptions{.pixels_as = model.config().preprocess.pixels_as}");
+  config = model().config();
   config.text.vocab_size = 515;
   using Merge = ClipTokenizer::Merge;
   how.teacher = DualEncoder::create(config, std::make_shared<ClipTokenizer>(std::vector<Merge>{{"r", "e"}}));

@@ -33,6 +33,8 @@ class EpisodeSource {
 struct EpisodeOptions {
   /// Which of a LeRobot dataset's cameras, e.g. "observation.images.top"; empty: the first by name.
   std::string camera;
+  /// For the encoder that the frames are for: its config().preprocess.pixels_as.
+  PixelsAs pixels_as = PixelsAs::vlalign;
 };
 
 /// Opens demonstrations: tar shards (as open_pairs takes them) with a record a step, a picture beside a JSON object

@@ -29,6 +29,7 @@ struct Preprocess {
   bool crop_rounds_down = false;  ///< half a pixel of margin, as transformers does; torchvision rounds it to even
   std::array<double, 3> mean{0.48145466, 0.4578275, 0.40821073};
   std::array<double, 3> std{0.26862954, 0.26130258, 0.27577711};
+  PixelsAs pixels_as = PixelsAs::vlalign;  ///< what decoders make of transparency and orientation
 };
 
 /// Random changes to a training picture. Each is off by default; a policy names a useful set of them.

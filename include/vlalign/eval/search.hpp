@@ -24,7 +24,7 @@ struct ImageIndex {
   std::vector<std::string> bad;              ///< why each picture that was left out could not be read
 };
 
-/// Embeds every picture below a folder (.jpg, .jpeg, .png, .webp, in subfolders too).
+/// Embeds every picture below a folder (see is_image_file, in subfolders too).
 /// Throws Error when the folder is not there or holds no readable picture.
 ImageIndex index_images(const DualEncoder& model, const std::filesystem::path& folder,
                         const EmbedOptions& options = {});

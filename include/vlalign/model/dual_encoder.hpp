@@ -21,10 +21,11 @@ namespace nn {
 class DualEncoderImpl;  // <vlalign/nn/dual_encoder.hpp>, for those who build on the towers as torch::nn modules
 }
 
-/// Other sizes than the folder's; position embeddings are resized to them.
+/// What shall be other than the folder says. Position embeddings are resized to other sizes.
 struct LoadOptions {
   std::optional<int> image_size{};
   std::optional<std::int64_t> context_length{};
+  std::optional<PixelsAs> pixels_as{};
 };
 
 /// Two towers into one joint space: images and texts become unit vectors whose dot product says how well they match

@@ -245,7 +245,8 @@ at::Tensor cut(const ParquetFile::Matrix& matrix, std::int64_t first, std::int64
 
 class LerobotEpisodes : public EpisodeSource {
  public:
-  LerobotEpisodes(const fs::path& folder, const std::string& camera) : info_(read_info(folder, camera)) {
+  LerobotEpisodes(const fs::path& folder, const EpisodeOptions& options)
+      : pixels_as_(options.pixels_as), info_(read_info(folder, options.camera)) {
     const auto tasks = read_tasks(folder, info_);
     const auto spans = info_.version == 2 ? read_spans_v2(folder, info_) : read_spans_v3(folder, info_);
     std::map<std::int64_t, std::size_t> order;
@@ -328,9 +329,10 @@ class LerobotEpisodes : public EpisodeSource {
   Image picture(const Frames& frames, std::int64_t step) const {
     const auto bytes = tables_.use(
         frames.file, [&](ParquetFile& table) { return table.bytes(info_.camera.key, frames.first_row + step); });
-    return decode_image(bytes, frames.file.string());
+    return decode_image(bytes, frames.file.string(), 0, pixels_as_);
   }
 
+  PixelsAs pixels_as_;
   Info info_;
   std::vector<Episode> episodes_;
   std::vector<Frames> frames_;
@@ -343,5 +345,5 @@ class LerobotEpisodes : public EpisodeSource {
 
 void vlalign_open_lerobot_episodes(const std::filesystem::path& folder, const vlalign::EpisodeOptions& options,
                                    std::shared_ptr<const vlalign::EpisodeSource>& source) {
-  source = std::make_shared<vlalign::LerobotEpisodes>(folder, options.camera);
+  source = std::make_shared<vlalign::LerobotEpisodes>(folder, options);
 }
