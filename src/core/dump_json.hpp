@@ -19,4 +19,11 @@ std::string dump_json(const Json& value, int indent, const std::string& where) {
   }
 }
 
+/// The same for people, such as the record of a run, in which a path may be of any bytes: what is no UTF-8 in it
+/// becomes U+FFFD.
+template <typename Json>
+std::string dump_readable(const Json& value, int indent = -1) {
+  return value.dump(indent, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
+}
+
 }  // namespace vlalign

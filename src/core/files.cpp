@@ -16,6 +16,7 @@
 #include "file_descriptor.hpp"
 #include "partial.hpp"
 #include "place.hpp"
+#include "utf8.hpp"
 
 namespace vlalign {
 namespace {
@@ -89,6 +90,13 @@ std::string read_file(const fs::path& path) {
   contents << stream.rdbuf();
   check(!contents.bad(), "{}: cannot read to its end: {}", path.string(), reason());
   return std::move(contents).str();
+}
+
+std::string read_text(const fs::path& path) {
+  auto text = read_file(path);
+  check(!text.starts_with("\xff\xfe") && !text.starts_with("\xfe\xff"), "{}: is UTF-16, save it as UTF-8",
+        path.string());
+  return std::string(without_byte_order_mark(text));
 }
 
 fs::path share_folder() {

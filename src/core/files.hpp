@@ -33,6 +33,9 @@ void sync_folder(const std::filesystem::path& folder);
 /// The whole of a file; throws Error naming it and the system's reason.
 std::string read_file(const std::filesystem::path& path);
 
+/// The same of a text file, behind a byte order mark. Throws Error too when it is UTF-16.
+std::string read_text(const std::filesystem::path& path);
+
 /// Where set-up put shared files such as CLIP's vocabulary: $VLALIGN_SHARE, else share/vlalign beside the library's
 /// lib/, else the folder known when the library was built.
 std::filesystem::path share_folder();

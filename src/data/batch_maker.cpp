@@ -14,7 +14,6 @@
 #include <utility>
 
 #include "core/check.hpp"
-#include "core/log.hpp"
 #include "core/thread_count.hpp"
 #include "vlalign/core/random.hpp"
 
@@ -30,10 +29,6 @@ constexpr std::int64_t last_batch = std::int64_t{1} << 62;
 constexpr int most_prefetched = 1024;  // batches; each takes memory
 constexpr std::int64_t largest_cache_mb = std::int64_t{1} << 40;
 
-constexpr std::size_t tolerated_bad = 10;  // fewer bad records than this never stop a run
-constexpr std::size_t logged_bad = 10;
-constexpr std::size_t quoted_bad = 5;
-
 std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 std::uint64_t key(std::int64_t i) { return static_cast<std::uint64_t>(i); }
 
@@ -41,11 +36,6 @@ std::uint64_t key(std::int64_t i) { return static_cast<std::uint64_t>(i); }
 void check_transform(const Preprocess& how, const Augmentation& augmentation) {
   Rng rng({0});
   augment({1, 1, {255, 255, 255}}, how, augmentation, rng);
-}
-
-/// "name: why", where many messages begin with the name already.
-std::string describe_fault(const std::string& name, const std::string& why) {
-  return why.starts_with(name) ? why : name + ": " + why;
 }
 
 std::vector<std::int64_t> good_rows(const std::vector<std::string>& faults) {
@@ -394,18 +384,11 @@ void BatchMaker::note_bad(const Slot& slot) {
   for (std::size_t row = 0; row < slot.faults.size(); ++row) {
     if (slot.faults[row].empty()) continue;
     left_out_.emplace(slot.records[row], slot.faults[row]);
-    if (!bad_.insert(slot.records[row]).second) continue;
-    bad_names_.push_back(slot.faults[row]);
-    if (bad_.size() <= logged_bad) log_warning("a record is skipped: {}", bad_names_.back());
-    if (bad_.size() == logged_bad) log_warning("more records may be skipped, they are counted but not named here");
+    if (known_bad_.insert(slot.records[row]).second) bad_.add(slot.faults[row]);
   }
   rows_read_ += slot.rows;
   if (!slot.is_last_of_first(options_.batch_size)) return;
-  const auto read = std::min(rows_read_, records_->size());
-  check(bad_.size() < tolerated_bad || static_cast<double>(bad_.size()) <= options_.max_bad * static_cast<double>(read),
-        "[{}] {} of {} records could not be read, more than max_bad = {} allows; the first are:\n  {}", loader_,
-        bad_.size(), read, options_.max_bad,
-        fmt::join(bad_names_.begin(), bad_names_.begin() + std::min(quoted_bad, bad_names_.size()), "\n  "));
+  bad_.check_share(fmt::format("[{}]", loader_), std::min(rows_read_, records_->size()), options_.max_bad);
 }
 
 PairBatch BatchMaker::assemble(Slot& slot) const {
@@ -425,8 +408,10 @@ PairBatch BatchMaker::assemble(Slot& slot) const {
 }
 
 std::vector<std::string> BatchMaker::bad_records() const {
+  auto all = records_->bad_records();
   const std::lock_guard lock(bad_mutex_);
-  return bad_names_;
+  all.insert(all.end(), bad_.faults().begin(), bad_.faults().end());
+  return all;
 }
 
 }  // namespace vlalign

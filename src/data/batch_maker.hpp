@@ -17,6 +17,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "data/bad_records.hpp"
 #include "data/epoch_orders.hpp"
 #include "data/image_cache.hpp"
 #include "vlalign/data/image.hpp"
@@ -32,6 +33,7 @@ class PictureTexts {
   virtual std::string name(std::int64_t record) const = 0;                ///< for people
   virtual std::vector<std::string> texts(std::int64_t record) const = 0;  ///< at least one
   virtual Image picture(std::int64_t record) const = 0;                   ///< throws Error for a bad record
+  virtual std::vector<std::string> bad_records() const { return {}; }     ///< known before, and not among the others
 };
 
 /// Keeps what Loader promises for any PictureTexts. Messages begin with the loader's name and call a record `noun`.
@@ -104,8 +106,8 @@ class BatchMaker {
 
   // Of the batches that next() has given, under bad_mutex_.
   mutable std::mutex bad_mutex_;
-  std::unordered_set<std::int64_t> bad_;
-  std::vector<std::string> bad_names_;
+  std::unordered_set<std::int64_t> known_bad_;
+  BadRecords bad_;
   std::int64_t rows_read_ = 0;
 
   // Of the batch that next() gives.

@@ -55,7 +55,7 @@ std::u32string cleaned(std::string_view utf8, bool split_chinese_characters) {
   std::u32string text;
   text.reserve(utf8.size());
   while (!utf8.empty()) {
-    const auto [c, length] = first_code_point(utf8);
+    const auto [c, length, valid] = first_code_point(utf8);
     utf8.remove_prefix(static_cast<std::size_t>(length));
     if (c == 0xFFFD || is_control(c)) continue;
     if (is_white_space(c)) {
@@ -100,7 +100,7 @@ std::string_view next_bert_word(std::string_view text, std::size_t& position) {
   }
   const auto start = position;
   while (position < text.size()) {
-    const auto [c, length] = at(position);
+    const auto [c, length, valid] = at(position);
     if (is_white_space(c)) break;
     const bool splits = is_punctuation(c);
     if (splits && position > start) break;

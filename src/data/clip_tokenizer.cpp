@@ -1,10 +1,13 @@
 #include "vlalign/data/clip_tokenizer.hpp"
 
+#include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "added_tokens.hpp"
 #include "byte_level_bpe.hpp"
+#include "clip_cleaning.hpp"
 #include "clip_words.hpp"
 #include "core/check.hpp"
 #include "hugging_face_text.hpp"
@@ -42,9 +45,34 @@ Vocabulary renamed(Vocabulary vocabulary) {
   return vocabulary;
 }
 
+// What tokenizer_config.json calls them; in the order of the enumeration.
+constexpr std::array cleaning_names{"open_clip", "open_clip_whitespace", "open_clip_canonicalize", "hugging_face"};
+
+std::string clean(std::string_view caption, ClipCleaning cleaning) {
+  if (cleaning == ClipCleaning::open_clip_whitespace) return repair_caption(caption);
+  return cleaning == ClipCleaning::open_clip ? clean_caption(caption) : canonicalize_caption(caption);
+}
+
+std::int64_t usual_pad(ClipCleaning cleaning, std::int64_t end_id) {
+  return cleaning == ClipCleaning::hugging_face ? end_id : 0;
+}
+
 std::string normalize(std::string_view text) { return to_utf8(lower_each(normalize_nfc_of_unicode_9(to_utf32(text)))); }
 
 }  // namespace
+
+std::optional<ClipCleaning> clip_cleaning_of(std::string_view name) {
+  const auto found = std::find(cleaning_names.begin(), cleaning_names.end(), name);
+  if (found == cleaning_names.end()) return std::nullopt;
+  return static_cast<ClipCleaning>(found - cleaning_names.begin());
+}
+
+ClipCleaning open_clip_cleaning_of(std::string_view clean) {
+  if (clean == "lower") return ClipCleaning::open_clip;
+  if (clean == "whitespace") return ClipCleaning::open_clip_whitespace;
+  check(clean == "canonicalize", "clean: expected whitespace, lower or canonicalize, got {}", clean);
+  return ClipCleaning::open_clip_canonicalize;
+}
 
 struct ClipTokenizer::State {
   ByteLevelBpe bpe;
@@ -60,17 +88,30 @@ struct ClipTokenizer::State {
         start_id(vocabulary.at(kHuggingFaceStart)),
         end_id(vocabulary.at(kHuggingFaceEnd)),
         cleaning(options.cleaning),
-        pad_id(options.pad_id.value_or(cleaning == ClipCleaning::open_clip ? 0 : end_id)),
+        pad_id(options.pad_id.value_or(usual_pad(cleaning, end_id))),
         added_tokens(options.added_tokens.empty()
                          ? std::vector<AddedToken>{{kHuggingFaceStart, start_id}, {kHuggingFaceEnd, end_id}}
                          : options.added_tokens,
                      bpe.size()) {
+    check_pad();
+  }
+
+  void check_pad() const {
     check(pad_id >= 0 && pad_id < bpe.size(), "the pad token's id is {}; the vocabulary's go from 0 to {}", pad_id,
           bpe.size() - 1);
   }
 
+  // transformers looks for a pad token in a caption as it does for the others.
+  void look_for_pad() {
+    auto tokens = added_tokens.all();
+    const bool known = std::any_of(tokens.begin(), tokens.end(), [&](const auto& token) { return token.id == pad_id; });
+    if (known) return;
+    tokens.push_back({bpe.entry(pad_id), pad_id});
+    added_tokens = AddedTokens(std::move(tokens), bpe.size());
+  }
+
   void append_as_open_clip(std::string_view text, std::size_t limit, std::vector<std::int64_t>& ids) const {
-    const auto caption = clean_caption(text);
+    const auto caption = clean(text, cleaning);
     std::size_t position = 0;
     while (ids.size() < limit) {
       const auto word = next_word(caption, position);
@@ -109,18 +150,30 @@ ClipTokenizer::ClipTokenizer(const std::vector<Merge>& merges, const Vocabulary&
                              const ClipTokenizerOptions& options)
     : state_(std::make_unique<State>(merges, make_symbols(merges, WordEnd::marked), renamed(vocabulary), options)) {}
 
+ClipTokenizer::ClipTokenizer(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
 ClipTokenizer::~ClipTokenizer() = default;
 
 ClipCleaning ClipTokenizer::cleaning() const { return state_->cleaning; }
+
+std::shared_ptr<const ClipTokenizer> ClipTokenizer::with_cleaning(ClipCleaning cleaning,
+                                                                  std::optional<std::int64_t> pad_id) const {
+  auto state = std::make_unique<State>(*state_);
+  state->cleaning = cleaning;
+  state->pad_id = pad_id.value_or(usual_pad(cleaning, state->end_id));
+  state->check_pad();
+  if (cleaning == ClipCleaning::hugging_face) state->look_for_pad();
+  return std::shared_ptr<const ClipTokenizer>(new ClipTokenizer(std::move(state)));
+}
 
 std::vector<std::int64_t> ClipTokenizer::encode(std::string_view text, std::int64_t context_length) const {
   check(context_length >= 1, "[ClipTokenizer.encode] context_length: expected at least 1, got {}", context_length);
   const auto limit = static_cast<std::size_t>(context_length);
   std::vector<std::int64_t> ids{state_->start_id};
-  if (state_->cleaning == ClipCleaning::open_clip) {
-    state_->append_as_open_clip(text, limit, ids);
-  } else {
+  if (state_->cleaning == ClipCleaning::hugging_face) {
     state_->append_as_hugging_face(text, limit, ids);
+  } else {
+    state_->append_as_open_clip(text, limit, ids);
   }
   if (ids.size() >= limit) ids.resize(limit - 1);
   ids.push_back(state_->end_id);
@@ -147,8 +200,8 @@ void ClipTokenizer::save(const std::filesystem::path& folder) const {
                         {"bos_token", kHuggingFaceStart},
                         {"eos_token", kHuggingFaceEnd},
                         {"unk_token", kHuggingFaceEnd}};
-  const bool open_clip = state_->cleaning == ClipCleaning::open_clip;
-  config[cleaning_key] = open_clip ? "open_clip" : "hugging_face";
+  const bool open_clip = state_->cleaning != ClipCleaning::hugging_face;
+  config[cleaning_key] = cleaning_names[static_cast<std::size_t>(state_->cleaning)];
   if (!open_clip || state_->pad_id != 0) config["pad_token"] = state_->bpe.entry(state_->pad_id);
   config["added_tokens_decoder"] = added_tokens_json(state_->added_tokens.all());
   write_tokenizer_config(folder, config);

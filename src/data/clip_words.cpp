@@ -38,12 +38,12 @@ struct Character {
 Character character_at(std::string_view text, std::size_t position) {
   const auto byte = static_cast<unsigned char>(text[position]);
   if (byte < 0x80) return {kAsciiKinds[byte], 1};
-  const auto [value, length] = first_code_point(text.substr(position));
+  const auto [value, length, valid] = first_code_point(text.substr(position));
   return {kind_of(value), static_cast<std::size_t>(length)};
 }
 
-// The length of `lower` at the start of the text, else 0. As in a regular expression that ignores case, U+017F, the
-// long s, counts as s.
+// The length of `lower`, ASCII's lower case, at the start of the text, else 0, in any case. As in a regular expression
+// that ignores case, U+017F, the long s, counts as s.
 std::size_t match_ignoring_case(std::string_view text, std::string_view lower) {
   constexpr std::string_view kLongS = "\u017F";
   std::size_t length = 0;
@@ -51,7 +51,7 @@ std::size_t match_ignoring_case(std::string_view text, std::string_view lower) {
     const auto rest = text.substr(length);
     if (c == 's' && rest.starts_with(kLongS)) {
       length += kLongS.size();
-    } else if (rest.starts_with(c)) {
+    } else if (rest.starts_with(c) || (c >= 'a' && c <= 'z' && rest.starts_with(static_cast<char>(c - ('a' - 'A'))))) {
       ++length;
     } else {
       return 0;

@@ -15,12 +15,12 @@ bool is_blank(const std::string& field) { return field.find_first_not_of(" \t") 
 }  // namespace
 
 CsvReader::CsvReader(const std::filesystem::path& path, char delimiter)
-    : name_(path.string()), stream_(open_text(path)), delimiter_(delimiter) {}
+    : stream_(open_text(path)), delimiter_(delimiter), at_{.offset = stream_.tellg()} {}
 
 bool CsvReader::next(std::vector<std::string>& fields) {
   auto& buffer = *stream_.rdbuf();
   while (buffer.sgetc() != end_of_file) {
-    row_line_ = line_;
+    row_line_ = at_.line;
     fields.clear();
     do {
       read_field(fields.emplace_back());
@@ -34,11 +34,13 @@ bool CsvReader::next(std::vector<std::string>& fields) {
 int CsvReader::get() {
   auto& buffer = *stream_.rdbuf();
   int c = buffer.sbumpc();
+  if (c == end_of_file) return c;
+  ++at_.offset;
   if (c == '\r') {
-    if (buffer.sgetc() == '\n') buffer.sbumpc();
+    if (buffer.sgetc() == '\n') buffer.sbumpc(), ++at_.offset;
     c = '\n';
   }
-  if (c == '\n') ++line_;
+  if (c == '\n') ++at_.line;
   return c;
 }
 
@@ -53,22 +55,31 @@ void CsvReader::read_field(std::string& field) {
 }
 
 void CsvReader::read_quoted(std::string& field) {
-  const auto opened = line_;
+  const auto opened = at_;
   get();
   for (;;) {
     const int c = get();
-    check(c != end_of_file,
-          "{}: the quote that opens a field on line {} is never closed; write a quote as \"\" inside quotes", name_,
-          opened);
+    if (c == end_of_file) {
+      go_behind_line(opened);
+      fail("the quote that opens a field on line {} is never closed; write a quote as \"\" inside quotes", opened.line);
+    }
     if (c == '"' && stream_.rdbuf()->sgetc() != '"') break;
     if (c == '"') get();
     field.push_back(static_cast<char>(c));
   }
-  check(line_ == opened || at_field_end(),
-        "{}: the quote that opens a field on line {} closes in the middle of a field on line {}; quote the whole field "
-        "and "
-        "write a quote as \"\" inside",
-        name_, opened, line_);
+  if (at_.line == opened.line || at_field_end()) return;
+  const auto closed = at_.line;
+  go_behind_line(opened);
+  fail(
+      "the quote that opens a field on line {} closes in the middle of a field on line {}; quote the whole field and "
+      "write a quote as \"\" inside",
+      opened.line, closed);
+}
+
+void CsvReader::go_behind_line(const Place& place) {
+  stream_.rdbuf()->pubseekpos(place.offset);
+  at_ = place;
+  for (int c = get(); c != end_of_file && c != '\n';) c = get();
 }
 
 }  // namespace vlalign

@@ -18,24 +18,28 @@ class CsvReader {
   /// Throws Error when the file can't be read.
   CsvReader(const std::filesystem::path& path, char delimiter);
 
-  /// The next row, or false at the end. Throws Error naming the line on a quote that is never closed, and, unlike
-  /// pandas, on text after the closing quote of a field of several lines: that is a stray quote which would swallow
-  /// rows.
+  /// The next row, or false at the end. Throws Error on a quote that is never closed, and, unlike pandas, on text after
+  /// the closing quote of a field of several lines: that is a stray quote which would swallow rows. The row after is
+  /// then the one on the line below that quote.
   bool next(std::vector<std::string>& fields);
 
-  /// Where the last row began, counted from 1.
+  /// Where the last row, or the faulty one, began, counted from 1.
   std::int64_t line() const { return row_line_; }
 
  private:
+  struct Place {
+    std::int64_t offset = 0, line = 1;
+  };
+
   int get();
   bool at_field_end();
   void read_field(std::string& field);
   void read_quoted(std::string& field);
+  void go_behind_line(const Place& place);
 
-  std::string name_;
   std::ifstream stream_;
   char delimiter_;
-  std::int64_t line_ = 1;
+  Place at_;
   std::int64_t row_line_ = 1;
 };
 

@@ -128,8 +128,8 @@ std::string replace_lost_bytes(std::string_view bytes) {
 std::optional<std::u32string> decode_utf8_strictly(std::string_view bytes) {
   std::u32string text;
   while (!bytes.empty()) {
-    auto [value, length] = first_code_point(bytes);
-    if (value == U'\uFFFD' && !bytes.starts_with("\xEF\xBF\xBD")) {
+    auto [value, length, valid] = first_code_point(bytes);
+    if (!valid) {
       if (const auto pair = surrogate_pair(bytes)) {
         value = *pair;
         length = 6;

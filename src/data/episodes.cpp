@@ -6,6 +6,7 @@
 #include "core/files.hpp"
 #include "core/foreign_errors.hpp"
 #include "data/lerobot_module.hpp"
+#include "data/locations.hpp"
 #include "data/shard_episodes.hpp"
 #include "data/shard_records.hpp"
 
@@ -24,8 +25,8 @@ std::shared_ptr<const EpisodeSource> open_episodes(std::string_view location, co
             location, (fs::path(location) / "{000..031}.tar").string());
       return open_lerobot(location, options);
     }
-    const auto files = expand_files(location);
-    check_shards(files, "a LeRobot dataset's folder, or ");
+    const auto files = expand_location(location);
+    for (const auto& file : files) check_shard(file, "a LeRobot dataset's folder");
     check(options.camera.empty(), "[open_episodes] camera: expected none, shards have one picture a step, got {}",
           options.camera);
     return open_shard_episodes(files, options.pixels_as);

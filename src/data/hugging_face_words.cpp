@@ -29,7 +29,7 @@ Character character_at(std::string_view text, std::size_t position) {
   }();
   const auto byte = static_cast<unsigned char>(text[position]);
   if (byte < 0x80) return {ascii[byte], 1};
-  const auto [value, length] = first_code_point(text.substr(position));
+  const auto [value, length, valid] = first_code_point(text.substr(position));
   return {kind_of(value), static_cast<std::size_t>(length)};
 }
 

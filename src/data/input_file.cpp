@@ -87,4 +87,15 @@ std::ifstream open_text(const std::filesystem::path& path) {
   return stream;
 }
 
+bool next_line(std::istream& text, std::string& line) {
+  constexpr int end_of_file = std::char_traits<char>::eof();
+  auto& buffer = *text.rdbuf();
+  line.clear();
+  int c = buffer.sbumpc();
+  if (c == end_of_file) return false;
+  for (; c != end_of_file && c != '\n' && c != '\r'; c = buffer.sbumpc()) line.push_back(static_cast<char>(c));
+  if (c == '\r' && buffer.sgetc() == '\n') buffer.sbumpc();
+  return true;
+}
+
 }  // namespace vlalign

@@ -56,4 +56,7 @@ FileRange whole_file(const std::filesystem::path& path);
 /// Throws Error when it can't be read, or is UTF-16.
 std::ifstream open_text(const std::filesystem::path& path);
 
+/// The next line of a text, without its end: LF, CRLF or CR. False behind the last.
+bool next_line(std::istream& text, std::string& line);
+
 }  // namespace vlalign

@@ -6,7 +6,9 @@
 #include <utility>
 
 #include "cleaned_tokenizer.hpp"
+#include "clip_cleaning.hpp"
 #include "core/files.hpp"
+#include "core/log.hpp"
 #include "core/parse_json.hpp"
 #include "gemma_files.hpp"
 #include "merges_file.hpp"
@@ -38,8 +40,10 @@ enum class Kind { clip, gpt2, word_piece, siglip, t5, gemma };
 struct Source {
   fs::path folder;
   fs::path tokenizer_file = {};
-  json config = json::object();  // tokenizer_config.json, empty where there is none
-  json tokenizer = {};           // tokenizer.json, null where there is none
+  json config = json::object();    // tokenizer_config.json, empty where there is none
+  json tokenizer = {};             // tokenizer.json, null where there is none
+  bool open_clip = false;          // whether open_clip's config decides about captions
+  json text_cfg = json::object();  // its part of that config
 };
 
 json read_json(const fs::path& file) {
@@ -48,10 +52,48 @@ json read_json(const fs::path& file) {
   return value;
 }
 
-Source open_folder(const fs::path& folder) {
-  Source source{folder, folder / "tokenizer.json"};
-  if (is_there(folder / "tokenizer_config.json")) source.config = read_json(folder / "tokenizer_config.json");
+// What transformers goes by none of, in a folder that it reads.
+void drop_own_keys(Source& source) {
+  const auto file = (source.folder / tokenizer_config_file).string();
+  const auto named = naming(file, [&] { return special_token(source.config, cleaning_key, "none"); });
+  if (named != "none" && named != "hugging_face")
+    log_warning("{}: {} \"{}\" is a key that transformers doesn't know: captions are read as transformers reads them",
+                file, cleaning_key, named);
+  source.config.erase(cleaning_key);
+  source.config.erase(strip_separator_key);
+}
+
+// text_cfg.tokenizer_kwargs, of which a null says nothing.
+json tokenizer_kwargs(const json& text_cfg) {
+  auto kwargs = text_cfg.value("tokenizer_kwargs", json::object());
+  if (kwargs.is_null()) return json::object();
+  check(kwargs.is_object(), "text_cfg.tokenizer_kwargs: expected an object, got {}", kwargs.type_name());
+  return kwargs;
+}
+
+void check_kwargs(const json& text_cfg) {
+  check(text_cfg.value("tokenizer_mode", json()).is_null(), "text_cfg.tokenizer_mode: not read here");
+  const auto kwargs = tokenizer_kwargs(text_cfg);
+  for (const auto& [key, value] : kwargs.items()) {
+    const bool known = key == "clean" || key == strip_separator_key;
+    check(known || value.is_null() || value == "" || value == false,
+          "text_cfg.tokenizer_kwargs.{}: not read here, clean and {} are", key, strip_separator_key);
+  }
+}
+
+Source open_folder(const fs::path& folder, TokenizerPeer peer) {
+  Source source{.folder = folder, .tokenizer_file = folder / "tokenizer.json"};
+  if (is_there(folder / tokenizer_config_file)) source.config = read_json(folder / tokenizer_config_file);
   if (is_there(source.tokenizer_file)) source.tokenizer = read_json(source.tokenizer_file);
+  if (peer == TokenizerPeer::hugging_face) drop_own_keys(source);
+  source.open_clip = peer == TokenizerPeer::open_clip;
+  if (!source.open_clip) return source;
+  const auto file = folder / open_clip_config;
+  const auto config = read_json(file);
+  naming(file.string(), [&] {
+    source.text_cfg = config.value("model_cfg", config).value("text_cfg", json::object());
+    check_kwargs(source.text_cfg);
+  });
   return source;
 }
 
@@ -166,7 +208,7 @@ Bpe read_bpe(const Source& source) {
 }
 
 Vocabulary read_lines(const fs::path& file) {
-  auto text = read_file(file);
+  const auto text = read_text(file);
   std::string_view rest = text;
   Vocabulary vocabulary;
   for (std::int64_t id = 0; !rest.empty(); ++id) {
@@ -197,12 +239,33 @@ std::vector<AddedToken> complete(const Source& source, Vocabulary& vocabulary, c
 // Empty where the folder decides.
 std::string named_cleaning(const Source& source) { return special_token(source.config, cleaning_key, ""); }
 
+// One that open_clip applies to another library's tokenizer.
+bool is_open_clips_word(const std::string& cleaning) {
+  return cleaning == "whitespace" || cleaning == "lower" || cleaning == "canonicalize";
+}
+
+// open_clip's own tokenizer, in a folder where none of transformers is asked for.
+ClipCleaning simple_cleaning(const Source& source) {
+  const auto kwargs = tokenizer_kwargs(source.text_cfg);
+  check(!kwargs.value(strip_separator_key, false),
+        "text_cfg.tokenizer_kwargs.{}: CLIP's own tokenizer has no separator", strip_separator_key);
+  return open_clip_cleaning_of(special_token(kwargs, "clean", "lower"));
+}
+
 ClipCleaning clip_cleaning(const Source& source) {
   const auto named = named_cleaning(source);
-  if (named.empty()) return has_file(source, open_clip_config) ? ClipCleaning::open_clip : ClipCleaning::hugging_face;
-  check(named == "open_clip" || named == "hugging_face", "{}: expected open_clip or hugging_face, got {}", cleaning_key,
-        named);
-  return named == "open_clip" ? ClipCleaning::open_clip : ClipCleaning::hugging_face;
+  const auto simple = [&] {
+    return naming((source.folder / open_clip_config).string(), [&] { return simple_cleaning(source); });
+  };
+  if (named.empty()) {
+    const bool transformers = !special_token(source.text_cfg, "hf_tokenizer_name", "").empty();
+    return source.open_clip && !transformers ? simple() : ClipCleaning::hugging_face;
+  }
+  if (named == "none" || is_open_clips_word(named)) return ClipCleaning::hugging_face;
+  const auto known = clip_cleaning_of(named);
+  check(known.has_value(), "{}: expected open_clip, hugging_face, whitespace, lower or canonicalize, got {}",
+        cleaning_key, named);
+  return source.open_clip && *known == ClipCleaning::open_clip ? simple() : *known;
 }
 
 TokenizerPointer load_clip(const Source& source) {
@@ -210,7 +273,7 @@ TokenizerPointer load_clip(const Source& source) {
   return naming(bpe.file.string(), [&] {
     ClipTokenizerOptions options;
     options.cleaning = clip_cleaning(source);
-    const bool open_clip = options.cleaning == ClipCleaning::open_clip;
+    const bool open_clip = options.cleaning != ClipCleaning::hugging_face;
     const auto end = special_token(source.config, "eos_token", "<|endoftext|>");
     const auto pad = special_token(source.config, "pad_token", end);
     auto added = complete(source, bpe.vocabulary, {"<|startoftext|>", end, pad});
@@ -334,30 +397,32 @@ TokenizerPointer load(const Source& source) {
 // ---- open_clip ----
 
 // What open_clip's HFTokenizer does around another library's tokenizer.
-TokenizerPointer as_open_clip_uses_it(TokenizerPointer tokenizer, const fs::path& config_file) {
-  const auto config = read_json(config_file);
-  return naming(config_file.string(), [&]() -> TokenizerPointer {
-    const auto text = config.value("model_cfg", config).value("text_cfg", json::object());
-    const auto options = text.value("tokenizer_kwargs", json::object());
-    check(!options.value("strip_sep_token", false), "tokenizer_kwargs.strip_sep_token: not read here");
-    check(text.value("tokenizer_mode", json()).is_null(), "text_cfg.tokenizer_mode: not read here");
-    return std::make_shared<const CleanedTokenizer>(std::move(tokenizer), options.value("clean", "whitespace"));
+TokenizerPointer as_open_clip_uses_it(TokenizerPointer tokenizer, const Source& source) {
+  return naming((source.folder / open_clip_config).string(), [&]() -> TokenizerPointer {
+    const auto kwargs = tokenizer_kwargs(source.text_cfg);
+    return std::make_shared<const CleanedTokenizer>(std::move(tokenizer), special_token(kwargs, "clean", "whitespace"),
+                                                    kwargs.value(strip_separator_key, false));
   });
 }
 
-TokenizerPointer load_folder(const fs::path& folder) {
-  const auto source = open_folder(folder);
+TokenizerPointer load_folder(const Source& source) {
   auto tokenizer = load(source);
-  const bool is_clip = dynamic_cast<const ClipTokenizer*>(tokenizer.get()) != nullptr;
-  const auto config_file = (folder / tokenizer_config_file).string();
+  const auto* clip = dynamic_cast<const ClipTokenizer*>(tokenizer.get());
+  const auto config_file = (source.folder / tokenizer_config_file).string();
   const auto named = naming(config_file, [&] { return named_cleaning(source); });
-  if (is_clip || named == "none") return tokenizer;
+  if (named == "none" || (clip && (clip_cleaning_of(named) || clip->cleaning() != ClipCleaning::hugging_face)))
+    return tokenizer;
   if (!named.empty())
     return naming(config_file, [&]() -> TokenizerPointer {
-      return std::make_shared<const CleanedTokenizer>(std::move(tokenizer), named);
+      const bool strip = source.config.value(strip_separator_key, false);
+      return std::make_shared<const CleanedTokenizer>(std::move(tokenizer), named, strip);
     });
-  if (!has_file(source, open_clip_config)) return tokenizer;
-  return as_open_clip_uses_it(std::move(tokenizer), folder / open_clip_config);
+  return source.open_clip ? as_open_clip_uses_it(std::move(tokenizer), source) : tokenizer;
+}
+
+TokenizerPeer peer_of(const fs::path& folder) {
+  if (is_there(folder / open_clip_config)) return TokenizerPeer::open_clip;
+  return is_there(folder / "config.json") ? TokenizerPeer::hugging_face : TokenizerPeer::none;
 }
 
 TokenizerPointer load_clip_merges(const fs::path& file) {
@@ -376,18 +441,22 @@ bool holds_tokenizer(const fs::path& folder) {
 namespace {
 
 TokenizerPointer load_path(const fs::path& path) {
-  if (is_folder(path)) return load_folder(path);
+  if (is_folder(path)) return load_folder(open_folder(path, peer_of(path)));
   if (path.filename() == "vocab.txt" || path.filename() == "spiece.model") {
-    Source source{path.parent_path().empty() ? fs::path(".") : path.parent_path(), {}};
+    const Source source{.folder = path.parent_path().empty() ? fs::path(".") : path.parent_path()};
     return path.extension() == ".txt" ? load_word_piece(source) : load_siglip(source);
   }
   if (path.extension() != ".json") return load_clip_merges(path);
-  Source source{{}, path};
+  Source source{.folder = {}, .tokenizer_file = path};
   source.tokenizer = read_json(path);
   return load(source);
 }
 
 }  // namespace
+
+TokenizerPointer load_tokenizer_of(const fs::path& folder, TokenizerPeer peer) {
+  return without_foreign_errors(folder.string(), [&] { return load_folder(open_folder(folder, peer)); });
+}
 
 TokenizerPointer load_tokenizer(const fs::path& path) {
   return without_foreign_errors(path.string(), [&] { return load_path(path); });

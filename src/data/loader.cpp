@@ -22,6 +22,7 @@ class PairTexts : public PictureTexts {
     const auto pair = pairs_->read(record);
     return decode_for_augment(pair.image, pair.name, how_, augmentation_);
   }
+  std::vector<std::string> bad_records() const override { return pairs_->bad_records(); }
 
  private:
   std::shared_ptr<const PairSource> pairs_;

@@ -6,9 +6,10 @@
 
 namespace vlalign {
 
-/// The picture files (see is_image_file) in a folder and below, sorted. Links are followed, but not to a folder that
-/// they lie in; those that lead nowhere are left out. Throws Error when there is no such folder, one below can't be
-/// listed, or there are no pictures.
+/// The picture files (see is_image_file) in a folder and below, sorted. Links are followed, and each folder is searched
+/// once. One below that can't be listed, and a link that leads to itself or back to a folder that it lies in, costs a
+/// warning; links to nothing are left out. Throws Error when there is no such folder, it can't be listed, or there are
+/// no pictures.
 std::vector<std::filesystem::path> picture_files(const std::filesystem::path& folder);
 
 }  // namespace vlalign

@@ -12,6 +12,7 @@
 
 #include "core/check.hpp"
 #include "core/parse_json.hpp"
+#include "core/python_json.hpp"
 #include "data/pair_index.hpp"
 #include "data/shard_records.hpp"
 #include "data/text.hpp"
@@ -44,10 +45,10 @@ std::vector<std::string> read_instructions(const json& record, const std::string
 void append_numbers(std::vector<float>& all, const json& list, std::string_view key, const std::string& where) {
   check(list.is_array(), "{}: expected \"{}\" to be a list of numbers", where, key);
   for (const auto& number : list) {
-    check(number.is_number(), "{}: expected \"{}\" to be a list of numbers, {} is none", where, key, number.dump());
+    check(number.is_number(), "{}: expected \"{}\" to be a list of numbers, {} is none", where, key, shown(number));
     const auto value = number.get<double>();
     check(std::abs(value) <= std::numeric_limits<float>::max(),
-          "{}: expected numbers in \"{}\" that float32 holds, got {}", where, key, number.dump());
+          "{}: expected numbers in \"{}\" that float32 holds, got {}", where, key, shown(number));
     all.push_back(static_cast<float>(value));
   }
 }

@@ -4,8 +4,11 @@
 #include <string_view>
 
 #include "core/check.hpp"
-#include "core/json_reason.hpp"
-#include "core/log.hpp"
+#include "core/parse_json.hpp"
+#include "core/utf8.hpp"
+#include "data/bad_records.hpp"
+#include "data/json_captions.hpp"
+#include "data/naming.hpp"
 #include "data/pair_index.hpp"
 #include "data/shard_records.hpp"
 #include "data/text.hpp"
@@ -15,46 +18,36 @@ namespace {
 
 namespace fs = std::filesystem;
 
-void add(std::vector<std::string>& captions, std::string_view caption) {
-  if (const auto trimmed = trim(caption); !trimmed.empty()) captions.emplace_back(trimmed);
+std::vector<std::string> json_captions(const ShardReader& shard, std::int64_t member) {
+  return naming(shard.name() + ":" + shard.member(member).name, [&] {
+    const auto record = parse_record(shard.text(member));
+    check(record.is_object(), "expected a JSON object, found {}", record.type_name());
+    auto captions = captions_of(record, "caption");
+    for (auto& caption : captions) caption = trim(caption);
+    return captions;
+  });
 }
 
-void add_json(std::vector<std::string>& captions, const ShardReader& shard, std::int64_t member) {
-  const auto where = shard.name() + ":" + shard.member(member).name;
-  nlohmann::json value;
-  try {
-    value = nlohmann::json::parse(shard.text(member));
-  } catch (const nlohmann::json::exception& error) {
-    fail("{}: not JSON: {}", where, reason_of(error));
-  }
-  if (!value.is_object() || !value.contains("caption") || value["caption"].is_null()) return;
-  const auto& caption = value["caption"];
-  if (caption.is_string()) return add(captions, caption.get_ref<const std::string&>());
-  check(caption.is_array(), "{}: \"caption\" must be a string or a list of strings", where);
-  for (const auto& one : caption) {
-    check(one.is_string(), "{}: \"caption\" must be a string or a list of strings", where);
-    add(captions, one.get_ref<const std::string&>());
-  }
-}
-
-/// Captions that aren't blank.
+/// Those that aren't blank, at least one.
 std::vector<std::string> read_captions(const ShardReader& shard, const ShardRecord& record) {
-  std::vector<std::string> captions;
-  if (record.txt() >= 0) add(captions, shard.text(record.txt()));
-  if (captions.empty() && record.json() >= 0) add_json(captions, shard, record.json());
-  return captions;
+  if (record.txt() >= 0) {
+    const auto text = shard.text(record.txt());
+    const auto caption = trim(without_byte_order_mark(text));
+    check(is_utf8(caption), "{}:{}: is not UTF-8", shard.name(), shard.member(record.txt()).name);
+    if (!caption.empty()) return {std::string(caption)};
+    check(record.json() >= 0, "its caption is empty");
+  }
+  check(record.json() >= 0, "has no caption, a .txt or .json");
+  return json_captions(shard, record.json());
 }
 
 class ShardPairs : public PairSource {
  public:
-  explicit ShardPairs(const std::vector<fs::path>& files) {
+  ShardPairs(const std::vector<fs::path>& files, double max_bad) {
     for (const auto& file : files) add_shard(file);
-    if (incomplete_ > 0) {
-      log_warning("{} records without a picture or a caption are skipped, the first is {}", incomplete_,
-                  first_incomplete_);
-    }
-    check(index_.size() > 0, "{}: no pairs in it: expected members like 000.jpg (or png, webp) and 000.txt (or json)",
-          describe_files(files));
+    bad_.check_share(describe_files(files) + ":", records_, max_bad);
+    check(index_.size() > 0, "{}: no pairs in it: expected members like 000.jpg (or png, webp) and 000.txt (or json){}",
+          describe_files(files), bad_.size() == 0 ? "" : "; " + bad_.faults().front());
     index_.finish();
   }
 
@@ -63,6 +56,7 @@ class ShardPairs : public PairSource {
     check_record(record);
     return fmt::format("{}:{}", pictures_.shard(record), index_.name(record));
   }
+  std::vector<std::string> bad_records() const override { return bad_.faults(); }
   std::vector<std::string> captions(std::int64_t record) const override { return index_.captions(record); }
   Pair read(std::int64_t record) const override {
     check_record(record);
@@ -76,14 +70,16 @@ class ShardPairs : public PairSource {
   }
 
   void add_record(const ShardReader& reader, const ShardRecord& record) {
-    const auto captions = read_captions(reader, record);
-    if (record.picture() < 0 || captions.empty()) {
-      if (incomplete_++ == 0) first_incomplete_ = fmt::format("{}:{}", reader.name(), record.key);
-      return;
+    ++records_;
+    try {
+      check(record.picture() >= 0, "has no picture, a .jpg, .png, .jpeg or .webp");
+      const auto captions = read_captions(reader, record);
+      pictures_.add(reader, record.picture());
+      const auto number = index_.add_record(record.key);
+      for (const auto& caption : captions) index_.add_caption(number, caption);
+    } catch (const Error& error) {
+      bad_.add(describe_fault(fmt::format("{}:{}", reader.name(), record.key), error.what()));
     }
-    pictures_.add(reader, record.picture());
-    const auto number = index_.add_record(record.key);
-    for (const auto& caption : captions) index_.add_caption(number, caption);
   }
 
   void check_record(std::int64_t record) const {
@@ -92,14 +88,14 @@ class ShardPairs : public PairSource {
 
   ShardPictures pictures_;
   PairIndex index_;
-  std::int64_t incomplete_ = 0;
-  std::string first_incomplete_;
+  std::int64_t records_ = 0;  // bad ones too
+  BadRecords bad_;
 };
 
 }  // namespace
 
-std::shared_ptr<const PairSource> open_shards(const std::vector<fs::path>& files) {
-  return std::make_shared<ShardPairs>(files);
+std::shared_ptr<const PairSource> open_shards(const std::vector<fs::path>& files, double max_bad) {
+  return std::make_shared<ShardPairs>(files, max_bad);
 }
 
 }  // namespace vlalign

@@ -6,8 +6,6 @@
 #include <utility>
 
 #include "core/check.hpp"
-#include "core/files.hpp"
-#include "data/brace_expand.hpp"
 #include "data/text.hpp"
 
 namespace vlalign {
@@ -44,22 +42,9 @@ bool is_shard(const fs::path& file) {
   return std::any_of(endings.begin(), endings.end(), [&](std::string_view ending) { return name.ends_with(ending); });
 }
 
-std::vector<fs::path> expand_files(std::string_view location) {
-  std::error_code ignored;  // a pattern may be longer than a name may be
-  const auto names = fs::exists(location, ignored) ? std::vector{std::string(location)} : brace_expand(location);
-  std::vector<fs::path> files(names.begin(), names.end());
-  for (const auto& file : files) {
-    if (!is_there(file)) fail("{}: no such file or folder", file.string());
-  }
-  return files;
-}
-
-void check_shards(const std::vector<fs::path>& files, std::string_view others) {
-  for (const auto& file : files) {
-    if (is_shard(file)) continue;
-    fail("{}: expected {}tar shards (.tar, .tar.gz, .tgz, .tar.zst, .tar.xz)", file.string(),
-         files.size() > 1 ? "" : others);
-  }
+void check_shard(const fs::path& file, std::string_view others) {
+  check(is_shard(file), "{}: expected {}, or tar shards (.tar, .tar.gz, .tgz, .tar.zst, .tar.xz)", file.string(),
+        others);
 }
 
 std::string describe_files(const std::vector<fs::path>& files) {

@@ -17,12 +17,8 @@ namespace vlalign {
 
 bool is_shard(const std::filesystem::path& file);
 
-/// The files a location names, brace ranges expanded; a file whose own name has braces is that file.
-/// Throws Error when one isn't there.
-std::vector<std::filesystem::path> expand_files(std::string_view location);
-
-/// Throws Error unless each file is a tar shard. others: what else would have been right, for the message.
-void check_shards(const std::vector<std::filesystem::path>& files, std::string_view others = "");
+/// Throws Error unless the file is a tar shard. others: what else would have been right, for the message.
+void check_shard(const std::filesystem::path& file, std::string_view others);
 
 /// "a.tar and 3 more", for messages about all of them.
 std::string describe_files(const std::vector<std::filesystem::path>& files);

@@ -4,14 +4,18 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <unordered_set>
 #include <utility>
 
 #include "core/check.hpp"
-#include "core/json_reason.hpp"
-#include "core/log.hpp"
+#include "core/parse_json.hpp"
+#include "core/python_json.hpp"
+#include "core/utf8.hpp"
+#include "data/bad_records.hpp"
 #include "data/csv.hpp"
 #include "data/input_file.hpp"
+#include "data/json_captions.hpp"
 #include "data/pair_index.hpp"
 #include "data/text.hpp"
 #include "vlalign/data/image.hpp"
@@ -20,7 +24,6 @@ namespace vlalign {
 namespace {
 
 namespace fs = std::filesystem;
-using nlohmann::json;
 
 /// Collects rows into records, one an image path.
 class RowCollector {
@@ -28,26 +31,34 @@ class RowCollector {
   explicit RowCollector(std::string name) : name_(std::move(name)) {}
   RowCollector(const RowCollector&) = delete;
 
-  void add(std::int64_t line, std::string_view image, std::string_view caption) {
-    check(!image.empty(), "{}:{}: the image path is empty", name_, line);
-    if (trim(caption).empty()) {
-      if (blank_++ == 0) first_blank_line_ = line;
-      return;
+  /// Reads a row by `read`, which calls add() and gives false where there is none; what it throws is that row's fault.
+  bool take(const std::function<bool()>& read, const std::function<std::int64_t()>& line) {
+    try {
+      if (!read()) return false;
+    } catch (const Error& error) {
+      bad_.add(fmt::format("{}:{}: {}", name_, line(), error.what()));
     }
-    auto found = records_.find(image);
-    if (found == records_.end()) found = records_.insert(index_.add_record(image)).first;
-    index_.add_caption(*found, caption);
+    ++rows_;
+    return true;
   }
 
-  PairIndex finish() {
-    if (blank_ > 0) {
-      log_warning("{}: {} captions are empty and skipped, the first on line {}", name_, blank_, first_blank_line_);
-    }
-    check(index_.size() > 0, "{}: no pairs in it", name_);
+  void add(std::string_view image, std::span<const std::string> captions) {
+    check(!trim(image).empty(), "the image path is empty");
+    check(image.find('\0') == image.npos, "the image path holds a NUL byte");
+    auto found = records_.find(image);
+    if (found == records_.end()) found = records_.insert(index_.add_record(image)).first;
+    for (const auto& caption : captions) index_.add_caption(*found, caption);
+  }
+
+  PairIndex finish(double max_bad) {
+    bad_.check_share(name_ + ":", rows_, max_bad);
+    check(index_.size() > 0, "{}: no pairs in it{}", name_, bad_.size() == 0 ? "" : "; " + bad_.faults().front());
     records_.clear();
     index_.finish();
     return std::move(index_);
   }
+
+  const std::vector<std::string>& bad_records() const { return bad_.faults(); }
 
  private:
   // A set of record numbers that is searched by image path.
@@ -68,117 +79,136 @@ class RowCollector {
   std::string name_;  // of the file
   PairIndex index_;
   std::unordered_set<std::int64_t, Hash, SamePath> records_{0, Hash{&index_}, SamePath{&index_}};
-  std::int64_t blank_ = 0;
-  std::int64_t first_blank_line_ = 0;
+  BadRecords bad_;
+  std::int64_t rows_ = 0;
+};
+
+struct Keys {
+  std::string image, caption;
 };
 
 /// metadata.* and .jsonl use Hugging Face's names unless the user gave others.
-PairOptions huggingface_keys(PairOptions options) {
-  const PairOptions defaults;
-  if (options.image_key == defaults.image_key) options.image_key = "file_name";
-  if (options.caption_key == defaults.caption_key) options.caption_key = "text";
-  return options;
+Keys keys_of(const fs::path& file, const PairOptions& options) {
+  const bool hugging_face = lower(file.extension().string()) == ".jsonl" || file.stem() == "metadata";
+  return {options.image_key.value_or(hugging_face ? "file_name" : "filepath"),
+          options.caption_key.value_or(hugging_face ? "text" : "title")};
 }
 
+/// How a table of columns is written.
 struct Columns {
+  char separator;
+  bool has_header;
   std::size_t count, image, caption;
 };
 
-/// The columns a header row names, or nothing when the row is no header but a path and a caption.
-std::optional<Columns> find_columns(const fs::path& file, const std::vector<std::string>& row,
-                                    const PairOptions& keys) {
-  const auto image = std::find(row.begin(), row.end(), keys.image_key);
-  const auto caption = std::find(row.begin(), row.end(), keys.caption_key);
-  if (image != row.end() && caption != row.end()) {
-    return Columns{row.size(), static_cast<std::size_t>(image - row.begin()),
-                   static_cast<std::size_t>(caption - row.begin())};
-  }
-  std::error_code ignored;
-  const bool names_a_picture =
-      row.size() == 2 && (is_image_file(row[0]) || fs::is_regular_file(file.parent_path() / row[0], ignored));
-  check(names_a_picture && image == row.end() && caption == row.end(),
-        "{}: expected the columns \"{}\" and \"{}\" (or no header and two columns: image path, caption), found {}",
-        file.string(), keys.image_key, keys.caption_key, row);
-  return std::nullopt;
-}
-
-void read_delimited(const fs::path& file, char delimiter, const PairOptions& keys, RowCollector& rows) {
-  CsvReader reader(file, delimiter);
-  const auto name = file.string();
+std::vector<std::string> first_row(const fs::path& file, char separator) {
   std::vector<std::string> row;
-  if (!reader.next(row)) return;
-  const auto header = find_columns(file, row, keys);
-  const auto columns = header.value_or(Columns{2, 0, 1});
-  if (!header) rows.add(reader.line(), row[0], row[1]);
-  while (reader.next(row)) {
-    check(row.size() == columns.count, "{}:{}: expected {} columns, found {}", name, reader.line(), columns.count,
-          row.size());
-    rows.add(reader.line(), row[columns.image], row[columns.caption]);
+  try {
+    CsvReader(file, separator).next(row);
+  } catch (const Error&) {  // a quote that isn't closed: no header
+    row.clear();
+  }
+  return row;
+}
+
+/// The columns that a header row names, or nothing.
+std::optional<Columns> named_columns(const std::vector<std::string>& row, char separator, const Keys& keys) {
+  const auto image = std::find(row.begin(), row.end(), keys.image);
+  const auto caption = std::find(row.begin(), row.end(), keys.caption);
+  if (image == row.end() || caption == row.end()) return std::nullopt;
+  return Columns{separator, true, row.size(), static_cast<std::size_t>(image - row.begin()),
+                 static_cast<std::size_t>(caption - row.begin())};
+}
+
+/// Whether a row is no header but a picture's path and a caption.
+bool is_pair(const fs::path& file, const std::vector<std::string>& row, const Keys& keys) {
+  if (row.size() != 2 || row[0] == keys.image || row[1] == keys.caption) return false;
+  std::error_code ignored;
+  return is_image_file(row[0]) || fs::is_regular_file(file.parent_path() / row[0], ignored);
+}
+
+/// What the options say, or what the first row is written with: first of all what the file's ending says.
+Columns find_columns(const fs::path& file, const Keys& keys, const std::optional<char>& separator) {
+  check(!separator || std::string_view("\"\r\n").find(*separator) == std::string_view::npos,
+        "[open_pairs] separator: expected none of a quote and line ends");
+  const bool commas = lower(file.extension().string()) == ".csv";
+  const auto tried = separator ? std::string(1, *separator) : std::string(commas ? ",\t;" : "\t,;");
+  std::vector<std::vector<std::string>> rows;
+  for (const char one : tried) rows.push_back(first_row(file, one));
+  for (std::size_t i = 0; i < tried.size(); ++i) {
+    if (const auto columns = named_columns(rows[i], tried[i], keys)) return *columns;
+  }
+  for (std::size_t i = 0; i < tried.size(); ++i) {
+    if (is_pair(file, rows[i], keys)) return {tried[i], false, 2, 0, 1};
+  }
+  fail("{}: expected the columns \"{}\" and \"{}\" (or no header and two columns: image path, caption), found {}",
+       file.string(), keys.image, keys.caption, rows.front());
+}
+
+void read_delimited(const fs::path& file, const PairOptions& options, RowCollector& rows) {
+  if (open_text(file).peek() == std::ifstream::traits_type::eof()) return;
+  const auto columns = find_columns(file, keys_of(file, options), options.separator);
+  CsvReader reader(file, columns.separator);
+  std::vector<std::string> row;
+  if (columns.has_header) reader.next(row);
+  const auto read = [&] {
+    if (!reader.next(row)) return false;
+    check(row.size() == columns.count, "expected {} columns, found {}", columns.count, row.size());
+    const auto& caption = row[columns.caption];
+    check(!trim(caption).empty(), "the caption is empty");
+    check(is_utf8(caption), "the caption is not UTF-8");
+    rows.add(row[columns.image], {&caption, 1});
+    return true;
+  };
+  while (rows.take(read, [&] { return reader.line(); })) {
   }
 }
 
-/// Calls `add` with each caption of a JSON value: a string, null (no caption), or a list of strings. False for others.
-bool add_captions(const json& value, const std::function<void(std::string_view)>& add) {
-  const auto is_text = [](const json& one) { return one.is_string(); };
-  if (is_text(value)) {
-    add(value.get_ref<const std::string&>());
-  } else if (value.is_null() || (value.is_array() && value.empty())) {
-    add("");
-  } else if (value.is_array() && std::all_of(value.begin(), value.end(), is_text)) {
-    for (const auto& caption : value) add(caption.get_ref<const std::string&>());
-  } else {
-    return false;
-  }
-  return true;
-}
-
-void read_json_lines(const fs::path& file, const PairOptions& keys, RowCollector& rows) {
+void read_json_lines(const fs::path& file, const PairOptions& options, RowCollector& rows) {
+  const auto keys = keys_of(file, options);
   auto stream = open_text(file);
-  const auto name = file.string();
   std::string text;
-  for (std::int64_t line = 1; std::getline(stream, text); ++line) {
-    if (trim(text).empty()) continue;
-    const auto where = [&] { return fmt::format("{}:{}", name, line); };
-    json row;
-    try {
-      row = json::parse(text);
-    } catch (const json::exception& error) {
-      fail("{}: not a JSON object: {}", where(), reason_of(error));
-    }
-    if (!row.is_object()) fail("{}: expected a JSON object, found {}", where(), row.type_name());
-    const auto image = row.find(keys.image_key), caption = row.find(keys.caption_key);
-    if (image == row.end() || !image->is_string()) fail("{}: no string \"{}\"", where(), keys.image_key);
-    if (caption == row.end()) fail("{}: no \"{}\"", where(), keys.caption_key);
-    const auto add = [&](std::string_view one) { rows.add(line, image->get_ref<const std::string&>(), one); };
-    if (!add_captions(*caption, add)) {
-      fail("{}: \"{}\" must be a string or a list of strings", where(), keys.caption_key);
-    }
+  std::int64_t line = 0;
+  const auto next = [&] { return ++line, next_line(stream, text); };
+  const auto read = [&] {
+    bool more = next();
+    while (more && trim(text).empty()) more = next();
+    if (!more) return false;
+    const auto row = parse_record(text);
+    check(row.is_object(), "expected a JSON object, found {}", row.type_name());
+    const auto image = row.find(keys.image);
+    const auto path = image == row.end() ? std::nullopt : file_name_of(*image);
+    check(path.has_value(), "no string \"{}\"", keys.image);
+    rows.add(*path, captions_of(row, keys.caption));
+    return true;
+  };
+  while (rows.take(read, [&] { return line; })) {
   }
-  check(!stream.bad(), "{}: cannot read all of it", name);
 }
 
-PairIndex read_table(const fs::path& file, const PairOptions& options) {
-  const auto type = lower(file.extension().string());
-  const auto keys = type == ".jsonl" || file.stem() == "metadata" ? huggingface_keys(options) : options;
+struct Table {
+  PairIndex index;
+  std::vector<std::string> bad;
+};
+
+Table read_table(const fs::path& file, const PairOptions& options) {
   RowCollector rows(file.string());
-  if (type == ".jsonl") {
-    read_json_lines(file, keys, rows);
-  } else {
-    read_delimited(file, type == ".csv" ? ',' : '\t', keys, rows);
-  }
-  return rows.finish();
+  lower(file.extension().string()) == ".jsonl" ? read_json_lines(file, options, rows)
+                                               : read_delimited(file, options, rows);
+  return {rows.finish(options.max_bad), rows.bad_records()};
 }
 
 class TablePairs : public PairSource {
  public:
   TablePairs(const fs::path& file, const PairOptions& options)
-      : folder_(fs::absolute(file).parent_path()), index_(read_table(file, options)) {
+      : folder_(fs::absolute(file).parent_path()), table_(read_table(file, options)) {
     check_pictures(file);
   }
 
-  std::int64_t size() const override { return index_.size(); }
+  std::int64_t size() const override { return table_.index.size(); }
   std::string name(std::int64_t record) const override { return path(record).string(); }
-  std::vector<std::string> captions(std::int64_t record) const override { return index_.captions(record); }
+  std::vector<std::string> bad_records() const override { return table_.bad; }
+  std::vector<std::string> captions(std::int64_t record) const override { return table_.index.captions(record); }
   Pair read(std::int64_t record) const override {
     const InputFile file(path(record));
     return {file.name(), captions(record), file.read(0, file.size())};
@@ -187,7 +217,7 @@ class TablePairs : public PairSource {
  private:
   fs::path path(std::int64_t record) const {
     check(record >= 0 && record < size(), "[pairs] record {}: expected 0 to {}", record, size() - 1);
-    return folder_ / index_.name(record);
+    return folder_ / table_.index.name(record);
   }
 
   void check_pictures(const fs::path& file) const {
@@ -199,11 +229,11 @@ class TablePairs : public PairSource {
     fail(
         "{}: none of the first {} pictures exists; the first, \"{}\", was looked for at {} (paths are relative to the "
         "file's folder, {})",
-        file.string(), looked_at, index_.name(0), path(0).string(), folder_.string());
+        file.string(), looked_at, table_.index.name(0), path(0).string(), folder_.string());
   }
 
   fs::path folder_;
-  PairIndex index_;
+  Table table_;
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "core/dump_json.hpp"
 #include "core/files.hpp"
+#include "core/parse_json.hpp"
 
 namespace vlalign {
 namespace {
@@ -34,6 +35,13 @@ std::int64_t parse_id_text(const std::string& text) {
 void write_tokenizer_config(const std::filesystem::path& folder, json config) {
   if (!config.contains(cleaning_key)) config[cleaning_key] = "none";
   write_json(folder / tokenizer_config_file, config, 2);
+}
+
+void remove_cleaning(const std::filesystem::path& folder) {
+  const auto file = folder / tokenizer_config_file;
+  if (!is_there(file)) return;
+  auto config = parse_json(read_file(file), file.string());
+  if (config.erase(cleaning_key) + config.erase(strip_separator_key) > 0) write_json(file, config, 2);
 }
 
 std::int64_t parse_id(const json& value) {

@@ -13,13 +13,18 @@ namespace vlalign {
 
 constexpr auto tokenizer_config_file = "tokenizer_config.json";
 
-/// What is done to a caption first, in tokenizer_config.json: a key of ours, which transformers doesn't know. Without
-/// it load_tokenizer goes by the folder. ClipTokenizer: open_clip or hugging_face. The others: none, or one of
-/// open_clip's whitespace, lower and canonicalize.
+/// What is done to a caption first, in tokenizer_config.json: a key of ours, which transformers doesn't know and a
+/// Hugging Face model's folder isn't read by. Without it load_tokenizer goes by the folder. ClipTokenizer's own: see
+/// clip_cleaning_of(). All: none, or one of open_clip's whitespace, lower and canonicalize.
 constexpr auto cleaning_key = "cleaning";
+/// Whether 0 stands for the separator, as open_clip's tokenizer_kwargs say it.
+constexpr auto strip_separator_key = "strip_sep_token";
 
 /// Writes tokenizer_config.json; with cleaning none where the configuration doesn't say.
 void write_tokenizer_config(const std::filesystem::path& folder, nlohmann::json config);
+
+/// Takes the keys of ours out again: transformers' files say all that transformers does.
+void remove_cleaning(const std::filesystem::path& folder);
 
 /// The id of a special token, which the vocabulary must have.
 template <typename Vocabulary>

@@ -128,7 +128,7 @@ double shortest_crop_side(double width, double height, const Augmentation& a) {
 
 /// The shortest side to which a picture may be reduced without the transform having to enlarge it again.
 int needed_side(int width, int height, const Preprocess& how, const Augmentation& a) {
-  if (keeps_whole(a)) return std::max(how.image_size, how.resize_size);
+  if (keeps_whole(a)) return needed_side(how);
   const int shorter = std::min(width, height);
   return static_cast<int>(std::ceil(std::min(1.0, how.image_size / shortest_crop_side(width, height, a)) * shorter));
 }
@@ -182,6 +182,8 @@ std::vector<std::string> augmentation_policies() {
                  [](const Policy& policy) { return std::string(policy.name); });
   return names;
 }
+
+int needed_side(const Preprocess& how) { return std::max(how.image_size, how.resize_size); }
 
 Image decode_for_augment(std::span<const std::byte> bytes, std::string_view name, const Preprocess& how,
                          const Augmentation& augmentation) {

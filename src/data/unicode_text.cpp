@@ -5,7 +5,6 @@
 #include <unicode/locid.h>
 #include <unicode/normalizer2.h>
 #include <unicode/uchar.h>
-#include <unicode/utf8.h>
 
 #include <algorithm>
 
@@ -23,24 +22,13 @@ std::u32string normalize(const icu::Normalizer2* form, UErrorCode status, std::u
 
 }  // namespace
 
-CodePoint first_code_point(std::string_view utf8) {
-  const auto size = static_cast<std::int32_t>(std::min<std::size_t>(utf8.size(), U8_MAX_LENGTH));
-  std::int32_t length = 0;
-  UChar32 value = 0;
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wconversion"
-  U8_NEXT_OR_FFFD(utf8.data(), length, size, value);
-#pragma GCC diagnostic pop
-  return {static_cast<char32_t>(value), length};
-}
-
 std::u32string to_utf32(std::string_view utf8) {
   std::u32string text;
   text.reserve(utf8.size());
   while (!utf8.empty()) {
-    const auto [value, length] = first_code_point(utf8);
-    text.push_back(value);
-    utf8.remove_prefix(static_cast<std::size_t>(length));
+    const auto first = first_code_point(utf8);
+    text.push_back(first.value);
+    utf8.remove_prefix(static_cast<std::size_t>(first.length));
   }
   return text;
 }

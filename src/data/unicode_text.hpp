@@ -4,16 +4,9 @@
 #include <string>
 #include <string_view>
 
+#include "core/utf8.hpp"
+
 namespace vlalign {
-
-struct CodePoint {
-  char32_t value;
-  int length;  // bytes
-};
-
-/// The first code point of `utf8`, which must not be empty. An invalid sequence gives U+FFFD and ends where the longest
-/// beginning of a valid one ends, as in Python's errors="replace".
-CodePoint first_code_point(std::string_view utf8);
 
 /// Invalid sequences become U+FFFD.
 std::u32string to_utf32(std::string_view utf8);

@@ -149,7 +149,10 @@ ImageEmbeddings embed_images(const DualEncoder& model, const PairSource& source,
     // Whole: a reduced scale differs from the peers' pixels.
     return decode_image(pair.image, pair.name, 0, model.config().preprocess.pixels_as);
   };
-  return embed_images(model, source.size(), read, options);
+  auto images = embed_images(model, source.size(), read, options);
+  const auto bad = source.bad_records();
+  images.bad.insert(images.bad.begin(), bad.begin(), bad.end());
+  return images;
 }
 
 at::Tensor embed_texts(const DualEncoder& model, std::span<const std::string> texts, const EmbedOptions& options) {

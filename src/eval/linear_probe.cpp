@@ -15,6 +15,7 @@
 
 #include "core/check.hpp"
 #include "core/log.hpp"
+#include "data/text.hpp"
 #include "vlalign/data/pairs.hpp"
 
 namespace vlalign {
@@ -32,7 +33,7 @@ at::Tensor in_double(const at::Tensor& features, const char* function) {
 std::string class_name(const PairSource& source, std::int64_t record) {
   const auto captions = source.captions(record);
   check(!captions.empty(), "{}: has no caption to name its class", source.name(record));
-  return captions.front();
+  return std::string(trim(captions.front()));
 }
 
 /// A data set's features and, by `class_of`, labels.

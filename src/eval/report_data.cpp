@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/check.hpp"
+#include "core/dump_json.hpp"
 #include "eval/html_text.hpp"
 
 namespace vlalign {
@@ -103,7 +104,7 @@ std::string report_data_json(const ContactSheet& sheet, std::span<const ReportCu
     json["tests"].push_back(view.figures ? Json{{"matrix", matrix_json(view)}, {"map", map_json(view)}}
                                          : Json::object());
   }
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return dump_readable(json);
 }
 
 }  // namespace vlalign

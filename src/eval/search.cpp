@@ -8,6 +8,7 @@
 #include <span>
 
 #include "core/check.hpp"
+#include "core/dump_json.hpp"
 #include "data/picture_files.hpp"
 #include "eval/rows.hpp"
 #include "vlalign/model/dual_encoder.hpp"
@@ -19,9 +20,8 @@ namespace fs = std::filesystem;
 ImageIndex index_images(const DualEncoder& model, const fs::path& folder, const EmbedOptions& options) {
   const auto paths = picture_files(folder);
   const auto& how = model.config().preprocess;
-  const auto read = [&](std::int64_t i) {
-    return read_image(paths[static_cast<std::size_t>(i)], how.image_size, how.pixels_as);
-  };
+  const auto side = needed_side(how);
+  const auto read = [&](std::int64_t i) { return read_image(paths[static_cast<std::size_t>(i)], side, how.pixels_as); };
   auto images = embed_images(model, std::ssize(paths), read, options);
   ImageIndex index{.paths = {}, .image = std::move(images.image), .bad = std::move(images.bad)};
   for (const auto record : images.records) index.paths.push_back(paths[static_cast<std::size_t>(record)]);
@@ -66,7 +66,7 @@ std::vector<SearchHit> search_images(const DualEncoder& model, const fs::path& f
 std::string to_json(const std::vector<SearchHit>& hits) {
   auto json = nlohmann::ordered_json::array();
   for (const auto& hit : hits) json.push_back({{"path", hit.path.string()}, {"score", hit.score}});
-  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return dump_readable(json);
 }
 
 }  // namespace vlalign

@@ -4,14 +4,18 @@
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <optional>
 #include <unordered_map>
 
 #include "core/check.hpp"
+#include "core/log.hpp"
 #include "core/product.hpp"
+#include "data/text.hpp"
 #include "eval/rows.hpp"
 #include "vlalign/core/normalize.hpp"
 #include "vlalign/data/pairs.hpp"
@@ -32,28 +36,82 @@ std::string filled(std::string text, const std::string& class_name) {
   return text;
 }
 
-using ClassIndex = std::unordered_map<std::string, std::int64_t>;
-
-ClassIndex index_of(std::span<const std::string> classes) {
-  ClassIndex index;
-  for (const auto& name : classes) {
-    check(index.try_emplace(name, std::ssize(index)).second, "class \"{}\" is named twice", name);
-  }
-  return index;
+/// The first class of each name.
+std::unordered_map<std::string_view, std::int64_t> first_of_name(std::span<const std::string> classes) {
+  std::unordered_map<std::string_view, std::int64_t> first;
+  for (std::size_t c = 0; c < classes.size(); ++c) first.try_emplace(trim(classes[c]), static_cast<std::int64_t>(c));
+  return first;
 }
 
-/// The class of every record.
-std::vector<std::int64_t> labels_of(const PairSource& source, const ClassIndex& index) {
-  std::vector<std::int64_t> labels;
+void warn_of_equal_names(std::span<const std::string> classes) {
+  std::unordered_map<std::string_view, int> count;
+  std::vector<std::string_view> again;
+  for (const auto& name : classes)
+    if (++count[name] == 2) again.push_back(name);
+  if (again.empty()) return;
+  log_warning("{} of the class names stand more than once: \"{}\"; classes of one name have the same embedding",
+              again.size(), fmt::join(again, "\", \""));
+}
+
+/// How classes of equal names, which always tie, count.
+struct Namesakes {
+  std::vector<std::int64_t> forgiven;  ///< of each class: ties with it that don't count against it
+  std::vector<double> log_count;       ///< of each class: the logarithm of how many are one with it
+};
+
+Namesakes none_of(std::int64_t classes) {
+  return {std::vector<std::int64_t>(static_cast<std::size_t>(classes)),
+          std::vector<double>(static_cast<std::size_t>(classes))};
+}
+
+/// A name stands for all classes of that name. A number stands for one of them, and the first takes the tie, as the
+/// peers' argmax has it.
+Namesakes namesakes_of(std::span<const std::string> classes, bool labels_are_names) {
+  std::unordered_map<std::string_view, std::int64_t> count, before;
+  for (const auto& name : classes) ++count[name];
+  Namesakes all;
+  for (const auto& name : classes) {
+    const auto others = count[name] - 1;
+    all.forgiven.push_back(labels_are_names ? others : others - before[name]++);
+    all.log_count.push_back(labels_are_names ? std::log(static_cast<double>(count[name])) : 0.0);
+  }
+  return all;
+}
+
+/// The number of a class, if the text is one.
+std::optional<std::int64_t> class_number(std::string_view text, std::int64_t classes) {
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const bool is_whole = error == std::errc() && end == text.data() + text.size();
+  return is_whole && number >= 0 && number < classes ? std::optional(number) : std::nullopt;
+}
+
+struct ClassLabels {
+  std::vector<std::int64_t> classes;  ///< of each record; the first of several with its name
+  bool are_names;
+};
+
+/// Names, where each caption is one; else numbers.
+ClassLabels labels_of(const PairSource& source, std::span<const std::string> names) {
+  const auto by_name = first_of_name(names);
+  ClassLabels as_names{{}, true}, as_numbers{{}, false};
+  std::string no_name, neither;
   for (std::int64_t record = 0; record < source.size(); ++record) {
     const auto captions = source.captions(record);
-    const auto name = captions.empty() ? std::string() : captions.front();
-    const auto found = index.find(name);
-    check(found != index.end(), "{}: its caption \"{}\" is not one of the {} classes", source.name(record), name,
-          index.size());
-    labels.push_back(found->second);
+    const std::string text(captions.empty() ? "" : trim(captions.front()));
+    const auto found = by_name.find(text);
+    const auto number = class_number(text, std::ssize(names));
+    if (found != by_name.end()) as_names.classes.push_back(found->second);
+    if (number) as_numbers.classes.push_back(*number);
+    const auto fault = [&] { return fmt::format("{}: its caption \"{}\"", source.name(record), text); };
+    if (found == by_name.end() && no_name.empty()) no_name = fault();
+    if (found == by_name.end() && !number && neither.empty()) neither = fault();
   }
-  return labels;
+  if (std::ssize(as_names.classes) == source.size()) return as_names;
+  if (std::ssize(as_numbers.classes) == source.size()) return as_numbers;
+  check(neither.empty(), "{} is not one of the {} classes, nor a class's number from 0 to {}", neither, names.size(),
+        names.size() - 1);
+  fail("{} is a class's number, where other captions are names", no_name);
 }
 
 /// What each picture's scores come to, on the CPU.
@@ -71,19 +129,22 @@ void append(std::vector<T>& to, const at::Tensor& values) {
 }
 
 Verdicts verdicts(const at::Tensor& image, const at::Tensor& classes, std::span<const std::int64_t> labels,
-                  double logit_scale) {
+                  double logit_scale, const Namesakes& namesakes) {
   const auto right = at::tensor(labels, at::kLong).unsqueeze(1).to(image.device());
   const auto wide_classes = classes.to(at::kFloat);
+  const auto log_count = at::tensor(namesakes.log_count, at::kDouble).to(image.device());
   Verdicts out;
   const auto block = block_rows_for(2 * std::max(image.size(1), classes.size(0)));
   for_each_block(image.size(0), block, [&](std::int64_t start, std::int64_t end) {
     const auto scores = product(image.slice(0, start, end).to(at::kFloat), wide_classes);
     const auto own = right.slice(0, start, end);
     append(out.rank, scores.ge(scores.gather(1, own).sub(tie_margin)).sum(1));  // the right class itself is the 1
-    const auto log_p = at::log_softmax(scores.to(at::kDouble).mul_(logit_scale), 1);
+    const auto log_p = at::log_softmax(scores.to(at::kDouble).mul_(logit_scale), 1).add_(log_count);
     append(out.confidence, log_p.amax(1).exp_());
     append(out.surprise, log_p.gather(1, own).neg_());
   });
+  for (std::size_t i = 0; i < labels.size(); ++i)
+    out.rank[i] -= namesakes.forgiven[static_cast<std::size_t>(labels[i])];
   return out;
 }
 
@@ -98,6 +159,41 @@ double mean_per_class(std::span<const double> hits, std::span<const std::int64_t
   double sum = 0.0;
   for (const auto& [label, own] : of_class) sum += mean(own);
   return sum / static_cast<double>(of_class.size());
+}
+
+void check_scorable(const at::Tensor& image, const at::Tensor& classes, std::span<const std::int64_t> labels,
+                    double logit_scale) {
+  const auto n = checked_rows(image, "score_classes", "image").size(0);
+  const auto c = checked_rows(classes, "score_classes", "classes").size(0);
+  check(classes.size(1) == image.size(1), "[score_classes] classes: expected {} columns as image, got {}",
+        image.size(1), classes.size(1));
+  check_device(classes, image, "score_classes", "classes", "image");
+  check(std::ssize(labels) == n, "[score_classes] labels: expected {}, got {}", n, labels.size());
+  for (const auto label : labels) {
+    check(label >= 0 && label < c, "[score_classes] labels: expected 0 to {}, got {}", c - 1, label);
+  }
+  check(std::isfinite(logit_scale) && logit_scale > 0.0, "[score_classes] logit_scale: expected more than 0, got {}",
+        logit_scale);
+}
+
+ZeroShotScores scores_of(const at::Tensor& image, const at::Tensor& classes, std::span<const std::int64_t> labels,
+                         double logit_scale, const Namesakes& namesakes) {
+  const auto found = verdicts(image, classes, labels, logit_scale, namesakes);
+  std::vector<double> top1, top5;
+  std::vector<Prediction> predictions;
+  for (std::size_t i = 0; i < found.rank.size(); ++i) {
+    top1.push_back(found.rank[i] == 1 ? 1.0 : 0.0);
+    top5.push_back(found.rank[i] <= 5 ? 1.0 : 0.0);
+    predictions.push_back({std::min(1.0, found.confidence[i]), found.rank[i] == 1});
+  }
+  return {.images = image.size(0),
+          .skipped = 0,
+          .top1 = mean(top1),
+          .top5 = mean(top5),
+          .mean_per_class = mean_per_class(top1, labels),
+          .calibration_error = calibration_error(predictions),
+          .negative_log_likelihood = mean(found.surprise),
+          .top1_interval95 = bootstrap_interval(top1)};
 }
 
 }  // namespace
@@ -121,7 +217,7 @@ at::Tensor embed_classes(const DualEncoder& model, std::span<const std::string> 
                          std::span<const std::string> templates, const EmbedOptions& options) {
   check(!classes.empty(), "[embed_classes] there is no class");
   check(!templates.empty(), "[embed_classes] there is no template");
-  index_of(classes);
+  warn_of_equal_names(classes);
   std::vector<std::string> prompts;
   for (const auto& name : classes) {
     for (auto& prompt : class_prompts(name, templates)) prompts.push_back(std::move(prompt));
@@ -131,45 +227,21 @@ at::Tensor embed_classes(const DualEncoder& model, std::span<const std::string> 
 
 ZeroShotScores score_classes(const at::Tensor& image, const at::Tensor& classes, std::span<const std::int64_t> labels,
                              double logit_scale) {
-  const auto n = checked_rows(image, "score_classes", "image").size(0);
-  const auto c = checked_rows(classes, "score_classes", "classes").size(0);
-  check(classes.size(1) == image.size(1), "[score_classes] classes: expected {} columns as image, got {}",
-        image.size(1), classes.size(1));
-  check_device(classes, image, "score_classes", "classes", "image");
-  check(std::ssize(labels) == n, "[score_classes] labels: expected {}, got {}", n, labels.size());
-  for (const auto label : labels) {
-    check(label >= 0 && label < c, "[score_classes] labels: expected 0 to {}, got {}", c - 1, label);
-  }
-  check(std::isfinite(logit_scale) && logit_scale > 0.0, "[score_classes] logit_scale: expected more than 0, got {}",
-        logit_scale);
-
-  const auto found = verdicts(image, classes, labels, logit_scale);
-  std::vector<double> top1, top5;
-  std::vector<Prediction> predictions;
-  for (std::size_t i = 0; i < found.rank.size(); ++i) {
-    top1.push_back(found.rank[i] == 1 ? 1.0 : 0.0);
-    top5.push_back(found.rank[i] <= 5 ? 1.0 : 0.0);
-    predictions.push_back({std::min(1.0, found.confidence[i]), found.rank[i] == 1});
-  }
-  return {.images = n,
-          .skipped = 0,
-          .top1 = mean(top1),
-          .top5 = mean(top5),
-          .mean_per_class = mean_per_class(top1, labels),
-          .calibration_error = calibration_error(predictions),
-          .negative_log_likelihood = mean(found.surprise),
-          .top1_interval95 = bootstrap_interval(top1)};
+  check_scorable(image, classes, labels, logit_scale);
+  return scores_of(image, classes, labels, logit_scale, none_of(classes.size(0)));
 }
 
 ZeroShotScores evaluate_zero_shot(const DualEncoder& model, const PairSource& source,
                                   std::span<const std::string> classes, std::span<const std::string> templates,
                                   const EmbedOptions& options) {
-  const auto all_labels = labels_of(source, index_of(classes));
+  const auto all_labels = labels_of(source, classes);
   const auto prototypes = embed_classes(model, classes, templates, options);
   const auto images = embed_images(model, source, options);
   std::vector<std::int64_t> labels;
-  for (const auto record : images.records) labels.push_back(all_labels[static_cast<std::size_t>(record)]);
-  auto scores = score_classes(images.image, prototypes, labels, model.logit_scale().item<double>());
+  for (const auto record : images.records) labels.push_back(all_labels.classes[static_cast<std::size_t>(record)]);
+  const auto scale = model.logit_scale().item<double>();
+  check_scorable(images.image, prototypes, labels, scale);
+  auto scores = scores_of(images.image, prototypes, labels, scale, namesakes_of(classes, all_labels.are_names));
   scores.skipped = std::ssize(images.bad);
   return scores;
 }

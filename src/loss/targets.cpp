@@ -65,7 +65,7 @@ struct OwnTargets : torch::CustomClassHolder {
   /// visit(rows, weights of them [rows.count, B]) for blocks that are either all own or none.
   template <typename Visit>
   void for_each_block(const at::Tensor& like, const Visit& visit) const {
-    constexpr std::int64_t elements = std::int64_t{1} << 21;  // of the weights that are there at a time
+    constexpr std::int64_t elements = std::int64_t{1} << 20;  // of the weights that are there at a time
     const auto step = std::max<std::int64_t>(1, elements / size);
     const auto own_end = own.begin + own.count;
     for (const auto& [from, to] : {std::pair{std::int64_t{0}, own.begin}, {own.begin, own_end}, {own_end, size}}) {

@@ -18,7 +18,7 @@ std::optional<std::string> fault_of(const ModelConfig& config) {
     naming_schemes(config, config.layout);
     const auto files = config_files(config);
     const auto parse = [](const ConfigFile& file) { return parse_json(file.text, file.name); };
-    const auto preprocessor = files.size() > 1 ? parse(files[1]) : nlohmann::json();
+    const auto preprocessor = files.size() > 1 ? ImageProcessor{files[1].name, parse(files[1])} : ImageProcessor{};
     const auto lost = first_difference(config, parse_model_config(parse(files[0]), preprocessor, files[0].name));
     if (!lost) return std::nullopt;
     return fmt::format("{} {} would come back as {}", lost->name, lost->a.empty() ? "nothing" : lost->a,
@@ -26,6 +26,19 @@ std::optional<std::string> fault_of(const ModelConfig& config) {
   } catch (const Error& error) {
     return error.what();
   }
+}
+
+/// As transformers looks for it: processor_config.json, if it holds the image processor's values, before
+/// preprocessor_config.json. Versions before 5 write the second, and the first with other things in it.
+ImageProcessor image_processor_of(const std::filesystem::path& folder) {
+  constexpr auto nested = "image_processor";
+  if (const auto file = folder / processor_config; is_there(file)) {
+    const auto root = read_json_object(file);
+    if (const auto found = root.find(nested); found != root.end() && !found->is_null())
+      return {fmt::format("{}.{}", file.string(), nested), *found};
+  }
+  const auto file = folder / preprocessor_config;
+  return is_there(file) ? ImageProcessor{file.string(), read_json_object(file)} : ImageProcessor{};
 }
 
 }  // namespace
@@ -62,9 +75,9 @@ ModelConfig with_layout(ModelConfig config, Layout layout) {
     vit->pool_heads = VitConfig{}.pool_heads;
   }
   if (!hugging_face) return config;
-  config.custom_text = false;         // a matter of names, which this peer has once
-  config.text.own_vocabulary = true;  // such a folder always holds its tokenizer
-  config.text.cleaning.clear();       // the tokenizer's own there
+  config.custom_text = false;                                         // a matter of names, which this peer has once
+  config.text.own_vocabulary = true;                                  // such a folder always holds its tokenizer
+  config.text.cleaning.clear(), config.text.strip_separator = false;  // transformers' tokenizers do neither
   if (config.text.pool == TextConfig::Pool::largest_id) config.text.end_id = 2;  // what says so
   return config;
 }
@@ -76,7 +89,7 @@ void check_comes_back(const ModelConfig& config) {
   const auto other = open_clip ? Layout::hugging_face : Layout::open_clip;
   const auto whose = [](bool peer) { return peer ? "open_clip's" : "Hugging Face's"; };
   fail("model {}: {} layout can't hold it: {}; {} {}", config.name, whose(open_clip), *fault, whose(!open_clip),
-       fault_of(with_layout(config, other)) ? "can't either" : "can: call set_layout(), or convert it");
+       fault_of(with_layout(config, other)) ? "can't either" : "can: convert it to that layout first");
 }
 
 TextConfig read_text_config(const std::filesystem::path& folder) {
@@ -98,7 +111,7 @@ PixelsAs pixels_as_of(JsonSection preprocessing) {
   return name == "peer" ? PixelsAs::peer : PixelsAs::vlalign;
 }
 
-ModelConfig parse_model_config(const nlohmann::json& root, const nlohmann::json& preprocessor,
+ModelConfig parse_model_config(const nlohmann::json& root, const ImageProcessor& preprocessor,
                                const std::filesystem::path& file) {
   auto config = root.contains("model_type") ? read_hugging_face_config(root, preprocessor, file)
                                             : read_open_clip_config(root, file);
@@ -108,10 +121,9 @@ ModelConfig parse_model_config(const nlohmann::json& root, const nlohmann::json&
 }
 
 ModelConfig read_model_config(const std::filesystem::path& file) {
-  const auto beside = file.parent_path() / preprocessor_config;
   const auto root = read_json_object(file);
-  const bool processed = root.contains("model_type") && is_there(beside);
-  return parse_model_config(root, processed ? read_json_object(beside) : nlohmann::json(), file);
+  return parse_model_config(
+      root, root.contains("model_type") ? image_processor_of(file.parent_path()) : ImageProcessor{}, file);
 }
 
 }  // namespace vlalign

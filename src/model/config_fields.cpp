@@ -111,14 +111,14 @@ void collect(const OwnTowers&, Collector& out) { out.add(kind, std::string("OwnT
 void collect(const TextConfig& c, Collector& out) {
   const auto& [architecture, context_length, vocab_size, width, heads, layers, mlp_ratio, activation, norm_eps, pool,
                causal, pad_id, end_id, layer_scale, token_std, class_embedding, token_types, pooler, cleaning,
-               own_vocabulary] = c;
+               strip_separator, own_vocabulary] = c;
   out.add("architecture", architecture), out.add("context_length", context_length);
   out.add("vocab_size", vocab_size), out.add("width", width), out.add("heads", heads), out.add("layers", layers);
   out.add(hidden, mlp_width(width, mlp_ratio)), out.add("activation", activation), out.add("norm_eps", norm_eps);
   out.add("pool", pool), out.add("causal", causal), out.add("pad_id", pad_id), out.add("end_id", end_id);
   out.add("layer_scale", layer_scale), out.add("token_std", token_std), out.add("class_embedding", class_embedding);
   out.add("token_types", token_types), out.add("pooler", pooler), out.add("cleaning", cleaning);
-  out.add("own_vocabulary", own_vocabulary);
+  out.add("strip_separator", strip_separator), out.add("own_vocabulary", own_vocabulary);
 }
 
 void collect(const ProjectionConfig& c, Collector& out) {
@@ -165,6 +165,7 @@ ModelConfig computation_of(ModelConfig config) {
   const TextConfig usual;
   presence(text.layer_scale);
   text.token_std = usual.token_std, text.pooler = usual.pooler, text.cleaning = usual.cleaning;
+  text.strip_separator = usual.strip_separator;
   text.own_vocabulary = usual.own_vocabulary, text.context_length = usual.context_length;
   text.pad_id = usual.pad_id, text.end_id = usual.end_id;  // the tokenizer's
   if (text.pool == TextConfig::Pool::end_token)

@@ -1,7 +1,8 @@
 // The configs of one layout, and the towers' own parts of them.
 #pragma once
 
-#include <nlohmann/json_fwd.hpp>
+#include <nlohmann/json.hpp>
+#include <string>
 
 #include "json_section.hpp"
 #include "vlalign/model/config.hpp"
@@ -11,13 +12,19 @@ namespace vlalign {
 ModelConfig read_open_clip_config(const nlohmann::json& root, const std::filesystem::path& file);
 
 constexpr auto preprocessor_config = "preprocessor_config.json";
+constexpr auto processor_config = "processor_config.json";
 
-/// preprocessor: what preprocessor_config.json beside the file holds; null where there is none.
-ModelConfig read_hugging_face_config(const nlohmann::json& root, const nlohmann::json& preprocessor,
+/// What transformers' files say of preparing pictures.
+struct ImageProcessor {
+  std::string where{};      ///< what errors call it
+  nlohmann::json values{};  ///< null where no file says anything
+};
+
+ModelConfig read_hugging_face_config(const nlohmann::json& root, const ImageProcessor& preprocessor,
                                      const std::filesystem::path& file);
 
 /// Of either peer, as read_model_config() reads it, which see. `file` is what errors call it.
-ModelConfig parse_model_config(const nlohmann::json& root, const nlohmann::json& preprocessor,
+ModelConfig parse_model_config(const nlohmann::json& root, const ImageProcessor& preprocessor,
                                const std::filesystem::path& file);
 
 /// A file of a model folder: its name and text.

@@ -1,13 +1,17 @@
 #include "vlalign/model/dual_encoder.hpp"
 
+#include <ATen/ops/full.h>
+
 #include "config_json.hpp"
 #include "core/check.hpp"
 #include "core/files.hpp"
 #include "core/folders.hpp"
+#include "core/log.hpp"
 #include "core/on_device.hpp"
 #include "core/precision.hpp"
 #include "finite.hpp"
 #include "folder_tokenizer.hpp"
+#include "image_size.hpp"
 #include "make_module.hpp"
 #include "model_folder.hpp"
 #include "module_fit.hpp"
@@ -49,20 +53,16 @@ struct MakeTower {
     return std::make_shared<nn::EfficientNet>(net, initializer);
   }
   std::shared_ptr<nn::Tower> operator()(const OwnTowers&) const {
-    fail("model {} has towers of its own: build its nn::DualEncoderImpl and call load_weights()", config.name);
+    fail(
+        "model {} has towers of its own, whose code is not in the folder: only a program that has it can load the "
+        "model",
+        config.name);
   }
 };
 
 std::shared_ptr<nn::Tower> make_text_tower(const TextConfig& text, nn::Initializer& initializer) {
   if (text.architecture == TextConfig::Architecture::bert) return std::make_shared<nn::Bert>(text, initializer);
   return std::make_shared<nn::TextTransformer>(text, initializer);
-}
-
-Preprocess with_image_size(Preprocess how, int image_size) {
-  check(image_size > 0 && image_size <= 8192, "[load] image_size: expected 1 to 8192, got {}", image_size);
-  how.resize_size = static_cast<int>(static_cast<std::int64_t>(how.resize_size) * image_size / how.image_size);
-  how.image_size = image_size;
-  return how;
 }
 
 /// A batch of pictures on the model's device, as the image tower takes it.
@@ -84,6 +84,19 @@ at::Tensor checked(const at::Tensor& tokens, const DualEncoder& model, const cha
   const auto& config = model.config();
   if (!std::holds_alternative<OwnTowers>(config.vision)) nn::check_ids(tokens, config.text.vocab_size, where);
   return on_device(tokens, model.device());
+}
+
+const char* peer_name(Layout layout) { return layout == Layout::open_clip ? "open_clip" : "transformers"; }
+
+/// Whether open_clip or transformers read such a model, and its tokenizer with it.
+bool has_peer(const ModelConfig& config) { return family(config) != "custom"; }
+
+/// The model's tokenizer, where a peer reads the folder: so that both give the same ids.
+std::shared_ptr<const Tokenizer> as_its_peer_uses_it(const std::shared_ptr<const Tokenizer>& tokenizer,
+                                                     const ModelConfig& config) {
+  if (!has_peer(config)) return tokenizer;
+  const auto pad = depends_on_padding(config.text) ? std::optional(config.text.pad_id) : std::nullopt;
+  return as_peer_uses_it(tokenizer, config.layout, config.text, pad);
 }
 
 }  // namespace
@@ -118,6 +131,7 @@ DualEncoder::DualEncoder(std::shared_ptr<nn::DualEncoderImpl> module, ModelConfi
   auto& own = state_->config;
   validate(own, "[DualEncoder] config:");
   own = with_layout(std::move(own), own.layout);
+  state_->tokenizer = as_its_peer_uses_it(state_->tokenizer, own);
   check_fits(*state_->module, own, *state_->tokenizer);
 }
 
@@ -129,15 +143,18 @@ DualEncoder DualEncoder::create(std::string_view model, std::shared_ptr<const To
 DualEncoder DualEncoder::create(const ModelConfig& config, std::shared_ptr<const Tokenizer> tokenizer,
                                 std::uint64_t seed) {
   auto adapted = config;
+  check_cleaning(config.text, fmt::format("model {}: text:", config.name));
   if (tokenizer) {
-    adapted.text.own_vocabulary = tokenizer->vocab_size() != TextConfig{}.vocab_size;
+    adapted.text.own_vocabulary = !is_clips(*tokenizer);
+    if (has_peer(config)) tokenizer = as_peer_uses_it(std::move(tokenizer), config.layout, adapted.text);
+    describe_tokenizer(*tokenizer, config.layout, adapted.text);
     adapted.text.vocab_size = tokenizer->vocab_size();
     adapted.text.end_id = tokenizer->end_id();
     if (depends_on_padding(config.text)) adapted.text.pad_id = tokenizer->pad_id();
   } else {
     check(!config.text.own_vocabulary,
           "model {} needs a tokenizer of its own: train one on the captions, or name a file", config.name);
-    tokenizer = clip_tokenizer();
+    tokenizer = as_peer_uses_it(clip_tokenizer(), config.layout, config.text);
     check(tokenizer->vocab_size() == config.text.vocab_size, "model {}: vocab_size is {}, CLIP's vocabulary has {}",
           config.name, config.text.vocab_size, tokenizer->vocab_size());
   }
@@ -150,15 +167,25 @@ DualEncoder DualEncoder::load(const fs::path& folder, const LoadOptions& options
   FolderWeights weights;
   read_whole_folder(folder, [&](const fs::path& place) {
     config = read_model_config(config_file_of(place));
-    tokenizer = folder_tokenizer(place, config.text);
+    tokenizer = folder_tokenizer(place, config.text, config.layout);
     weights = read_folder_weights(place);
   });
-  if (options.image_size) config.preprocess = with_image_size(config.preprocess, *options.image_size);
+  if (options.image_size)
+    config.preprocess = with_image_size(config.preprocess, *options.image_size, "[load] image_size");
   if (options.context_length) config.text.context_length = *options.context_length;
   if (options.pixels_as) config.preprocess.pixels_as = *options.pixels_as;
+  if (options.logit_bias && !config.scale.bias) {
+    config.scale.bias = options.logit_bias;
+    weights.from.tensors.emplace("logit_bias", at::full({}, *options.logit_bias));
+  }
   if (depends_on_padding(config.text)) config.text.pad_id = tokenizer->pad_id();  // open_clip's configs don't say it
   check_fits(*tokenizer, config.text, folder.string());
-  DualEncoder model(make_module(config, 0), config, std::move(tokenizer));
+  DualEncoder model(make_module(config, 0), config, tokenizer);
+  if (const auto caption = differing_caption(*tokenizer, *model.tokenizer()))
+    log_warning(
+        "{}: its tokenizer's files name a cleaning that no peer knows; captions are read as {} reads them, which "
+        "gives some of them other ids, such as \"{}\"",
+        folder.string(), peer_name(config.layout), *caption);
   assign_model(*model.module(), config, weights.layout, weights.from.tensors, weights.from.where);
   model.train(false);
   return model;
@@ -186,10 +213,19 @@ void DualEncoder::load_text_tower(const fs::path& folder) {
 
 void DualEncoder::set_layout(Layout layout) {
   auto config = with_layout(state_->config, layout);
-  config.text.own_vocabulary = layout == Layout::hugging_face || !is_clips(*state_->tokenizer);
-  if (layout == Layout::open_clip) config.text.cleaning = open_clip_cleaning(*state_->tokenizer);
+  config.text.own_vocabulary = !is_clips(*state_->tokenizer);
+  const auto tokenizer = as_its_peer_uses_it(state_->tokenizer, config);
+  describe_tokenizer(*tokenizer, layout, config.text);
   check_comes_back(config);
+  const bool own = std::holds_alternative<OwnTowers>(config.vision);
+  if (!own) check_fits(*tokenizer, config.text, fmt::format("[set_layout] model {}", config.name));
+  if (const auto caption = differing_caption(*state_->tokenizer, *tokenizer))
+    log_warning(
+        "model {}: captions are read as {} reads them from now on, which gives some of them other ids, such as "
+        "\"{}\"",
+        config.name, peer_name(layout), *caption);
   state_->config = std::move(config);
+  state_->tokenizer = tokenizer;
 }
 
 void DualEncoder::save(const fs::path& folder) const {

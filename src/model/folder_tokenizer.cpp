@@ -1,13 +1,21 @@
 #include "folder_tokenizer.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include "core/check.hpp"
 #include "core/files.hpp"
 #include "data/cleaned_tokenizer.hpp"
+#include "data/clip_cleaning.hpp"
 #include "data/load_tokenizer.hpp"
+#include "data/tokenizer_config.hpp"
 #include "validate.hpp"
 #include "vlalign/data/clip_tokenizer.hpp"
+#include "vlalign/data/gemma_tokenizer.hpp"
+#include "vlalign/data/gpt2_tokenizer.hpp"
+#include "vlalign/data/sentence_piece_tokenizer.hpp"
+#include "vlalign/data/unigram_tokenizer.hpp"
+#include "vlalign/data/word_piece_tokenizer.hpp"
 
 namespace vlalign {
 namespace {
@@ -29,6 +37,7 @@ constexpr std::array captions{"",
                               "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~ ! \" ( ) \u2018single\u2019 \u2014 dash",
                               "damaged \xff\xfe bytes \xc3",
                               "supercalifragilisticexpialidocious antidisestablishmentarianism"};
+constexpr std::int64_t whole = 512;  // tokens, so that none of the captions is cut
 
 }  // namespace
 
@@ -44,17 +53,74 @@ bool is_clips(const Tokenizer& tokenizer) {
   return dynamic_cast<const ClipTokenizer*>(&tokenizer) && tokenizer.vocab_size() == TextConfig{}.vocab_size;
 }
 
-std::string open_clip_cleaning(const Tokenizer& tokenizer) {
-  const auto* cleaned = dynamic_cast<const CleanedTokenizer*>(&tokenizer);
-  return cleaned && cleaned->cleaning() != "whitespace" ? cleaned->cleaning() : "";
+namespace {
+
+/// Those that this library builds, which a peer has too.
+bool is_peers(const Tokenizer& tokenizer) {
+  const auto is_any = [&]<typename... Kinds>() { return (... || dynamic_cast<const Kinds*>(&tokenizer)); };
+  return is_any.template operator()<ClipTokenizer, Gpt2Tokenizer, WordPieceTokenizer, SentencePieceTokenizer,
+                                    UnigramTokenizer, GemmaTokenizer>();
 }
 
-std::shared_ptr<const Tokenizer> folder_tokenizer(const fs::path& folder, const TextConfig& text) {
+/// What open_clip's config calls the cleaning of a tokenizer; empty for the usual one.
+std::string open_clip_cleaning(const Tokenizer& tokenizer) {
+  if (const auto* cleaned = dynamic_cast<const CleanedTokenizer*>(&tokenizer))
+    return cleaned->cleaning() == "whitespace" ? "" : cleaned->cleaning();
+  const auto* clip = dynamic_cast<const ClipTokenizer*>(&tokenizer);
+  if (clip && clip->cleaning() == ClipCleaning::open_clip_whitespace) return "whitespace";
+  return clip && clip->cleaning() == ClipCleaning::open_clip_canonicalize ? "canonicalize" : "";
+}
+
+}  // namespace
+
+void describe_tokenizer(const Tokenizer& tokenizer, Layout layout, TextConfig& text) {
+  const bool open_clip = layout == Layout::open_clip;
+  text.own_vocabulary = !open_clip || !is_clips(tokenizer);
+  text.cleaning = open_clip ? open_clip_cleaning(tokenizer) : "";
+  const auto* cleaned = dynamic_cast<const CleanedTokenizer*>(&tokenizer);
+  text.strip_separator = open_clip && cleaned && cleaned->strips_separator();
+}
+
+std::shared_ptr<const Tokenizer> as_peer_uses_it(std::shared_ptr<const Tokenizer> tokenizer, Layout layout,
+                                                 const TextConfig& text, std::optional<std::int64_t> pad_id) {
+  const auto* cleaned = dynamic_cast<const CleanedTokenizer*>(tokenizer.get());
+  const auto inner = cleaned ? cleaned->cleaned() : tokenizer;
+  const auto* clip = dynamic_cast<const ClipTokenizer*>(inner.get());
+  if (!is_peers(*inner)) return tokenizer;
+  const auto transformers = [&]() -> std::shared_ptr<const Tokenizer> {
+    const bool already = !clip || clip->cleaning() == ClipCleaning::hugging_face;
+    return already ? inner : clip->with_cleaning(ClipCleaning::hugging_face, pad_id);
+  };
+  if (layout == Layout::hugging_face) return transformers();
+  if (cleaned) return tokenizer;
+  if (!clip || (text.own_vocabulary && !is_clips(*clip)))
+    return std::make_shared<const CleanedTokenizer>(
+        transformers(), text.cleaning.empty() ? "whitespace" : text.cleaning, text.strip_separator);
+  const bool simple = clip->cleaning() != ClipCleaning::hugging_face;
+  if (simple && text.cleaning.empty()) return tokenizer;
+  const auto wanted = open_clip_cleaning_of(text.cleaning.empty() ? "lower" : text.cleaning);
+  return clip->cleaning() == wanted ? tokenizer : clip->with_cleaning(wanted);
+}
+
+std::optional<std::string> differing_caption(const Tokenizer& a, const Tokenizer& b) {
+  const auto* found = std::find_if(captions.begin(), captions.end(), [&](const auto* caption) {
+    return a.encode(caption, whole) != b.encode(caption, whole);
+  });
+  return found == captions.end() ? std::nullopt : std::optional<std::string>(*found);
+}
+
+std::shared_ptr<const Tokenizer> folder_tokenizer(const fs::path& folder, const TextConfig& text, Layout layout) {
   const bool own = holds_tokenizer(folder);
   check(own || text.vocab_size == TextConfig{}.vocab_size,
         "{}: no tokenizer files, and the text tower's {} entries are not CLIP's vocabulary", folder.string(),
         text.vocab_size);
-  return own ? load_tokenizer(folder) : clip_tokenizer();
+  const bool open_clip = layout == Layout::open_clip;
+  if (own) return load_tokenizer_of(folder, open_clip ? TokenizerPeer::open_clip : TokenizerPeer::hugging_face);
+  check(!text.strip_separator, "{}: text_cfg.tokenizer_kwargs.strip_sep_token: CLIP's own tokenizer has no separator",
+        folder.string());
+  auto clips = clip_tokenizer();
+  if (text.cleaning.empty()) return clips;
+  return dynamic_cast<const ClipTokenizer&>(*clips).with_cleaning(open_clip_cleaning_of(text.cleaning));
 }
 
 void check_fits(const Tokenizer& tokenizer, const TextConfig& text, const std::string& where) {
@@ -69,9 +135,10 @@ void check_fits(const Tokenizer& tokenizer, const TextConfig& text, const std::s
         tokenizer.pad_id());
 }
 
-void save_tokenizer(const Tokenizer& tokenizer, const fs::path& folder, const TextConfig& text) {
+void save_tokenizer(const Tokenizer& tokenizer, const fs::path& folder, const TextConfig& text, Layout layout) {
   tokenizer.save(folder);
-  const auto back = folder_tokenizer(folder, text);
+  if (layout == Layout::hugging_face) remove_cleaning(folder);
+  const auto back = folder_tokenizer(folder, text, layout);
   const auto check_same = [&](const char* what, const auto& ours, const auto& read) {
     check(ours == read, "[save] tokenizer: its files don't give it back: {} {} would come back as {}", what, ours,
           read);
@@ -79,7 +146,6 @@ void save_tokenizer(const Tokenizer& tokenizer, const fs::path& folder, const Te
   check_same("vocab_size", tokenizer.vocab_size(), back->vocab_size());
   check_same("pad_id", tokenizer.pad_id(), back->pad_id());
   check_same("end_id", tokenizer.end_id(), back->end_id());
-  constexpr std::int64_t whole = 512;  // tokens, so that none of the captions is cut
   for (const auto* caption : captions)
     check_same("the ids", tokenizer.encode(caption, whole), back->encode(caption, whole));
 }

@@ -1,13 +1,17 @@
 // transformers' configs, read and written. What a config leaves out has the default of its class there.
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <iterator>
+#include <string_view>
 
 #include "config_fields.hpp"
 #include "config_json.hpp"
 #include "core/files.hpp"
 #include "core/log.hpp"
 #include "core/parse_json.hpp"
+#include "core/utf8.hpp"
 
 namespace vlalign {
 namespace {
@@ -51,6 +55,18 @@ void warn_of_silence(JsonSection& section) {
 JsonSection optional_section(JsonSection& parent, const char* key) {
   static const json nothing = json::object();
   return parent.has(key) ? parent.section(key) : JsonSection(nothing, parent.where() + "." + key);
+}
+
+/// CLIPConfig's old spelling beside the new one: where "text_config_dict" is given, it and the defaults of its class
+/// stand for "text_config", whatever that says.
+JsonSection old_or_new_section(JsonSection& root, const char* key) {
+  const auto old_key = std::string(key) + "_dict";
+  const auto* old = root.find(old_key.c_str());
+  if (!old) return optional_section(root, key);
+  const auto section = root.section(old_key.c_str());
+  if (const auto* current = root.find(key); current && *current != *old)
+    log_info("{0}: {1} is taken, as transformers takes it, and {2} is not", root.where(), old_key, key);
+  return section;
 }
 
 double mlp_ratio(JsonSection& section, const char* key, std::int64_t fallback, std::int64_t width) {
@@ -127,8 +143,8 @@ void read_token_std(JsonSection& text, TextConfig& config) {
 }
 
 void read_clip(JsonSection& root, ModelConfig& config) {
-  auto vision = optional_section(root, "vision_config");
-  auto text = optional_section(root, "text_config");
+  auto vision = old_or_new_section(root, "vision_config");
+  auto text = old_or_new_section(root, "text_config");
   warn_of_silence(vision);
   warn_of_silence(text);
   config.embed_dim = root.positive("projection_dim", 512);
@@ -185,44 +201,112 @@ void read_align(JsonSection& root, ModelConfig& config) {
   config.scale = {.temperature = true, .initial = 1 / root.number_between("temperature_init_value", 1.0, 1e-6, 1e6)};
 }
 
+constexpr std::array<double, 3> halves{0.5, 0.5, 0.5}, imagenet_mean{0.485, 0.456, 0.406},
+    imagenet_std{0.229, 0.224, 0.225};
+
+/// What a class of image processors does where its file leaves something out.
+struct ProcessorDefaults {
+  std::string_view name;  ///< without "ImageProcessor"
+  bool square;            ///< both sides are resized to `size`, else the shorter one
+  int size, crop;         ///< crop: 0 where it is that of `size`
+  bool crops;             ///< do_center_crop
+  std::array<double, 3> mean, std;
+  int resample = 3;
+  bool include_top = false;
+};
+
+constexpr ProcessorDefaults processors[] = {
+    {"CLIP", false, 224, 224, true, {0.48145466, 0.4578275, 0.40821073}, {0.26862954, 0.26130258, 0.27577711}},
+    {"Siglip", true, 224, 0, false, halves, halves},
+    {"EfficientNet", true, 346, 289, false, halves, halves, 3, true},
+    {"ViT", true, 224, 0, false, halves, halves, 2},
+    {"Bit", false, 224, 224, true, {0.48145466, 0.4578275, 0.40821073}, {0.26862954, 0.26130258, 0.27577711}},
+    {"ConvNext", true, 384, 0, false, imagenet_mean, imagenet_std, 2},
+};
+
+/// Of a model whose files name no processor, or one that is not known here.
+const ProcessorDefaults& usual_processor(const std::string& model_type) {
+  return processors[model_type == "clip" ? 0 : model_type == "siglip" ? 1 : 2];
+}
+
+const ProcessorDefaults& processor_of(JsonSection& section, const std::string& model_type) {
+  const auto type =
+      section.get<std::string>("image_processor_type", section.get<std::string>("feature_extractor_type", {}));
+  std::string_view name = type;
+  for (const std::string_view ending : {"Fast", "Pil", "ImageProcessor", "FeatureExtractor"}) {
+    if (name.ends_with(ending)) name.remove_suffix(ending.size());
+  }
+  const auto* known = std::find_if(std::begin(processors), std::end(processors),
+                                   [&](const auto& processor) { return processor.name == name; });
+  if (known != std::end(processors)) return *known;
+  const auto& usual = usual_processor(model_type);
+  if (!type.empty())
+    log_warning(
+        "{}: what {} does where the file leaves something out is not known here; {}ImageProcessor's way is taken",
+        section.where(), type, usual.name);
+  return usual;
+}
+
 /// A number, {"shortest_edge"}, or {"height", "width"} of a square.
 int side_of(const json& value, const std::string& where) {
   if (!value.is_object()) return image_side(value, where);
   JsonSection size(value, where);
-  if (!size.has("height")) return image_side(size.require<json>("shortest_edge"), where);
-  return image_side(json::array({size.require<json>("height"), size.require<json>("width")}), where);
+  const int side = size.has("height")
+                       ? image_side(json::array({size.require<json>("height"), size.require<json>("width")}), where)
+                       : image_side(size.require<json>("shortest_edge"), where);
+  size.finish();
+  return side;
+}
+
+/// A folder without any file that says it.
+void take_usual_preprocessing(const std::string& model_type, const std::filesystem::path& file, Preprocess& how) {
+  const auto& usual = usual_processor(model_type);
+  how.resize = usual.square ? Preprocess::Resize::squash : Preprocess::Resize::shortest;
+  how.mean = usual.mean, how.std = usual.std;
+  how.crop_rounds_down = true;
+  log_warning(
+      "{}: neither {} nor {} beside it says how pictures are prepared; {}'s own way is taken: {} {} px, bicubic, mean "
+      "{}, std {}",
+      file.string(), processor_config, preprocessor_config, model_type,
+      usual.square ? "both sides resized to" : "the shorter side resized and the centre cropped to", how.image_size,
+      fmt::join(how.mean, " "), fmt::join(how.std, " "));
 }
 
 /// Resize, crop and the affine change of colours, in one mean and deviation of pixels / 255.
-void read_preprocessor(JsonSection section, Preprocess& how) {
+void read_preprocessor(JsonSection section, const std::string& model_type, Preprocess& how) {
+  const auto& usual = processor_of(section, model_type);
   check(section.get<bool>("do_resize", true) && section.get<bool>("do_rescale", true),
         "{}: do_resize and do_rescale must be on", section.where());
-  const auto resample = section.get<int>("resample", 3);
+  const auto resample = section.get<int>("resample", usual.resample);
   check(resample == 2 || resample == 3, "{}.resample: 2 (bilinear) or 3 (bicubic) are built here, got {}",
         section.where(), resample);
   how.interpolation = resample == 3 ? Interpolation::bicubic : Interpolation::bilinear;
-  const auto side = [&](const char* key) {
+  const auto side = [&](const char* key, int fallback) {
     const auto* value = section.find(key);
-    return value ? side_of(*value, section.where() + "." + key) : 0;
+    return value ? side_of(*value, section.where() + "." + key) : fallback;
   };
   const auto* size = section.find("size");
-  const bool both = size && size->is_object() && size->contains("height");
+  const bool both =
+      size && size->is_object() ? JsonSection(*size, section.where() + ".size").has("height") : usual.square;
   how.resize = both ? Preprocess::Resize::squash : Preprocess::Resize::shortest;
-  const int resized = side("size");
-  const bool crops = section.get<bool>("do_center_crop", !both);
-  const int cropped = crops ? side("crop_size") : resized;
+  const int resized = side("size", usual.size);
+  const bool crops = section.get<bool>("do_center_crop", usual.crops);
+  const int cropped = crops ? side("crop_size", usual.crop > 0 ? usual.crop : resized) : resized;
   check(both || crops, "{}: a shortest_edge without do_center_crop gives pictures of many shapes", section.where());
-  if (cropped > 0) how.image_size = cropped;
-  if (resized > 0 && resized != how.image_size) how.resize_size = resized;
+  check(resized >= cropped, "{}: pictures resized to {} px can't be cropped to {} px here", section.where(), resized,
+        cropped);
+  how.image_size = cropped;
+  how.resize_size = resized == cropped ? 0 : resized;
   how.crop_rounds_down = true;
   how.pixels_as = pixels_as_of(section);
 
   const bool normalizes = section.get<bool>("do_normalize", true);
-  const auto mean = section.get<std::array<double, 3>>("image_mean", how.mean);
-  const auto std = section.get<std::array<double, 3>>("image_std", how.std);
+  const auto mean = section.get<std::array<double, 3>>("image_mean", usual.mean);
+  const auto std = section.get<std::array<double, 3>>("image_std", usual.std);
   const double factor = 255 * section.number_between("rescale_factor", 1.0 / 255, 1e-6, 1e6);
   const double offset = section.get<bool>("rescale_offset", false) ? 1.0 : 0.0;
-  const bool again = section.get<bool>("include_top", false);  // EfficientNet's: divided by the deviation once more
+  const bool again =
+      section.get<bool>("include_top", usual.include_top);  // EfficientNet's: divided by the deviation once more
   for (std::size_t c = 0; c < 3; ++c) {
     const double m = normalizes ? mean[c] : 0.0, s = (normalizes ? std[c] : 1.0) * (again ? std[c] : 1.0);
     check(s > 0, "{}.image_std: expected positive numbers", section.where());
@@ -355,10 +439,11 @@ json preprocessor_json(const ModelConfig& config) {
 
 }  // namespace
 
-ModelConfig read_hugging_face_config(const json& root, const json& preprocessor, const std::filesystem::path& file) {
+ModelConfig read_hugging_face_config(const json& root, const ImageProcessor& preprocessor,
+                                     const std::filesystem::path& file) {
   ModelConfig config;
   config.layout = Layout::hugging_face;
-  config.name = file.parent_path().filename();
+  config.name = as_utf8(file.parent_path().filename().string());
   JsonSection top(root, file.string());
   const auto type = top.require<std::string>("model_type");
   if (type == "clip") {
@@ -372,16 +457,14 @@ ModelConfig read_hugging_face_config(const json& root, const json& preprocessor,
         "{}: model_type \"{}\" is not one that is built here: clip, siglip (SigLIP 2 of fixed resolution too) or align",
         file.string(), type);
   }
-  if (preprocessor.is_null()) {
-    log_warning("{}: no {} beside it; OpenAI's mean, std and bicubic resize are taken", file.string(),
-                preprocessor_config);
+  if (preprocessor.values.is_null()) {
+    take_usual_preprocessing(type, file, config.preprocess);
     return config;
   }
   const auto size = config.preprocess.image_size;
-  const auto how = (file.parent_path() / preprocessor_config).string();
-  read_preprocessor({preprocessor, how}, config.preprocess);
+  read_preprocessor({preprocessor.values, preprocessor.where}, type, config.preprocess);
   check(config.preprocess.image_size == size || type == "align", "{}: gives pictures of {} px, {} has image_size {}",
-        how, config.preprocess.image_size, file.string(), size);
+        preprocessor.where, config.preprocess.image_size, file.string(), size);
   return config;
 }
 

@@ -8,6 +8,7 @@
 #include "core/check.hpp"
 #include "core/files.hpp"
 #include "core/folders.hpp"
+#include "core/log.hpp"
 #include "core/parse_json.hpp"
 #include "core/partial.hpp"
 #include "json_section.hpp"
@@ -19,6 +20,8 @@ namespace fs = std::filesystem;
 
 constexpr auto open_clip_config = "open_clip_config.json";
 constexpr auto hugging_face_config = "config.json";
+// In the order of Layout.
+constexpr std::array config_names{open_clip_config, hugging_face_config};
 constexpr std::array weights_files{"open_clip_model.safetensors", "model.safetensors"};
 
 /// What the peers' and our own save functions write beside the weights: configs, tokenizers, a LoRA adapter.
@@ -69,7 +72,19 @@ std::string model_misfit(const fs::path& folder) {
 
 bool is_no_weight(const std::string& name) {
   const bool count = name == "input_resolution" || name == "context_length" || name == "vocab_size";
-  return count || name.ends_with(".position_ids") || name == "attn_mask" || name.ends_with(".attn_mask");
+  constexpr std::array<std::string_view, 3> buffers{"position_ids", "token_type_ids", "attn_mask"};
+  const std::string_view last = std::string_view(name).substr(name.rfind('.') + 1);
+  return count || std::find(buffers.begin(), buffers.end(), last) != buffers.end();
+}
+
+/// BERT's first checkpoints call a layer norm's weight and bias gamma and beta.
+std::string with_current_names(std::string name) {
+  constexpr std::pair<std::string_view, std::string_view> renamed[] = {{"LayerNorm.gamma", "weight"},
+                                                                       {"LayerNorm.beta", "bias"}};
+  for (const auto& [old, current] : renamed) {
+    if (name.ends_with(old)) return name.replace(name.rfind('.') + 1, name.npos, current);
+  }
+  return name;
 }
 
 NamedTensors tidy(const NamedTensors& tensors) {
@@ -79,8 +94,9 @@ NamedTensors tidy(const NamedTensors& tensors) {
   });
   NamedTensors tidied;
   for (const auto& [name, tensor] : tensors) {
-    const auto plain = wrapped ? name.substr(wrapper.size()) : name;
-    if (!is_no_weight(plain)) tidied.emplace(plain, tensor);
+    const auto plain = with_current_names(wrapped ? name.substr(wrapper.size()) : name);
+    if (is_no_weight(plain)) continue;
+    check(tidied.emplace(plain, tensor).second, "the file holds {} twice, under an old name too", plain);
   }
   return tidied;
 }
@@ -109,6 +125,14 @@ NamedTensors read_shards(const fs::path& index) {
   return all;
 }
 
+/// The file of a peer's weights or the index of its shards; empty where there is neither.
+fs::path weights_in(const fs::path& folder, const std::string& name) {
+  for (const auto& file : {name, name + ".index.json"}) {
+    if (is_there(folder / file)) return folder / file;
+  }
+  return {};
+}
+
 /// An error that helps: what lies there instead.
 [[noreturn]] void fail_without_weights(const fs::path& folder) {
   for (const auto* pickle : {"open_clip_pytorch_model.bin", "pytorch_model.bin", "pytorch_model.bin.index.json"}) {
@@ -132,29 +156,48 @@ const Replaceable& replaceable_model() {
   return model;
 }
 
-fs::path config_file_of(const fs::path& folder) {
-  check(is_folder(folder), "{}: no such model folder", folder.string());
-  for (const auto* file : {open_clip_config, hugging_face_config}) {
-    if (is_there(folder / file)) return folder / file;
+Layout layout_of(const fs::path& folder) {
+  const auto has_config = [&](std::size_t peer) { return is_there(folder / config_names[peer]); };
+  for (const std::size_t peer : {0, 1}) {
+    if (has_config(peer) && !weights_in(folder, weights_files[peer]).empty()) return static_cast<Layout>(peer);
   }
-  fail("{}: neither {} nor {} in this folder", folder.string(), open_clip_config, hugging_face_config);
+  return has_config(0) ? Layout::open_clip : Layout::hugging_face;
+}
+
+namespace {
+
+/// The place in the lists above of the peer whose files are taken.
+std::size_t peer_of(const fs::path& folder) {
+  check(is_folder(folder), "{}: no such model folder", folder.string());
+  const auto peer = static_cast<std::size_t>(layout_of(folder));
+  check(is_there(folder / config_names[peer]), "{}: neither {} nor {} in this folder", folder.string(),
+        open_clip_config, hugging_face_config);
+  return peer;
+}
+
+}  // namespace
+
+fs::path config_file_of(const fs::path& folder) {
+  const auto peer = peer_of(folder);
+  if (is_there(folder / config_names[1 - peer]))
+    log_info("{}: holds both peers' configs; {} and the weights that go with it are taken", folder.string(),
+             config_names[peer]);
+  return folder / config_names[peer];
 }
 
 FolderTensors read_folder_tensors(const fs::path& folder) {
-  for (const auto* name : weights_files) {
-    const auto file = folder / name;
-    if (is_there(file)) return {file.string(), tidy(read_safetensors(file).tensors)};
-    const auto index = folder / (std::string(name) + ".index.json");
-    if (is_there(index)) return {index.string(), tidy(read_shards(index))};
-  }
-  fail_without_weights(folder);
+  const auto peer = static_cast<std::size_t>(layout_of(folder));
+  auto file = weights_in(folder, weights_files[peer]);
+  if (file.empty()) file = weights_in(folder, weights_files[1 - peer]);
+  if (file.empty()) fail_without_weights(folder);
+  const bool index = file.extension() == ".json";
+  return {file.string(), tidy(index ? read_shards(file) : read_safetensors(file).tensors)};
 }
 
 FolderWeights read_folder_weights(const fs::path& folder) {
   FolderWeights weights;
   read_whole_folder(folder, [&](const fs::path& place) {
-    const bool hugging_face = config_file_of(place).filename() == hugging_face_config;
-    weights = {hugging_face ? Layout::hugging_face : Layout::open_clip, read_folder_tensors(place)};
+    weights = {static_cast<Layout>(peer_of(place)), read_folder_tensors(place)};
   });
   return weights;
 }

@@ -11,7 +11,12 @@
 
 namespace vlalign {
 
-/// The config file of a model folder: open_clip_config.json, or config.json. Throws Error when there is neither.
+/// Whose files of a folder are taken: the first peer's, open_clip before Hugging Face, whose config and weights are
+/// both there; else the one whose config is there.
+Layout layout_of(const std::filesystem::path& folder);
+
+/// The config file of that peer, open_clip_config.json or config.json. Throws Error when there is neither; says in a
+/// line of the log which is taken where there are both.
 std::filesystem::path config_file_of(const std::filesystem::path& folder);
 
 /// Whether a model folder, either peer's or ours, may hold a file of this name.
@@ -26,9 +31,10 @@ struct FolderTensors {
   NamedTensors tensors;
 };
 
-/// All tensors of a folder: of open_clip_model.safetensors or model.safetensors, or of the shards that a
-/// *.safetensors.index.json names. A prefix "module." on all names is taken off, and what no model computes with
-/// (position ids, OpenAI's three counts) is left out.
+/// All tensors of a folder: of that peer's open_clip_model.safetensors or model.safetensors, or of the shards that a
+/// *.safetensors.index.json names; of the other's where it has none. A prefix "module." on all names is taken off, a
+/// layer norm's gamma and beta become weight and bias, and what no model computes with (position ids, OpenAI's three
+/// counts) is left out.
 /// Throws Error when there are none; names the pickle that lies there instead, since none is ever read.
 FolderTensors read_folder_tensors(const std::filesystem::path& folder);
 

@@ -5,6 +5,7 @@
 #include "config_json.hpp"
 #include "core/dump_json.hpp"
 #include "core/log.hpp"
+#include "core/utf8.hpp"
 #include "timm_names.hpp"
 
 namespace vlalign {
@@ -175,8 +176,12 @@ void read_text(JsonSection text, ModelConfig& config, bool quick_gelu) {
                    .class_embedding = text.get<bool>("embed_cls", false)};
   }
   config.text.own_vocabulary = !text.get<std::string>("hf_tokenizer_name", {}).empty();
-  if (text.has("tokenizer_kwargs"))
-    config.text.cleaning = text.section("tokenizer_kwargs").get<std::string>("clean", {});
+  if (text.has("tokenizer_kwargs")) {
+    auto kwargs = text.section("tokenizer_kwargs");
+    config.text.cleaning = kwargs.get<std::string>("clean", {});
+    config.text.strip_separator = kwargs.get<bool>("strip_sep_token", false);
+    kwargs.finish();
+  }
   text.finish();
 }
 
@@ -211,14 +216,14 @@ json act_json(Activation activation) {
   return activation == Activation::gelu_tanh ? json{{approximate, "tanh"}} : json();
 }
 
-void set_unless(json& out, const char* key, const json& value, const json& fallback) {
+void put_unless(json& out, const char* key, const json& value, const json& fallback) {
   if (value != fallback) out[key] = value;
 }
 
 /// As timm_projection() reads it.
 json with_projection(json vision, const ProjectionConfig& projection) {
-  set_unless(vision, "timm_proj", projection.present ? "linear" : "none", "linear");
-  set_unless(vision, "timm_proj_bias", projection.bias, false);
+  put_unless(vision, "timm_proj", projection.present ? "linear" : "none", "linear");
+  put_unless(vision, "timm_proj_bias", projection.bias, false);
   return vision;
 }
 
@@ -248,31 +253,31 @@ json vision_json(const VitConfig& vit, const ModelConfig& config) {
   if (!vit.class_token) {
     const auto name = vit.stem.empty() ? timm_name(vit, config.preprocess.image_size) : std::nullopt;
     auto out = timm_json(name, average ? "avg" : "map", config);
-    set_unless(out, "patch_dropout", vit.patch_dropout, 0.0);
+    put_unless(out, "patch_dropout", vit.patch_dropout, 0.0);
     return out;
   }
   const VitConfig usual;
   json out{{"layers", vit.layers}, {"width", vit.width}, {"patch_size", vit.patch_size}};
-  set_unless(out, "stem", vit.stem, json::array());
-  set_unless(out, "head_width", vit.head_width, usual.head_width);
-  set_unless(out, "mlp_ratio", vit.mlp_ratio, usual.mlp_ratio);
-  set_unless(out, "act_kwargs", act_json(vit.activation), nullptr);
+  put_unless(out, "stem", vit.stem, json::array());
+  put_unless(out, "head_width", vit.head_width, usual.head_width);
+  put_unless(out, "mlp_ratio", vit.mlp_ratio, usual.mlp_ratio);
+  put_unless(out, "act_kwargs", act_json(vit.activation), nullptr);
   if (vit.norm_eps != usual.norm_eps) out["norm_kwargs"] = {{"eps", vit.norm_eps}};
-  set_unless(out, "pool_type", average ? "avg" : "tok", "tok");
-  set_unless(out, "no_ln_pre", !vit.ln_pre, false);
-  set_unless(out, "final_ln_after_pool", vit.norm_after_pool, false);
-  set_unless(out, "pos_embed_type", vit.fixed_positions ? "sin_cos_2d" : "learnable", "learnable");
+  put_unless(out, "pool_type", average ? "avg" : "tok", "tok");
+  put_unless(out, "no_ln_pre", !vit.ln_pre, false);
+  put_unless(out, "final_ln_after_pool", vit.norm_after_pool, false);
+  put_unless(out, "pos_embed_type", vit.fixed_positions ? "sin_cos_2d" : "learnable", "learnable");
   if (vit.layer_scale) out["ls_init_value"] = *vit.layer_scale;
-  set_unless(out, "patch_dropout", vit.patch_dropout, 0.0);
-  set_unless(out, "attentional_pool", vit.pool == VitConfig::Pool::query, false);
-  set_unless(out, "attn_pooler_queries", vit.pool_queries, usual.pool_queries);
-  set_unless(out, "attn_pooler_heads", vit.pool_heads, usual.pool_heads);
+  put_unless(out, "patch_dropout", vit.patch_dropout, 0.0);
+  put_unless(out, "attentional_pool", vit.pool == VitConfig::Pool::query, false);
+  put_unless(out, "attn_pooler_queries", vit.pool_queries, usual.pool_queries);
+  put_unless(out, "attn_pooler_heads", vit.pool_heads, usual.pool_heads);
   return out;
 }
 
 json vision_json(const ModifiedResNetConfig& resnet, const ModelConfig& config) {
   json out{{"layers", resnet.layers}, {"width", resnet.width}, {"patch_size", nullptr}};
-  set_unless(out, "proj_bias", config.image_projection.bias, true);  // the peer's attention pool always has one
+  put_unless(out, "proj_bias", config.image_projection.bias, true);  // the peer's attention pool always has one
   if (resnet.head_width != 64) out["head_width"] = resnet.head_width;
   return out;
 }
@@ -302,21 +307,22 @@ json text_json(const ModelConfig& config) {
            {"heads", text.heads},
            {"layers", text.layers}};
   if (text.architecture == TextConfig::Architecture::bert) out = {{"bert", bert_json(text)}};
-  set_unless(out, "pool_type", name_of(text.pool), "argmax");
-  set_unless(out, "proj_bias", config.text_projection.bias, false);
+  put_unless(out, "pool_type", name_of(text.pool), "argmax");
+  put_unless(out, "proj_bias", config.text_projection.bias, false);
   if (!config.text_projection.present) out["proj_type"] = "none";
   if (text.own_vocabulary) out["hf_tokenizer_name"] = "local";  // the folder's own files
-  if (!text.cleaning.empty()) out["tokenizer_kwargs"] = json{{"clean", text.cleaning}};
+  if (!text.cleaning.empty()) out["tokenizer_kwargs"]["clean"] = text.cleaning;
+  if (text.strip_separator) out["tokenizer_kwargs"]["strip_sep_token"] = true;
   if (text.architecture == TextConfig::Architecture::bert) return out;
-  set_unless(out, "mlp_ratio", text.mlp_ratio, usual.mlp_ratio);
-  set_unless(out, "act_kwargs", act_json(text.activation), nullptr);
+  put_unless(out, "mlp_ratio", text.mlp_ratio, usual.mlp_ratio);
+  put_unless(out, "act_kwargs", act_json(text.activation), nullptr);
   if (text.norm_eps != usual.norm_eps) out["norm_kwargs"] = {{"eps", text.norm_eps}};
-  set_unless(out, "no_causal_mask", !text.causal, false);
-  set_unless(out, "pad_id", text.pad_id, usual.pad_id);
-  set_unless(out, "eos_id", text.end_id, usual.end_id);
+  put_unless(out, "no_causal_mask", !text.causal, false);
+  put_unless(out, "pad_id", text.pad_id, usual.pad_id);
+  put_unless(out, "eos_id", text.end_id, usual.end_id);
   if (text.layer_scale) out["ls_init_value"] = *text.layer_scale;
-  set_unless(out, "token_std", text.token_std, usual.token_std);
-  set_unless(out, "embed_cls", text.class_embedding, false);
+  put_unless(out, "token_std", text.token_std, usual.token_std);
+  put_unless(out, "embed_cls", text.class_embedding, false);
   return out;
 }
 
@@ -342,14 +348,15 @@ ModelConfig read_open_clip_config(const json& root, const std::filesystem::path&
   config.scale.initial = std::exp(model.number_between("init_logit_scale", std::log(config.scale.initial), -50, 50));
   if (model.has("init_logit_bias")) config.scale.bias = model.require<double>("init_logit_bias");
   config.scale.temperature = model.get<bool>("temperature", false);
+  model.ignore({"nonscalar_logit_scale"});  // scale and bias as lists of one number, which come out as scalars
   read_vision(model.section("vision_cfg"), config, quick_gelu);
   read_text(model.section("text_cfg"), config, quick_gelu);
   model.finish();
   if (!folder) {
-    config.name = file.stem();
+    config.name = as_utf8(file.stem().string());
     return config;
   }
-  config.name = top.get<std::string>("name", file.parent_path().filename());
+  config.name = top.get<std::string>("name", as_utf8(file.parent_path().filename().string()));
   if (top.has("preprocess_cfg")) {
     const auto size = config.preprocess.image_size;
     read_preprocess({root.at("preprocess_cfg"), file.string() + ": preprocess_cfg"}, config.preprocess);
@@ -372,11 +379,11 @@ std::string to_open_clip_json(const ModelConfig& config) {
   const auto& how = config.preprocess;
   json model{{"embed_dim", config.embed_dim}, {"vision_cfg", vision}, {"text_cfg", text_json(config)}};
   model["quick_gelu"] = is_quick(config);
-  set_unless(model, "custom_text", config.custom_text, false);
+  put_unless(model, "custom_text", config.custom_text, false);
   if (std::abs(config.scale.initial - ScaleConfig{}.initial) > 1e-9)
     model["init_logit_scale"] = std::log(config.scale.initial);
   if (config.scale.bias) model["init_logit_bias"] = *config.scale.bias;
-  set_unless(model, "temperature", config.scale.temperature, false);
+  put_unless(model, "temperature", config.scale.temperature, false);
   json preprocess{{"size", {how.image_size, how.image_size}},
                   {"mode", "RGB"},
                   {"mean", how.mean},

@@ -73,12 +73,18 @@ NamedTensors merged_weights(const torch::nn::Module& module) {
 
 namespace {
 
+/// A scale or bias is a scalar to one peer or version and a list of one number to another.
+bool is_one_number(const at::Tensor& a, const at::Tensor& b) {
+  return a.numel() == 1 && b.numel() == 1 && a.dim() <= 1 && b.dim() <= 1;
+}
+
 /// Those with a NaN or an infinity, but for what the module holds already: a constant of its own, such as a mask.
 NamedTensors not_finite(const NamedTensors& tensors, const NamedTensors& wanted) {
   NamedTensors found;
   for (const auto& [name, tensor] : tensors) {
     const auto& ours = wanted.at(name);
-    if (!all_finite(tensor) && !tensor.to(ours.options()).equal(ours)) found.emplace(name, tensor);
+    if (!all_finite(tensor) && !tensor.to(ours.options()).reshape(ours.sizes()).equal(ours))
+      found.emplace(name, tensor);
   }
   return found;
 }
@@ -91,7 +97,7 @@ void assign_tensors(const NamedTensors& wanted, const NamedTensors& tensors, con
     const auto found = tensors.find(name);
     if (found == tensors.end()) {
       faults.push_back(fmt::format("{} is missing (expected {})", name, ours.sizes().vec()));
-    } else if (found->second.sizes() != ours.sizes()) {
+    } else if (found->second.sizes() != ours.sizes() && !is_one_number(found->second, ours)) {
       faults.push_back(fmt::format("{}: expected {}, got {}", name, ours.sizes().vec(), found->second.sizes().vec()));
     } else if (found->second.is_floating_point() != ours.is_floating_point() || found->second.is_complex()) {
       faults.push_back(fmt::format("{}: expected {} numbers, got {}", name,
@@ -106,7 +112,7 @@ void assign_tensors(const NamedTensors& wanted, const NamedTensors& tensors, con
   check(faults.empty(), "{}: {} tensor(s) don't fit the model:\n  {}", where, faults.size(), fmt::join(faults, "\n  "));
   check_finite(not_finite(tensors, wanted), where);
   at::NoGradGuard no_grad;
-  for (const auto& [name, ours] : wanted) ours.copy_(tensors.at(name));
+  for (const auto& [name, ours] : wanted) ours.copy_(tensors.at(name).reshape(ours.sizes()));
 }
 
 void assign_model(const torch::nn::Module& module, const ModelConfig& config, Layout layout,

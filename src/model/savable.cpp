@@ -51,7 +51,7 @@ void write_description(const fs::path& folder, const DualEncoder& model) {
   const bool own = std::holds_alternative<OwnTowers>(config.vision);
   if (!own) check_fits(tokenizer, config.text, fmt::format("[save] model {}", config.name));
   for (const auto& file : config_files(config)) write_file_atomically(folder / file.name, file.text);
-  own ? tokenizer.save(folder) : save_tokenizer(tokenizer, folder, config.text);
+  own ? tokenizer.save(folder) : save_tokenizer(tokenizer, folder, config.text, config.layout);
 }
 
 }  // namespace vlalign

@@ -54,7 +54,7 @@ NamedTensors text_model_only(const NamedTensors& tensors, std::string_view wrapp
 
 /// Of transformers' BertModel or GPT2Model; none in a folder of a whole model.
 std::optional<TextConfig> text_tower_alone(const fs::path& folder) {
-  if (is_there(folder / "open_clip_config.json")) return std::nullopt;
+  if (layout_of(folder) == Layout::open_clip) return std::nullopt;
   try {
     return read_text_config(folder);
   } catch (const Error&) {

@@ -215,6 +215,10 @@ void validate(const TextConfig& config, const std::string& where) {
   check_known(where, "architecture", config.architecture, TextConfig::Architecture::bert);
   config.architecture == TextConfig::Architecture::bert ? check_bert(config, where) : check_clip_text(config, where);
   check_ids(config, where);
+  check_cleaning(config, where);
+}
+
+void check_cleaning(const TextConfig& config, const std::string& where) {
   const auto& cleaning = config.cleaning;
   check(cleaning.empty() || cleaning == "whitespace" || cleaning == "lower" || cleaning == "canonicalize",
         "{} cleaning: expected whitespace, lower or canonicalize, got {}", where, cleaning);

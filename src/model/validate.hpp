@@ -13,6 +13,7 @@ void validate(const ModifiedResNetConfig& config, std::int64_t image_size, const
 void validate(const ResNetConfig& config, const std::string& where);
 void validate(const EfficientNetConfig& config, std::int64_t image_size, const std::string& where);
 void validate(const TextConfig& config, const std::string& where);
+void check_cleaning(const TextConfig& config, const std::string& where);
 
 /// The whole of it. Towers of one's own are their author's: nothing is asked of their part, nor of the text's.
 void validate(const ModelConfig& config, const std::string& where);

@@ -7,8 +7,6 @@
 #include <fstream>
 
 #include "commands.hpp"
-#include "core/check.hpp"
-#include "core/files.hpp"
 
 namespace vlalign::tool {
 
@@ -34,15 +32,7 @@ std::vector<std::string> read_captions(const std::string& file) {
   if (file.empty())
     return {"a photo of a small brown dog running on the beach near the water", "pick up the red cup on the table",
             "two people riding bicycles down a city street at night", "a red apple"};
-  std::vector<std::string> captions;
-  const auto text = read_file(file);
-  for (std::size_t begin = 0; begin < text.size();) {
-    const auto end = std::min(text.find('\n', begin), text.size());
-    captions.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  check(!captions.empty(), "{}: is empty; expected one caption a line", file);
-  return captions;
+  return read_lines(file);
 }
 
 void add_bench(CLI::App& program) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "vlalign/core/device.hpp"
 #include "vlalign/data/pairs.hpp"
@@ -27,7 +28,11 @@ void add_linear_probe(CLI::App& program);
 /// For options that name a file, a folder or words: what is wrong with no text, as CLI11's check() wants it.
 std::string not_empty(const std::string& value);
 
-/// --image-key and --caption-key.
+/// The lines of a text file that aren't blank, without white space at their ends. Throws Error for an empty file and
+/// for what is no UTF-8.
+std::vector<std::string> read_lines(const std::string& file);
+
+/// --image-key, --caption-key and --separator.
 void add_column_flags(CLI::App& command, PairOptions& columns);
 
 /// --pixels-as.
@@ -63,7 +68,7 @@ struct ModelFlags : RunFlags {
   DualEncoder load() const;
 };
 
-/// One warning that counts the pictures that could not be read and names the first.
+/// One warning that counts the records that could not be read and names the first.
 void warn_of_bad(const std::vector<std::string>& bad);
 
 }  // namespace vlalign::tool

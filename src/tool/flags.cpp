@@ -1,29 +1,71 @@
 #include <ATen/Parallel.h>
 
+#include <optional>
+#include <sstream>
+#include <string_view>
+
 #include "commands.hpp"
+#include "core/check.hpp"
+#include "core/files.hpp"
 #include "core/log.hpp"
 #include "core/thread_count.hpp"
+#include "core/utf8.hpp"
+#include "data/input_file.hpp"
+#include "data/text.hpp"
 
 namespace vlalign::tool {
+namespace {
+
+/// One character, or \t for a tab, which shells don't make of it; nothing where it can be none.
+std::optional<char> separator_of(const std::string& text) {
+  if (text == "\\t") return '\t';
+  const bool fits = text.size() == 1 && std::string_view("\"\r\n").find(text[0]) == std::string_view::npos;
+  return fits ? std::optional(text[0]) : std::nullopt;
+}
+
+}  // namespace
 
 std::string not_empty(const std::string& value) { return value.empty() ? "expected some text, got none" : ""; }
+
+std::vector<std::string> read_lines(const std::string& file) {
+  std::vector<std::string> lines;
+  std::istringstream text(read_text(file));
+  std::string line;
+  for (int number = 1; next_line(text, line); ++number) {
+    check(is_utf8(line), "{}:{}: is not UTF-8", file, number);
+    if (const auto words = trim(line); !words.empty()) lines.emplace_back(words);
+  }
+  check(!lines.empty(), "{}: is empty; expected one entry a line", file);
+  return lines;
+}
 
 void DataFlags::add(CLI::App& command) {
   command
       .add_option(
           "--data", location,
           "Pairs: a .tsv/.csv (filepath, title), a .jsonl or a folder with metadata.jsonl (file_name, text), or tar "
-          "shards, e.g. shards/{000..031}.tar")
+          "shards, e.g. shards/{000..031}.tar or shards/*.tar; several with :: between them")
       ->required()
       ->check(not_empty);
   add_column_flags(command, columns);
 }
 
 void add_column_flags(CLI::App& command, PairOptions& columns) {
-  command.add_option("--image-key", columns.image_key, "Column of the picture's path in a .tsv/.csv")
-      ->capture_default_str();
-  command.add_option("--caption-key", columns.caption_key, "Column of the caption in a .tsv/.csv")
-      ->capture_default_str();
+  command
+      .add_option("--image-key", columns.image_key,
+                  "Column or key of the picture's path; filepath without it, file_name in a .jsonl or metadata file")
+      ->check(not_empty);
+  command
+      .add_option("--caption-key", columns.caption_key,
+                  "Column or key of the caption; title without it, text in a .jsonl or metadata file")
+      ->check(not_empty);
+  command
+      .add_option_function<std::string>(
+          "--separator", [&columns](const std::string& text) { columns.separator = separator_of(text); },
+          "Between the columns of a .tsv/.csv, such as ; or \\t; without it the one that the header is written with")
+      ->check([](const std::string& text) {
+        return separator_of(text) ? std::string() : "expected one character or \\t, got \"" + text + "\"";
+      });
 }
 
 void add_pixels_flag(CLI::App& command, std::optional<PixelsAs>& pixels_as) {
@@ -66,7 +108,7 @@ DualEncoder ModelFlags::load() const {
 
 void warn_of_bad(const std::vector<std::string>& bad) {
   if (!bad.empty())
-    log_warning("{} picture(s) could not be read and were left out; the first: {}", bad.size(), bad.front());
+    log_warning("{} record(s) could not be read and were left out; the first: {}", bad.size(), bad.front());
 }
 
 }  // namespace vlalign::tool

@@ -56,6 +56,7 @@ nlohmann::ordered_json describe(const DualEncoder& model) {
           {"text", {{"width", config.text.width}, {"heads", config.text.heads}, {"layers", config.text.layers}}},
           {"preprocess",
            {{"resize", how.resize == Preprocess::Resize::shortest ? "shortest" : "squash"},
+            {"resize_size", how.resize_size > 0 ? how.resize_size : how.image_size},
             {"interpolation", how.interpolation == Interpolation::bicubic ? "bicubic" : "bilinear"},
             {"pixels_as", how.pixels_as == PixelsAs::peer ? "peer" : "vlalign"},
             {"mean", how.mean},

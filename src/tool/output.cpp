@@ -16,11 +16,10 @@
 #include <system_error>
 
 #include "core/check.hpp"
+#include "core/dump_json.hpp"
 
 namespace vlalign::tool {
 namespace {
-
-constexpr auto replace = nlohmann::ordered_json::error_handler_t::replace;
 
 /// Not through fmt, which throws where stderr is gone.
 int failed(const std::string& why) {
@@ -64,11 +63,9 @@ void finish_stdout() {
 
 }  // namespace
 
-void print_json(const nlohmann::ordered_json& json) {
-  fmt::print("{}\n", json.dump(/*indent=*/-1, ' ', /*ensure_ascii=*/false, replace));
-}
+void print_json(const nlohmann::ordered_json& json) { fmt::print("{}\n", dump_readable(json)); }
 
-std::string indented(const nlohmann::ordered_json& json) { return json.dump(2, ' ', /*ensure_ascii=*/false, replace); }
+std::string indented(const nlohmann::ordered_json& json) { return dump_readable(json, 2); }
 
 void prepare_streams() {
   std::signal(SIGPIPE, SIG_IGN);

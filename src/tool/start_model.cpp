@@ -1,10 +1,16 @@
 #include "start_model.hpp"
 
+#include <ATen/core/grad_mode.h>
+
 #include <charconv>
+#include <cmath>
 
 #include "commands.hpp"
 #include "core/check.hpp"
+#include "core/log.hpp"
+#include "model/image_size.hpp"
 #include "vlalign/data/clip_tokenizer.hpp"
+#include "vlalign/nn/dual_encoder.hpp"
 
 namespace vlalign::tool {
 namespace {
@@ -25,12 +31,16 @@ std::shared_ptr<const Tokenizer> make_tokenizer(const std::string& flag, const M
   return train_clip_tokenizer(all_captions(pairs), size);
 }
 
+/// open_clip's for SigLIP's loss (Zhai et al. 2023, section 3.2).
+constexpr double usual_bias = -10;
+
 DualEncoder create(const StartFlags& flags, const PairSource& pairs, std::uint64_t seed) {
   auto config = flags.model.ends_with(".json") ? read_model_config(flags.model) : preset(flags.model);
-  if (flags.image_size) config.preprocess.image_size = *flags.image_size;
+  if (flags.image_size) config.preprocess = with_image_size(config.preprocess, *flags.image_size, "--image-size");
   if (flags.context_length) config.text.context_length = *flags.context_length;
   if (flags.pixels_as) config.preprocess.pixels_as = *flags.pixels_as;
-  if (flags.logit_bias && !config.scale.bias) config.scale = {.initial = 10, .bias = -10};
+  if (flags.loss_uses_bias && !config.scale.bias) config.scale = {.initial = 10, .bias = usual_bias};
+  if (flags.logit_bias) config.scale.bias = flags.logit_bias;
   if (flags.text_tower.empty())
     return DualEncoder::create(config, make_tokenizer(flags.tokenizer, config, pairs), seed);
   check(flags.tokenizer.empty(), "--tokenizer: the text tower's folder brings its own");
@@ -41,6 +51,19 @@ DualEncoder create(const StartFlags& flags, const PairSource& pairs, std::uint64
   const auto* vit = std::get_if<VitConfig>(&config.vision);
   const bool quick = vit && vit->activation == Activation::quick_gelu;
   if (quick && config.text.architecture == TextConfig::Architecture::clip) model.set_layout(Layout::hugging_face);
+  return model;
+}
+
+/// --init. A bias that a loss needs starts anew where the folder's model has none; its scale stays.
+DualEncoder load(const StartFlags& flags) {
+  LoadOptions options{
+      .image_size = flags.image_size, .context_length = flags.context_length, .pixels_as = flags.pixels_as};
+  if (flags.loss_uses_bias) options.logit_bias = flags.logit_bias.value_or(usual_bias);
+  auto model = DualEncoder::load(flags.init, options);
+  if (flags.logit_bias) {
+    const at::NoGradGuard no_graph;
+    model.module()->logit_bias.fill_(*flags.logit_bias);
+  }
   return model;
 }
 
@@ -62,15 +85,21 @@ void StartFlags::add(CLI::App& command) {
                      "Pretrained weights of the image tower: a model folder, or a torchvision ResNet (.safetensors)");
   command.add_option("--text-tower", text_tower,
                      "Pretrained text tower with its tokenizer: a folder of transformers' BERT or GPT-2");
+  command.add_option("--logit-bias", logit_bias,
+                     "What the logit bias of SigLIP's loss starts from; without it the model's own, or -10");
 }
 
 DualEncoder StartFlags::make(const PairSource& pairs, std::uint64_t seed) const {
   check(init.empty() || tokenizer.empty(), "--tokenizer: the model folder given with --init brings its own");
   check(init.empty() || text_tower.empty(), "--text-tower: goes with --model, not with --init");
-  auto start = init.empty()
-                   ? create(*this, pairs, seed)
-                   : DualEncoder::load(
-                         init, {.image_size = image_size, .context_length = context_length, .pixels_as = pixels_as});
+  check(!logit_bias || loss_uses_bias, "--logit-bias: the loss uses none");
+  check(!logit_bias || std::isfinite(*logit_bias), "--logit-bias: expected a finite number, got {}", *logit_bias);
+  auto start = init.empty() ? create(*this, pairs, seed) : load(*this);
+  if (loss_uses_bias && family(start.config()) == "CLIP" && start.config().layout == Layout::hugging_face) {
+    log_info("model {}: transformers' CLIP has no logit bias, so the trained model is written in open_clip's layout",
+             start.config().name);
+    start.set_layout(Layout::open_clip);
+  }
   if (!image_tower.empty()) start.load_image_tower(image_tower);
   if (!text_tower.empty()) start.load_text_tower(text_tower);
   return start;

@@ -16,7 +16,8 @@ struct StartFlags {
   std::optional<int> image_size;
   std::optional<std::int64_t> context_length;
   std::optional<PixelsAs> pixels_as;
-  bool logit_bias = false;  ///< the loss uses one: a new model gets SigLIP's scale and bias
+  std::optional<double> logit_bias;
+  bool loss_uses_bias = false;  ///< a model without one gets one
 
   void add(CLI::App& command);
   /// pairs: whose captions a vocabulary may be trained on.

@@ -62,6 +62,12 @@ std::string with_thousands(std::int64_t number) {
   return text;
 }
 
+/// The folder's own name, also where the path is "." or ends with a slash.
+std::string name_of(const fs::path& folder) {
+  const auto path = fs::absolute(folder).lexically_normal();
+  return (path.has_filename() ? path : path.parent_path()).filename().string();
+}
+
 /// Of all steps, those before a resume included.
 double training_seconds(const TrainingMetrics& metrics) {
   double seconds = 0, seen = 0;
@@ -118,6 +124,19 @@ void check_results_place(const fs::path& run) {
   check_report_place(run / "report.html");
 }
 
+/// What the library would say of its options, in the flags' words.
+void check_loss_flags(const ContrastiveLoss& loss, const TrainFlags& flags) {
+  const auto uses = loss.uses();
+  check(!uses.teacher || !flags.teacher.empty(), "--loss {} distils a teacher: name its model folder with --teacher",
+        flags.loss);
+  check(uses.teacher || flags.teacher.empty(), "--teacher: --loss {} uses none", flags.loss);
+  check(uses.groups || uses.soft_targets || flags.targets == target_rules.front(),
+        "--targets {}: --loss {} goes by pairs alone", flags.targets, flags.loss);
+  check(!uses.second_image || flags.augmentation != "none",
+        "--loss {} compares two views of each picture, which are equal without an augmentation: name one with --aug",
+        flags.loss);
+}
+
 void run(TrainFlags& flags) {
   auto& options = flags.options;
   flags.run.apply();
@@ -129,10 +148,11 @@ void run(TrainFlags& flags) {
   options.data_name = flags.data.location;
 
   check_results_place(options.out);
+  const auto loss = make_loss(flags.loss);
+  check_loss_flags(*loss, flags);
   const auto pairs = flags.data.open();
   const auto sets = open_held_out(flags.tests, flags.notes, flags.data.columns);
-  const auto loss = make_loss(flags.loss);
-  flags.start.logit_bias = loss->uses().logit_bias;
+  flags.start.loss_uses_bias = loss->uses().logit_bias;
   auto model = flags.start.make(*pairs, flags.options.seed);
   model.checkpoint_activations(flags.checkpoints);
   options.targets = make_targets(flags.targets, *model.tokenizer());
@@ -155,7 +175,7 @@ void run(TrainFlags& flags) {
   if (!tests.empty()) write_file_atomically(options.out / "eval.json", indented(results) + "\n");
   const auto metrics = read_metrics(options.out / "metrics.jsonl");
   const auto report = options.out / "report.html";
-  write_report({.title = flags.title.empty() ? options.out.filename().string() : flags.title,
+  write_report({.title = flags.title.empty() ? name_of(options.out) : flags.title,
                 .subtitle = {},
                 .tests = tests,
                 .metrics = metrics,

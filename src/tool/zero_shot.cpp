@@ -5,40 +5,24 @@
 #include <cmath>
 
 #include "commands.hpp"
-#include "core/check.hpp"
-#include "core/files.hpp"
 
 namespace vlalign::tool {
-namespace {
-
-std::vector<std::string> read_lines(const std::string& file) {
-  std::vector<std::string> lines;
-  const auto text = read_file(file);
-  for (std::size_t begin = 0; begin < text.size();) {
-    const auto end = std::min(text.find('\n', begin), text.size());
-    auto line = text.substr(begin, end - begin);
-    if (line.ends_with('\r')) line.pop_back();
-    if (!line.empty()) lines.push_back(std::move(line));
-    begin = end + 1;
-  }
-  check(!lines.empty(), "{}: is empty; expected one entry a line", file);
-  return lines;
-}
-
-}  // namespace
-
 void add_zero_shot(CLI::App& program) {
   struct Flags {
     ModelFlags model;
     DataFlags data;
     std::string classes, templates;
   };
-  auto* command =
-      program.add_subcommand("zero-shot", "Classification by the nearest class name (the caption is the class)");
+  auto* command = program.add_subcommand(
+      "zero-shot", "Classification by the nearest class name (the caption is the class's name or number)");
   const auto flags = std::make_shared<Flags>();
   flags->model.add(*command);
   flags->data.add(*command);
-  command->add_option("--classes", flags->classes, "File with one class name a line")->required()->check(not_empty);
+  command
+      ->add_option("--classes", flags->classes,
+                   "File with one class name a line; numbers in the data count its lines from 0")
+      ->required()
+      ->check(not_empty);
   command->add_option("--templates", flags->templates,
                       "File with one prompt a line, {} stands for the class; \"a photo of a {}.\" without it");
   command->callback([flags] {

@@ -44,13 +44,12 @@ BatchFeed::BatchFeed(DualEncoder model, const ContrastiveLoss& loss, const Train
   check(uses_.frames == 0,
         "[Trainer] the loss {} uses frames of a video, and pairs have none: call it in a loop of your own", name);
   check(!uses_.logit_bias || model_.module()->logit_bias.defined(),
-        "[Trainer] the loss {} uses a logit bias, and the model {} has none: create it with a ScaleConfig such as "
-        "{{.initial = 10, .bias = -10}}",
-        name, model_.config().name);
+        "[Trainer] the loss {} uses a logit bias, and the model {} has none: create or load it with one", name,
+        model_.config().name);
   check(!targets_ || uses_.groups || uses_.soft_targets, "[Trainer] targets: the loss {} uses none", name);
   check(!uses_.second_image || changes_pictures(options.augmentation),
         "[Trainer] the loss {} compares two views of each image, which are equal without an augmentation", name);
-  check(!uses_.teacher || teacher_, "[Trainer] the loss {} uses a teacher, and there is none in the options", name);
+  check(!uses_.teacher || teacher_, "[Trainer] the loss {} uses a teacher, and none is given", name);
   check(uses_.teacher || !teacher_, "[Trainer] teacher: the loss {} uses none", name);
   if (uses_.tokens) check_tokens();
   if (uses_.teacher) check_teacher();
@@ -78,8 +77,7 @@ void BatchFeed::check_teacher() const {
   const auto& mine = model_.config().preprocess;
   const auto& its = teacher_->config().preprocess;
   check(its.image_size == mine.image_size,
-        "[Trainer] teacher: it looks at {0}x{0} pixels, the model at {1}x{1}; load it with LoadOptions{{.image_size = "
-        "{1}}}",
+        "[Trainer] teacher: it looks at {0}x{0} pixels, the model at {1}x{1}; load it at the model's image size",
         its.image_size, mine.image_size);
   check(its.pixels_as == mine.pixels_as,
         "[Trainer] teacher: it sees transparency and orientation otherwise than the model; load it with "

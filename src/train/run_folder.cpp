@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "core/check.hpp"
+#include "core/dump_json.hpp"
 #include "core/files.hpp"
 #include "core/folders.hpp"
 #include "core/parse_json.hpp"
@@ -197,7 +198,8 @@ RunFolder::RunFolder(fs::path folder, const json& settings, bool resume)
   if (begun) {
     check(resume, "{}: already holds a run; resume it (--resume) or choose another folder", folder_.string());
     check_nothing_is_lost(folder_);
-    check_same_settings(config, settings, newest_checkpoint().has_value());
+    // As they would come back from the file: what is no UTF-8 is written otherwise.
+    check_same_settings(config, json::parse(dump_readable(settings)), newest_checkpoint().has_value());
     for (const auto* model : {"model", "model-ema"}) check_folder_place(folder_ / model, replaceable());
   } else {
     check_holds_nothing(folder_);
@@ -205,7 +207,7 @@ RunFolder::RunFolder(fs::path folder, const json& settings, bool resume)
   tidy_folder(folder_);
   made(checkpoints());
   tidy_folder(checkpoints());
-  if (!begun) write_file_atomically(config, settings.dump(2) + "\n");
+  if (!begun) write_file_atomically(config, dump_readable(settings, 2) + "\n");
 }
 
 std::optional<fs::path> RunFolder::newest_checkpoint() const {
@@ -219,7 +221,7 @@ std::optional<fs::path> RunFolder::newest_checkpoint() const {
           folder_.string());
     return std::nullopt;
   }
-  auto name = is_there(latest) ? read_file(latest) : "";
+  auto name = is_there(latest) ? read_text(latest) : "";
   while (!name.empty() && (name.back() == '\n' || name.back() == '\r')) name.pop_back();
   const auto found = std::find_if(whole.begin(), whole.end(),
                                   [&](const auto& checkpoint) { return checkpoint.second.filename() == name; });

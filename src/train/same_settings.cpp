@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/check.hpp"
+#include "core/dump_json.hpp"
 #include "core/log.hpp"
 #include "core/parse_json.hpp"
 
@@ -60,7 +61,7 @@ class Comparison {
  private:
   void add(const std::string& key, const json& was, const json& now, Effect effect) {
     auto& lines = effect == Effect::none ? none : effect == Effect::other_roundings ? other_roundings : other_run;
-    lines.push_back(fmt::format("{} was {}, is now {}", key, was.dump(), now.dump()));
+    lines.push_back(fmt::format("{} was {}, is now {}", key, dump_readable(was), dump_readable(now)));
   }
 
   const json& before_;

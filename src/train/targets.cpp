@@ -76,7 +76,7 @@ at::Tensor label_rows(const CaptionIndex& index, double own, RowRange rows) {
   const auto size = index.size();
   const auto labels = at::empty({rows.count, size}, at::kFloat);
   auto* out = labels.mutable_data_ptr<float>();
-  at::parallel_for(0, rows.count, /*grain_size=*/64, [&](std::int64_t begin, std::int64_t end) {
+  at::parallel_for(0, rows.count, /*grain_size=*/8, [&](std::int64_t begin, std::int64_t end) {
     std::vector<std::int32_t> common(static_cast<std::size_t>(size));
     for (auto row = begin; row < end; ++row)
       index.write_row(static_cast<std::size_t>(rows.begin + row), out + row * size, common);

@@ -387,6 +387,20 @@ TEST_F(LoaderTest, GivesTheSameRecordsAgainThoughOneCanBeReadByThen) {
              "[Loader] a record could be read, and a moment later not: picture 2: ");
 }
 
+TEST_F(LoaderTest, NamesWhatTheSourceLeftOutBeforeItsOwnBadRecords) {
+  class Lossy : public GreyPairs {
+   public:
+    Lossy() : GreyPairs(4, 1, std::set<std::int64_t>{1}) {}
+    std::vector<std::string> bad_records() const override { return {"a.tsv:3: the caption is empty"}; }
+  };
+  auto loader = make_loader(std::make_shared<Lossy>(), {.batch_size = 4, .shuffle = false});
+  loader.next();
+  const auto bad = loader.bad_records();
+  ASSERT_EQ(bad.size(), 2U);
+  EXPECT_EQ(bad[0], "a.tsv:3: the caption is empty");
+  EXPECT_HAS(bad[1], "picture 1: ");
+}
+
 TEST_F(LoaderTest, RefusesABatchInPiecesWithoutAGoodRecord) {
   auto loader = make_loader(std::make_shared<GreyPairs>(6, 1, std::set<std::int64_t>{3, 4, 5}),
                             {.batch_size = 3, .micro_batch = 1, .shuffle = false});

@@ -74,6 +74,16 @@ class Pairs : public testing::Test {
     return "nothing was thrown";
   }
 
+  /// Writes the file, opens it and gives its bad records, a line each, without the folder's name.
+  std::string bad_of(const std::string& name, std::string_view contents, const PairOptions& options = {}) const {
+    std::string all;
+    for (const auto& bad : open_pairs(write(name, contents), options)->bad_records()) {
+      EXPECT_TRUE(bad.starts_with(folder_.string() + "/")) << bad;
+      all += bad.substr(folder_.string().size() + 1) + "\n";
+    }
+    return all;
+  }
+
   fs::path folder_;
   CapturedLog log_;
 };

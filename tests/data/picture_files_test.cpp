@@ -1,9 +1,11 @@
 #include "data/picture_files.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <fstream>
 
+#include "support/captured_log.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
 
@@ -27,6 +29,7 @@ class PictureFiles : public testing::Test {
   }
 
   test::TempFolder folder_;
+  test::CapturedLog log_;
 };
 
 TEST_F(PictureFiles, AreThoseInAFolderAndBelow) { EXPECT_EQ(picture_files(root()), expected()); }
@@ -36,6 +39,9 @@ TEST_F(PictureFiles, AreFoundBesideLinksThatLeadNowhere) {
   fs::create_symlink("gone.png", root() / "dangling.png");
   fs::create_symlink("loop", root() / "loop");
   EXPECT_EQ(picture_files(root()), expected());
+  EXPECT_EQ(log_.count("self.png: cannot look there"), 1);
+  EXPECT_EQ(log_.count("loop: cannot look there"), 1);
+  EXPECT_EQ(log_.warnings(), 2U);
 }
 
 TEST_F(PictureFiles, AreFoundOnceWhereLinksLeadBackUp) {
@@ -43,6 +49,50 @@ TEST_F(PictureFiles, AreFoundOnceWhereLinksLeadBackUp) {
   fs::create_directory_symlink(fs::absolute(root()), root() / "below/absolute");
   fs::create_directory_symlink(".", root() / "here");
   EXPECT_EQ(picture_files(root()), expected());
+  EXPECT_EQ(log_.count("leads back to a folder that it lies in"), 3);
+}
+
+TEST_F(PictureFiles, AreFoundOnceThroughManyLinksToEachOther) {
+  const auto many = root() / "many";
+  for (int i = 0; i < 20; ++i) {
+    const auto folder = many / std::to_string(i);
+    fs::create_directories(folder);
+    std::ofstream(folder / "p.png") << "x";
+    for (int other = 0; other < 20; ++other)
+      fs::create_directory_symlink("../" + std::to_string(other), folder / ("to " + std::to_string(other)));
+  }
+  EXPECT_EQ(picture_files(many).size(), 20U);
+  EXPECT_EQ(log_.count("more places could not be searched"), 1);
+  EXPECT_EQ(log_.warnings(), 11U);
+}
+
+/// Another user than root, who may list any folder, for as long as it lives.
+class NotRoot {
+ public:
+  NotRoot() : was_root_(::geteuid() == 0) {
+    if (was_root_ && ::seteuid(65534) != 0) ADD_FAILURE() << "cannot be another user";
+  }
+  ~NotRoot() {
+    if (was_root_ && ::seteuid(0) != 0) ADD_FAILURE() << "cannot be root again";
+  }
+
+ private:
+  bool was_root_;
+};
+
+TEST_F(PictureFiles, AreFoundBesideAFolderThatCannotBeListed) {
+  const auto closed = root() / "closed";
+  fs::create_directory(closed);
+  std::ofstream(closed / "d.png") << "x";
+  fs::permissions(closed, fs::perms::none);
+  {
+    const NotRoot user;
+    EXPECT_EQ(picture_files(root()), expected());
+    EXPECT_EQ(message_of<Error>([&] { picture_files(closed); }),
+              closed.string() + ": cannot list the folder: Permission denied");
+  }
+  fs::permissions(closed, fs::perms::owner_all);
+  EXPECT_EQ(log_.count(closed.string() + ": cannot list the folder: Permission denied"), 1);
 }
 
 TEST_F(PictureFiles, OfOtherFoldersComeThroughLinks) {

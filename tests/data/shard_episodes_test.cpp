@@ -212,7 +212,15 @@ TEST_F(ShardEpisodes, RefuseARecordThatIsNotWholeAndSayWhichAndWhy) {
   EXPECT_HAS(error_with("instruction", "stop"), "expected the instruction of episode e's other steps, [\"go\"]");
   EXPECT_HAS(error_of_record(json::array({1})), "a.tar:7: expected a JSON object");
   EXPECT_HAS(error_of_members({{"7.png", png_of(1)}, {"7.json", "{\"step\": 1"}}), "a.tar:7: not JSON");
-  EXPECT_HAS(error_of_members({{"7.png", png_of(1)}, {"7.json", "{\"action\": [NaN]}"}}), "a.tar:7: not JSON");
+  EXPECT_HAS(error_of_members({{"7.png", png_of(1)}, {"7.json", "{\"action\": [}"}}), "a.tar:7: not JSON");
+  const auto error_of_text = [&](const std::string& text) {
+    return error_of_members({{"7.png", png_of(1)}, {"7.json", text}});
+  };
+  const std::string nan = R"({"episode": "e", "step": 1, "instruction": ["go"], "state": [1, 2], "action": [NaN]})";
+  EXPECT_HAS(error_of_text(nan), "a.tar:7: expected \"action\" to be a list of numbers, NaN is none");
+  EXPECT_HAS(error_of_text(R"({"episode": NaN, "step": 1})"), "a.tar:7: expected \"episode\" to be a string");
+  EXPECT_HAS(error_of_text(R"({"episode": "e", "step": 1, "instruction": ["\ud800"]})"),
+             "a.tar:7: expected \"instruction\" to be a string or a list");
   EXPECT_HAS(error_of_members({{"7.json", good.dump()}}), "a.tar:7: expected a picture");
   EXPECT_HAS(error_of_members({{"7.png", png_of(1)}}), "a.tar:7: expected a .json beside the picture");
 }

@@ -43,7 +43,7 @@ TEST_F(Pairs, ReadsTheShardsOfABraceRangeInTheirOrder) {
     EXPECT_EQ(hex_of(pairs->read(i).image), std::string(record["image"]));
   }
   EXPECT_HAS(error_at((fixtures / "web-{000..003}.tar").string()), "web-002.tar: no such file");
-  EXPECT_HAS(error_at((fixtures / "{web-000.tar,quotes.tsv}").string()), "quotes.tsv: expected tar shards");
+  EXPECT_HAS(error_at((fixtures / "{web-000.tar,shards.json}").string()), "shards.json: expected a .tsv, .csv or");
 }
 
 TEST_F(Pairs, ExpandsBracesAsBraceexpandDoes) {
@@ -101,7 +101,7 @@ TEST_F(Pairs, TakesTheCaptionFromJsonWhenTheTextIsBlank) {
   EXPECT_EQ(pairs->captions(0), Captions{"from json"});
 }
 
-TEST_F(Pairs, SkipsIncompleteRecordsWithOneWarning) {
+TEST_F(Pairs, CountsIncompleteRecordsAsBad) {
   const auto pairs = open_pairs(write("a.tar", tar_of({{"1.jpg", "A"},
                                                        {"2.jpg", "B"},
                                                        {"2.txt", "word"},
@@ -114,9 +114,43 @@ TEST_F(Pairs, SkipsIncompleteRecordsWithOneWarning) {
                                                        {"README", "nor this"}})));
   ASSERT_EQ(pairs->size(), 1);
   EXPECT_EQ(text_of(pairs->read(0).image), "B");
-  EXPECT_EQ(log_.warnings(), 1U);
-  EXPECT_HAS(log_.text(), "4 records without a picture or a caption are skipped, the first is");
-  EXPECT_HAS(log_.text(), "a.tar:1");
+  const auto shard = (folder_ / "a.tar").string();
+  EXPECT_EQ(pairs->bad_records(),
+            (std::vector{shard + ":1: has no caption, a .txt or .json",
+                         shard + ":3: has no picture, a .jpg, .png, .jpeg or .webp", shard + ":4: its caption is empty",
+                         shard + ":5.json: \"caption\" is empty"}));
+  EXPECT_EQ(log_.count("a record is skipped: "), 4);
+}
+
+TEST_F(Pairs, CountsRecordsWithFaultyTextsAsBad) {
+  const auto pairs = open_pairs(write("a.tar", tar_of({{"1.png", "A"},
+                                                       {"1.json", R"({"caption": NaN})"},
+                                                       {"2.png", "B"},
+                                                       {"2.json", R"({"caption": "b", "score": NaN})"},
+                                                       {"3.png", "C"},
+                                                       {"3.json", "{"},
+                                                       {"4.png", "D"},
+                                                       {"4.txt", "caf\xe9"},
+                                                       {"5.png", "E"},
+                                                       {"5.txt", "\xef\xbb\xbf of e\r\n"},
+                                                       {"6.png", "F"},
+                                                       {"6.json", R"({"caption": ["\udc00"]})"}})));
+  EXPECT_EQ(all_captions(*pairs), (Captions{"b", "of e"}));
+  const auto bad = pairs->bad_records();
+  ASSERT_EQ(bad.size(), 4U);
+  EXPECT_HAS(bad[0], "a.tar:1.json: \"caption\" must be a string or a list of strings, NaN is none");
+  EXPECT_HAS(bad[1], "a.tar:3.json: not JSON");
+  EXPECT_HAS(bad[2], "a.tar:4.txt: is not UTF-8");
+  EXPECT_HAS(bad[3], "a.tar:6.json: \"caption\"");
+}
+
+TEST_F(Pairs, RefusesShardsOfWhichTooMuchIsBad) {
+  std::vector<std::pair<std::string, std::string>> members;
+  for (int i = 0; i < 100; ++i)
+    members.insert(members.end(),
+                   {{fmt::format("{}.png", i), "x"}, {fmt::format("{}.txt", i), i % 10 == 3 ? "" : "a"}});
+  EXPECT_HAS(error_of("a.tar", tar_of(members)), "a.tar: 10 of 100 records could not be read");
+  EXPECT_EQ(open_pairs((folder_ / "a.tar").string(), {.max_bad = 0.1})->size(), 90);
 }
 
 TEST_F(Pairs, RefusesShardsWithoutAWholeRecord) {

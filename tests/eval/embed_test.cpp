@@ -12,9 +12,11 @@
 #include <map>
 #include <sstream>
 
-#include "../data/picture_fixture.hpp"
-#include "../support/temp_folder.hpp"
+#include "data/picture_fixture.hpp"
+#include "support/captured_log.hpp"
+#include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
+#include "vlalign/data/clip_tokenizer.hpp"
 #include "vlalign/data/pairs.hpp"
 #include "vlalign/eval/retrieval.hpp"
 #include "vlalign/eval/search.hpp"
@@ -298,10 +300,64 @@ TEST(ZeroShot, NamesTheRecordWhoseCaptionIsNoClass) {
   const Names classes{"red", "blue"};
   EXPECT_EQ(message_of<Error>(
                 [&] { vlalign::evaluate_zero_shot(model.encoder, pairs, classes, vlalign::default_templates()); }),
-            "picture-1: its caption \"Blue\" is not one of the 2 classes");
-  const Names twice{"red", "red"};
-  EXPECT_EQ(message_of<Error>([&] { vlalign::embed_classes(model.encoder, twice, vlalign::default_templates()); }),
-            "class \"red\" is named twice");
+            "picture-1: its caption \"Blue\" is not one of the 2 classes, nor a class's number from 0 to 1");
+  const ColourPairs mixed({"red", "blue"}, {{"red"}, {"1"}});
+  EXPECT_EQ(message_of<Error>(
+                [&] { vlalign::evaluate_zero_shot(model.encoder, mixed, classes, vlalign::default_templates()); }),
+            "picture-1: its caption \"1\" is a class's number, where other captions are names");
+}
+
+TEST(ZeroShot, TakesEqualNamesForOneClassWhereLabelsAreNames) {
+  const ColourModel model;
+  const ColourPairs pairs({"red", "blue", "yellow", "blue"}, {{"red"}, {"blue"}, {"yellow"}, {"red"}});
+  const Names classes{"red", "green", "blue", "yellow", "red", "white", "red"};
+  const Names templates{"a photo of a {}"};
+  const vlalign::test::CapturedLog log;
+  const auto scores = vlalign::evaluate_zero_shot(model.encoder, pairs, classes, templates);
+  EXPECT_EQ(scores.top1, 0.75);  // the last is blue
+  EXPECT_NEAR(scores.mean_per_class, (0.5 + 1.0 + 1.0) / 3.0, 1e-12);
+  const auto images = vlalign::embed_images(model.encoder, pairs);
+  const auto prototypes = vlalign::embed_classes(model.encoder, classes, templates);
+  const auto p = at::matmul(images.image, prototypes.t()).mul(model.encoder.logit_scale().item<double>()).softmax(1);
+  const auto of_red = [&](int row) { return p[row][0] + p[row][4] + p[row][6]; };
+  const auto of_labels = of_red(0) * p[1][2] * p[2][3] * of_red(3);
+  EXPECT_NEAR(scores.negative_log_likelihood, -std::log(of_labels.item<double>()) / 4.0, 1e-4);
+  EXPECT_EQ(log.count("1 of the class names stand more than once: \"red\""), 2);  // once for each call
+}
+
+TEST(ZeroShot, TakesNumbersForTheClassesOfThatPlaceAsArgmaxDoes) {
+  const ColourModel model;
+  const Names classes{"red", "green", "blue", "red"};
+  const Names templates{"a photo of a {}"};
+  const ColourPairs pairs({"red", "blue", "red", "green"}, {{"0"}, {"2"}, {"3"}, {"1"}});
+  const auto scores = vlalign::evaluate_zero_shot(model.encoder, pairs, classes, templates);
+  const auto images = vlalign::embed_images(model.encoder, pairs);
+  const auto prototypes = vlalign::embed_classes(model.encoder, classes, templates);
+  const auto predicted = at::matmul(images.image, prototypes.t()).argmax(1);
+  const std::vector<std::int64_t> labels{0, 2, 3, 1};
+  double right = 0;
+  for (std::int64_t i = 0; i < 4; ++i)
+    right += predicted[i].item<std::int64_t>() == labels[static_cast<std::size_t>(i)];
+  EXPECT_EQ(right, 3);
+  EXPECT_EQ(scores.top1, right / 4);
+  EXPECT_EQ(scores.top5, 1.0);
+}
+
+/// Red and blue, of which something was lost before.
+class LossyPairs : public ColourPairs {
+ public:
+  LossyPairs() : ColourPairs({"red", "", "blue"}, {{"red"}, {"red"}, {"blue"}}) {}
+  Names bad_records() const override { return {"a.tsv:3: the caption is empty"}; }
+};
+
+TEST(EmbedPairs, CountsWhatTheSourceLeftOutAmongTheBad) {
+  const ColourModel model;
+  const auto embeddings = vlalign::embed_pairs(model.encoder, LossyPairs());
+  ASSERT_EQ(embeddings.bad.size(), 2U);
+  EXPECT_EQ(embeddings.bad[0], "a.tsv:3: the caption is empty");
+  EXPECT_NE(embeddings.bad[1].find("picture-1: "), std::string::npos) << embeddings.bad[1];
+  EXPECT_EQ(embeddings.records, (std::vector<std::int64_t>{0, 2}));
+  EXPECT_EQ(vlalign::evaluate_zero_shot(model.encoder, LossyPairs(), Names{"red", "blue"}, Names{"{}"}).skipped, 2);
 }
 
 TEST(Search, FindsThePicturesThatFitAndSkipsBrokenOnes) {
@@ -351,6 +407,23 @@ TEST(Pixels, OfTransparentPicturesAreThosePreprocessAsksFor) {
     EXPECT_TRUE(vlalign::embed_images(model.encoder, *pairs).image.equal(expected.image));
     EXPECT_TRUE(vlalign::index_images(model.encoder, folder.path()).image.equal(expected.image));
   }
+}
+
+/// A JPEG may be decoded at a fraction of its size, but not below what the picture is resized to before the crop.
+TEST(Search, EmbedsWhatTheWholePictureGives) {
+  auto config = vlalign::preset("tiny");
+  config.vision = vlalign::VitConfig{.patch_size = 4, .width = 16, .layers = 1, .head_width = 8};
+  config.image_projection.bias = false;
+  config.preprocess.image_size = 16;
+  config.preprocess.resize_size = 24;
+  const auto model = vlalign::DualEncoder::create(
+      config, std::make_shared<vlalign::ClipTokenizer>(std::vector<vlalign::ClipTokenizer::Merge>{}));
+  const vlalign::test::TempFolder folder;
+  const auto picture = folder.path() / "large.jpg";  // 49 x 32 pixels, and half of 32 would be 16
+  std::filesystem::copy_file(std::filesystem::path(VLALIGN_FIXTURES) / "images" / "large.jpg", picture);
+  const auto index = vlalign::index_images(model, folder.path());
+  const auto whole = vlalign::embed_images(model, 1, [&](std::int64_t) { return vlalign::read_image(picture); });
+  EXPECT_TRUE(index.image.equal(whole.image));
 }
 
 TEST(Search, SaysWhatIsMissing) {

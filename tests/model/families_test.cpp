@@ -325,8 +325,10 @@ TEST(DualEncoder, KeepsWhosePixelsItSees) {
   const TempFolder folder;
   for (const auto* name : {"vit", "hf_clip", "hf_siglip"}) {
     EXPECT_EQ(peer_model(name).config().preprocess.pixels_as, PixelsAs::vlalign) << name;
-    const auto place = folder.path() / name;
-    DualEncoder::load(model_fixture(name), {.pixels_as = PixelsAs::peer}).save(place);
+    const auto plain = folder.path() / "plain" / name, place = folder.path() / "peer" / name;
+    fs::create_directories(plain.parent_path()), fs::create_directories(place.parent_path());
+    peer_model(name).save(plain);
+    DualEncoder::load(plain, {.pixels_as = PixelsAs::peer}).save(place);
     EXPECT_EQ(DualEncoder::load(place).config().preprocess.pixels_as, PixelsAs::peer) << name;
     EXPECT_EQ(DualEncoder::load(place, {.pixels_as = PixelsAs::vlalign}).config().preprocess.pixels_as,
               PixelsAs::vlalign)

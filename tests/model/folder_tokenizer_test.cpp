@@ -35,29 +35,40 @@ void write_open_clip_config(const fs::path& folder, const std::string& text_cfg)
   write_file_atomically(folder / "open_clip_config.json", R"({"model_cfg": {"text_cfg": )" + text_cfg + "}}");
 }
 
-TEST(FolderTokenizer, ComesBackBesideTheConfigOfEitherPeer) {
-  const TextConfig text{.context_length = 32};
+/// A folder that names no model: what a tokenizer does is its own affair, and comes back.
+TEST(FolderTokenizer, ComesBackFromAFolderOfItsOwn) {
   for (const auto& tokenizer : tokenizers()) {
-    for (const bool open_clip : {true, false}) {
+    const TempFolder folder;
+    tokenizer->save(folder.path());
+    const auto back = load_tokenizer(folder.path());
+    EXPECT_EQ(back->pad_id(), tokenizer->pad_id());
+    for (const auto* caption : {"Salt &amp; PEPPER", "\u00e2\u20ac\u0153a\u00e2\u20ac\u009d", "cafe\u0301!"})
+      EXPECT_EQ(back->encode(caption, 32), tokenizer->encode(caption, 32)) << caption;
+  }
+}
+
+/// Beside a peer's config it is the peer's, and then comes back too.
+TEST(FolderTokenizer, ComesBackBesideTheConfigOfEitherPeer) {
+  const TextConfig text{.context_length = 32, .own_vocabulary = true};
+  for (const auto& tokenizer : tokenizers()) {
+    for (const auto layout : {Layout::open_clip, Layout::hugging_face}) {
       const TempFolder folder;
-      if (open_clip) write_open_clip_config(folder.path(), "{}");
-      save_tokenizer(*tokenizer, folder.path(), text);
-      const auto back = load_tokenizer(folder.path());
-      EXPECT_EQ(back->pad_id(), tokenizer->pad_id());
-      for (const auto* caption : {"Salt &amp; PEPPER", "\u00e2\u20ac\u0153a\u00e2\u20ac\u009d", "cafe\u0301!"})
-        EXPECT_EQ(back->encode(caption, 32), tokenizer->encode(caption, 32)) << caption << open_clip;
+      if (layout == Layout::open_clip) write_open_clip_config(folder.path(), R"({"hf_tokenizer_name": "local"})");
+      const auto peers = as_peer_uses_it(tokenizer, layout, text, tokenizer->pad_id());
+      save_tokenizer(*peers, folder.path(), text, layout);
+      EXPECT_EQ(as_peer_uses_it(peers, layout, text), peers);
     }
   }
 }
 
-TEST(FolderTokenizer, KeepsOpenClipsCleaningInAFolderOfTransformers) {
+TEST(FolderTokenizer, KeepsOpenClipsCleaningInAFolderOfItsOwn) {
   for (const auto* cleaning : {"whitespace", "lower", "canonicalize"}) {
     const TempFolder from, to;
     for (const auto& entry : fs::directory_iterator(fixtures / "tokenizers" / "t5"))
       fs::copy(entry.path(), from.path() / entry.path().filename());
     write_open_clip_config(from.path(), fmt::format(R"({{"tokenizer_kwargs": {{"clean": "{}"}}}})", cleaning));
     const auto tokenizer = load_tokenizer(from.path());
-    save_tokenizer(*tokenizer, to.path(), {});
+    tokenizer->save(to.path());
     EXPECT_EQ(load_tokenizer(to.path())->encode("Two, CUPS &amp; a plate", 32),
               tokenizer->encode("Two, CUPS &amp; a plate", 32));
   }
@@ -84,8 +95,9 @@ class Shifted : public Tokenizer {
 
 TEST(FolderTokenizer, IsRefusedWhereItsFilesGiveAnother) {
   const TempFolder folder;
-  const Shifted shifted(std::make_shared<ClipTokenizer>(std::vector<ClipTokenizer::Merge>{}));
-  const auto message = message_of<Error>([&] { save_tokenizer(shifted, folder.path(), {}); });
+  const ClipTokenizerOptions hugging_face{.cleaning = ClipCleaning::hugging_face};
+  const Shifted shifted(std::make_shared<ClipTokenizer>(std::vector<ClipTokenizer::Merge>{}, hugging_face));
+  const auto message = message_of<Error>([&] { save_tokenizer(shifted, folder.path(), {}, Layout::hugging_face); });
   EXPECT_NE(
       message.find("[save] tokenizer: its files don't give it back: the ids [513, 0] would come back as [512, 513]"),
       std::string::npos)
@@ -98,7 +110,9 @@ TEST(FolderTokenizer, IsRefusedWhereItsPadTokenIsALetterThatTransformersWouldLoo
     const TempFolder folder;
     const ClipTokenizerOptions options{.cleaning = ClipCleaning::hugging_face, .pad_id = pad};
     const ClipTokenizer tokenizer(std::vector<ClipTokenizer::Merge>{}, options);
-    EXPECT_NE(message_of<Error>([&] { save_tokenizer(tokenizer, folder.path(), {}); }).find("the ids ["),
+    EXPECT_NE(message_of<Error>([&] {
+                save_tokenizer(tokenizer, folder.path(), {}, Layout::hugging_face);
+              }).find("the ids ["),
               std::string::npos);
   }
 }

@@ -152,7 +152,9 @@ def refusals(info):
     ]:
         yield Case(f"refused: {name}", (info if "--loss" not in flags else []) + flags, refused=message)
     yield Case("refused: epochs 2^63 - 1", info + ["--epochs", LARGEST], refused="epochs", steps=False)
-    yield Case("refused: siglip from a model without bias", ["--init", "TEACHER", "--loss", "siglip"], fresh=False, refused="bias")
+    yield Case("siglip from a model without bias", ["--init", "TEACHER", "--loss", "siglip"], fresh=False, falls=False)
+    yield Case("siglip with a bias of its own", ["--init", "TEACHER", "--loss", "siglip", "--logit-bias=-2.5"], fresh=False, falls=False)
+    yield Case("refused: a bias that the loss has no use for", info + ["--logit-bias=-2.5"], refused="--logit-bias")
     yield Case("refused: resume with another learning rate", info + ["--resume", "--lr", "1e-5", "--out", "INFONCE"],
                refused="lr was")
 

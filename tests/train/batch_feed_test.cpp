@@ -113,10 +113,10 @@ TEST_F(FedColours, WhatCannotBeFedIsRefusedBeforeTheFirstStep) {
   EXPECT_EQ(refusal(model(), uses({.frames = 3}), options(1)),
             "[Trainer] the loss mine uses frames of a video, and pairs have none: call it in a loop of your own");
   EXPECT_EQ(refusal(model(), SigmoidLoss(), options(1)),
-            "[Trainer] the loss siglip uses a logit bias, and the model small has none: create it with a ScaleConfig "
-            "such as {.initial = 10, .bias = -10}");
+            "[Trainer] the loss siglip uses a logit bias, and the model small has none: create or load it "
+            "with one");
   EXPECT_EQ(refusal(model(), uses({.teacher = true}), options(1)),
-            "[Trainer] the loss mine uses a teacher, and there is none in the options");
+            "[Trainer] the loss mine uses a teacher, and none is given");
   auto plain_pictures = options(1);
   plain_pictures.augmentation = {};
   EXPECT_EQ(refusal(model(), uses({.second_image = true}), plain_pictures),
@@ -149,9 +149,8 @@ TEST_F(FedColours, ATeacherThatReadsOtherInputsIsRefused) {
   auto config = model().config();
   config.preprocess.image_size = 64;
   how.teacher = DualEncoder::create(config, model().tokenizer());
-  EXPECT_EQ(
-      refusal(model(), loss, how),
-      "[Trainer] teacher: it looks at 64x64 pixels, the model at 32x32; load it with LoadOptions{.image_size = 32}");
+  EXPECT_EQ(refusal(model(), loss, how),
+            "[Trainer] teacher: it looks at 64x64 pixels, the model at 32x32; load it at the model's image size");
   config = model().config();
   config.preprocess.pixels_as = PixelsAs::peer;
   how.teacher = DualEncoder::create(config, model().tokenizer());

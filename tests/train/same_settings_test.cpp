@@ -92,6 +92,22 @@ TEST_F(SameSettings, TheSameDataElsewhereGoesOnToTheSameBits) {
   expect_equal_bits(resumed, whole);
 }
 
+TEST_F(SameSettings, PathsThatAreNoUtf8AreThemselvesAgain) {
+  auto how = options(4);
+  how.checkpoint_every = 2;
+  how.out = runs_.path() / "caf\xe9";
+  how.data_name = "caf\xe9/pairs.tsv";
+  begin(model(), InfoNCE(), how);
+  const auto config = json::parse(read_file(how.out / "config.json"));
+  EXPECT_EQ(config.at("data"), "caf\xef\xbf\xbd/pairs.tsv");  // as Python's errors="replace"
+  const CapturedLog log;
+  const auto resumed = model(9), whole = model();
+  Trainer(resumed, InfoNCE(), how).fit(pairs_);
+  EXPECT_EQ(log.count("data was"), 0);
+  train(whole, options(4));
+  expect_equal_bits(resumed, whole);
+}
+
 TEST_F(SameSettings, AnotherTokenizerOfTheSameSizeIsRefused) {
   using Merge = ClipTokenizer::Merge;
   const auto with_merge = [](const Merge& merge) {

@@ -42,9 +42,8 @@ class Warnings : public test::Colours {
 
   std::vector<Origin> origins() const {
     return {
-        {"captions are empty and skipped",
-         [this] { open_pairs(file("a.tsv", "red.png\tred\nred.png\t \n").string()); }},
-        {"records without a picture or a caption", [this] { open_pairs(shard(true).string()); }},
+        {"the caption is empty", [this] { open_pairs(file("a.tsv", "red.png\tred\nred.png\t \n").string()); }},
+        {"has no caption", [this] { open_pairs(shard(true).string()); }},
         {"has no end mark", [this] { open_pairs(shard(false).string()); }},
         {"a record is skipped",
          [this] {

@@ -18,13 +18,15 @@ namespace vlalign {
 
 /// What CLIP's tokenizers do to a caption before they merge bytes.
 enum class ClipCleaning {
-  open_clip,     ///< ftfy, HTML references twice, white space, lower case, as open_clip's SimpleTokenizer
-  hugging_face,  ///< NFC, white space, lower case, as transformers' CLIPTokenizer
+  open_clip,               ///< ftfy, HTML references twice, white space, lower case, as open_clip's SimpleTokenizer
+  open_clip_whitespace,    ///< the same in the caption's own case: its clean="whitespace"
+  open_clip_canonicalize,  ///< the same without ASCII's punctuation: its clean="canonicalize"
+  hugging_face,            ///< NFC, white space, lower case, as transformers' CLIPTokenizer
 };
 
 struct ClipTokenizerOptions {
   ClipCleaning cleaning = ClipCleaning::open_clip;
-  std::optional<std::int64_t> pad_id = {};  ///< by default 0 with open_clip's cleaning, the end token's with the other
+  std::optional<std::int64_t> pad_id = {};  ///< by default 0 with open_clip's cleanings, the end token's with the other
   std::vector<AddedToken> added_tokens = {};  ///< looked for by the other only; by default the start and end tokens
 };
 
@@ -49,6 +51,10 @@ class ClipTokenizer : public Tokenizer {
 
   ClipCleaning cleaning() const;
 
+  /// The same vocabulary with another cleaning. pad_id: by default the cleaning's own.
+  std::shared_ptr<const ClipTokenizer> with_cleaning(ClipCleaning cleaning,
+                                                     std::optional<std::int64_t> pad_id = {}) const;
+
   std::vector<std::int64_t> encode(std::string_view text, std::int64_t context_length) const override;
   std::string decode(std::span<const std::int64_t> ids) const override;
   std::int64_t vocab_size() const override;
@@ -58,6 +64,7 @@ class ClipTokenizer : public Tokenizer {
 
  private:
   struct State;
+  explicit ClipTokenizer(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
 

@@ -66,7 +66,8 @@ class Loader {
   /// the first of them.
   PairBatch next();
 
-  /// Records that could not be read so far, each named once: "name: why".
+  /// Records that could not be read so far, each named once, "name: why": the source's own, then those with a bad
+  /// picture.
   std::vector<std::string> bad_records() const;
 
  private:

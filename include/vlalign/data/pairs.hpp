@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,22 +25,32 @@ class PairSource {
   virtual std::string name(std::int64_t index) const = 0;                   ///< Pair::name without reading the picture
   virtual std::vector<std::string> captions(std::int64_t index) const = 0;  ///< without reading the picture
   virtual Pair read(std::int64_t index) const = 0;                          ///< throws Error naming the record
+  /// Those that were left out when the source was opened and that have no index, "file:line: why".
+  virtual std::vector<std::string> bad_records() const { return {}; }
 };
 
 /// Every caption of every record, in the source's order: what a vocabulary is trained on.
 std::vector<std::string> all_captions(const PairSource& pairs);
 
-/// Column names of a table of pairs; open_clip's defaults.
 struct PairOptions {
-  std::string image_key = "filepath";
-  std::string caption_key = "title";
+  /// Column names of a table. Without them open_clip's, "filepath" and "title"; in a .jsonl or metadata file Hugging
+  /// Face's, "file_name" and "text".
+  std::optional<std::string> image_key{}, caption_key{};
+  /// Between the columns of a .tsv or .csv. Without it the one that the header is written with: a tab or a comma by the
+  /// file's ending, else a tab, a comma or a semicolon.
+  std::optional<char> separator{};
+  /// Opening fails when more than this share of a file's records (and at least 10) is bad.
+  double max_bad = 0.05;
 };
 
 /// Opens a data set: a .tsv or .csv (header, or two columns: path, caption), a .jsonl or a folder with metadata.jsonl
 /// or metadata.csv ("file_name", "text": a string or a list of captions), or webdataset tar shards (.tar, .tar.gz,
-/// .tar.zst, .tgz; brace ranges like shards/{000..031}.tar are expanded). Relative image paths are relative to the
-/// file. Throws Error with file and line for a malformed record, for an empty data set, or for a location that isn't
-/// there.
+/// .tar.zst, .tgz). Brace ranges like shards/{000..031}.tar and globs like shards/*.tar (sorted) are expanded, and
+/// a.tar::b.csv is one after the other. Relative image paths are relative to the file.
+///
+/// A malformed record, such as a line of a table with a column too many, without a path or a caption, or in no UTF-8,
+/// is left out, named in the log and counted in bad_records(). Throws Error when too many are, for an empty data set,
+/// or for a location that isn't there.
 std::shared_ptr<const PairSource> open_pairs(std::string_view location, const PairOptions& options = {});
 
 }  // namespace vlalign

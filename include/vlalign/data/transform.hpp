@@ -56,6 +56,10 @@ struct Augmentation {
 Augmentation augmentation_policy(std::string_view name);
 std::vector<std::string> augmentation_policies();
 
+/// The shortest side that a picture must have so that preprocess() doesn't enlarge it: the most that a decoder may
+/// reduce it to.
+int needed_side(const Preprocess& how);
+
 /// Resizes as PIL does on 8-bit pictures (antialiased, same rounding within 1/255).
 Image resize(const Image& image, int width, int height, Interpolation interpolation = Interpolation::bicubic);
 

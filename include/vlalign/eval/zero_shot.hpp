@@ -38,7 +38,8 @@ std::vector<std::string> class_prompts(const std::string& class_name, std::span<
 at::Tensor average_prompts(const at::Tensor& prompts, std::int64_t templates);
 
 /// One embedding a class, float32 [C, D]: average_prompts of the class's prompts.
-/// Throws Error when there are no classes or templates, or a class is named twice.
+/// Classes of one name have the same embedding, which costs a warning. Throws Error when there are no classes or
+/// templates.
 at::Tensor embed_classes(const DualEncoder& model, std::span<const std::string> classes,
                          std::span<const std::string> templates, const EmbedOptions& options = {});
 
@@ -48,8 +49,10 @@ at::Tensor embed_classes(const DualEncoder& model, std::span<const std::string> 
 ZeroShotScores score_classes(const at::Tensor& image, const at::Tensor& classes, std::span<const std::int64_t> labels,
                              double logit_scale);
 
-/// Zero-shot classification of a data set whose (first) caption is the class name.
-/// Throws Error naming the record when its caption is not among the classes.
+/// Zero-shot classification of a data set whose (first) caption is the class: all are names, or all are numbers from 0
+/// on. Where classes have the same name, as two of ImageNet's "missile", a name stands for all of them: any of them is
+/// right. A number stands for its own class; the first of equal names is what is predicted, as the peers' argmax has
+/// it. Throws Error naming the record when its caption is not among the classes.
 ZeroShotScores evaluate_zero_shot(const DualEncoder& model, const PairSource& source,
                                   std::span<const std::string> classes, std::span<const std::string> templates,
                                   const EmbedOptions& options = {});

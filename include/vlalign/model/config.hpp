@@ -122,7 +122,8 @@ struct TextConfig {
   bool class_embedding = false;  ///< CoCa's token behind the text, which is pooled instead
   std::int64_t token_types = 2;  ///< bert
   bool pooler = false;           ///< bert: the folder holds the [CLS] layer of pre-training, kept though unused
-  std::string cleaning{};        ///< open_clip\'s tokenizer_kwargs.clean, which its folder\'s tokenizer goes by
+  std::string cleaning{};        ///< open_clip's tokenizer_kwargs.clean, which its folder's tokenizer goes by
+  bool strip_separator = false;  ///< its strip_sep_token: 0 in place of BERT's [SEP], as CLIPA was trained
   bool own_vocabulary = false;   ///< not CLIP's 49,408 entries: the tokenizer's files are part of the model folder
 };
 

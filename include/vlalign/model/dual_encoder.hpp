@@ -26,6 +26,8 @@ struct LoadOptions {
   std::optional<int> image_size{};
   std::optional<std::int64_t> context_length{};
   std::optional<PixelsAs> pixels_as{};
+  /// What the logit bias starts from, where the folder's model has none: for losses that learn one (SigmoidLoss).
+  std::optional<double> logit_bias{};
 };
 
 /// Two towers into one joint space: images and texts become unit vectors whose dot product says how well they match
