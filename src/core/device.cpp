@@ -4,7 +4,7 @@
 
 #include <charconv>
 
-#include "check.hpp"
+#include "core/check.hpp"
 
 namespace vlalign {
 

@@ -8,7 +8,7 @@
 #include <system_error>
 
 #include "core/check.hpp"
-#include "core/json_reason.hpp"
+#include "core/json/json_reason.hpp"
 
 namespace vlalign {
 

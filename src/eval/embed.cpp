@@ -15,12 +15,12 @@
 #include <variant>
 
 #include "core/check.hpp"
-#include "core/thread_count.hpp"
+#include "kernels/thread_count.hpp"
 #include "eval/rows.hpp"
 #include "nn/evaluation_mode.hpp"
-#include "vlalign/data/pairs.hpp"
-#include "vlalign/data/tokenizer.hpp"
-#include "vlalign/data/transform.hpp"
+#include "vlalign/data/sources/pairs.hpp"
+#include "vlalign/tokenizers/tokenizer.hpp"
+#include "vlalign/image/transform.hpp"
 #include "vlalign/model/dual_encoder.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 

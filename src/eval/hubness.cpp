@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "core/check.hpp"
-#include "core/product.hpp"
+#include "kernels/product.hpp"
 #include "eval/nearest.hpp"
 #include "eval/rows.hpp"
 

@@ -15,8 +15,8 @@
 
 #include "core/check.hpp"
 #include "core/log.hpp"
-#include "data/text.hpp"
-#include "vlalign/data/pairs.hpp"
+#include "core/ascii.hpp"
+#include "vlalign/data/sources/pairs.hpp"
 
 namespace vlalign {
 namespace {

@@ -14,7 +14,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/check.hpp"
-#include "core/product.hpp"
+#include "kernels/product.hpp"
 #include "eval/checked_embeddings.hpp"
 #include "eval/nearest.hpp"
 #include "eval/paired_rows.hpp"

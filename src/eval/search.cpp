@@ -8,8 +8,8 @@
 #include <span>
 
 #include "core/check.hpp"
-#include "core/dump_json.hpp"
-#include "data/picture_files.hpp"
+#include "core/json/dump_json.hpp"
+#include "data/sources/picture_files.hpp"
 #include "eval/rows.hpp"
 #include "vlalign/model/dual_encoder.hpp"
 

@@ -10,7 +10,7 @@
 #include <numeric>
 
 #include "core/check.hpp"
-#include "core/product.hpp"
+#include "kernels/product.hpp"
 #include "eval/paired_rows.hpp"
 #include "eval/rows.hpp"
 #include "eval/singular_values.hpp"

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "core/check.hpp"
-#include "core/files.hpp"
+#include "core/io/files.hpp"
 
 namespace vlalign {
 

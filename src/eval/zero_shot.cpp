@@ -14,11 +14,11 @@
 
 #include "core/check.hpp"
 #include "core/log.hpp"
-#include "core/product.hpp"
-#include "data/text.hpp"
+#include "kernels/product.hpp"
+#include "core/ascii.hpp"
 #include "eval/rows.hpp"
 #include "vlalign/core/normalize.hpp"
-#include "vlalign/data/pairs.hpp"
+#include "vlalign/data/sources/pairs.hpp"
 #include "vlalign/eval/calibration.hpp"
 #include "vlalign/model/dual_encoder.hpp"
 

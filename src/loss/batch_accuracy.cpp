@@ -7,7 +7,7 @@
 #include <limits>
 
 #include "core/check.hpp"
-#include "core/product.hpp"
+#include "kernels/product.hpp"
 #include "loss/checked_batch.hpp"
 #include "vlalign/loss/info_nce.hpp"
 

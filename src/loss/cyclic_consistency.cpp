@@ -3,7 +3,7 @@
 #include <ATen/TensorOperators.h>
 
 #include "core/check.hpp"
-#include "core/product.hpp"
+#include "kernels/product.hpp"
 #include "loss/checked_batch.hpp"
 #include "loss/checked_options.hpp"
 #include "vlalign/loss/tiled.hpp"

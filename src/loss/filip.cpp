@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "core/check.hpp"
-#include "core/like_lengths.hpp"
-#include "core/product.hpp"
+#include "kernels/like_lengths.hpp"
+#include "kernels/product.hpp"
 #include "loss/checked_batch.hpp"
 #include "vlalign/loss/tiled.hpp"
 

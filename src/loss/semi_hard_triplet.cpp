@@ -10,7 +10,7 @@
 #include <limits>
 
 #include "core/check.hpp"
-#include "core/product.hpp"
+#include "kernels/product.hpp"
 #include "loss/checked_batch.hpp"
 #include "loss/checked_options.hpp"
 #include "loss/targets.hpp"

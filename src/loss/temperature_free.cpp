@@ -3,7 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/log_softmax.h>
 
-#include "core/product.hpp"
+#include "kernels/product.hpp"
 #include "loss/checked_batch.hpp"
 #include "vlalign/loss/tiled.hpp"
 

@@ -22,8 +22,8 @@
 #include <utility>
 
 #include "core/check.hpp"
-#include "core/parallel.hpp"
-#include "core/product.hpp"
+#include "kernels/parallel.hpp"
+#include "kernels/product.hpp"
 #include "loss/checked_batch.hpp"
 
 namespace vlalign {

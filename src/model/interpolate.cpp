@@ -3,11 +3,11 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/lerp.h>
 
-#include "config_fields.hpp"
+#include "config/config_fields.hpp"
 #include "core/check.hpp"
-#include "finite.hpp"
-#include "make_module.hpp"
-#include "peer_names.hpp"
+#include "nn/finite_weights.hpp"
+#include "model/make_module.hpp"
+#include "model/peers/peer_names.hpp"
 
 namespace vlalign {
 namespace {

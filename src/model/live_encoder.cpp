@@ -10,9 +10,9 @@
 #include "core/check.hpp"
 #include "core/finite.hpp"
 #include "core/recent_texts.hpp"
-#include "core/thread_count.hpp"
-#include "data/frame_preprocessor.hpp"
-#include "data/text.hpp"
+#include "kernels/thread_count.hpp"
+#include "image/frame_preprocessor.hpp"
+#include "core/ascii.hpp"
 #include "nn/live_weights.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 

@@ -3,11 +3,11 @@
 #include <nlohmann/json.hpp>
 
 #include "core/check.hpp"
-#include "core/dump_json.hpp"
-#include "core/parse_json.hpp"
-#include "finite.hpp"
-#include "json_section.hpp"
-#include "peer_names.hpp"
+#include "core/json/dump_json.hpp"
+#include "core/json/parse_json.hpp"
+#include "nn/finite_weights.hpp"
+#include "core/json/json_section.hpp"
+#include "model/peers/peer_names.hpp"
 #include "vlalign/core/random.hpp"
 #include "vlalign/model/dual_encoder.hpp"
 #include "vlalign/nn/dual_encoder.hpp"

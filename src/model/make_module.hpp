@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "vlalign/model/config.hpp"
+#include "vlalign/config/model_config.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 
 namespace vlalign {

@@ -1,4 +1,4 @@
-#include "module_fit.hpp"
+#include "model/module_fit.hpp"
 
 #include "core/check.hpp"
 #include "vlalign/nn/bert.hpp"

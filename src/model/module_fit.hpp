@@ -1,8 +1,8 @@
 // Whether a module is the model that a config and a tokenizer speak of. Internal.
 #pragma once
 
-#include "vlalign/data/tokenizer.hpp"
-#include "vlalign/model/config.hpp"
+#include "vlalign/tokenizers/tokenizer.hpp"
+#include "vlalign/config/model_config.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 
 namespace vlalign {

@@ -3,8 +3,9 @@
 #include <string>
 
 #include "core/check.hpp"
-#include "timm_names.hpp"
-#include "vlalign/model/config.hpp"
+#include "model/peers/timm_names.hpp"
+#include "vlalign/config/model_config.hpp"
+#include "vlalign/model/presets.hpp"
 
 namespace vlalign {
 namespace {

@@ -1,12 +1,12 @@
-#include "savable.hpp"
+#include "model/savable.hpp"
 
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 
-#include "config_json.hpp"
-#include "core/files.hpp"
-#include "folder_tokenizer.hpp"
+#include "model/peers/config_json.hpp"
+#include "core/io/files.hpp"
+#include "model/peers/folder_tokenizer.hpp"
 
 namespace vlalign {
 namespace {

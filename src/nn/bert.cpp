@@ -3,9 +3,9 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/zeros.h>
 
-#include "check_inputs.hpp"
+#include "nn/check_inputs.hpp"
 #include "core/check.hpp"
-#include "model/validate.hpp"
+#include "config/validate.hpp"
 #include "vlalign/nn/text_transformer.hpp"
 
 namespace vlalign::nn {

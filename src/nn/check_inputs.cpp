@@ -1,4 +1,4 @@
-#include "check_inputs.hpp"
+#include "nn/check_inputs.hpp"
 
 #include <ATen/ops/aminmax.h>
 

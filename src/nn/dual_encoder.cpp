@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "check_inputs.hpp"
+#include "nn/check_inputs.hpp"
 #include "core/check.hpp"
 #include "vlalign/core/normalize.hpp"
 

@@ -10,9 +10,9 @@
 #include <cmath>
 #include <limits>
 
-#include "check_inputs.hpp"
+#include "nn/check_inputs.hpp"
 #include "core/check.hpp"
-#include "model/validate.hpp"
+#include "config/validate.hpp"
 
 namespace vlalign::nn {
 namespace {

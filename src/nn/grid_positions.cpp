@@ -1,4 +1,4 @@
-#include "grid_positions.hpp"
+#include "nn/grid_positions.hpp"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>

@@ -19,7 +19,7 @@
 
 #include <cmath>
 
-#include "core/product.hpp"
+#include "kernels/product.hpp"
 #include "vlalign/nn/lora.hpp"
 
 namespace vlalign::nn {

@@ -11,7 +11,7 @@
 
 #include "core/check.hpp"
 #include "core/glob.hpp"
-#include "core/product.hpp"
+#include "kernels/product.hpp"
 #include "vlalign/nn/transformer.hpp"
 
 namespace vlalign::nn {

@@ -8,9 +8,9 @@
 
 #include <cmath>
 
-#include "check_inputs.hpp"
+#include "nn/check_inputs.hpp"
 #include "core/check.hpp"
-#include "model/validate.hpp"
+#include "config/validate.hpp"
 
 namespace vlalign::nn {
 namespace {

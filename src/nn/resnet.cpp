@@ -4,9 +4,9 @@
 #include <ATen/ops/max_pool2d.h>
 #include <ATen/ops/relu.h>
 
-#include "check_inputs.hpp"
+#include "nn/check_inputs.hpp"
 #include "core/check.hpp"
-#include "model/validate.hpp"
+#include "config/validate.hpp"
 
 namespace vlalign::nn {
 

@@ -11,10 +11,10 @@
 #include <limits>
 #include <vector>
 
-#include "check_inputs.hpp"
+#include "nn/check_inputs.hpp"
 #include "core/check.hpp"
-#include "core/like_lengths.hpp"
-#include "model/validate.hpp"
+#include "kernels/like_lengths.hpp"
+#include "config/validate.hpp"
 
 namespace vlalign::nn {
 namespace {

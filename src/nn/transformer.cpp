@@ -10,7 +10,7 @@
 #include <limits>
 #include <string>
 
-#include "core/product.hpp"
+#include "kernels/product.hpp"
 #include "nn/checkpoint.hpp"
 #include "vlalign/nn/lora.hpp"
 

@@ -10,10 +10,10 @@
 #include <cmath>
 #include <string>
 
-#include "check_inputs.hpp"
+#include "nn/check_inputs.hpp"
 #include "core/check.hpp"
-#include "grid_positions.hpp"
-#include "model/validate.hpp"
+#include "nn/grid_positions.hpp"
+#include "config/validate.hpp"
 
 namespace vlalign::nn {
 namespace {

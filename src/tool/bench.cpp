@@ -1,4 +1,4 @@
-#include "bench.hpp"
+#include "tool/bench.hpp"
 
 #include <sys/resource.h>
 
@@ -6,7 +6,7 @@
 #include <cmath>
 #include <fstream>
 
-#include "commands.hpp"
+#include "tool/commands.hpp"
 
 namespace vlalign::tool {
 

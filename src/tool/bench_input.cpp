@@ -5,14 +5,14 @@
 #include <nlohmann/json.hpp>
 #include <span>
 
-#include "bench.hpp"
-#include "commands.hpp"
+#include "tool/bench.hpp"
+#include "tool/commands.hpp"
 #include "core/check.hpp"
-#include "core/files.hpp"
-#include "data/picture_files.hpp"
-#include "output.hpp"
-#include "vlalign/data/tokenizer.hpp"
-#include "vlalign/data/transform.hpp"
+#include "core/io/files.hpp"
+#include "data/sources/picture_files.hpp"
+#include "tool/output.hpp"
+#include "vlalign/tokenizers/tokenizer.hpp"
+#include "vlalign/image/transform.hpp"
 
 namespace vlalign::tool {
 namespace {

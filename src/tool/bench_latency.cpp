@@ -2,9 +2,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include "bench.hpp"
-#include "commands.hpp"
-#include "output.hpp"
+#include "tool/bench.hpp"
+#include "tool/commands.hpp"
+#include "tool/output.hpp"
 #include "vlalign/core/random.hpp"
 #include "vlalign/model/live_encoder.hpp"
 

@@ -4,9 +4,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include "bench.hpp"
-#include "commands.hpp"
-#include "output.hpp"
+#include "tool/bench.hpp"
+#include "tool/commands.hpp"
+#include "tool/output.hpp"
 #include "vlalign/core/normalize.hpp"
 #include "vlalign/loss/make_loss.hpp"
 

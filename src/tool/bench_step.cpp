@@ -3,9 +3,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include "bench.hpp"
-#include "commands.hpp"
-#include "output.hpp"
+#include "tool/bench.hpp"
+#include "tool/commands.hpp"
+#include "tool/output.hpp"
 #include "vlalign/loss/gradient_cache.hpp"
 #include "vlalign/loss/info_nce.hpp"
 #include "vlalign/nn/dual_encoder.hpp"

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "vlalign/core/device.hpp"
-#include "vlalign/data/pairs.hpp"
+#include "vlalign/data/sources/pairs.hpp"
 #include "vlalign/eval/embed.hpp"
 #include "vlalign/model/dual_encoder.hpp"
 

@@ -2,8 +2,8 @@
 
 #include <filesystem>
 
-#include "commands.hpp"
-#include "model/model_folder.hpp"
+#include "tool/commands.hpp"
+#include "model/peers/model_folder.hpp"
 
 namespace vlalign::tool {
 

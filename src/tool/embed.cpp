@@ -7,13 +7,13 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "commands.hpp"
+#include "tool/commands.hpp"
 #include "core/check.hpp"
-#include "model/safetensors_place.hpp"
-#include "output.hpp"
-#include "vlalign/data/image.hpp"
-#include "vlalign/data/tokenizer.hpp"
-#include "vlalign/model/safetensors.hpp"
+#include "core/io/safetensors_place.hpp"
+#include "tool/output.hpp"
+#include "vlalign/image/image.hpp"
+#include "vlalign/tokenizers/tokenizer.hpp"
+#include "vlalign/core/io/safetensors.hpp"
 
 namespace vlalign::tool {
 namespace {

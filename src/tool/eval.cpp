@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
-#include "commands.hpp"
-#include "print_scores.hpp"
+#include "tool/commands.hpp"
+#include "tool/print_scores.hpp"
 #include "vlalign/eval/retrieval.hpp"
 
 namespace vlalign::tool {

@@ -4,14 +4,14 @@
 #include <sstream>
 #include <string_view>
 
-#include "commands.hpp"
+#include "tool/commands.hpp"
 #include "core/check.hpp"
-#include "core/files.hpp"
+#include "core/io/files.hpp"
 #include "core/log.hpp"
-#include "core/thread_count.hpp"
+#include "kernels/thread_count.hpp"
 #include "core/utf8.hpp"
-#include "data/input_file.hpp"
-#include "data/text.hpp"
+#include "core/io/input_file.hpp"
+#include "core/ascii.hpp"
 
 namespace vlalign::tool {
 namespace {

@@ -1,12 +1,12 @@
-#include "held_out.hpp"
+#include "tool/held_out.hpp"
 
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "core/check.hpp"
-#include "core/files.hpp"
-#include "vlalign/data/image.hpp"
+#include "core/io/files.hpp"
+#include "vlalign/image/image.hpp"
 #include "vlalign/eval/retrieval.hpp"
 
 namespace vlalign::tool {

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "vlalign/data/pairs.hpp"
-#include "vlalign/eval/report.hpp"
+#include "vlalign/data/sources/pairs.hpp"
+#include "vlalign/report/report.hpp"
 
 namespace vlalign::tool {
 

@@ -2,8 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "commands.hpp"
-#include "output.hpp"
+#include "tool/commands.hpp"
+#include "tool/output.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 
 namespace vlalign::tool {

@@ -4,9 +4,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include "commands.hpp"
-#include "model/model_folder.hpp"
-#include "output.hpp"
+#include "tool/commands.hpp"
+#include "model/peers/model_folder.hpp"
+#include "tool/output.hpp"
 
 namespace vlalign::tool {
 

@@ -6,8 +6,8 @@
 #include <string>
 #include <type_traits>
 
-#include "commands.hpp"
-#include "output.hpp"
+#include "tool/commands.hpp"
+#include "tool/output.hpp"
 
 namespace {
 

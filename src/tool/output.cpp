@@ -1,4 +1,4 @@
-#include "output.hpp"
+#include "tool/output.hpp"
 
 #include <c10/util/Exception.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 #include <system_error>
 
 #include "core/check.hpp"
-#include "core/dump_json.hpp"
+#include "core/json/dump_json.hpp"
 
 namespace vlalign::tool {
 namespace {

@@ -1,4 +1,4 @@
-#include "print_scores.hpp"
+#include "tool/print_scores.hpp"
 
 #include <fmt/format.h>
 

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "commands.hpp"
+#include "tool/commands.hpp"
 
 namespace vlalign::tool {
 

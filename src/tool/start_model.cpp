@@ -1,16 +1,18 @@
-#include "start_model.hpp"
+#include "tool/start_model.hpp"
 
 #include <ATen/core/grad_mode.h>
 
 #include <charconv>
 #include <cmath>
 
-#include "commands.hpp"
+#include "tool/commands.hpp"
 #include "core/check.hpp"
 #include "core/log.hpp"
-#include "model/image_size.hpp"
-#include "vlalign/data/clip_tokenizer.hpp"
+#include "image/image_size.hpp"
+#include "vlalign/tokenizers/clip_tokenizer.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
+#include "vlalign/model/presets.hpp"
+#include "vlalign/model/peers/read_config.hpp"
 
 namespace vlalign::tool {
 namespace {

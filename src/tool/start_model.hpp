@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "vlalign/data/pairs.hpp"
+#include "vlalign/data/sources/pairs.hpp"
 #include "vlalign/model/dual_encoder.hpp"
 
 namespace vlalign::tool {

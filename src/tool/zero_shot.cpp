@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "commands.hpp"
+#include "tool/commands.hpp"
 
 namespace vlalign::tool {
 void add_zero_shot(CLI::App& program) {

@@ -17,7 +17,7 @@
 #include <string_view>
 
 #include "core/check.hpp"
-#include "option_checks.hpp"
+#include "train/option_checks.hpp"
 
 namespace vlalign {
 namespace {

@@ -1,4 +1,4 @@
-#include "alignment_task.hpp"
+#include "train/alignment_task.hpp"
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
@@ -12,7 +12,7 @@
 #include "core/log.hpp"
 #include "loss/batch_accuracy.hpp"
 #include "loss/checked_value.hpp"
-#include "run_identity.hpp"
+#include "train/run_identity.hpp"
 #include "vlalign/loss/gradient_cache.hpp"
 
 namespace vlalign {

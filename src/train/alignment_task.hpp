@@ -5,9 +5,9 @@
 #include <optional>
 #include <utility>
 
-#include "batch_feed.hpp"
-#include "kept_buffers.hpp"
-#include "task.hpp"
+#include "train/batch_feed.hpp"
+#include "train/kept_buffers.hpp"
+#include "train/task.hpp"
 
 namespace vlalign {
 

@@ -1,4 +1,4 @@
-#include "event_file.hpp"
+#include "train/event_file.hpp"
 
 #include <unistd.h>
 
@@ -8,7 +8,7 @@
 #include <cstring>
 
 #include "core/check.hpp"
-#include "core/files.hpp"
+#include "core/io/files.hpp"
 
 namespace vlalign {
 namespace {

@@ -1,4 +1,4 @@
-#include "freezing.hpp"
+#include "train/freezing.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "gradient_reach.hpp"
+#include "train/gradient_reach.hpp"
 
 #include "core/check.hpp"
 #include "core/log.hpp"

@@ -1,7 +1,7 @@
 // Whom the first step's gradient reaches. Internal.
 #pragma once
 
-#include "freezing.hpp"
+#include "train/freezing.hpp"
 
 namespace vlalign {
 

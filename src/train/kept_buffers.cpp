@@ -1,4 +1,4 @@
-#include "kept_buffers.hpp"
+#include "train/kept_buffers.hpp"
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/_foreach_copy.h>

@@ -1,10 +1,10 @@
-#include "last_result.hpp"
+#include "train/last_result.hpp"
 
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "core/files.hpp"
+#include "core/io/files.hpp"
 
 namespace vlalign {
 namespace {

@@ -1,9 +1,9 @@
-#include "option_checks.hpp"
+#include "train/option_checks.hpp"
 
 #include <cmath>
 
 #include "core/check.hpp"
-#include "core/thread_count.hpp"
+#include "kernels/thread_count.hpp"
 
 namespace vlalign {
 namespace {

@@ -8,15 +8,15 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "alignment_task.hpp"
+#include "train/alignment_task.hpp"
 #include "core/check.hpp"
 #include "core/finite.hpp"
-#include "core/parse_json.hpp"
-#include "option_checks.hpp"
-#include "run_identity.hpp"
-#include "training_run.hpp"
+#include "core/json/parse_json.hpp"
+#include "train/option_checks.hpp"
+#include "train/run_identity.hpp"
+#include "train/training_run.hpp"
 #include "vlalign/core/random.hpp"
-#include "vlalign/data/episode_loader.hpp"
+#include "vlalign/data/loading/episode_loader.hpp"
 
 namespace vlalign {
 namespace {

@@ -1,4 +1,4 @@
-#include "run_folder.hpp"
+#include "train/run_folder.hpp"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -15,14 +15,14 @@
 #include <vector>
 
 #include "core/check.hpp"
-#include "core/dump_json.hpp"
-#include "core/files.hpp"
-#include "core/folders.hpp"
-#include "core/parse_json.hpp"
-#include "core/partial.hpp"
-#include "model/json_section.hpp"
-#include "model/model_folder.hpp"
-#include "same_settings.hpp"
+#include "core/json/dump_json.hpp"
+#include "core/io/files.hpp"
+#include "core/io/folders.hpp"
+#include "core/json/parse_json.hpp"
+#include "core/io/partial.hpp"
+#include "core/json/json_section.hpp"
+#include "model/peers/model_folder.hpp"
+#include "train/same_settings.hpp"
 
 namespace vlalign {
 namespace {

@@ -10,8 +10,8 @@
 #include <optional>
 #include <string>
 
-#include "event_file.hpp"
-#include "vlalign/model/safetensors.hpp"
+#include "train/event_file.hpp"
+#include "vlalign/core/io/safetensors.hpp"
 #include "vlalign/train/trainer.hpp"
 
 namespace vlalign {

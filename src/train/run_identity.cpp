@@ -1,4 +1,4 @@
-#include "run_identity.hpp"
+#include "train/run_identity.hpp"
 
 #include <algorithm>
 #include <array>

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "vlalign/data/episodes.hpp"
-#include "vlalign/data/pairs.hpp"
-#include "vlalign/data/tokenizer.hpp"
+#include "vlalign/data/sources/episodes.hpp"
+#include "vlalign/data/sources/pairs.hpp"
+#include "vlalign/tokenizers/tokenizer.hpp"
 
 namespace vlalign {
 

@@ -1,4 +1,4 @@
-#include "run_scope.hpp"
+#include "train/run_scope.hpp"
 
 #include <ATen/Context.h>
 

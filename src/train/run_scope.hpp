@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/thread_count.hpp"
+#include "kernels/thread_count.hpp"
 #include "nn/evaluation_mode.hpp"
 #include "vlalign/train/trainer.hpp"
 

@@ -1,13 +1,13 @@
-#include "same_settings.hpp"
+#include "train/same_settings.hpp"
 
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "core/check.hpp"
-#include "core/dump_json.hpp"
+#include "core/json/dump_json.hpp"
 #include "core/log.hpp"
-#include "core/parse_json.hpp"
+#include "core/json/parse_json.hpp"
 
 namespace vlalign {
 namespace {

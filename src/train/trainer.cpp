@@ -1,9 +1,9 @@
 #include "vlalign/train/trainer.hpp"
 
-#include "alignment_task.hpp"
+#include "train/alignment_task.hpp"
 #include "core/check.hpp"
-#include "option_checks.hpp"
-#include "training_run.hpp"
+#include "train/option_checks.hpp"
+#include "train/training_run.hpp"
 
 namespace vlalign {
 

@@ -1,4 +1,4 @@
-#include "training_run.hpp"
+#include "train/training_run.hpp"
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
@@ -13,12 +13,12 @@
 
 #include "core/check.hpp"
 #include "core/log.hpp"
-#include "gradient_reach.hpp"
-#include "last_result.hpp"
-#include "model/config_json.hpp"
-#include "model/finite.hpp"
+#include "train/gradient_reach.hpp"
+#include "train/last_result.hpp"
+#include "model/peers/config_json.hpp"
+#include "nn/finite_weights.hpp"
 #include "model/savable.hpp"
-#include "run_identity.hpp"
+#include "train/run_identity.hpp"
 #include "vlalign/core/random.hpp"
 #include "vlalign/model/lora.hpp"
 #include "vlalign/nn/lora.hpp"

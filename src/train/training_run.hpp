@@ -4,13 +4,13 @@
 #include <functional>
 #include <optional>
 
-#include "freezing.hpp"
-#include "kept_buffers.hpp"
-#include "run_folder.hpp"
-#include "run_scope.hpp"
-#include "task.hpp"
+#include "train/freezing.hpp"
+#include "train/kept_buffers.hpp"
+#include "train/run_folder.hpp"
+#include "train/run_scope.hpp"
+#include "train/task.hpp"
 #include "vlalign/train/adamw.hpp"
-#include "weight_average.hpp"
+#include "train/weight_average.hpp"
 
 namespace vlalign {
 

@@ -1,4 +1,4 @@
-#include "weight_average.hpp"
+#include "train/weight_average.hpp"
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/_foreach_lerp.h>

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "vlalign/model/safetensors.hpp"
+#include "vlalign/core/io/safetensors.hpp"
 
 namespace vlalign {
 

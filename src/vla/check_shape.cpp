@@ -1,4 +1,4 @@
-#include "check_shape.hpp"
+#include "vla/check_shape.hpp"
 
 #include "core/check.hpp"
 

@@ -1,15 +1,15 @@
-#include "policy_config.hpp"
+#include "vla/policy_config.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "check_shape.hpp"
+#include "vla/check_shape.hpp"
 #include "core/check.hpp"
-#include "core/files.hpp"
+#include "core/io/files.hpp"
 #include "core/finite.hpp"
-#include "core/parse_json.hpp"
-#include "model/json_section.hpp"
+#include "core/json/parse_json.hpp"
+#include "core/json/json_section.hpp"
 
 namespace vlalign::vla {
 namespace {

@@ -1,4 +1,4 @@
-#include "policy_module.hpp"
+#include "vla/policy_module.hpp"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/full.h>
@@ -8,7 +8,7 @@
 
 #include <cmath>
 
-#include "check_shape.hpp"
+#include "vla/check_shape.hpp"
 #include "core/check.hpp"
 #include "nn/evaluation_mode.hpp"
 #include "nn/grid_positions.hpp"

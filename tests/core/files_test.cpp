@@ -1,4 +1,4 @@
-#include "core/files.hpp"
+#include "core/io/files.hpp"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>

@@ -1,4 +1,4 @@
-#include "core/folders.hpp"
+#include "core/io/folders.hpp"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -12,7 +12,7 @@
 #include <fstream>
 #include <thread>
 
-#include "core/files.hpp"
+#include "core/io/files.hpp"
 #include "support/file_size_limit.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"

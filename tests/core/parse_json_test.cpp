@@ -1,10 +1,10 @@
-#include "core/parse_json.hpp"
+#include "core/json/parse_json.hpp"
 
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
 
-#include "core/python_json.hpp"
+#include "core/json/python_json.hpp"
 #include "core/utf8.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"

@@ -1,4 +1,4 @@
-#include "vlalign/data/episode_loader.hpp"
+#include "vlalign/data/loading/episode_loader.hpp"
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/equal.h>
@@ -11,7 +11,7 @@
 #include <string>
 #include <utility>
 
-#include "data/byte_tokenizer.hpp"
+#include "support/byte_tokenizer.hpp"
 #include "vlalign/core/error.hpp"
 
 namespace vlalign::episode_loader_test {

@@ -4,11 +4,11 @@
 #include <atomic>
 #include <thread>
 
-#include "core/files.hpp"
+#include "core/io/files.hpp"
 #include "data/pairs_fixture.hpp"
 #include "vlalign/core/random.hpp"
-#include "vlalign/data/episode_loader.hpp"
-#include "vlalign/data/episodes.hpp"
+#include "vlalign/data/loading/episode_loader.hpp"
+#include "vlalign/data/sources/episodes.hpp"
 
 namespace vlalign::test::lerobot_episodes_test {
 namespace {

@@ -18,8 +18,8 @@
 #include <string_view>
 #include <vector>
 
-#include "vlalign/data/episodes.hpp"
-#include "vlalign/data/tokenizer.hpp"
+#include "vlalign/data/sources/episodes.hpp"
+#include "vlalign/tokenizers/tokenizer.hpp"
 
 namespace vlalign::loaded_libraries_test {
 namespace {

@@ -1,4 +1,4 @@
-#include "vlalign/data/loader.hpp"
+#include "vlalign/data/loading/loader.hpp"
 
 #include <ATen/Context.h>
 #include <gtest/gtest.h>
@@ -14,12 +14,12 @@
 #include <stdexcept>
 #include <thread>
 
-#include "data/byte_tokenizer.hpp"
-#include "data/epoch_orders.hpp"
+#include "support/byte_tokenizer.hpp"
+#include "data/loading/epoch_orders.hpp"
 #include "support/captured_log.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/core/random.hpp"
-#include "vlalign/data/image.hpp"
+#include "vlalign/image/image.hpp"
 
 namespace vlalign::loader_test {
 namespace {

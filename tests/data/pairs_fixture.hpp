@@ -18,7 +18,7 @@
 
 #include "support/captured_log.hpp"
 #include "vlalign/core/error.hpp"
-#include "vlalign/data/pairs.hpp"
+#include "vlalign/data/sources/pairs.hpp"
 
 namespace vlalign::test {
 

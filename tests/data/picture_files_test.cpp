@@ -1,4 +1,4 @@
-#include "data/picture_files.hpp"
+#include "data/sources/picture_files.hpp"
 
 #include <gtest/gtest.h>
 #include <unistd.h>

@@ -8,7 +8,7 @@
 #include "data/pairs_fixture.hpp"
 #include "data/tar_of.hpp"
 #include "vlalign/core/random.hpp"
-#include "vlalign/data/episodes.hpp"
+#include "vlalign/data/sources/episodes.hpp"
 
 namespace vlalign::test::shard_episodes_test {
 namespace {

@@ -3,7 +3,7 @@
 #include <random>
 #include <thread>
 
-#include "data/brace_expand.hpp"
+#include "data/sources/brace_expand.hpp"
 #include "data/pairs_fixture.hpp"
 #include "data/tar_of.hpp"
 

@@ -1,4 +1,4 @@
-#include "data/unpacked_shards.hpp"
+#include "data/sources/unpacked_shards.hpp"
 
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "data/pairs_fixture.hpp"
-#include "data/tar.hpp"
+#include "data/sources/tar.hpp"
 
 namespace vlalign::test::unpacked_shards_test {
 namespace {

@@ -19,7 +19,7 @@
 #include "vlalign/eval/calibration.hpp"
 #include "vlalign/eval/hubness.hpp"
 #include "vlalign/eval/linear_probe.hpp"
-#include "vlalign/eval/report.hpp"
+#include "vlalign/report/report.hpp"
 #include "vlalign/eval/retrieval.hpp"
 #include "vlalign/eval/search.hpp"
 #include "vlalign/eval/space.hpp"

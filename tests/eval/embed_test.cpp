@@ -12,17 +12,18 @@
 #include <map>
 #include <sstream>
 
-#include "data/picture_fixture.hpp"
+#include "image/picture_fixture.hpp"
 #include "support/captured_log.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
-#include "vlalign/data/clip_tokenizer.hpp"
-#include "vlalign/data/pairs.hpp"
+#include "vlalign/tokenizers/clip_tokenizer.hpp"
+#include "vlalign/data/sources/pairs.hpp"
 #include "vlalign/eval/retrieval.hpp"
 #include "vlalign/eval/search.hpp"
 #include "vlalign/eval/zero_shot.hpp"
 #include "vlalign/model/dual_encoder.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
+#include "vlalign/model/presets.hpp"
 
 namespace {
 

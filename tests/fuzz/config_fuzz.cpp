@@ -8,9 +8,10 @@
 #include <iostream>
 
 #include "input.hpp"
-#include "model/config_json.hpp"
-#include "model/model_folder.hpp"
+#include "model/peers/config_json.hpp"
+#include "model/peers/model_folder.hpp"
 #include "vlalign/core/log.hpp"
+#include "vlalign/model/peers/read_config.hpp"
 
 namespace vlalign::fuzz {
 namespace {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "input.hpp"
-#include "vlalign/model/safetensors.hpp"
+#include "vlalign/core/io/safetensors.hpp"
 
 namespace vlalign::fuzz {
 namespace {

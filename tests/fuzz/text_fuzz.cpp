@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "data/text_cleaning.hpp"
-#include "data/unicode_text.hpp"
+#include "text/text_cleaning.hpp"
+#include "text/unicode_text.hpp"
 #include "input.hpp"
-#include "vlalign/data/tokenizer.hpp"
+#include "vlalign/tokenizers/tokenizer.hpp"
 
 namespace vlalign::fuzz {
 namespace {

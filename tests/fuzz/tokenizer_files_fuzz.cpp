@@ -3,7 +3,7 @@
 #include <cstdint>
 
 #include "input.hpp"
-#include "vlalign/data/tokenizer.hpp"
+#include "vlalign/tokenizers/tokenizer.hpp"
 
 namespace vlalign::fuzz {
 namespace {

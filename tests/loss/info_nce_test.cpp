@@ -17,7 +17,7 @@
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/core/normalize.hpp"
-#include "vlalign/model/safetensors.hpp"
+#include "vlalign/core/io/safetensors.hpp"
 
 namespace vlalign::info_nce_test {
 namespace {

@@ -1,11 +1,13 @@
-#include "vlalign/model/config.hpp"
+#include "vlalign/config/model_config.hpp"
 
 #include <gtest/gtest.h>
 
-#include "core/files.hpp"
-#include "model/config_json.hpp"
+#include "core/io/files.hpp"
+#include "model/peers/config_json.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
+#include "vlalign/model/presets.hpp"
+#include "vlalign/model/peers/read_config.hpp"
 
 namespace vlalign::config_test {
 namespace {

@@ -9,14 +9,16 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/files.hpp"
-#include "model/peer_names.hpp"
+#include "core/io/files.hpp"
+#include "model/peers/peer_names.hpp"
 #include "support/model_fixture.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
-#include "vlalign/data/clip_tokenizer.hpp"
+#include "vlalign/tokenizers/clip_tokenizer.hpp"
 #include "vlalign/loss/info_nce.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
+#include "vlalign/model/presets.hpp"
+#include "vlalign/model/peers/read_config.hpp"
 
 namespace vlalign::dual_encoder_test {
 namespace {

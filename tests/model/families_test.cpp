@@ -11,9 +11,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/files.hpp"
-#include "model/model_folder.hpp"
-#include "model/positions.hpp"
+#include "core/io/files.hpp"
+#include "model/peers/model_folder.hpp"
+#include "model/peers/positions.hpp"
 #include "support/model_fixture.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
@@ -23,6 +23,7 @@
 #include "vlalign/nn/resnet.hpp"
 #include "vlalign/nn/text_transformer.hpp"
 #include "vlalign/train/adamw.hpp"
+#include "vlalign/model/peers/read_config.hpp"
 
 namespace vlalign::families_test {
 namespace {

@@ -1,13 +1,13 @@
 // A tokenizer in a model folder of either layout.
-#include "model/folder_tokenizer.hpp"
+#include "model/peers/folder_tokenizer.hpp"
 
 #include <gtest/gtest.h>
 
 #include "core/check.hpp"
-#include "core/files.hpp"
+#include "core/io/files.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
-#include "vlalign/data/clip_tokenizer.hpp"
+#include "vlalign/tokenizers/clip_tokenizer.hpp"
 
 namespace vlalign::folder_tokenizer_test {
 namespace {

@@ -4,13 +4,14 @@
 #include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
-#include "model/peer_names.hpp"
+#include "model/peers/peer_names.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
-#include "vlalign/data/clip_tokenizer.hpp"
+#include "vlalign/tokenizers/clip_tokenizer.hpp"
 #include "vlalign/model/lora.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 #include "vlalign/nn/lora.hpp"
+#include "vlalign/model/peers/read_config.hpp"
 
 namespace vlalign::interpolate_test {
 namespace {

@@ -3,11 +3,11 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/files.hpp"
+#include "core/io/files.hpp"
 #include "support/log_lines.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
-#include "vlalign/data/clip_tokenizer.hpp"
+#include "vlalign/tokenizers/clip_tokenizer.hpp"
 #include "vlalign/model/dual_encoder.hpp"
 
 namespace vlalign::layout_tokenizer_test {

@@ -19,7 +19,7 @@
 #include "support/model_fixture.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
-#include "vlalign/data/transform.hpp"
+#include "vlalign/image/transform.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 
 namespace vlalign::live_encoder_test {

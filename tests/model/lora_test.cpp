@@ -6,14 +6,15 @@
 #include <ATen/ops/randn.h>
 #include <gtest/gtest.h>
 
-#include "core/files.hpp"
+#include "core/io/files.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
-#include "vlalign/data/clip_tokenizer.hpp"
+#include "vlalign/tokenizers/clip_tokenizer.hpp"
 #include "vlalign/model/dual_encoder.hpp"
-#include "vlalign/model/safetensors.hpp"
+#include "vlalign/core/io/safetensors.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 #include "vlalign/nn/lora.hpp"
+#include "vlalign/model/peers/read_config.hpp"
 
 namespace vlalign::lora_test {
 namespace {

@@ -1,4 +1,4 @@
-#include "model/model_folder.hpp"
+#include "model/peers/model_folder.hpp"
 
 #include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
@@ -7,7 +7,7 @@
 #include <fstream>
 #include <thread>
 
-#include "core/files.hpp"
+#include "core/io/files.hpp"
 #include "support/file_size_limit.hpp"
 #include "support/model_fixture.hpp"
 #include "support/temp_folder.hpp"

@@ -6,14 +6,15 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/files.hpp"
-#include "model/model_folder.hpp"
+#include "core/io/files.hpp"
+#include "model/peers/model_folder.hpp"
 #include "support/log_lines.hpp"
 #include "support/model_fixture.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/nn/bert.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
+#include "vlalign/model/peers/read_config.hpp"
 
 namespace vlalign::old_weights_test {
 namespace {

@@ -11,13 +11,14 @@
 #include <optional>
 
 #include "core/check.hpp"
-#include "model/config_fields.hpp"
-#include "model/config_json.hpp"
-#include "model/peer_names.hpp"
+#include "config/config_fields.hpp"
+#include "model/peers/config_json.hpp"
+#include "model/peers/peer_names.hpp"
 #include "support/random_config.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/model/dual_encoder.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
+#include "vlalign/model/presets.hpp"
 
 namespace vlalign::random_configs_test {
 namespace {

@@ -6,9 +6,9 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "core/files.hpp"
+#include "core/io/files.hpp"
 #include "support/temp_folder.hpp"
-#include "vlalign/data/clip_tokenizer.hpp"
+#include "vlalign/tokenizers/clip_tokenizer.hpp"
 #include "vlalign/loss/info_nce.hpp"
 #include "vlalign/train/trainer.hpp"
 

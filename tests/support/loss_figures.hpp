@@ -4,7 +4,7 @@
 #include <filesystem>
 
 #include "vlalign/loss/contrastive_loss.hpp"
-#include "vlalign/model/safetensors.hpp"
+#include "vlalign/core/io/safetensors.hpp"
 
 namespace vlalign::test {
 

@@ -9,10 +9,11 @@
 #include <string>
 
 #include "vlalign/core/random.hpp"
-#include "vlalign/data/clip_tokenizer.hpp"
-#include "vlalign/data/image.hpp"
+#include "vlalign/tokenizers/clip_tokenizer.hpp"
+#include "vlalign/image/image.hpp"
 #include "vlalign/loss/info_nce.hpp"
 #include "vlalign/train/trainer.hpp"
+#include "vlalign/model/presets.hpp"
 
 namespace {
 

@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "vlalign/core/error.hpp"
-#include "vlalign/data/image.hpp"
+#include "vlalign/image/image.hpp"
 
 int main(int argc, char** argv) {
   const std::string_view who = argc == 2 ? argv[1] : "";

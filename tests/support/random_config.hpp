@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "vlalign/data/clip_tokenizer.hpp"
-#include "vlalign/model/config.hpp"
+#include "vlalign/tokenizers/clip_tokenizer.hpp"
+#include "vlalign/config/model_config.hpp"
 
 namespace vlalign::test {
 

@@ -11,7 +11,7 @@
 
 #include "vlalign/core/error.hpp"
 #include "vlalign/core/log.hpp"
-#include "vlalign/data/pairs.hpp"
+#include "vlalign/data/sources/pairs.hpp"
 
 namespace {
 

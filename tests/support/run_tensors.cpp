@@ -1,4 +1,4 @@
-// Runs a model folder on tensors of a peer, for tests/peer_agreement.py:
+// Runs a model folder on tensors of a peer, for tests/peers/peer_agreement.py:
 //   vlalign_run_tensors embed MODEL IN.safetensors OUT.safetensors [SAVE_FOLDER [open_clip|hf]]
 //     in: pixels [N, 3, S, S] float32, tokens [N, L]; out: image_embedding, text_embedding [N, D]
 //   vlalign_run_tensors train MODEL IN.safetensors OUT.safetensors SAVE_FOLDER
@@ -12,7 +12,7 @@
 
 #include "vlalign/loss/info_nce.hpp"
 #include "vlalign/model/dual_encoder.hpp"
-#include "vlalign/model/safetensors.hpp"
+#include "vlalign/core/io/safetensors.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 #include "vlalign/train/adamw.hpp"
 

@@ -1,4 +1,4 @@
-// Runs one measure of the space on many embeddings and prints seconds and peak memory; tests/space_scale.sh runs them
+// Runs one measure of the space on many embeddings and prints seconds and peak memory; tests/tools/space_scale.sh runs them
 // all.
 //   vlalign_space_scale MEASURE ROWS WIDTH QUERIES [bf16]
 // Measures over pairs of towers hold two sets of ROWS x WIDTH numbers, the others one. Those whose time grows with the

@@ -1,11 +1,11 @@
 // Prints the ids of captions: vlalign_token_ids FOLDER [CONTEXT_LENGTH] < captions > ids, one line each.
-// tests/tokenizer_agreement.py compares them with the peers'. SAVE_FOLDER gets the tokenizer's files.
+// tests/peers/tokenizer_agreement.py compares them with the peers'. SAVE_FOLDER gets the tokenizer's files.
 
 #include <exception>
 #include <iostream>
 #include <string>
 
-#include "vlalign/data/tokenizer.hpp"
+#include "vlalign/tokenizers/tokenizer.hpp"
 
 int main(int argc, char** argv) {
   if (argc < 2 || argc > 4) {

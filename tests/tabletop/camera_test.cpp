@@ -1,4 +1,4 @@
-#include "vla/camera.hpp"
+#include "tabletop/camera.hpp"
 
 #include <gtest/gtest.h>
 

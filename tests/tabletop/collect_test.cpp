@@ -7,12 +7,12 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "core/files.hpp"
-#include "data/tar.hpp"
+#include "core/io/files.hpp"
+#include "data/sources/tar.hpp"
 #include "support/temp_folder.hpp"
-#include "vla/simulation.hpp"
-#include "vlalign/data/image.hpp"
-#include "vlalign/data/pairs.hpp"
+#include "tabletop/simulation.hpp"
+#include "vlalign/image/image.hpp"
+#include "vlalign/data/sources/pairs.hpp"
 
 namespace tabletop::collect_test {
 namespace {

@@ -1,11 +1,11 @@
-#include "vla/rollout.hpp"
+#include "tabletop/rollout.hpp"
 
 #include <gtest/gtest.h>
 
-#include "vla/moving_picture.hpp"
-#include "vla/words.hpp"
+#include "tabletop/moving_picture.hpp"
+#include "tabletop/words.hpp"
 #include "vlalign/core/error.hpp"
-#include "vlalign/data/clip_tokenizer.hpp"
+#include "vlalign/tokenizers/clip_tokenizer.hpp"
 
 namespace tabletop::rollout_test {
 namespace {

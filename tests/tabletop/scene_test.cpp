@@ -1,4 +1,4 @@
-#include "vla/scene.hpp"
+#include "tabletop/scene.hpp"
 
 #include <gtest/gtest.h>
 

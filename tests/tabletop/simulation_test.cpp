@@ -1,4 +1,4 @@
-#include "vla/simulation.hpp"
+#include "tabletop/simulation.hpp"
 
 #include <gtest/gtest.h>
 
@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "support/temp_folder.hpp"
-#include "vla/camera.hpp"
-#include "vla/expert.hpp"
+#include "tabletop/camera.hpp"
+#include "tabletop/expert.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/core/random.hpp"
 

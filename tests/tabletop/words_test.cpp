@@ -1,4 +1,4 @@
-#include "vla/words.hpp"
+#include "tabletop/words.hpp"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "vla/scene.hpp"
+#include "tabletop/scene.hpp"
 
 namespace tabletop::words_test {
 namespace {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Damaged files against every reader that takes one: pictures, tables, shards, demonstrations, tokenizers, models and
-# their weights, adapters, policies, training runs. Beside tests/fuzz.sh, which has coverage to go by but needs clang
+# their weights, adapters, policies, training runs. Beside tests/tools/fuzz.sh, which has coverage to go by but needs clang
 # and takes the text formats alone, this one needs nothing and takes whole folders.
 #
 #   bash tests/tools/mutate_readers.sh [MUTATIONS [READER...]]      10,000 in all if not said

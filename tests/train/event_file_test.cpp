@@ -4,7 +4,7 @@
 
 #include <cstring>
 
-#include "core/files.hpp"
+#include "core/io/files.hpp"
 #include "support/temp_folder.hpp"
 
 namespace vlalign::event_file_test {

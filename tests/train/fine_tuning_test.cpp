@@ -9,13 +9,14 @@
 #include <map>
 #include <set>
 
-#include "model/peer_names.hpp"
+#include "model/peers/peer_names.hpp"
 #include "support/colours.hpp"
 #include "train/freezing.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/model/lora.hpp"
-#include "vlalign/model/safetensors.hpp"
+#include "vlalign/core/io/safetensors.hpp"
 #include "vlalign/nn/lora.hpp"
+#include "vlalign/model/peers/read_config.hpp"
 
 namespace vlalign::fine_tuning_test {
 namespace {

@@ -11,7 +11,7 @@
 #include <map>
 #include <string>
 
-#include "vlalign/model/safetensors.hpp"
+#include "vlalign/core/io/safetensors.hpp"
 #include "vlalign/nn/bert.hpp"
 #include "vlalign/nn/layers.hpp"
 #include "vlalign/train/adamw.hpp"

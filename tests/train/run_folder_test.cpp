@@ -5,8 +5,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "core/files.hpp"
-#include "core/partial.hpp"
+#include "core/io/files.hpp"
+#include "core/io/partial.hpp"
 #include "support/colours.hpp"
 #include "support/file_size_limit.hpp"
 #include "vlalign/core/error.hpp"

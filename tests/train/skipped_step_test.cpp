@@ -10,7 +10,7 @@
 
 #include "support/captured_log.hpp"
 #include "support/colours.hpp"
-#include "vlalign/model/safetensors.hpp"
+#include "vlalign/core/io/safetensors.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 
 namespace vlalign::skipped_step_test {

@@ -9,7 +9,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "core/files.hpp"
+#include "core/io/files.hpp"
 #include "support/colours.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/loss/info_nce.hpp"

@@ -8,13 +8,14 @@
 #include <string>
 #include <vector>
 
-#include "core/files.hpp"
+#include "core/io/files.hpp"
 #include "data/tar_of.hpp"
 #include "support/captured_log.hpp"
 #include "support/colours.hpp"
-#include "vlalign/data/loader.hpp"
+#include "vlalign/data/loading/loader.hpp"
 #include "vlalign/loss/info_nce.hpp"
-#include "vlalign/model/config.hpp"
+#include "vlalign/config/model_config.hpp"
+#include "vlalign/model/peers/read_config.hpp"
 
 namespace vlalign::warnings_test {
 namespace {

@@ -14,12 +14,12 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "core/files.hpp"
+#include "core/io/files.hpp"
 #include "small_policy.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
-#include "vlalign/data/clip_tokenizer.hpp"
-#include "vlalign/model/safetensors.hpp"
+#include "vlalign/tokenizers/clip_tokenizer.hpp"
+#include "vlalign/core/io/safetensors.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 #include "vlalign/vla/head/make_head.hpp"
 #include "vlalign/vla/live_policy.hpp"

@@ -18,7 +18,7 @@
 #include "support/temp_folder.hpp"
 #include "vlalign/core/device.hpp"
 #include "vlalign/core/error.hpp"
-#include "vlalign/data/transform.hpp"
+#include "vlalign/image/transform.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 #include "vlalign/vla/fusion/make_fusion.hpp"
 #include "vlalign/vla/head/make_head.hpp"

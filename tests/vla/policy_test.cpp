@@ -16,13 +16,13 @@
 #include <limits>
 #include <numeric>
 
-#include "core/files.hpp"
+#include "core/io/files.hpp"
 #include "small_policy.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/device.hpp"
 #include "vlalign/core/error.hpp"
-#include "vlalign/data/clip_tokenizer.hpp"
-#include "vlalign/data/transform.hpp"
+#include "vlalign/tokenizers/clip_tokenizer.hpp"
+#include "vlalign/image/transform.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 #include "vlalign/vla/fusion/late_fusion.hpp"
 #include "vlalign/vla/fusion/make_fusion.hpp"

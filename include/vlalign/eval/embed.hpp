@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "vlalign/core/device.hpp"
-#include "vlalign/data/image.hpp"
+#include "vlalign/image/image.hpp"
 
 namespace vlalign {
 

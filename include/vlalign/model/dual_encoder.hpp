@@ -11,9 +11,9 @@
 #include <string_view>
 
 #include "vlalign/core/device.hpp"
-#include "vlalign/data/tokenizer.hpp"
-#include "vlalign/model/config.hpp"
-#include "vlalign/model/features.hpp"
+#include "vlalign/tokenizers/tokenizer.hpp"
+#include "vlalign/config/model_config.hpp"
+#include "vlalign/config/features.hpp"
 
 namespace vlalign {
 

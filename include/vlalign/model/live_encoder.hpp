@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "vlalign/core/device.hpp"
-#include "vlalign/data/image_view.hpp"
+#include "vlalign/image/image_view.hpp"
 #include "vlalign/model/dual_encoder.hpp"
 
 namespace vlalign {

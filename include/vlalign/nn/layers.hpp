@@ -9,7 +9,7 @@
 #include <mutex>
 #include <optional>
 
-#include "vlalign/model/config.hpp"
+#include "vlalign/config/model_config.hpp"
 
 namespace vlalign::nn {
 

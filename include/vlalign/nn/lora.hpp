@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "vlalign/model/lora.hpp"
+#include "vlalign/config/lora_options.hpp"
 #include "vlalign/nn/layers.hpp"
 
 namespace vlalign::nn {

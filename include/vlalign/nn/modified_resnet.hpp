@@ -3,7 +3,7 @@
 #include <array>
 #include <vector>
 
-#include "vlalign/model/config.hpp"
+#include "vlalign/config/model_config.hpp"
 #include "vlalign/nn/layers.hpp"
 #include "vlalign/nn/tower.hpp"
 

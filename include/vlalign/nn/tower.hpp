@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "vlalign/model/features.hpp"
+#include "vlalign/config/features.hpp"
 #include "vlalign/nn/layer_hook.hpp"
 
 namespace vlalign::nn {

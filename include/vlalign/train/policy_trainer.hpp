@@ -3,7 +3,7 @@
 #include <memory>
 #include <optional>
 
-#include "vlalign/data/episodes.hpp"
+#include "vlalign/data/sources/episodes.hpp"
 #include "vlalign/train/trainer.hpp"
 #include "vlalign/vla/policy.hpp"
 

@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "vlalign/data/loader.hpp"
-#include "vlalign/data/tokenizer.hpp"
+#include "vlalign/data/loading/loader.hpp"
+#include "vlalign/tokenizers/tokenizer.hpp"
 #include "vlalign/loss/contrastive_loss.hpp"
 
 namespace vlalign {

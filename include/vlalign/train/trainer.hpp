@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "vlalign/core/device.hpp"
-#include "vlalign/data/loader.hpp"
+#include "vlalign/data/loading/loader.hpp"
 #include "vlalign/loss/contrastive_loss.hpp"
 #include "vlalign/model/dual_encoder.hpp"
 #include "vlalign/train/adamw.hpp"

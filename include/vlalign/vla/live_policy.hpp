@@ -8,7 +8,7 @@
 
 #include "vlalign/core/device.hpp"
 #include "vlalign/core/latency_histogram.hpp"
-#include "vlalign/data/image_view.hpp"
+#include "vlalign/image/image_view.hpp"
 #include "vlalign/vla/policy.hpp"
 
 namespace vlalign::vla {

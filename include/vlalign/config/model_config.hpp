@@ -1,0 +1,168 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "vlalign/image/transform.hpp"
+
+namespace vlalign {
+
+/// Of a Transformer's MLP. The wrong one costs points silently, so a model folder's own word is taken.
+enum class Activation {
+  gelu,        ///< exact (erf)
+  quick_gelu,  ///< x * sigmoid(1.702 x): OpenAI's weights need it
+  gelu_tanh,   ///< tanh approximation: SigLIP, GPT-2
+};
+
+/// Vision Transformer (Dosovitskiy et al. 2021). Defaults are CLIP's (openai/CLIP, model.py): class token, ln_pre, no
+/// bias in the patch embedding; SigLIP's differ in what siglip_vit() sets.
+struct VitConfig {
+  /// How the tokens become one vector.
+  enum class Pool {
+    token,      ///< the class token
+    average,    ///< mean of the patch tokens
+    attention,  ///< SigLIP's attention head with a learned query (Zhai et al. 2022, "MAP")
+    query,      ///< CoCa's attentional pooler: the first of several learned queries (open_clip's attentional_pool)
+  };
+
+  std::int64_t patch_size = 32;
+  /// Channels of 3x3 convolutions of stride 2, each with batch norm and GELU, in front of the patch embedding (Xiao et
+  /// al. 2021, "Early convolutions help transformers see better"), whose patches shrink so that one still covers
+  /// patch_size pixels. Small towers trained from noise learn shapes many times faster so. No peer reads such a tower.
+  std::vector<std::int64_t> stem{};
+  std::int64_t width = 768;
+  std::int64_t layers = 12;      ///< 0: patches see nothing but what the stem joins
+  std::int64_t head_width = 64;  ///< heads = width / head_width
+  double mlp_ratio = 4.0;
+  Activation activation = Activation::gelu;
+  double norm_eps = 1e-5;
+  Pool pool = Pool::token;
+  bool class_token = true;
+  bool patch_bias = false;
+  bool ln_pre = true;
+  bool norm_after_pool = false;         ///< the final norm of the pooled vector instead of the tokens
+  bool fixed_positions = false;         ///< two-dimensional sine and cosine, not trained
+  std::optional<double> layer_scale{};  ///< initial factor of each residual branch (Touvron et al. 2021)
+  double patch_dropout = 0.0;           ///< fraction of patches left out while training (Li et al. 2023, FLIP)
+  std::int64_t pool_queries = 256;      ///< Pool::query
+  std::int64_t pool_heads = 8;          ///< Pool::query
+};
+
+/// CLIP's ModifiedResNet (Radford et al. 2021, section 2.4): three-convolution stem, antialiased strides, attention
+/// pooling.
+struct ModifiedResNetConfig {
+  std::vector<std::int64_t> layers{3, 4, 6, 3};  ///< bottleneck blocks a stage
+  std::int64_t width = 64;                       ///< channels after the stem; the pooled features have 32 times as many
+  std::int64_t head_width = 64;                  ///< heads of the attention pool = 32 * width / head_width
+};
+
+/// ResNet (He et al. 2016) as torchvision builds it: stride in the 3x3 convolution, average pooling.
+struct ResNetConfig {
+  std::vector<std::int64_t> layers{2, 2, 2, 2};  ///< blocks a stage
+  bool bottleneck = false;                       ///< ResNet-50 and deeper
+  std::int64_t width = 64;                       ///< channels after the stem
+};
+
+/// EfficientNet (Tan and Le 2019) as ALIGN uses it. The coefficients scale B0's stages.
+struct EfficientNetConfig {
+  double width_coefficient = 1.0;
+  double depth_coefficient = 1.0;
+  std::int64_t depth_divisor = 8;
+  std::vector<std::int64_t> kernel_sizes{3, 3, 5, 3, 5, 5, 3};
+  std::vector<std::int64_t> in_channels{32, 16, 24, 40, 80, 112, 192};
+  std::vector<std::int64_t> out_channels{16, 24, 40, 80, 112, 192, 320};
+  std::vector<std::int64_t> strides{1, 2, 2, 2, 1, 2, 1};
+  std::vector<std::int64_t> num_block_repeats{1, 2, 2, 3, 3, 4, 1};
+  std::vector<std::int64_t> expand_ratios{1, 6, 6, 6, 6, 6, 6};
+  std::vector<std::int64_t> depthwise_padding{};  ///< blocks, counted through, padded evenly though they stride
+  double squeeze_expansion_ratio = 0.25;
+  std::int64_t hidden_dim = 1280;  ///< kept for the peer's config, no part of the tower
+  double norm_eps = 1e-3;
+  double norm_momentum = 0.99;  ///< as transformers passes it on: the share of the new batch
+};
+
+/// Text Transformers. Defaults are CLIP's; the other architectures differ in what bert_text(), gpt2_text() and
+/// siglip_text() set.
+struct TextConfig {
+  enum class Architecture {
+    clip,  ///< pre-norm blocks, final norm: CLIP, SigLIP, GPT-2
+    bert,  ///< post-norm blocks, token types, padding masked (Devlin et al. 2019)
+  };
+  /// Whose feature stands for the text.
+  enum class Pool {
+    largest_id,  ///< the first place of the largest id: CLIP's end token
+    end_token,   ///< the first place of end_id
+    first,       ///< BERT's [CLS]
+    last,        ///< the last place of the whole context, padding included: SigLIP
+    mean,        ///< of all places that are not padding
+  };
+
+  Architecture architecture = Architecture::clip;
+  std::int64_t context_length = 77;
+  std::int64_t vocab_size = 49408;
+  std::int64_t width = 512;
+  std::int64_t heads = 8;
+  std::int64_t layers = 12;
+  double mlp_ratio = 4.0;
+  Activation activation = Activation::gelu;
+  double norm_eps = 1e-5;
+  Pool pool = Pool::largest_id;
+  bool causal = true;
+  std::int64_t pad_id = 0;
+  std::int64_t end_id = 2;              ///< Pool::end_token
+  std::optional<double> layer_scale{};  ///< as VitConfig's
+  /// Standard deviation of the token embeddings at first. Where a single block joins the words of a small tower, ones
+  /// of 0.02 drown in what it adds: words then end as copies of each other.
+  double token_std = 0.02;
+  bool class_embedding = false;  ///< CoCa's token behind the text, which is pooled instead
+  std::int64_t token_types = 2;  ///< bert
+  bool pooler = false;           ///< bert: the folder holds the [CLS] layer of pre-training, kept though unused
+  std::string cleaning{};        ///< open_clip's tokenizer_kwargs.clean, which its folder's tokenizer goes by
+  bool strip_separator = false;  ///< its strip_sep_token: 0 in place of BERT's [SEP], as CLIPA was trained
+  bool own_vocabulary = false;   ///< not CLIP's 49,408 entries: the tokenizer's files are part of the model folder
+};
+
+/// Towers brought by the user: their code is needed beside the folder to read the model again.
+struct OwnTowers {};
+
+/// The peer whose files a model folder holds.
+enum class Layout {
+  open_clip,     ///< open_clip_config.json, open_clip_model.safetensors
+  hugging_face,  ///< config.json, model.safetensors, preprocessor_config.json, tokenizer files
+};
+
+/// From a tower's width to the joint space.
+struct ProjectionConfig {
+  bool present = true;  ///< without one the tower's width is the embedding dimension
+  bool bias = false;
+};
+
+/// The learnable multiplier of the cosines.
+struct ScaleConfig {
+  bool temperature = false;      ///< the parameter is the temperature itself (ALIGN), not the scale's logarithm
+  double initial = 1 / 0.07;     ///< of the scale (Radford et al. 2021)
+  std::optional<double> bias{};  ///< initial value of the logit bias; none without it (Zhai et al. 2023: -10)
+};
+
+/// Everything that decides what a model computes, the weights aside.
+struct ModelConfig {
+  std::string name{};  ///< the preset's name, or the file's stem
+  Layout layout = Layout::open_clip;
+  bool custom_text = false;  ///< open_clip's CustomTextCLIP: the text tower's tensors lie under "text."
+  std::int64_t embed_dim = 512;
+  std::variant<VitConfig, ModifiedResNetConfig, ResNetConfig, EfficientNetConfig, OwnTowers> vision{};
+  TextConfig text{};
+  ProjectionConfig image_projection{}, text_projection{};
+  ScaleConfig scale{};
+  Preprocess preprocess{};  ///< preprocess.image_size is the towers' image size
+};
+
+/// "CLIP", "SigLIP", "ALIGN", or "custom" for another combination of towers.
+std::string family(const ModelConfig& config);
+
+}  // namespace vlalign

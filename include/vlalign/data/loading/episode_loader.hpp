@@ -1,0 +1,71 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "vlalign/data/sources/episodes.hpp"
+#include "vlalign/tokenizers/tokenizer.hpp"
+#include "vlalign/image/transform.hpp"
+
+namespace vlalign {
+
+class BatchMaker;
+
+/// Samples cut out of demonstrations: what a policy sees at a step, and what was done from there on. B is the batch
+/// size, less the frames that could not be read.
+struct EpisodeBatch {
+  at::Tensor pixels;        ///< uint8 [B, 3, S, S], channels-last
+  at::Tensor tokens;        ///< int64 [B, L], the instructions, cut to the longest
+  at::Tensor state;         ///< float32 [B, S], of the step; S is 0 where the demonstrations have none
+  at::Tensor actions;       ///< float32 [B, H, A], of the step and those after it, 0 behind the episode's end
+  at::Tensor mask;          ///< bool [B, H], false behind the episode's end
+  std::int64_t number = 0;  ///< counted from the start of the run
+  std::int64_t epoch = 0;
+  double wait_s = 0.0;  ///< how long next() had to wait for it
+};
+
+struct EpisodeLoaderOptions {
+  std::int64_t batch_size = 256;
+  std::int64_t horizon = 1;  ///< H, the length of a chunk of actions
+  int threads = 1;           ///< worker threads that decode and transform
+  int prefetch = 4;          ///< batches made ahead
+  bool shuffle = true;       ///< a new order of all steps each epoch; without it, the order of the source
+  std::uint64_t seed = 0;
+  Augmentation augmentation{};
+  std::int64_t cache_mb = 1024;  ///< decoded pictures kept in memory
+};
+
+/// Makes training batches from demonstrations as Loader does from pairs: a sample is a step of an episode, and of
+/// several instructions one is picked uniformly for each step and epoch. Batch k is a function of (source, options, k)
+/// alone. A frame that can't be read is left out of its batch; the run stops when more than 5% of those read so far
+/// (and at least 10) are bad.
+class EpisodeLoader {
+ public:
+  /// Throws Error when the batch is larger than the data.
+  EpisodeLoader(std::shared_ptr<const EpisodeSource> source, std::shared_ptr<const Tokenizer> tokenizer,
+                std::int64_t context_length, const Preprocess& preprocess, const EpisodeLoaderOptions& options);
+  ~EpisodeLoader();
+
+  std::int64_t batches_per_epoch() const;
+
+  /// The next call of next() gives batch `number`.
+  void seek(std::int64_t number);
+
+  /// Waits for the next batch; endless. Throws Error when too many frames are bad, naming the first of them.
+  EpisodeBatch next();
+
+  /// Frames that could not be read so far, each named once: "name: why".
+  std::vector<std::string> bad_records() const;
+
+ private:
+  std::shared_ptr<const EpisodeSource> source_;
+  std::vector<std::int64_t> first_;  // the number of each episode's first step, counted through all; then their count
+  std::int64_t horizon_;
+  std::unique_ptr<BatchMaker> batches_;
+};
+
+}  // namespace vlalign

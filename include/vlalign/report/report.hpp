@@ -1,0 +1,52 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "vlalign/data/sources/pairs.hpp"
+#include "vlalign/eval/embed.hpp"
+#include "vlalign/eval/retrieval.hpp"
+#include "vlalign/eval/training_metrics.hpp"
+
+namespace vlalign {
+
+/// A row of the report's table about the run, e.g. {"Parameters", "9.1 million"}.
+struct ReportFact {
+  std::string name;
+  std::string value;
+};
+
+/// One test set, named for what it asks.
+struct ReportTest {
+  std::string name;  ///< e.g. "Unseen combinations"
+  std::string note;  ///< a sentence or two for people: what is new about these pairs; may be empty
+  RetrievalScores scores;
+  Embeddings embeddings;  ///< for the examples, the similarity matrix and the map; without them only figures are shown
+  std::shared_ptr<const PairSource> source;  ///< where the pictures of `embeddings` come from; needed with them
+};
+
+struct ReportInput {
+  std::string title;
+  std::string subtitle;           ///< one sentence under the title; may be empty
+  std::vector<ReportTest> tests;  ///< in the order shown; the first figures are the headline
+  TrainingMetrics metrics;        ///< the curves; none are shown without steps
+  std::vector<ReportFact> facts;
+};
+
+/// The report as one HTML page that needs no network: headline figures beside chance, retrieved captions and pictures,
+/// the similarity matrix, a map of the joint space, training curves. Examples are evenly spaced through each test,
+/// never picked. At most about 3 MB for up to three tests. Throws Error when a test's embeddings and source don't
+/// belong together, or one of the pictures can't be read again.
+std::string report_html(const ReportInput& input);
+
+/// Throws Error where write_report() would: anything but an empty file or an earlier report is at that place, or nothing
+/// can be. For asking before long work.
+void check_report_place(const std::filesystem::path& file);
+
+/// Writes report_html to a file, whole or not at all. Replaces an empty file or an earlier report; throws Error for
+/// anything else at that place, and leaves it alone.
+void write_report(const ReportInput& input, const std::filesystem::path& file);
+
+}  // namespace vlalign

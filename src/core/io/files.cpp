@@ -1,0 +1,117 @@
+#include "core/io/files.hpp"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+#include "core/check.hpp"
+#include "core/io/file_descriptor.hpp"
+#include "core/io/partial.hpp"
+#include "core/io/place.hpp"
+#include "core/utf8.hpp"
+
+namespace vlalign {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string reason() { return std::strerror(errno); }
+
+bool write_all(int fd, std::string_view contents) {
+  while (!contents.empty()) {
+    const auto written = ::write(fd, contents.data(), contents.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return false;
+    contents.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return true;
+}
+
+}  // namespace
+
+fs::file_status status_of(const fs::path& path) {
+  std::error_code error;
+  const auto status = fs::status(path, error);
+  check(status.type() != fs::file_type::none, "{}: cannot look there: {}", path.string(), error.message());
+  return status;
+}
+
+bool is_there(const fs::path& path) { return fs::exists(status_of(path)); }
+bool is_folder(const fs::path& path) { return fs::is_directory(status_of(path)); }
+
+std::vector<fs::path> entries_of(const fs::path& folder) {
+  std::vector<fs::path> entries;
+  std::error_code error;
+  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error))
+    entries.push_back(at->path());
+  check(!error, "{}: cannot list the folder: {}", folder.string(), error.message());
+  std::sort(entries.begin(), entries.end());
+  return entries;
+}
+
+void write_file_atomically(const fs::path& path, std::string_view contents) {
+  write_file_atomically(path, [contents](const auto& write) { write(contents); });
+}
+
+void write_file_atomically(const fs::path& path,
+                           const std::function<void(const std::function<void(std::string_view)>&)>& fill) {
+  check_file_place(path);
+  const auto place = place_of(path);
+  const Partial partial(place, fs::file_type::regular);
+  const auto done = [&](bool well) { check(well, "{}: cannot write: {}", path.string(), reason()); };
+  fill([&](std::string_view piece) { done(write_all(partial.descriptor(), piece)); });
+  done(::fsync(partial.descriptor()) == 0);
+  done(::rename(partial.path().c_str(), place.c_str()) == 0);
+  sync_folder(place.parent_path());
+}
+
+void sync_folder(const fs::path& folder) {
+  const auto path = folder.empty() ? fs::path(".") : folder;
+  const FileDescriptor open(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!open || ::fsync(open.get()) == 0) return;  // who may not read a folder can't sync it
+  // Some file systems can't sync folders; the rename still holds.
+  check(errno != EIO && errno != ENOSPC && errno != EDQUOT, "{}: cannot sync: {}", path.string(), reason());
+}
+
+std::string read_file(const fs::path& path) {
+  std::error_code ignored;
+  check(!fs::is_directory(path, ignored), "{}: is a folder, a file is needed", path.string());
+  std::ifstream stream(path, std::ios::binary);
+  check(stream.good(), "{}: cannot read: {}", path.string(), reason());
+  std::ostringstream contents;
+  contents << stream.rdbuf();
+  check(!contents.bad(), "{}: cannot read to its end: {}", path.string(), reason());
+  return std::move(contents).str();
+}
+
+std::string read_text(const fs::path& path) {
+  auto text = read_file(path);
+  check(!text.starts_with("\xff\xfe") && !text.starts_with("\xfe\xff"), "{}: is UTF-16, save it as UTF-8",
+        path.string());
+  return std::string(without_byte_order_mark(text));
+}
+
+fs::path share_folder() {
+  if (const char* named = std::getenv("VLALIGN_SHARE")) return named;
+  // PREFIX/lib/libvlalign.so or PREFIX/lib/<machine>/libvlalign.so, in the build tree and installed.
+  Dl_info library{};
+  if (::dladdr(reinterpret_cast<const void*>(&share_folder), &library) != 0 && library.dli_fname != nullptr) {
+    std::error_code error;
+    auto prefix = fs::canonical(library.dli_fname, error).parent_path();
+    for (int level = 0; level < 2; ++level) {
+      prefix = prefix.parent_path();
+      if (fs::is_directory(prefix / "share" / "vlalign", error)) return prefix / "share" / "vlalign";
+    }
+  }
+  return VLALIGN_SHARE_DIR;
+}
+
+}  // namespace vlalign

@@ -1,0 +1,119 @@
+// What the loaders share: batches of pictures and texts made ahead on worker threads.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "data/sources/bad_records.hpp"
+#include "data/loading/epoch_orders.hpp"
+#include "data/loading/image_cache.hpp"
+#include "vlalign/image/image.hpp"
+#include "vlalign/data/loading/loader.hpp"
+
+namespace vlalign {
+
+/// What batches are made of. Reading is safe from several threads.
+class PictureTexts {
+ public:
+  virtual ~PictureTexts() = default;
+  virtual std::int64_t size() const = 0;
+  virtual std::string name(std::int64_t record) const = 0;                ///< for people
+  virtual std::vector<std::string> texts(std::int64_t record) const = 0;  ///< at least one
+  virtual Image picture(std::int64_t record) const = 0;                   ///< throws Error for a bad record
+  virtual std::vector<std::string> bad_records() const { return {}; }     ///< known before, and not among the others
+};
+
+/// Keeps what Loader promises for any PictureTexts. Messages begin with the loader's name and call a record `noun`.
+class BatchMaker {
+ public:
+  BatchMaker(std::string_view loader, std::string_view noun, std::unique_ptr<const PictureTexts> records,
+             std::shared_ptr<const Tokenizer> tokenizer, std::int64_t context_length, const Preprocess& preprocess,
+             const LoaderOptions& options);
+  ~BatchMaker();
+
+  std::int64_t batches_per_epoch() const { return records_->size() / options_.batch_size; }
+  void seek(std::int64_t number);
+  PairBatch next();
+  std::vector<std::string> bad_records() const;
+
+ private:
+  /// A batch, or a piece of one, in the making. Each row is written by one worker.
+  struct Slot;
+
+  std::int64_t piece_size() const;
+  std::int64_t pieces() const;           ///< of a batch; 1 where it comes whole
+  std::int64_t slots_per_batch() const;  ///< twice the pieces where it comes in pieces
+
+  void check_options() const;
+  void check_range(std::string_view what, std::int64_t value, std::int64_t least, std::int64_t most) const;
+  void start();
+  void stop();
+
+  // On the workers. `lock` is of mutex_, held when they are called and when they return.
+  void work();
+  bool has_work() const;
+  void open_next_slot(std::unique_lock<std::mutex>& lock);
+  std::shared_ptr<Slot> reserve_slot();
+  void make_room(Slot& slot) const;
+  void give_up(Slot& slot, std::exception_ptr failure);
+  void make_next_order(std::unique_lock<std::mutex>& lock, std::int64_t epoch);
+  void fill_next_row(std::unique_lock<std::mutex>& lock);
+  std::exception_ptr fill_row(Slot& slot, std::int64_t row) noexcept;
+  void write_pixels(Slot& slot, std::int64_t row);
+  std::shared_ptr<const Image> picture(std::int64_t record);
+  std::string pick_text(std::int64_t epoch, std::int64_t record) const;
+
+  // On the caller's thread.
+  std::shared_ptr<Slot> take_slot();
+  void leave_out_again(Slot& slot);
+  void note_bad(const Slot& slot);
+  PairBatch assemble(Slot& slot) const;
+
+  // Set once.
+  std::string loader_, noun_;
+  std::unique_ptr<const PictureTexts> records_;
+  std::shared_ptr<const Tokenizer> tokenizer_;
+  std::int64_t context_length_;
+  Preprocess how_;
+  LoaderOptions options_;
+
+  ImageCache cache_;
+
+  // Between the workers and the caller, under mutex_. A worker takes the next row of an open slot. Where none is open
+  // it reserves one and opens it without the lock, since that takes memory and, once an epoch, a permutation.
+  std::mutex mutex_;
+  std::condition_variable work_ready_;
+  std::condition_variable batch_ready_;
+  bool stopping_ = false;
+  std::exception_ptr failure_;                          // what next() throws until seek()
+  std::int64_t front_ = 0;                              // the place of the slot that next() gives
+  std::deque<std::shared_ptr<Slot>> slots_;             // front_, front_ + 1, ...
+  std::map<std::int64_t, std::shared_ptr<Slot>> open_;  // those of them with rows to take, by place
+  EpochOrders orders_;
+
+  // Of the batches that next() has given, under bad_mutex_.
+  mutable std::mutex bad_mutex_;
+  std::unordered_set<std::int64_t> known_bad_;
+  BadRecords bad_;
+  std::int64_t rows_read_ = 0;
+
+  // Of the batch that next() gives.
+  std::unordered_map<std::int64_t, std::string> left_out_;  // records that could not be read the first time, and why
+
+  std::vector<std::thread> workers_;
+};
+
+}  // namespace vlalign

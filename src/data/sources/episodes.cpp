@@ -1,0 +1,36 @@
+#include "vlalign/data/sources/episodes.hpp"
+
+#include <filesystem>
+
+#include "core/check.hpp"
+#include "core/io/files.hpp"
+#include "core/foreign_errors.hpp"
+#include "data/sources/lerobot_module.hpp"
+#include "data/sources/locations.hpp"
+#include "data/sources/shard_episodes.hpp"
+#include "data/sources/shard_records.hpp"
+
+namespace vlalign {
+
+namespace fs = std::filesystem;
+
+std::shared_ptr<const EpisodeSource> open_episodes(std::string_view location, const EpisodeOptions& options) {
+  check(!location.empty(), "[open_episodes] no location given");
+  return without_foreign_errors(location, [&] {
+    std::error_code ignored;  // a pattern may be longer than a name may be
+    if (fs::is_directory(location, ignored)) {
+      check(is_there(fs::path(location) / "meta/info.json"),
+            "{}: a folder of demonstrations is a LeRobot dataset, with meta/info.json; shards are named one by one or "
+            "as {}",
+            location, (fs::path(location) / "{000..031}.tar").string());
+      return open_lerobot(location, options);
+    }
+    const auto files = expand_location(location);
+    for (const auto& file : files) check_shard(file, "a LeRobot dataset's folder");
+    check(options.camera.empty(), "[open_episodes] camera: expected none, shards have one picture a step, got {}",
+          options.camera);
+    return open_shard_episodes(files, options.pixels_as);
+  });
+}
+
+}  // namespace vlalign

@@ -1,0 +1,36 @@
+#include "data/sources/json_captions.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "core/check.hpp"
+#include "core/json/python_json.hpp"
+#include "core/ascii.hpp"
+
+namespace vlalign {
+namespace {
+
+using nlohmann::json;
+
+void add_caption(std::vector<std::string>& captions, const json& value, const std::string& key) {
+  if (value.is_null()) return;
+  check(value.is_string(), "\"{}\" must be a string or a list of strings, {} is none", key, shown(value));
+  const auto& caption = value.get_ref<const std::string&>();
+  if (!trim(caption).empty()) captions.push_back(caption);
+}
+
+}  // namespace
+
+std::vector<std::string> captions_of(const json& record, const std::string& key) {
+  const auto value = record.find(key);
+  check(value != record.end(), "no \"{}\"", key);
+  std::vector<std::string> captions;
+  if (value->is_array()) {
+    for (const auto& one : *value) add_caption(captions, one, key);
+  } else {
+    add_caption(captions, *value, key);
+  }
+  check(!captions.empty(), "\"{}\" is empty", key);
+  return captions;
+}
+
+}  // namespace vlalign

@@ -1,0 +1,400 @@
+// open_clip's model configs, read and written.
+#include <cmath>
+#include <optional>
+
+#include "model/peers/config_json.hpp"
+#include "core/json/dump_json.hpp"
+#include "core/log.hpp"
+#include "core/utf8.hpp"
+#include "model/peers/timm_names.hpp"
+#include "vlalign/model/peers/read_config.hpp"
+
+namespace vlalign {
+namespace {
+
+using nlohmann::json;
+
+constexpr auto approximate = "approximate";
+
+Activation activation_of(JsonSection& tower, bool quick_gelu) {
+  if (quick_gelu) return Activation::quick_gelu;
+  if (!tower.has("act_kwargs")) return Activation::gelu;
+  const auto kind = tower.section("act_kwargs").get<std::string>(approximate, "none");
+  check(kind == "none" || kind == "tanh", "{}.act_kwargs.approximate: none or tanh, got {}", tower.where(), kind);
+  return kind == "tanh" ? Activation::gelu_tanh : Activation::gelu;
+}
+
+double norm_eps_of(JsonSection& tower) {
+  return tower.has("norm_kwargs") ? tower.section("norm_kwargs").number_between("eps", 1e-5, 0, 1) : 1e-5;
+}
+
+std::optional<double> layer_scale_of(JsonSection& tower) {
+  if (!tower.has("ls_init_value")) return {};
+  return tower.require<double>("ls_init_value");
+}
+
+VitConfig::Pool pool_of(JsonSection& vision) {
+  const auto pool = vision.get<std::string>("pool_type", "tok");
+  check(pool == "tok" || pool == "avg", "{}.pool_type: tok or avg, got {}", vision.where(), pool);
+  if (const auto* attentional = vision.find("attentional_pool"); attentional && *attentional != false) {
+    check(*attentional == true && pool == "tok", "{}.attentional_pool: only true with pool_type tok is built here",
+          vision.where());
+    return VitConfig::Pool::query;
+  }
+  return pool == "tok" ? VitConfig::Pool::token : VitConfig::Pool::average;
+}
+
+VitConfig vit_of(JsonSection& vision, bool quick_gelu) {
+  const auto positions = vision.get<std::string>("pos_embed_type", "learnable");
+  check(positions == "learnable" || positions == "sin_cos_2d", "{}.pos_embed_type: learnable or sin_cos_2d, got {}",
+        vision.where(), positions);
+  VitConfig vit{.patch_size = vision.positive("patch_size", 16),
+                .stem = vision.positives("stem", {}),
+                .width = vision.positive("width", 768),
+                .layers = vision.count("layers", 12),
+                .head_width = vision.positive("head_width", 64),
+                .mlp_ratio = vision.number_between("mlp_ratio", 4.0, 0, 64),
+                .activation = activation_of(vision, quick_gelu),
+                .norm_eps = norm_eps_of(vision),
+                .pool = pool_of(vision),
+                .class_token = true,
+                .patch_bias = false,
+                .ln_pre = !vision.get<bool>("no_ln_pre", false),
+                .norm_after_pool = vision.get<bool>("final_ln_after_pool", false),
+                .fixed_positions = positions == "sin_cos_2d",
+                .layer_scale = layer_scale_of(vision),
+                .patch_dropout = vision.number_between("patch_dropout", 0, 0, 0.999),
+                .pool_queries = vision.positive("attn_pooler_queries", 256),
+                .pool_heads = vision.positive("attn_pooler_heads", 8)};
+  check(vit.width % vit.head_width == 0, "{}: width {} is not a multiple of head_width {}", vision.where(), vit.width,
+        vit.head_width);
+  return vit;
+}
+
+ModifiedResNetConfig modified_resnet_of(JsonSection& vision) {
+  vision.ignore({"patch_size", "mlp_ratio"});
+  ModifiedResNetConfig config{.layers = vision.positives("layers", {}),
+                              .width = vision.positive("width", 64),
+                              .head_width = vision.positive("head_width", 64)};
+  check(config.layers.size() == 4, "{}.layers: expected 4 stages, got {}", vision.where(), config.layers.size());
+  return config;
+}
+
+/// timm's keys for the projection, which the towers that no peer names have too.
+ProjectionConfig timm_projection(JsonSection& vision) {
+  const auto proj = vision.get<std::string>("timm_proj", "linear");
+  check(proj == "linear" || proj == "none", "{}.timm_proj: linear or none, got {}", vision.where(), proj);
+  return {.present = proj == "linear", .bias = vision.get<bool>("timm_proj_bias", false)};
+}
+
+void read_timm(JsonSection& vision, ModelConfig& config) {
+  vision.ignore({"timm_model_pretrained", "timm_drop", "timm_drop_path"});
+  const auto name = vision.require<std::string>("timm_model_name");
+  const auto pool = vision.get<std::string>("timm_pool", "avg");
+  config.image_projection = timm_projection(vision);
+  const bool linear = config.image_projection.present;
+  if (auto vit = timm_siglip(name)) {
+    const auto* expected = vit->pool == VitConfig::Pool::average ? "avg" : "map";
+    check(pool == expected && !linear, "{}: {} is built here with timm_pool \"{}\" and timm_proj \"none\"",
+          vision.where(), name, expected);
+    check(vit->width == config.embed_dim, "{}: without a projection the width of {}, {}, must be embed_dim, {}",
+          vision.where(), name, vit->width, config.embed_dim);
+    vit->patch_dropout = vision.number_between("patch_dropout", 0, 0, 0.999);
+    config.vision = *vit;
+    return;
+  }
+  const auto resnet = timm_resnet(name);
+  check(resnet.has_value(), "{}.timm_model_name: SigLIP's ViTs and resnet18 to resnet152 are built here, not {}",
+        vision.where(), name);
+  check(pool == "avg" && linear, "{}: {} is built here with timm_pool \"avg\" and timm_proj \"linear\"", vision.where(),
+        name);
+  config.vision = *resnet;
+}
+
+void read_vision(JsonSection vision, ModelConfig& config, bool quick_gelu) {
+  vision.ignore({"output_tokens"});
+  const auto* size = vision.find("image_size");
+  config.preprocess.image_size = size ? image_side(*size, vision.where() + ".image_size") : 224;
+  const auto* layers = vision.find("layers");
+  if (vision.get<bool>("own_towers", false)) {
+    config.vision = OwnTowers{};
+    config.image_projection = timm_projection(vision);
+  } else if (vision.has("efficientnet")) {
+    config.vision = efficientnet_of(vision.section("efficientnet"));
+    config.image_projection = timm_projection(vision);
+  } else if (vision.has("timm_model_name")) {
+    read_timm(vision, config);
+  } else if (layers && layers->is_array()) {
+    config.vision = modified_resnet_of(vision);
+    config.image_projection.bias = vision.get<bool>("proj_bias", true);
+  } else {
+    config.vision = vit_of(vision, quick_gelu);
+  }
+  vision.finish();
+}
+
+TextConfig::Pool text_pool_of(JsonSection& text) {
+  const std::pair<const char*, TextConfig::Pool> pools[] = {{"argmax", TextConfig::Pool::largest_id},
+                                                            {"eos", TextConfig::Pool::end_token},
+                                                            {"first", TextConfig::Pool::first},
+                                                            {"last", TextConfig::Pool::last},
+                                                            {"mean", TextConfig::Pool::mean}};
+  const auto name = text.get<std::string>("pool_type", "argmax");
+  for (const auto& [known, pool] : pools) {
+    if (name == known) return pool;
+  }
+  fail("{}.pool_type: argmax, eos, first, last or mean, got {}", text.where(), name);
+}
+
+void read_text(JsonSection text, ModelConfig& config, bool quick_gelu) {
+  text.ignore({"output_tokens", "tokenizer_mode", "hf_tokenizer_kwargs", "final_ln_after_pool"});
+  check(!text.has("hf_model_name"),
+        "{}.hf_model_name: such a tower's sizes are not in the folder; export the model with "
+        "transformers, or name the tower's own folder",
+        text.where());
+  const auto projection = text.get<std::string>("proj_type", "linear");
+  check(projection == "linear" || projection == "none", "{}.proj_type: linear or none, got {}", text.where(),
+        projection);
+  config.text_projection = {.present = projection == "linear", .bias = text.get<bool>("proj_bias", false)};
+  if (text.has("bert")) {
+    config.text = bert_of(text.section("bert"));
+    config.text.pool = text_pool_of(text);
+  } else {
+    config.text = {.context_length = text.positive("context_length", 77),
+                   .vocab_size = text.positive("vocab_size", 49408),
+                   .width = text.positive("width", 512),
+                   .heads = text.positive("heads", 8),
+                   .layers = text.count("layers", 12),
+                   .mlp_ratio = text.number_between("mlp_ratio", 4.0, 0, 64),
+                   .activation = activation_of(text, quick_gelu),
+                   .norm_eps = norm_eps_of(text),
+                   .pool = text_pool_of(text),
+                   .causal = !text.get<bool>("no_causal_mask", false),
+                   .pad_id = text.get<std::int64_t>("pad_id", 0),
+                   .end_id = text.get<std::int64_t>("eos_id", 2),
+                   .layer_scale = layer_scale_of(text),
+                   .token_std = text.number_between("token_std", 0.02, 0, 100),
+                   .class_embedding = text.get<bool>("embed_cls", false)};
+  }
+  config.text.own_vocabulary = !text.get<std::string>("hf_tokenizer_name", {}).empty();
+  if (text.has("tokenizer_kwargs")) {
+    auto kwargs = text.section("tokenizer_kwargs");
+    config.text.cleaning = kwargs.get<std::string>("clean", {});
+    config.text.strip_separator = kwargs.get<bool>("strip_sep_token", false);
+    kwargs.finish();
+  }
+  text.finish();
+}
+
+void read_preprocess(JsonSection section, Preprocess& how) {
+  how.mean = section.get("mean", how.mean);
+  how.std = section.get("std", how.std);
+  for (const auto deviation : how.std) check(deviation > 0, "{}.std: expected positive numbers", section.where());
+  const auto interpolation = section.get<std::string>("interpolation", "bicubic");
+  check(interpolation == "bicubic" || interpolation == "bilinear", "{}.interpolation: bicubic or bilinear, got {}",
+        section.where(), interpolation);
+  how.interpolation = interpolation == "bicubic" ? Interpolation::bicubic : Interpolation::bilinear;
+  const auto mode = section.get<std::string>("resize_mode", "shortest");
+  check(mode == "shortest" || mode == "squash", "{}.resize_mode: shortest or squash, got {}", section.where(), mode);
+  how.resize = mode == "shortest" ? Preprocess::Resize::shortest : Preprocess::Resize::squash;
+  if (const auto* size = section.find("size")) how.image_size = image_side(*size, section.where() + ".size");
+  const auto colours = section.get<std::string>("mode", "RGB");
+  check(colours == "RGB", "{}.mode: RGB, got {}", section.where(), colours);
+  how.pixels_as = pixels_as_of(section);
+}
+
+/// The sizes that OpenAI published, whose weights need the quick GELU though many configs don't say so.
+bool is_openai_size(const ModelConfig& config) {
+  if (const auto* vit = std::get_if<VitConfig>(&config.vision))
+    return vit->class_token &&
+           ((vit->width == 768 && (vit->patch_size == 32 || vit->patch_size == 16)) ||
+            (vit->width == 1024 && vit->patch_size == 14)) &&
+           config.text.vocab_size == 49408;
+  return std::holds_alternative<ModifiedResNetConfig>(config.vision) && config.text.vocab_size == 49408;
+}
+
+json act_json(Activation activation) {
+  return activation == Activation::gelu_tanh ? json{{approximate, "tanh"}} : json();
+}
+
+void put_unless(json& out, const char* key, const json& value, const json& fallback) {
+  if (value != fallback) out[key] = value;
+}
+
+/// As timm_projection() reads it.
+json with_projection(json vision, const ProjectionConfig& projection) {
+  put_unless(vision, "timm_proj", projection.present ? "linear" : "none", "linear");
+  put_unless(vision, "timm_proj_bias", projection.bias, false);
+  return vision;
+}
+
+json vision_json(const OwnTowers&, const ModelConfig& config) {
+  return with_projection({{"own_towers", true}}, config.image_projection);
+}
+
+json vision_json(const EfficientNetConfig& net, const ModelConfig& config) {
+  return with_projection({{"efficientnet", to_json(net)}}, config.image_projection);
+}
+
+json timm_json(const std::optional<std::string>& name, const char* pool, const ModelConfig& config) {
+  check(name.has_value(), "model {}: timm has no tower of these sizes", config.name);
+  return {{"timm_model_name", *name},
+          {"timm_model_pretrained", false},
+          {"timm_pool", pool},
+          {"timm_proj", config.image_projection.present ? "linear" : "none"},
+          {"timm_proj_bias", config.image_projection.bias}};
+}
+
+json vision_json(const ResNetConfig& resnet, const ModelConfig& config) {
+  return timm_json(timm_name(resnet), "avg", config);
+}
+
+json vision_json(const VitConfig& vit, const ModelConfig& config) {
+  const bool average = vit.pool == VitConfig::Pool::average;
+  if (!vit.class_token) {
+    const auto name = vit.stem.empty() ? timm_name(vit, config.preprocess.image_size) : std::nullopt;
+    auto out = timm_json(name, average ? "avg" : "map", config);
+    put_unless(out, "patch_dropout", vit.patch_dropout, 0.0);
+    return out;
+  }
+  const VitConfig usual;
+  json out{{"layers", vit.layers}, {"width", vit.width}, {"patch_size", vit.patch_size}};
+  put_unless(out, "stem", vit.stem, json::array());
+  put_unless(out, "head_width", vit.head_width, usual.head_width);
+  put_unless(out, "mlp_ratio", vit.mlp_ratio, usual.mlp_ratio);
+  put_unless(out, "act_kwargs", act_json(vit.activation), nullptr);
+  if (vit.norm_eps != usual.norm_eps) out["norm_kwargs"] = {{"eps", vit.norm_eps}};
+  put_unless(out, "pool_type", average ? "avg" : "tok", "tok");
+  put_unless(out, "no_ln_pre", !vit.ln_pre, false);
+  put_unless(out, "final_ln_after_pool", vit.norm_after_pool, false);
+  put_unless(out, "pos_embed_type", vit.fixed_positions ? "sin_cos_2d" : "learnable", "learnable");
+  if (vit.layer_scale) out["ls_init_value"] = *vit.layer_scale;
+  put_unless(out, "patch_dropout", vit.patch_dropout, 0.0);
+  put_unless(out, "attentional_pool", vit.pool == VitConfig::Pool::query, false);
+  put_unless(out, "attn_pooler_queries", vit.pool_queries, usual.pool_queries);
+  put_unless(out, "attn_pooler_heads", vit.pool_heads, usual.pool_heads);
+  return out;
+}
+
+json vision_json(const ModifiedResNetConfig& resnet, const ModelConfig& config) {
+  json out{{"layers", resnet.layers}, {"width", resnet.width}, {"patch_size", nullptr}};
+  put_unless(out, "proj_bias", config.image_projection.bias, true);  // the peer's attention pool always has one
+  if (resnet.head_width != 64) out["head_width"] = resnet.head_width;
+  return out;
+}
+
+const char* name_of(TextConfig::Pool pool) {
+  switch (pool) {
+    case TextConfig::Pool::largest_id:
+      return "argmax";
+    case TextConfig::Pool::end_token:
+      return "eos";
+    case TextConfig::Pool::first:
+      return "first";
+    case TextConfig::Pool::last:
+      return "last";
+    case TextConfig::Pool::mean:
+      return "mean";
+  }
+  fail("unknown pooling");
+}
+
+json text_json(const ModelConfig& config) {
+  const auto& text = config.text;
+  const TextConfig usual;
+  json out{{"context_length", text.context_length},
+           {"vocab_size", text.vocab_size},
+           {"width", text.width},
+           {"heads", text.heads},
+           {"layers", text.layers}};
+  if (text.architecture == TextConfig::Architecture::bert) out = {{"bert", bert_json(text)}};
+  put_unless(out, "pool_type", name_of(text.pool), "argmax");
+  put_unless(out, "proj_bias", config.text_projection.bias, false);
+  if (!config.text_projection.present) out["proj_type"] = "none";
+  if (text.own_vocabulary) out["hf_tokenizer_name"] = "local";  // the folder's own files
+  if (!text.cleaning.empty()) out["tokenizer_kwargs"]["clean"] = text.cleaning;
+  if (text.strip_separator) out["tokenizer_kwargs"]["strip_sep_token"] = true;
+  if (text.architecture == TextConfig::Architecture::bert) return out;
+  put_unless(out, "mlp_ratio", text.mlp_ratio, usual.mlp_ratio);
+  put_unless(out, "act_kwargs", act_json(text.activation), nullptr);
+  if (text.norm_eps != usual.norm_eps) out["norm_kwargs"] = {{"eps", text.norm_eps}};
+  put_unless(out, "no_causal_mask", !text.causal, false);
+  put_unless(out, "pad_id", text.pad_id, usual.pad_id);
+  put_unless(out, "eos_id", text.end_id, usual.end_id);
+  if (text.layer_scale) out["ls_init_value"] = *text.layer_scale;
+  put_unless(out, "token_std", text.token_std, usual.token_std);
+  put_unless(out, "embed_cls", text.class_embedding, false);
+  return out;
+}
+
+/// The one key that both towers' activation goes by: those that open_clip builds itself. timm's and BERT's have their
+/// own. Where one tower is quick and the other isn't, no key says it.
+bool is_quick(const ModelConfig& config) {
+  const auto* vit = std::get_if<VitConfig>(&config.vision);
+  const bool image = vit && vit->class_token && vit->activation == Activation::quick_gelu;
+  const bool clip_text = config.text.architecture == TextConfig::Architecture::clip;
+  return image || (clip_text && config.text.activation == Activation::quick_gelu);
+}
+
+}  // namespace
+
+ModelConfig read_open_clip_config(const json& root, const std::filesystem::path& file) {
+  ModelConfig config;
+  JsonSection top(root, file.string() + ": (top)");
+  const bool folder = top.has("model_cfg");
+  JsonSection model(folder ? root.at("model_cfg") : root, file.string() + (folder ? ": model_cfg" : ": (top)"));
+  config.embed_dim = model.require_positive("embed_dim");
+  const bool quick_gelu = model.get<bool>("quick_gelu", false);
+  config.custom_text = model.get<bool>("custom_text", false);
+  config.scale.initial = std::exp(model.number_between("init_logit_scale", std::log(config.scale.initial), -50, 50));
+  if (model.has("init_logit_bias")) config.scale.bias = model.require<double>("init_logit_bias");
+  config.scale.temperature = model.get<bool>("temperature", false);
+  model.ignore({"nonscalar_logit_scale"});  // scale and bias as lists of one number, which come out as scalars
+  read_vision(model.section("vision_cfg"), config, quick_gelu);
+  read_text(model.section("text_cfg"), config, quick_gelu);
+  model.finish();
+  if (!folder) {
+    config.name = as_utf8(file.stem().string());
+    return config;
+  }
+  config.name = top.get<std::string>("name", as_utf8(file.parent_path().filename().string()));
+  if (top.has("preprocess_cfg")) {
+    const auto size = config.preprocess.image_size;
+    read_preprocess({root.at("preprocess_cfg"), file.string() + ": preprocess_cfg"}, config.preprocess);
+    check(config.preprocess.image_size == size, "{}: preprocess_cfg.size {} differs from vision_cfg.image_size {}",
+          file.string(), config.preprocess.image_size, size);
+  } else {
+    log_warning("{}: no preprocess_cfg; OpenAI's mean, std and bicubic resize are taken", file.string());
+  }
+  if (!model.has("quick_gelu") && is_openai_size(config))
+    log_warning(
+        "{}: doesn't say quick_gelu; the exact GELU is taken. OpenAI's, MetaCLIP's and DFN's weights need "
+        "\"quick_gelu\": true",
+        file.string());
+  return config;
+}
+
+std::string to_open_clip_json(const ModelConfig& config) {
+  json vision = std::visit([&](const auto& tower) { return vision_json(tower, config); }, config.vision);
+  vision["image_size"] = config.preprocess.image_size;
+  const auto& how = config.preprocess;
+  json model{{"embed_dim", config.embed_dim}, {"vision_cfg", vision}, {"text_cfg", text_json(config)}};
+  model["quick_gelu"] = is_quick(config);
+  put_unless(model, "custom_text", config.custom_text, false);
+  if (std::abs(config.scale.initial - ScaleConfig{}.initial) > 1e-9)
+    model["init_logit_scale"] = std::log(config.scale.initial);
+  if (config.scale.bias) model["init_logit_bias"] = *config.scale.bias;
+  put_unless(model, "temperature", config.scale.temperature, false);
+  json preprocess{{"size", {how.image_size, how.image_size}},
+                  {"mode", "RGB"},
+                  {"mean", how.mean},
+                  {"std", how.std},
+                  {"interpolation", how.interpolation == Interpolation::bicubic ? "bicubic" : "bilinear"},
+                  {"resize_mode", how.resize == Preprocess::Resize::shortest ? "shortest" : "squash"},
+                  {"fill_color", 0}};
+  if (how.pixels_as == PixelsAs::peer) preprocess[pixels_as_key] = "peer";
+  const json all{{"name", config.name}, {"model_cfg", model}, {"preprocess_cfg", preprocess}};
+  return dump_json(all, 2, "[to_open_clip_json] name") + "\n";
+}
+
+}  // namespace vlalign

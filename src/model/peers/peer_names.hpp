@@ -1,0 +1,63 @@
+// A model's tensors under the peers' names.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "vlalign/config/model_config.hpp"
+#include "vlalign/core/io/safetensors.hpp"
+#include "vlalign/nn/tower.hpp"
+
+namespace vlalign {
+
+/// One change on the way from our names to a peer's: the first place of `ours` becomes `theirs`.
+struct Rename {
+  std::string_view ours, theirs;
+};
+
+/// Rows of a fused query-key-value tensor that a peer keeps under a name of its own.
+struct Part {
+  std::string_view name;      ///< in place of NamingScheme::fused
+  std::int64_t first, count;  ///< thirds
+};
+
+/// How a peer names and lays out the tensors of one part of a model.
+struct NamingScheme {
+  std::string_view scope;         ///< our names that begin so
+  std::vector<Rename> renames{};  ///< all that apply, in order
+  std::string_view fused{};       ///< in a renamed name: a query-key-value tensor that the peer keeps in parts
+  std::vector<Part> parts{};
+  std::vector<std::string_view> transposed{};  ///< in our names: a matrix that the peer keeps the other way round
+  /// In our names: a tensor to which the peer gives so many dimensions of size 1 in front.
+  std::vector<std::pair<std::string_view, int>> leading_ones{};
+};
+
+using NamingSchemes = std::vector<NamingScheme>;
+
+/// The schemes of a whole model, the first whose scope fits a name counting. Throws Error when that peer has no such
+/// model.
+NamingSchemes naming_schemes(const ModelConfig& config, Layout layout);
+
+/// The schemes of transformers' BertModel or GPT2Model, names relative to the tower.
+NamingSchemes text_tower_schemes(const TextConfig& config);
+
+/// All parameters and buffers but adapters', detached, under the peer's names and in the peer's shape. Each is a view,
+/// so that writing through it reaches the parameter. `instead` holds, by our names, what stands for a parameter;
+/// `prefix` stands before our names.
+NamedTensors peer_tensors(const torch::nn::Module& module, const NamingSchemes& schemes,
+                          const NamedTensors& instead = {}, const std::string& prefix = "");
+
+/// The weights that have an adapter, with it merged in, by our names.
+NamedTensors merged_weights(const torch::nn::Module& module);
+
+/// Copies tensors into the views of the same names. `where` is what an error calls their source.
+/// Throws one Error that lists every missing, extra or wrongly shaped tensor, and then has changed nothing.
+void assign_tensors(const NamedTensors& wanted, const NamedTensors& tensors, const std::string& where);
+
+/// The same for a whole model under the names of the peer of `layout`, position embeddings resized.
+void assign_model(const torch::nn::Module& module, const ModelConfig& config, Layout layout,
+                  const NamedTensors& tensors, const std::string& where);
+
+}  // namespace vlalign

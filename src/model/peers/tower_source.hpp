@@ -1,0 +1,32 @@
+// Where one tower's weights come from.
+#pragma once
+
+#include <filesystem>
+
+#include "model/peers/peer_names.hpp"
+
+namespace vlalign {
+
+/// Tensors that hold a tower, and how they name it.
+struct TowerSource {
+  std::string where;
+  NamedTensors tensors;
+  NamingSchemes schemes;
+  std::string prefix;        ///< before our names
+  bool whole_model = false;  ///< other tensors than the tower's are there too
+};
+
+/// Throws Error, naming the folder, where the models would compute other things from the same weights: no shape shows
+/// heads or activations.
+void check_same_computation(const ModelConfig& source, const ModelConfig& config, const std::filesystem::path& folder);
+
+/// A whole model folder, or a torchvision ResNet's state dict.
+TowerSource image_tower_source(const std::filesystem::path& path, const ModelConfig& config);
+
+/// A whole model folder, or one of transformers' BertModel, GPT2Model or a language model on one.
+TowerSource text_tower_source(const std::filesystem::path& folder, const ModelConfig& config);
+
+/// Copies the weights. Throws one Error that lists what is missing, extra or wrongly shaped.
+void assign_tower(const torch::nn::Module& tower, const TowerSource& source);
+
+}  // namespace vlalign

@@ -1,0 +1,150 @@
+#include "tokenizers/gemma_files.hpp"
+
+#include <optional>
+
+#include "core/check.hpp"
+#include "tokenizers/tokenizer_config.hpp"
+
+namespace vlalign {
+namespace {
+
+using nlohmann::json;
+
+const json kLowercase{{"type", "Lowercase"}};
+const json kReplaceSpace{{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", "\u2581"}};
+const json kSplitAtSpace{
+    {"type", "Split"}, {"pattern", {{"String", " "}}}, {"behavior", "MergedWithPrevious"}, {"invert", false}};
+
+json part_of(const json& tokenizer, const char* name) {
+  const auto found = tokenizer.find(name);
+  return found == tokenizer.end() ? json() : *found;
+}
+
+bool is_set(const json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && !found->is_null() && *found != false && *found != "" && *found != 0.0;
+}
+
+void check_model(const json& model) {
+  check(is_set(model, "byte_fallback"), "model.byte_fallback: expected true, as Gemma's and SigLIP 2's");
+  for (const auto* key : {"dropout", "continuing_subword_prefix", "end_of_word_suffix", "ignore_merges"}) {
+    check(!is_set(model, key), "model.{}: expected none, as Gemma's and SigLIP 2's, got {}", key, model.at(key).dump());
+  }
+}
+
+bool read_lower_case(const json& normalizer) {
+  const bool is_sequence = normalizer.is_object() && normalizer.value("type", "") == "Sequence";
+  bool lower_case = false, replaces_space = false;
+  for (const auto& step : is_sequence ? normalizer.at("normalizers") : json::array({normalizer})) {
+    lower_case = lower_case || step == kLowercase;
+    replaces_space = replaces_space || step == kReplaceSpace;
+    check(step == kLowercase || step == kReplaceSpace, "normalizer: expected {}, with or without {}, got {}",
+          kReplaceSpace.dump(), kLowercase.dump(), step.dump());
+  }
+  check(replaces_space, "normalizer: {} is missing", kReplaceSpace.dump());
+  return lower_case;
+}
+
+// The tokens around a caption.
+struct Ends {
+  std::optional<std::string> start = {}, end = {};
+};
+
+Ends read_template(const json& processor) {
+  Ends ends;
+  if (processor.is_null()) return ends;
+  const auto type = processor.at("type").get<std::string>();
+  check(type == "TemplateProcessing", "post_processor: expected TemplateProcessing, got {}", type);
+  bool is_behind = false;
+  for (const auto& item : processor.at("single")) {
+    auto& token = is_behind ? ends.end : ends.start;
+    const bool is_caption = item.contains("Sequence");
+    check(is_caption ? !is_behind : !token,
+          "post_processor: expected a caption with a token before and behind it, got {}",
+          processor.at("single").dump());
+    is_behind = is_behind || is_caption;
+    if (!is_caption) token = item.at("SpecialToken").at("id").get<std::string>();
+  }
+  return ends;
+}
+
+json template_token(const std::string& token, int type) {
+  return {{"SpecialToken", {{"id", token}, {"type_id", type}}}};
+}
+
+json template_part(const GemmaTokenizerOptions& options, const char* sequence, int type) {
+  auto part = json::array();
+  if (options.add_start_token) part.push_back(template_token(options.start_token, type));
+  part.push_back({{"Sequence", {{"id", sequence}, {"type_id", type}}}});
+  part.push_back(template_token(options.end_token, type));
+  return part;
+}
+
+json template_json(const GemmaTokenizerOptions& options, std::int64_t start_id, std::int64_t end_id) {
+  auto tokens = json::object();
+  const auto add = [&](const std::string& token, std::int64_t id) {
+    tokens[token] = {{"id", token}, {"ids", {id}}, {"tokens", {token}}};
+  };
+  if (options.add_start_token) add(options.start_token, start_id);
+  add(options.end_token, end_id);
+  const auto single = template_part(options, "A", 0);
+  auto pair = single;
+  for (auto& item : template_part(options, "B", 1)) pair.push_back(item);
+  return {{"type", "TemplateProcessing"}, {"single", single}, {"pair", pair}, {"special_tokens", tokens}};
+}
+
+}  // namespace
+
+GemmaTokenizerOptions read_gemma_options(const json& config, const json& tokenizer) {
+  GemmaTokenizerOptions options;
+  options.start_token = special_token(config, "bos_token", options.start_token);
+  options.end_token = special_token(config, "eos_token", options.end_token);
+  options.pad_token = special_token(config, "pad_token", options.pad_token);
+  options.unknown_token = special_token(config, "unk_token", options.unknown_token);
+  check_model(tokenizer.at("model"));
+  options.lower_case = read_lower_case(part_of(tokenizer, "normalizer"));
+  const auto words = part_of(tokenizer, "pre_tokenizer");
+  check(words.is_null() || words == kSplitAtSpace, "pre_tokenizer: expected {}, got {}", kSplitAtSpace.dump(),
+        words.dump());
+  const auto ends = read_template(part_of(tokenizer, "post_processor"));  // not the configuration's add_eos_token
+  check(ends.end.has_value(), "post_processor: expected an end token behind the caption, as SigLIP 2's has");
+  options.end_token = *ends.end;
+  options.add_start_token = ends.start.has_value();
+  if (ends.start) options.start_token = *ends.start;
+  return options;
+}
+
+json gemma_config_json(const GemmaTokenizerOptions& options) {
+  return {{"tokenizer_class", options.lower_case ? "Siglip2Tokenizer" : "GemmaTokenizer"},
+          {"bos_token", options.start_token},
+          {"eos_token", options.end_token},
+          {"pad_token", options.pad_token},
+          {"unk_token", options.unknown_token},
+          {"add_bos_token", options.add_start_token},
+          {"add_eos_token", true},
+          {"padding_side", "right"}};
+}
+
+json gemma_tokenizer_json(const GemmaTokenizerOptions& options, std::int64_t start_id, std::int64_t end_id) {
+  const json lower_and_replace{{"type", "Sequence"}, {"normalizers", {kLowercase, kReplaceSpace}}};
+  const json to_space{{"type", "Replace"}, {"pattern", {{"String", "\u2581"}}}, {"content", " "}};
+  const auto decoders = json::array({to_space, {{"type", "ByteFallback"}}, {{"type", "Fuse"}}});
+  return {{"version", "1.0"},
+          {"truncation", nullptr},
+          {"padding", nullptr},
+          {"normalizer", options.lower_case ? lower_and_replace : kReplaceSpace},
+          {"pre_tokenizer", kSplitAtSpace},
+          {"post_processor", template_json(options, start_id, end_id)},
+          {"decoder", {{"type", "Sequence"}, {"decoders", decoders}}},
+          {"model",
+           {{"type", "BPE"},
+            {"dropout", nullptr},
+            {"unk_token", options.unknown_token},
+            {"continuing_subword_prefix", nullptr},
+            {"end_of_word_suffix", nullptr},
+            {"fuse_unk", true},
+            {"byte_fallback", true},
+            {"ignore_merges", false}}}};
+}
+
+}  // namespace vlalign
