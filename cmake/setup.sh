@@ -189,7 +189,7 @@ build_targets() {
   # Sources compiled in groups take half the time. Whoever edits one switches it off: cmake -DCMAKE_UNITY_BUILD=OFF build
   [[ -e $build/CMakeCache.txt ]] || grouped=(-DCMAKE_UNITY_BUILD=ON)
   cmake --log-level=NOTICE -S . -B "$build" -G Ninja -U LibTorch_DIR "-DVLALIGN_TORCH=$torch" "-DVLALIGN_ARROW=$arrow" \
-    "${grouped[@]}" ||
+    "${grouped[@]}" ${VLALIGN_WERROR:+"-DVLALIGN_WERROR=$VLALIGN_WERROR"} ||
     fail 'CMake could not configure the build; the lines above say why'
   NINJA_STATUS='      [%f/%t] ' cmake --build "$build" --parallel "$(compile_jobs)" --target "$@" ||
     fail 'the build failed; the lines above say why'

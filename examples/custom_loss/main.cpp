@@ -12,7 +12,7 @@ namespace {
 
 void compare(const char* name, const vlalign::AnyLoss& loss, const std::string& data, std::int64_t steps) {
   const auto pairs = vlalign::open_pairs(data + "/train.jsonl");
-  const auto tokenizer = vlalign::train_clip_tokenizer(vlalign::all_captions(*pairs), 2048);
+  const auto tokenizer = vlalign::train_tokenizer(vlalign::all_captions(*pairs), 2048);
   const auto model = vlalign::DualEncoder::create("tiny", tokenizer, /*seed=*/1);
   vlalign::Trainer trainer(model, loss,
                            {.batch_size = 256,

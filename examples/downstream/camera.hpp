@@ -6,7 +6,7 @@
 #include <mutex>
 #include <thread>
 #include <vector>
-#include <vlalign/data/image_view.hpp>
+#include <vlalign/image/image_view.hpp>
 
 /// A camera with a thread of its own. Of its ring of three frames one is being written, one is the newest, and one is
 /// in the reader's hands, so that neither waits for the other.

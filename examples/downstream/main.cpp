@@ -15,7 +15,7 @@ vlalign::Image plain_picture(std::uint8_t grey) { return {64, 64, std::vector<st
 
 void untrained() {
   const std::vector<std::string> captions{"a white square", "a black square"};
-  const auto model = vlalign::DualEncoder::create("tiny", vlalign::train_clip_tokenizer(captions, 520));
+  const auto model = vlalign::DualEncoder::create("tiny", vlalign::train_tokenizer(captions, 520));
   const auto pictures = vlalign::embed_images(model, 2, [](auto i) { return plain_picture(i == 0 ? 255 : 0); });
   const auto cosines = pictures.image.matmul(vlalign::embed_texts(model, captions).t());
   for (int i = 0; i < 2; ++i) {

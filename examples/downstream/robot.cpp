@@ -19,7 +19,7 @@
 #include <vector>
 #include <vlalign/core/error.hpp>
 #include <vlalign/core/latency_histogram.hpp>
-#include <vlalign/data/clip_tokenizer.hpp>
+#include <vlalign/tokenizers/tokenizer.hpp>
 #include <vlalign/vla/live_policy.hpp>
 
 #include "camera.hpp"
@@ -96,7 +96,7 @@ void control(vla::LivePolicy policy, const Shape& shape, Checkpoints* checkpoint
 
 vla::Policy untrained() {
   const std::vector<std::string> words{"push the red block", "stay"};
-  const auto encoder = vlalign::DualEncoder::create("tiny", vlalign::train_clip_tokenizer(words, 520));
+  const auto encoder = vlalign::DualEncoder::create("tiny", vlalign::train_tokenizer(words, 520));
   return vla::Policy::create(encoder, {.head = "l1", .actions = {.horizon = 8, .dims = 4}, .state = 4});
 }
 

@@ -11,8 +11,8 @@
 #include <cstring>
 
 #include "core/check.hpp"
-#include "vlalign/image/transform.hpp"
 #include "tabletop/words.hpp"
+#include "vlalign/image/transform.hpp"
 
 namespace tabletop {
 namespace {

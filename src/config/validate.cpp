@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "config/config_fields.hpp"
-#include "core/check.hpp"
 #include "config/weight_estimate.hpp"
+#include "core/check.hpp"
 
 namespace vlalign {
 namespace {

@@ -8,8 +8,8 @@
 #include <fstream>
 #include <limits>
 
-#include "core/check.hpp"
 #include "config/validate.hpp"
+#include "core/check.hpp"
 
 namespace vlalign {
 namespace {

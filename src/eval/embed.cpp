@@ -15,14 +15,14 @@
 #include <variant>
 
 #include "core/check.hpp"
-#include "kernels/thread_count.hpp"
 #include "eval/rows.hpp"
+#include "kernels/thread_count.hpp"
 #include "nn/evaluation_mode.hpp"
 #include "vlalign/data/sources/pairs.hpp"
-#include "vlalign/tokenizers/tokenizer.hpp"
 #include "vlalign/image/transform.hpp"
 #include "vlalign/model/dual_encoder.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
+#include "vlalign/tokenizers/tokenizer.hpp"
 
 namespace vlalign {
 namespace {

@@ -4,9 +4,9 @@
 #include <cmath>
 
 #include "core/check.hpp"
-#include "kernels/product.hpp"
 #include "eval/nearest.hpp"
 #include "eval/rows.hpp"
+#include "kernels/product.hpp"
 
 namespace vlalign {
 

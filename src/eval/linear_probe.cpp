@@ -13,9 +13,9 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "core/ascii.hpp"
 #include "core/check.hpp"
 #include "core/log.hpp"
-#include "core/ascii.hpp"
 #include "vlalign/data/sources/pairs.hpp"
 
 namespace vlalign {

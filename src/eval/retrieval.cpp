@@ -14,11 +14,11 @@
 #include <nlohmann/json.hpp>
 
 #include "core/check.hpp"
-#include "kernels/product.hpp"
 #include "eval/checked_embeddings.hpp"
 #include "eval/nearest.hpp"
 #include "eval/paired_rows.hpp"
 #include "eval/rows.hpp"
+#include "kernels/product.hpp"
 #include "vlalign/eval/space.hpp"
 #include "vlalign/model/dual_encoder.hpp"
 

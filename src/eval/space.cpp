@@ -10,10 +10,10 @@
 #include <numeric>
 
 #include "core/check.hpp"
-#include "kernels/product.hpp"
 #include "eval/paired_rows.hpp"
 #include "eval/rows.hpp"
 #include "eval/singular_values.hpp"
+#include "kernels/product.hpp"
 
 namespace vlalign {
 namespace {

@@ -12,11 +12,11 @@
 #include <optional>
 #include <unordered_map>
 
+#include "core/ascii.hpp"
 #include "core/check.hpp"
 #include "core/log.hpp"
-#include "kernels/product.hpp"
-#include "core/ascii.hpp"
 #include "eval/rows.hpp"
+#include "kernels/product.hpp"
 #include "vlalign/core/normalize.hpp"
 #include "vlalign/data/sources/pairs.hpp"
 #include "vlalign/eval/calibration.hpp"

@@ -6,8 +6,8 @@
 #include <string>
 
 #include "core/check.hpp"
-#include "core/io/files.hpp"
 #include "core/foreign_errors.hpp"
+#include "core/io/files.hpp"
 #include "image/codecs.hpp"
 
 namespace vlalign {

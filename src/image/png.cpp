@@ -103,8 +103,8 @@ bool is_past_last_row(const Reader& reader) {
   return png_get_current_pass_number(reader.png) == PNG_INTERLACE_ADAM7_PASSES;
 }
 
-/// Two sums guard the pixels: each chunk's, and zlib's over all that they unpack to. Where one of them is right, only the
-/// other is damaged.
+/// Two sums guard the pixels: each chunk's, and zlib's over all that they unpack to. Where one of them is right, only
+/// the other is damaged.
 bool read_pixels(Reader& reader, std::vector<std::uint8_t*>& rows) {
   if (setjmp(reader.on_fault)) return is_past_last_row(reader) && !reader.has_wrong_crc;
   reader.has_doubtful_end = false;

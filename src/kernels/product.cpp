@@ -10,8 +10,8 @@
 #include <ATen/ops/ones.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include "kernels/bf16_panels.hpp"
 #include "core/find_operator.hpp"
+#include "kernels/bf16_panels.hpp"
 
 namespace vlalign {
 namespace {

@@ -2,25 +2,27 @@
 
 #include <ATen/ops/full.h>
 
-#include "model/peers/config_json.hpp"
+#include "config/validate.hpp"
 #include "core/check.hpp"
 #include "core/io/files.hpp"
 #include "core/io/folders.hpp"
 #include "core/log.hpp"
 #include "core/on_device.hpp"
 #include "core/precision.hpp"
-#include "nn/finite_weights.hpp"
-#include "model/peers/folder_tokenizer.hpp"
 #include "image/image_size.hpp"
 #include "model/make_module.hpp"
-#include "model/peers/model_folder.hpp"
 #include "model/module_fit.hpp"
-#include "nn/check_inputs.hpp"
+#include "model/peers/config_json.hpp"
+#include "model/peers/folder_tokenizer.hpp"
+#include "model/peers/model_folder.hpp"
 #include "model/peers/peer_names.hpp"
-#include "model/savable.hpp"
 #include "model/peers/tower_source.hpp"
-#include "config/validate.hpp"
+#include "model/savable.hpp"
+#include "nn/check_inputs.hpp"
+#include "nn/finite_weights.hpp"
 #include "vlalign/model/lora.hpp"
+#include "vlalign/model/peers/read_config.hpp"
+#include "vlalign/model/presets.hpp"
 #include "vlalign/nn/bert.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 #include "vlalign/nn/efficientnet.hpp"
@@ -29,8 +31,6 @@
 #include "vlalign/nn/text_transformer.hpp"
 #include "vlalign/nn/transformer.hpp"
 #include "vlalign/nn/vit.hpp"
-#include "vlalign/model/presets.hpp"
-#include "vlalign/model/peers/read_config.hpp"
 
 namespace vlalign {
 namespace {

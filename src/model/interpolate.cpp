@@ -5,9 +5,9 @@
 
 #include "config/config_fields.hpp"
 #include "core/check.hpp"
-#include "nn/finite_weights.hpp"
 #include "model/make_module.hpp"
 #include "model/peers/peer_names.hpp"
+#include "nn/finite_weights.hpp"
 
 namespace vlalign {
 namespace {

@@ -7,12 +7,12 @@
 #include <string>
 #include <vector>
 
+#include "core/ascii.hpp"
 #include "core/check.hpp"
 #include "core/finite.hpp"
 #include "core/recent_texts.hpp"
-#include "kernels/thread_count.hpp"
 #include "image/frame_preprocessor.hpp"
-#include "core/ascii.hpp"
+#include "kernels/thread_count.hpp"
 #include "nn/live_weights.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 

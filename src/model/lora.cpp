@@ -4,10 +4,10 @@
 
 #include "core/check.hpp"
 #include "core/json/dump_json.hpp"
-#include "core/json/parse_json.hpp"
-#include "nn/finite_weights.hpp"
 #include "core/json/json_section.hpp"
+#include "core/json/parse_json.hpp"
 #include "model/peers/peer_names.hpp"
+#include "nn/finite_weights.hpp"
 #include "vlalign/core/random.hpp"
 #include "vlalign/model/dual_encoder.hpp"
 #include "vlalign/nn/dual_encoder.hpp"

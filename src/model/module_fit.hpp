@@ -1,9 +1,9 @@
 // Whether a module is the model that a config and a tokenizer speak of. Internal.
 #pragma once
 
-#include "vlalign/tokenizers/tokenizer.hpp"
 #include "vlalign/config/model_config.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
+#include "vlalign/tokenizers/tokenizer.hpp"
 
 namespace vlalign {
 

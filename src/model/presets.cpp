@@ -1,11 +1,12 @@
 // The named models as data. Sizes as in open_clip's model_configs; "tiny" is the quick start's own.
+#include "vlalign/model/presets.hpp"
+
 #include <array>
 #include <string>
 
 #include "core/check.hpp"
 #include "model/peers/timm_names.hpp"
 #include "vlalign/config/model_config.hpp"
-#include "vlalign/model/presets.hpp"
 
 namespace vlalign {
 namespace {

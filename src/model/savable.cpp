@@ -4,8 +4,8 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "model/peers/config_json.hpp"
 #include "core/io/files.hpp"
+#include "model/peers/config_json.hpp"
 #include "model/peers/folder_tokenizer.hpp"
 
 namespace vlalign {

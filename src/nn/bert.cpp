@@ -3,9 +3,9 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/zeros.h>
 
-#include "nn/check_inputs.hpp"
-#include "core/check.hpp"
 #include "config/validate.hpp"
+#include "core/check.hpp"
+#include "nn/check_inputs.hpp"
 #include "vlalign/nn/text_transformer.hpp"
 
 namespace vlalign::nn {

@@ -4,8 +4,8 @@
 
 #include <cmath>
 
-#include "nn/check_inputs.hpp"
 #include "core/check.hpp"
+#include "nn/check_inputs.hpp"
 #include "vlalign/core/normalize.hpp"
 
 namespace vlalign::nn {

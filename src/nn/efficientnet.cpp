@@ -10,9 +10,9 @@
 #include <cmath>
 #include <limits>
 
-#include "nn/check_inputs.hpp"
-#include "core/check.hpp"
 #include "config/validate.hpp"
+#include "core/check.hpp"
+#include "nn/check_inputs.hpp"
 
 namespace vlalign::nn {
 namespace {

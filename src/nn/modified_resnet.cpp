@@ -8,9 +8,9 @@
 
 #include <cmath>
 
-#include "nn/check_inputs.hpp"
-#include "core/check.hpp"
 #include "config/validate.hpp"
+#include "core/check.hpp"
+#include "nn/check_inputs.hpp"
 
 namespace vlalign::nn {
 namespace {

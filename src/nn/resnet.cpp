@@ -4,9 +4,9 @@
 #include <ATen/ops/max_pool2d.h>
 #include <ATen/ops/relu.h>
 
-#include "nn/check_inputs.hpp"
-#include "core/check.hpp"
 #include "config/validate.hpp"
+#include "core/check.hpp"
+#include "nn/check_inputs.hpp"
 
 namespace vlalign::nn {
 

@@ -11,10 +11,10 @@
 #include <limits>
 #include <vector>
 
-#include "nn/check_inputs.hpp"
+#include "config/validate.hpp"
 #include "core/check.hpp"
 #include "kernels/like_lengths.hpp"
-#include "config/validate.hpp"
+#include "nn/check_inputs.hpp"
 
 namespace vlalign::nn {
 namespace {

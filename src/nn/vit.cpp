@@ -10,10 +10,10 @@
 #include <cmath>
 #include <string>
 
-#include "nn/check_inputs.hpp"
-#include "core/check.hpp"
-#include "nn/grid_positions.hpp"
 #include "config/validate.hpp"
+#include "core/check.hpp"
+#include "nn/check_inputs.hpp"
+#include "nn/grid_positions.hpp"
 
 namespace vlalign::nn {
 namespace {

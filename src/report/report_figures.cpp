@@ -10,8 +10,8 @@
 #include <set>
 
 #include "eval/checked_embeddings.hpp"
-#include "report/principal_plane.hpp"
 #include "eval/rows.hpp"
+#include "report/principal_plane.hpp"
 #include "vlalign/core/normalize.hpp"
 
 namespace vlalign {

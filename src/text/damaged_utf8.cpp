@@ -20,8 +20,8 @@ int utf8_length(std::string_view bytes, std::size_t at) {
   return 1;
 }
 
-constexpr char kNoBreakSpace = '\xA0';
-constexpr char kLost = '\x1A';
+constexpr char no_break_space = '\xA0';
+constexpr char lost_character = '\x1A';
 
 // The length of a UTF-8 sequence at `at` in which one continuation byte A0 has become a space, else 0. Sequences that
 // would give unlikely characters don't count.
@@ -56,16 +56,18 @@ std::string restore_a_grave(std::string_view bytes) {
     const auto rest = bytes.substr(at + 2);
     const auto is_contraction = rest.starts_with(" ") || rest.starts_with("quele") || rest.starts_with("quela") ||
                                 rest.starts_with("quilo") || rest.starts_with("s ");
-    if (!is_contraction) result.push_back(kNoBreakSpace);
+    if (!is_contraction) result.push_back(no_break_space);
   }
   return result;
 }
 
 // The length of a UTF-8 or CESU-8 sequence of which bytes are lost (1A, or '?' at most once), else 0.
 std::size_t length_with_lost_bytes(std::string_view bytes, std::size_t at) {
-  const auto is_lost = [&](std::size_t i) { return i < bytes.size() && (bytes[i] == kLost || bytes[i] == '?'); };
+  const auto is_lost = [&](std::size_t i) {
+    return i < bytes.size() && (bytes[i] == lost_character || bytes[i] == '?');
+  };
   const auto is_trail = [&](std::size_t i) { return is_byte(bytes, i, 0x80, 0xBF); };
-  if (bytes[at] == kLost) return 1;
+  if (bytes[at] == lost_character) return 1;
   if (is_byte(bytes, at, 0xED, 0xED) && is_byte(bytes, at + 1, 0xA0, 0xAF) && is_byte(bytes, at + 3, 0xED, 0xED) &&
       is_byte(bytes, at + 4, 0xB0, 0xBF)) {
     const bool all_there = (is_lost(at + 2) || is_trail(at + 2)) && (is_lost(at + 5) || is_trail(at + 5));
@@ -74,7 +76,7 @@ std::size_t length_with_lost_bytes(std::string_view bytes, std::size_t at) {
   const auto length = static_cast<std::size_t>(utf8_length(bytes, at));
   if (length == 1 || at + length > bytes.size()) return 0;
   if (length == 2) {
-    const bool is_known_lost = bytes[at + 1] == kLost && is_byte(bytes, at, 0xC2, 0xDF);
+    const bool is_known_lost = bytes[at + 1] == lost_character && is_byte(bytes, at, 0xC2, 0xDF);
     const bool is_likely_lost = bytes[at + 1] == '?' && is_byte(bytes, at, 0xC2, 0xC3);
     return is_known_lost || is_likely_lost ? 2 : 0;
   }
@@ -105,7 +107,7 @@ std::string restore_byte_a0(std::string_view bytes) {
   for (std::size_t at = 0; at < result.size();) {
     const auto length = length_with_space_for_a0(result, at);
     const auto end = at + std::max<std::size_t>(length, 1);
-    if (length > 0) std::replace(result.begin() + at, result.begin() + end, ' ', kNoBreakSpace);
+    if (length > 0) std::replace(result.begin() + at, result.begin() + end, ' ', no_break_space);
     at = end;
   }
   return result;

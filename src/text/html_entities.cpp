@@ -13,7 +13,7 @@
 namespace vlalign {
 namespace {
 
-constexpr std::string_view kNames =
+constexpr std::string_view packed_names =
 #include "text/html_names.inc"
     ;
 
@@ -25,13 +25,13 @@ using Entities = std::unordered_map<std::u32string, Entity>;
 
 Entities parse_names() {
   Entities entities;
-  for (const char* at = kNames.begin(); at != kNames.end();) {
-    const char* const mark = std::find_if(at, kNames.end(), [](char c) { return c == ':' || c == '!'; });
+  for (const char* at = packed_names.begin(); at != packed_names.end();) {
+    const char* const mark = std::find_if(at, packed_names.end(), [](char c) { return c == ':' || c == '!'; });
     auto& entity = entities[std::u32string(at, mark)];
     entity.needs_semicolon = *mark == ':';
     for (at = mark; *at != ' ';) {
       std::uint32_t code_point = 0;
-      at = std::from_chars(at + 1, kNames.end(), code_point, 16).ptr;
+      at = std::from_chars(at + 1, packed_names.end(), code_point, 16).ptr;
       entity.value.push_back(code_point);
     }
     ++at;
@@ -73,10 +73,10 @@ bool is_dropped_control(char32_t c) {
 
 std::u32string character_numbered(char32_t number) {
   // What Windows-1252 has at 0x80 to 0x9F.
-  static constexpr char32_t kWindows1252[] =
+  static constexpr char32_t windows_1252[] =
       U"\u20AC\x81\u201A\u0192\u201E\u2026\u2020\u2021\u02C6\u2030\u0160\u2039\u0152\x8D\u017D\x8F"
       U"\x90\u2018\u2019\u201C\u201D\u2022\u2013\u2014\u02DC\u2122\u0161\u203A\u0153\x9D\u017E\u0178";
-  if (number >= 0x80 && number <= 0x9F) return {kWindows1252[number - 0x80]};
+  if (number >= 0x80 && number <= 0x9F) return {windows_1252[number - 0x80]};
   if (number == 0 || number > 0x10FFFF || (number >= 0xD800 && number <= 0xDFFF)) return U"\uFFFD";
   if (is_dropped_control(number) || is_noncharacter(number)) return {};
   return {number};
@@ -100,9 +100,9 @@ std::optional<Reference> numeric_reference(std::u32string_view text, std::size_t
 }
 
 std::optional<Reference> named_reference(std::u32string_view text, std::size_t at) {
-  constexpr std::size_t kLongestName = 32;
+  constexpr std::size_t longest_name = 32;
   const auto first = at + 1;
-  const auto end = skip(text, first, kLongestName, [](char32_t c) { return !ends_name(c); });
+  const auto end = skip(text, first, longest_name, [](char32_t c) { return !ends_name(c); });
   const auto& entities = html_entities();
   if (end < text.size() && text[end] == U';') {
     const auto found = entities.find(std::u32string(text.substr(first, end - first)));
@@ -130,12 +130,12 @@ Entities parse_names_and_capitals() {
 }
 
 std::optional<Reference> reference_with_semicolon(std::u32string_view text, std::size_t at) {
-  constexpr std::size_t kLongestName = 24;
+  constexpr std::size_t longest_name = 24;
   static const Entities entities = parse_names_and_capitals();
   const bool is_number = at + 1 < text.size() && text[at + 1] == U'#';
   const auto first = at + (is_number ? 2 : 1);
   if (first >= text.size()) return std::nullopt;
-  const auto end = skip(text, first, kLongestName, is_alphanumeric);
+  const auto end = skip(text, first, longest_name, is_alphanumeric);
   if (end == first || end == text.size() || text[end] != U';') return std::nullopt;
   if (is_number) {
     auto reference = numeric_reference(text, at);

@@ -18,58 +18,62 @@ namespace {
 // ---- What a character can be in misread text ----
 
 using Traits = std::uint32_t;
-enum Trait : Traits {
-  kCommon = 1 << 0,  // in too many places to mean anything alone
-  kControl = 1 << 1,
-  kBad = 1 << 2,  // hardly ever meant
-  kLaw = 1 << 3,
-  kCurrency = 1 << 4,
-  kStart = 1 << 5,  // punctuation before a word
-  kEnd = 1 << 6,    // punctuation after a word
-  kNumeric = 1 << 7,
-  kKaomoji = 1 << 8,  // letters that faces are made of
-  kUpper = 1 << 9,    // accented Latin letters
-  kLower = 1 << 10,
-  kUpperCommon = 1 << 11,  // Greek and Cyrillic letters
-  kLowerCommon = 1 << 12,
-  kBox = 1 << 13,
-  kAsciiLetter = 1 << 14,
-  kAsciiLower = 1 << 15,
-  kNotAsciiLetter = 1 << 16,
-  kSpace = 1 << 17,
-  kWord = 1 << 18,
-  kNotLineFeed = 1 << 19,
+namespace trait {
+
+enum : Traits {
+  common = 1 << 0,  // in too many places to mean anything alone
+  control = 1 << 1,
+  bad = 1 << 2,  // hardly ever meant
+  law = 1 << 3,
+  currency = 1 << 4,
+  start = 1 << 5,  // punctuation before a word
+  end = 1 << 6,    // punctuation after a word
+  numeric = 1 << 7,
+  kaomoji = 1 << 8,  // letters that faces are made of
+  upper = 1 << 9,    // accented Latin letters
+  lower = 1 << 10,
+  upper_common = 1 << 11,  // Greek and Cyrillic letters
+  lower_common = 1 << 12,
+  box = 1 << 13,
+  ascii_letter = 1 << 14,
+  ascii_lower = 1 << 15,
+  not_ascii_letter = 1 << 16,
+  space = 1 << 17,
+  word = 1 << 18,
+  not_line_feed = 1 << 19,
   // How UTF-8's bytes look in Latin-1 and the Windows encodings.
-  kLeadOf2 = 1 << 20,
-  kLeadOf3 = 1 << 21,
-  kLeadOf4 = 1 << 22,
-  kContinuation = 1 << 23,
-  kSureContinuation = 1 << 24,  // not a space, dash, quotation mark, bullet or ellipsis
+  lead_of_2 = 1 << 20,
+  lead_of_3 = 1 << 21,
+  lead_of_4 = 1 << 22,
+  continuation = 1 << 23,
+  sure_continuation = 1 << 24,  // not a space, dash, quotation mark, bullet or ellipsis
 };
-constexpr Traits kNoTrait = 0;
-constexpr Traits kAccented = kUpper | kLower;
+constexpr Traits none = 0;
+constexpr Traits accented = upper | lower;
+
+}  // namespace trait
 
 struct TraitCharacters {
   Traits trait;
   std::u32string_view characters;  // "a-z" is a range
 };
-constexpr TraitCharacters kTraitCharacters[] = {
-    {kCommon, U"\u00A0\u00AD·´–—―…’"},
-    {kControl, U"\x80-\x9F"},
-    {kBad, U"¤¦¨¬¯¸ªºƒˆˇ˘˛˜†‡‰⌐◊\uFFFD"},
-    {kLaw, U"§¶"},
-    {kCurrency, U"¢£¥₧€"},
-    {kStart, U"¡¿«‹©΄΅‘‚“„•\uF8FF"},
-    {kEnd, U"»›®˝”™"},
-    {kNumeric, U"¹²³±¼½¾×÷µ⁄∂∆∏∑√∞∩∫≈≠≡≤≥№"},
-    {kKaomoji, U"°Ò-ÖÙ-Üò-öø-üŌŐŪŲ"},
-    {kUpper, U"À-ÑØÜÝĀĂĄĆČĎĐĒĖĘĚĞĢĪİĶĹĻĽŁŃŅŇŒŘŚŞŠŢŤŮŰŸŹŻŽҐ"},
-    {kLower, U"ß-ñüāăąćčďđēėęěğģīįķĺļľłœŕśşšťźżžґﬁﬂ"},
-    {kUpperCommon, U"ÞΆΈ-ΊΌΎΏΑ-ΫЁ-Я"},
-    {kLowerCommon, U"ά-ωа-џ"},
-    {kBox, U"│┌┐┘├┤┬┼═-╬▀▄█▌▐-▓"},
-    {kAsciiLetter, U"A-Za-z"},
-    {kAsciiLower, U"a-z"},
+constexpr TraitCharacters trait_characters[] = {
+    {trait::common, U"\u00A0\u00AD·´–—―…’"},
+    {trait::control, U"\x80-\x9F"},
+    {trait::bad, U"¤¦¨¬¯¸ªºƒˆˇ˘˛˜†‡‰⌐◊\uFFFD"},
+    {trait::law, U"§¶"},
+    {trait::currency, U"¢£¥₧€"},
+    {trait::start, U"¡¿«‹©΄΅‘‚“„•\uF8FF"},
+    {trait::end, U"»›®˝”™"},
+    {trait::numeric, U"¹²³±¼½¾×÷µ⁄∂∆∏∑√∞∩∫≈≠≡≤≥№"},
+    {trait::kaomoji, U"°Ò-ÖÙ-Üò-öø-üŌŐŪŲ"},
+    {trait::upper, U"À-ÑØÜÝĀĂĄĆČĎĐĒĖĘĚĞĢĪİĶĹĻĽŁŃŅŇŒŘŚŞŠŢŤŮŰŸŹŻŽҐ"},
+    {trait::lower, U"ß-ñüāăąćčďđēėęěğģīįķĺļľłœŕśşšťźżžґﬁﬂ"},
+    {trait::upper_common, U"ÞΆΈ-ΊΌΎΏΑ-ΫЁ-Я"},
+    {trait::lower_common, U"ά-ωа-џ"},
+    {trait::box, U"│┌┐┘├┤┬┼═-╬▀▄█▌▐-▓"},
+    {trait::ascii_letter, U"A-Za-z"},
+    {trait::ascii_lower, U"a-z"},
 };
 
 template <typename Function>
@@ -82,23 +86,23 @@ void for_each_in(std::u32string_view ranges, Function function) {
   }
 }
 
-constexpr char32_t kTableSize = 0x2600;  // nearly all characters with a trait of their own are below
+constexpr char32_t table_size = 0x2600;  // nearly all characters with a trait of their own are below
 
 class TraitTable {
  public:
-  TraitTable() : table_(kTableSize) {
-    for (char32_t c = 0; c < kTableSize; ++c) table_[c] = general_traits(c);
-    for (const auto& [trait, characters] : kTraitCharacters) {
+  TraitTable() : table_(table_size) {
+    for (char32_t c = 0; c < table_size; ++c) table_[c] = general_traits(c);
+    for (const auto& [trait, characters] : trait_characters) {
       for_each_in(characters, [&, bit = trait](char32_t c) { add(c, bit); });
     }
-    for_each_in(U"A-Za-z", [&](char32_t c) { table_[c] &= ~kNotAsciiLetter; });
+    for_each_in(U"A-Za-z", [&](char32_t c) { table_[c] &= ~trait::not_ascii_letter; });
     for (const auto& encoding : single_byte_encodings()) add_bytes_of(encoding);
-    add(U' ', kContinuation);
-    for_each_in(U"–—―‘’‚“”„•…", [&](char32_t c) { table_[c] &= ~kSureContinuation; });
+    add(U' ', trait::continuation);
+    for_each_in(U"–—―‘’‚“”„•…", [&](char32_t c) { table_[c] &= ~trait::sure_continuation; });
   }
 
   Traits operator[](char32_t c) const {
-    if (c < kTableSize) return table_[c];
+    if (c < table_size) return table_[c];
     const auto found = beyond_.find(c);
     return found == beyond_.end() ? general_traits(c) : found->second;
   }
@@ -106,12 +110,12 @@ class TraitTable {
  private:
   static Traits general_traits(char32_t c) {
     const bool is_word = is_letter(c) || is_number(c) || c == U'_';
-    return kNotAsciiLetter | (is_word ? kWord : kNoTrait) | (is_space(c) ? kSpace : kNoTrait) |
-           (c == U'\n' ? kNoTrait : kNotLineFeed);
+    return trait::not_ascii_letter | (is_word ? trait::word : trait::none) |
+           (is_space(c) ? trait::space : trait::none) | (c == U'\n' ? trait::none : trait::not_line_feed);
   }
 
   void add(char32_t c, Traits trait) {
-    if (c < kTableSize) {
+    if (c < table_size) {
       table_[c] |= trait;
     } else {
       beyond_.try_emplace(c, general_traits(c)).first->second |= trait;
@@ -122,10 +126,10 @@ class TraitTable {
     if (encoding.kind() == SingleByteEncoding::Kind::other) return;
     for (unsigned byte = 0x80; byte < 0xF4; ++byte) {
       const auto c = encoding.decode(static_cast<unsigned char>(byte));
-      if (byte < 0xC0) add(c, kContinuation | kSureContinuation);
-      if (byte >= 0xC2 && byte < 0xE0) add(c, kLeadOf2);
-      if (byte >= 0xE0 && byte < 0xF0) add(c, kLeadOf3);
-      if (byte == 0xF0 || byte == 0xF3) add(c, kLeadOf4);
+      if (byte < 0xC0) add(c, trait::continuation | trait::sure_continuation);
+      if (byte >= 0xC2 && byte < 0xE0) add(c, trait::lead_of_2);
+      if (byte >= 0xE0 && byte < 0xF0) add(c, trait::lead_of_3);
+      if (byte == 0xF0 || byte == 0xF3) add(c, trait::lead_of_4);
     }
   }
 
@@ -148,44 +152,45 @@ struct Place {
 };
 using Pattern = std::vector<Place>;
 
-Place one_of(std::u32string_view characters) { return {kNoTrait, characters}; }
+Place one_of(std::u32string_view characters) { return {trait::none, characters}; }
 
 std::vector<Pattern> make_patterns() {
-  constexpr Traits kSymbol = kBox | kStart | kEnd | kCurrency | kNumeric | kLaw;
+  constexpr Traits symbol = trait::box | trait::start | trait::end | trait::currency | trait::numeric | trait::law;
   const Place arabic_lead = one_of(U"ØÙ");
-  const Place arabic_trail{kCommon | kCurrency | kBad | kNumeric | kStart, U"ŸŠ®°µ»"};
+  const Place arabic_trail{trait::common | trait::currency | trait::bad | trait::numeric | trait::start, U"ŸŠ®°µ»"};
   const Place cyrillic_lead = one_of(U"ВГРС");
   const Place greek_lead = one_of(U"ΒΓΞΟ");
   const Place a_lead = one_of(U"ÃÂ");
   const Place blank = one_of(U" ");
   return {
-      {{kControl}},
-      {{kBad | kAccented | kSymbol}, {kBad}},
-      {{kBad}, {kAccented | kSymbol}},
-      {{kAsciiLetter}, {kLowerCommon | kUpperCommon}, {kBad}},
-      {{kLower | kLowerCommon | kBox | kEnd | kCurrency | kNumeric}, {kUpper}},
-      {{kBox | kEnd | kCurrency | kNumeric}, {kLower}},
-      {{kLower | kBox | kEnd}, {kCurrency}},
-      {{kSpace}, {kUpper}, {kCurrency}},
-      {{kUpper | kBox}, {kNumeric | kLaw}},
-      {{kAccented | kBox | kCurrency | kEnd}, {kStart}, {kNumeric}},
-      {{kAccented | kCurrency | kNumeric | kBox | kLaw}, {kEnd}, {kStart}},
-      {{kCurrency | kNumeric | kBox}, {kStart}},
-      {{kAsciiLower}, {kUpper}, {kStart | kCurrency}},
-      {{kBox}, {kKaomoji | kEnd}},
-      {{kAccented | kCurrency | kNumeric | kStart | kEnd | kLaw}, {kBox}},
-      {{kAccented}, {kStart | kEnd}, {kWord}},
-      {{kUpper}, one_of(U"°")},
+      {{trait::control}},
+      {{trait::bad | trait::accented | symbol}, {trait::bad}},
+      {{trait::bad}, {trait::accented | symbol}},
+      {{trait::ascii_letter}, {trait::lower_common | trait::upper_common}, {trait::bad}},
+      {{trait::lower | trait::lower_common | trait::box | trait::end | trait::currency | trait::numeric},
+       {trait::upper}},
+      {{trait::box | trait::end | trait::currency | trait::numeric}, {trait::lower}},
+      {{trait::lower | trait::box | trait::end}, {trait::currency}},
+      {{trait::space}, {trait::upper}, {trait::currency}},
+      {{trait::upper | trait::box}, {trait::numeric | trait::law}},
+      {{trait::accented | trait::box | trait::currency | trait::end}, {trait::start}, {trait::numeric}},
+      {{trait::accented | trait::currency | trait::numeric | trait::box | trait::law}, {trait::end}, {trait::start}},
+      {{trait::currency | trait::numeric | trait::box}, {trait::start}},
+      {{trait::ascii_lower}, {trait::upper}, {trait::start | trait::currency}},
+      {{trait::box}, {trait::kaomoji | trait::end}},
+      {{trait::accented | trait::currency | trait::numeric | trait::start | trait::end | trait::law}, {trait::box}},
+      {{trait::accented}, {trait::start | trait::end}, {trait::word}},
+      {{trait::upper}, one_of(U"°")},
       // Windows-1252
-      {one_of(U"ÂÃÎÐ"), {kStart | kEnd, U"€œŠš¢£Ÿž\u00A0\u00AD®©°·»–—´"}},
-      {one_of(U"Œœ"), {kNotAsciiLetter}},
+      {one_of(U"ÂÃÎÐ"), {trait::start | trait::end, U"€œŠš¢£Ÿž\u00A0\u00AD®©°·»–—´"}},
+      {one_of(U"Œœ"), {trait::not_ascii_letter}},
       {one_of(U"×"), one_of(U"²³")},
       {arabic_lead, arabic_trail, arabic_lead, arabic_trail},
       {one_of(U"à"), one_of(U"²µ¹¼½¾")},
       {one_of(U"Ã"), one_of(U"\u00A0¡")},
-      {{kAsciiLower}, a_lead, blank},
-      {{kAsciiLower}, {kSpace}, a_lead, blank},
-      {{kAsciiLower | kEnd, U".,?!"}, one_of(U"Â"), {kStart | kEnd, U" "}},
+      {{trait::ascii_lower}, a_lead, blank},
+      {{trait::ascii_lower}, {trait::space}, a_lead, blank},
+      {{trait::ascii_lower | trait::end, U".,?!"}, one_of(U"Â"), {trait::start | trait::end, U" "}},
       // Mac Roman
       {one_of(U"√"), one_of(U"±∂†≠®™´≤≥¥µø")},
       {one_of(U"≈"), one_of(U"°¢")},
@@ -193,11 +198,19 @@ std::vector<Pattern> make_patterns() {
       {one_of(U"‚"), one_of(U"âó"), one_of(U"àä°ê")},
       // Windows-1251
       {one_of(U"в"), one_of(U"Ђ")},
-      {cyrillic_lead, {kControl | kBad | kStart | kEnd | kCurrency, U"°µ"}, cyrillic_lead},
-      {one_of(U"Г"), one_of(U"ў"), one_of(U"В"), one_of(U"Ђ"), one_of(U"В"), {kNotLineFeed}, {kAsciiLetter, U" "}},
+      {cyrillic_lead,
+       {trait::control | trait::bad | trait::start | trait::end | trait::currency, U"°µ"},
+       cyrillic_lead},
+      {one_of(U"Г"),
+       one_of(U"ў"),
+       one_of(U"В"),
+       one_of(U"Ђ"),
+       one_of(U"В"),
+       {trait::not_line_feed},
+       {trait::ascii_letter, U" "}},
       // Windows-1253 and Windows-1257
       {one_of(U"β"), one_of(U"€"), one_of(U"™\u00A0Ά\u00AD®°")},
-      {greek_lead, {kControl | kBad | kStart | kEnd | kCurrency, U"°"}, greek_lead},
+      {greek_lead, {trait::control | trait::bad | trait::start | trait::end | trait::currency, U"°"}, greek_lead},
       {one_of(U"ā"), one_of(U"€")},
   };
 }
@@ -205,20 +218,20 @@ std::vector<Pattern> make_patterns() {
 // The patterns, and a bit for each of those that can start with a character.
 class PatternIndex {
  public:
-  PatternIndex() : patterns_(make_patterns()), starts_(kTableSize) {
+  PatternIndex() : patterns_(make_patterns()), starts_(table_size) {
     for (std::size_t i = 0; i < patterns_.size(); ++i) {
       for (auto traits = patterns_[i][0].traits; traits != 0; traits &= traits - 1) {
         starts_of_trait_[static_cast<std::size_t>(std::countr_zero(traits))] |= std::uint64_t{1} << i;
       }
     }
-    for (char32_t c = 0; c < kTableSize; ++c) starts_[c] = starts_by_traits(c);
+    for (char32_t c = 0; c < table_size; ++c) starts_[c] = starts_by_traits(c);
     for (std::size_t i = 0; i < patterns_.size(); ++i) {
       for (const char32_t c : patterns_[i][0].characters) starts_[c] |= std::uint64_t{1} << i;
     }
   }
 
   const Pattern& operator[](int i) const { return patterns_[static_cast<std::size_t>(i)]; }
-  std::uint64_t starting_with(char32_t c) const { return c < kTableSize ? starts_[c] : starts_by_traits(c); }
+  std::uint64_t starting_with(char32_t c) const { return c < table_size ? starts_[c] : starts_by_traits(c); }
 
  private:
   std::uint64_t starts_by_traits(char32_t c) const {
@@ -254,10 +267,11 @@ bool looks_misread(std::u32string_view text) {
 }
 
 std::size_t utf8_shaped_length(std::u32string_view text) {
-  constexpr std::pair<Traits, std::size_t> kLeads[] = {{kLeadOf2, 2}, {kLeadOf3, 3}, {kLeadOf4, 4}};
+  constexpr std::pair<Traits, std::size_t> leads[] = {
+      {trait::lead_of_2, 2}, {trait::lead_of_3, 3}, {trait::lead_of_4, 4}};
   const auto sequence_at = [&](std::size_t at) -> std::size_t {
-    const auto is_trail = [](char32_t c) { return (traits_of(c) & kContinuation) != 0; };
-    for (const auto& [lead, length] : kLeads) {
+    const auto is_trail = [](char32_t c) { return (traits_of(c) & trait::continuation) != 0; };
+    for (const auto& [lead, length] : leads) {
       if (at + length > text.size() || !(traits_of(text[at]) & lead)) continue;
       const auto trail = text.substr(at + 1, length - 1);
       if (std::all_of(trail.begin(), trail.end(), is_trail)) return length;
@@ -273,6 +287,6 @@ std::size_t utf8_shaped_length(std::u32string_view text) {
   return end;
 }
 
-bool is_sure_continuation(char32_t c) { return (traits_of(c) & kSureContinuation) != 0; }
+bool is_sure_continuation(char32_t c) { return (traits_of(c) & trait::sure_continuation) != 0; }
 
 }  // namespace vlalign

@@ -18,15 +18,15 @@ namespace {
 
 // Ligatures and digraphs that stand for Latin letters.
 std::u32string_view split_ligature(char32_t c) {
-  static constexpr std::pair<char32_t, std::u32string_view> kLigatures[] = {
+  static constexpr std::pair<char32_t, std::u32string_view> ligatures[] = {
       {U'Ĳ', U"IJ"},  {U'ĳ', U"ij"},  {U'ŉ', U"'n"}, {U'Ǆ', U"DŽ"}, {U'ǅ', U"Dž"}, {U'ǆ', U"dž"},
       {U'Ǉ', U"LJ"},  {U'ǈ', U"Lj"},  {U'ǉ', U"lj"}, {U'Ǌ', U"NJ"}, {U'ǋ', U"Nj"}, {U'ǌ', U"nj"},
       {U'Ǳ', U"DZ"},  {U'ǲ', U"Dz"},  {U'ǳ', U"dz"}, {U'ﬀ', U"ff"}, {U'ﬁ', U"fi"}, {U'ﬂ', U"fl"},
       {U'ﬃ', U"ffi"}, {U'ﬄ', U"ffl"}, {U'ﬅ', U"ſt"}, {U'ﬆ', U"st"},
   };
   const auto* found =
-      std::find_if(std::begin(kLigatures), std::end(kLigatures), [&](const auto& l) { return l.first == c; });
-  return found == std::end(kLigatures) ? std::u32string_view() : found->second;
+      std::find_if(std::begin(ligatures), std::end(ligatures), [&](const auto& l) { return l.first == c; });
+  return found == std::end(ligatures) ? std::u32string_view() : found->second;
 }
 
 bool is_single_quote(char32_t c) { return c == 0x2BC || (c >= 0x2018 && c <= 0x201B); }
@@ -77,8 +77,8 @@ std::u32string remove_controls(std::u32string_view text) {
 }
 
 std::u32string fix_line(std::u32string line, bool has_references) {
-  constexpr int kMostPasses = 32;  // "&amp;amp;amp;..." would take as many as it has "amp;"
-  for (int pass = 0; pass < kMostPasses; ++pass) {
+  constexpr int most_passes = 32;  // "&amp;amp;amp;..." would take as many as it has "amp;"
+  for (int pass = 0; pass < most_passes; ++pass) {
     const auto fixed_encoding = fix_mojibake(has_references ? unescape_html_with_semicolon(line) : line);
     const std::u32string_view text = fixed_encoding;
     std::u32string fixed;
@@ -95,12 +95,12 @@ std::u32string fix_line(std::u32string line, bool has_references) {
 
 // Line by line; from the first line with a '<' on, the text is taken for HTML proper and its references are left.
 std::u32string fix_text(std::u32string_view text) {
-  constexpr std::size_t kLongestLine = 1'000'000;
+  constexpr std::size_t longest_line = 1'000'000;
   std::u32string result;
   bool has_references = true;
   while (!text.empty()) {
     const auto line_feed = text.find(U'\n');
-    const auto length = std::min(line_feed == text.npos ? text.size() : line_feed + 1, kLongestLine);
+    const auto length = std::min(line_feed == text.npos ? text.size() : line_feed + 1, longest_line);
     const auto line = text.substr(0, length);
     if (line.find(U'<') != line.npos) has_references = false;
     result += fix_line(std::u32string(line), has_references);
@@ -113,7 +113,7 @@ std::u32string fix_text(std::u32string_view text) {
 
 enum class Plain : unsigned char { no, space, yes };
 
-constexpr auto kPlain = [] {
+constexpr auto plain_bytes = [] {
   std::array<Plain, 256> plain{};
   for (std::size_t c = 0x20; c < 0x7F; ++c) plain[c] = Plain::yes;
   for (const char c : {' ', '\t', '\n', '\f', '\r'}) plain[static_cast<unsigned char>(c)] = Plain::space;
@@ -127,7 +127,7 @@ bool clean_plain_caption(std::string_view caption, bool lower_case, std::string&
   result.reserve(caption.size());
   bool is_after_space = false;
   for (const char c : caption) {
-    const auto plain = kPlain[static_cast<unsigned char>(c)];
+    const auto plain = plain_bytes[static_cast<unsigned char>(c)];
     if (plain == Plain::no) return false;
     if (plain == Plain::space) {
       is_after_space = true;

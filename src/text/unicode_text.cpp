@@ -62,8 +62,8 @@ bool is_space(char32_t c) {
 }
 
 std::u32string normalize_nfc(std::u32string_view text) {
-  constexpr char32_t kFirstCombiningMark = 0x300;  // all below is in NFC
-  if (std::all_of(text.begin(), text.end(), [](char32_t c) { return c < kFirstCombiningMark; })) {
+  constexpr char32_t first_combining_mark = 0x300;  // all below is in NFC
+  if (std::all_of(text.begin(), text.end(), [](char32_t c) { return c < first_combining_mark; })) {
     return std::u32string(text);
   }
   UErrorCode status = U_ZERO_ERROR;

@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "core/check.hpp"
-#include "tokenizers/hugging_face_text.hpp"
 #include "text/unicode_text.hpp"
+#include "tokenizers/hugging_face_text.hpp"
 
 namespace vlalign {
 namespace {

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "vlalign/tokenizers/added_token.hpp"
+#include "tokenizers/added_token.hpp"
 
 namespace vlalign {
 

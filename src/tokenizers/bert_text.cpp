@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "tokenizers/hugging_face_text.hpp"
 #include "text/unicode_text.hpp"
+#include "tokenizers/hugging_face_text.hpp"
 
 namespace vlalign {
 namespace {
@@ -24,10 +24,10 @@ std::uint32_t category_mask(char32_t c) {
     case 0xA9BD:
       return U_GC_MC_MASK;
   }
-  constexpr std::uint8_t kNewest = 8;
+  constexpr std::uint8_t newest = 8;
   UVersionInfo age;
   u_charAge(static_cast<UChar32>(c), age);
-  return age[0] <= kNewest ? U_GET_GC_MASK(static_cast<UChar32>(c)) : 0;
+  return age[0] <= newest ? U_GET_GC_MASK(static_cast<UChar32>(c)) : 0;
 }
 
 bool is_control(char32_t c) {

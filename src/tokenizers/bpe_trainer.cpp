@@ -8,11 +8,11 @@
 #include <utility>
 #include <vector>
 
-#include "tokenizers/byte_alphabet.hpp"
-#include "tokenizers/clip_words.hpp"
 #include "core/check.hpp"
 #include "text/text_cleaning.hpp"
-#include "vlalign/tokenizers/clip_tokenizer.hpp"
+#include "tokenizers/byte_alphabet.hpp"
+#include "tokenizers/clip_tokenizer.hpp"
+#include "tokenizers/clip_words.hpp"
 
 namespace vlalign {
 namespace {
@@ -41,7 +41,7 @@ std::vector<Word> count_words(std::span<const std::string> captions) {
     const auto text = clean_caption(caption);
     std::size_t position = 0;
     for (auto word = next_word(text, position); !word.empty(); word = next_word(text, position)) {
-      if (word != kStartText && word != kEndText) ++counts[std::string(word)];
+      if (word != start_text && word != end_text) ++counts[std::string(word)];
     }
   }
   std::vector<Word> words;
@@ -89,7 +89,7 @@ class PairCounter {
   explicit PairCounter(std::vector<Word> words) : words_(std::move(words)), queue_(ComesLater{texts_}) {
     const auto& characters = byte_alphabet().characters;
     for (const auto& character : characters) symbol_named(character);
-    for (const auto& character : characters) symbol_named(character + std::string(kWordEnd));
+    for (const auto& character : characters) symbol_named(character + std::string(end_of_word));
     for (std::size_t i = 0; i < words_.size(); ++i) replace_pairs(i, {}, sorted_pairs(words_[i].symbols));
     for (const auto& [pair, counted] : counts_) queue_.push({counted.count, pair});
   }
@@ -153,16 +153,15 @@ class PairCounter {
 
 }  // namespace
 
-std::shared_ptr<const ClipTokenizer> train_clip_tokenizer(std::span<const std::string> captions,
-                                                          std::int64_t vocab_size) {
-  constexpr std::int64_t kSpecialTokens = 2;
-  constexpr std::int64_t kSmallest = 2 * kByteSymbols + kSpecialTokens;
-  check(vocab_size >= kSmallest,
-        "[train_clip_tokenizer] vocab_size: expected at least {} (256 bytes, twice, and {} tokens), got {}", kSmallest,
-        kSpecialTokens, vocab_size);
+std::shared_ptr<const Tokenizer> train_tokenizer(std::span<const std::string> captions, std::int64_t vocab_size) {
+  constexpr std::int64_t special_token_count = 2;
+  constexpr std::int64_t smallest = 2 * byte_symbol_count + special_token_count;
+  check(vocab_size >= smallest,
+        "[train_tokenizer] vocab_size: expected at least {} (256 bytes, twice, and {} tokens), got {}", smallest,
+        special_token_count, vocab_size);
   PairCounter counter(count_words(captions));
   std::vector<ClipTokenizer::Merge> merges;
-  while (counter.symbols() + kSpecialTokens < vocab_size) {
+  while (counter.symbols() + special_token_count < vocab_size) {
     const auto pair = counter.best();
     if (!pair) break;
     merges.emplace_back(counter.text(pair->first), counter.text(pair->second));

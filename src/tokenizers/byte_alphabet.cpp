@@ -38,7 +38,7 @@ std::vector<Symbol> byte_symbols(std::string_view word, WordEnd end) {
   std::vector<Symbol> symbols;
   symbols.reserve(word.size());
   for (const char c : word) symbols.push_back(alphabet.symbols[static_cast<unsigned char>(c)]);
-  if (end == WordEnd::marked && !symbols.empty()) symbols.back() += kByteSymbols;
+  if (end == WordEnd::marked && !symbols.empty()) symbols.back() += byte_symbol_count;
   return symbols;
 }
 

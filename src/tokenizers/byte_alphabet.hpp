@@ -9,17 +9,17 @@
 
 namespace vlalign {
 
-inline constexpr std::string_view kWordEnd = "</w>";
+inline constexpr std::string_view end_of_word = "</w>";
 
 using Symbol = std::uint32_t;
-inline constexpr Symbol kByteSymbols = 256;
+inline constexpr Symbol byte_symbol_count = 256;
 
 /// A printable character for each byte, in the order of GPT-2's and CLIP's vocabularies (GPT-2's bytes_to_unicode):
 /// symbol i is characters[i]; where the last symbol of a word is marked, symbol 256 + i is the same with "</w>".
 struct ByteAlphabet {
-  std::array<std::string, kByteSymbols> characters;  // of symbol, UTF-8
-  std::array<unsigned char, kByteSymbols> bytes;     // of symbol
-  std::array<Symbol, kByteSymbols> symbols;          // of byte
+  std::array<std::string, byte_symbol_count> characters;  // of symbol, UTF-8
+  std::array<unsigned char, byte_symbol_count> bytes;     // of symbol
+  std::array<Symbol, byte_symbol_count> symbols;          // of byte
 };
 const ByteAlphabet& byte_alphabet();
 

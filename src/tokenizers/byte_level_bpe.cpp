@@ -4,10 +4,10 @@
 #include <nlohmann/json.hpp>
 
 #include "core/check.hpp"
-#include "core/json/dump_json.hpp"
 #include "core/io/files.hpp"
-#include "tokenizers/tokenizer_config.hpp"
+#include "core/json/dump_json.hpp"
 #include "text/unicode_text.hpp"
+#include "tokenizers/tokenizer_config.hpp"
 
 namespace vlalign {
 namespace {
@@ -23,8 +23,8 @@ struct CachedWord {
   std::string word;
   std::vector<std::int64_t> ids;
 };
-constexpr std::size_t kCachedWords = 1 << 14;
-constexpr std::size_t kLongestCachedWord = 64;
+constexpr std::size_t most_cached_words = 1 << 14;
+constexpr std::size_t longest_cached_word = 64;
 
 }  // namespace
 
@@ -39,7 +39,7 @@ BpeSymbols make_symbols(const std::vector<Merge>& merges, WordEnd end) {
   const auto& characters = byte_alphabet().characters;
   for (const auto& character : characters) symbol_named(character);
   if (end == WordEnd::marked) {
-    for (const auto& character : characters) symbol_named(fmt::format("{}{}", character, kWordEnd));
+    for (const auto& character : characters) symbol_named(fmt::format("{}{}", character, end_of_word));
   }
   for (std::size_t rank = 0; rank < merges.size(); ++rank) {
     const auto& [left, right] = merges[rank];
@@ -96,10 +96,11 @@ std::vector<std::int64_t> ByteLevelBpe::ids_of_word(std::string_view word) const
 }
 
 void ByteLevelBpe::append_word(std::string_view word, std::vector<std::int64_t>& ids) const {
-  thread_local std::vector<CachedWord> cache(kCachedWords);
+  thread_local std::vector<CachedWord> cache(most_cached_words);
   CachedWord uncached;
-  auto& cached =
-      word.size() > kLongestCachedWord ? uncached : cache[std::hash<std::string_view>()(word) & (kCachedWords - 1)];
+  auto& cached = word.size() > longest_cached_word
+                     ? uncached
+                     : cache[std::hash<std::string_view>()(word) & (most_cached_words - 1)];
   if (cached.serial != serial_ || cached.word != word) cached = {serial_, std::string(word), ids_of_word(word)};
   ids.insert(ids.end(), cached.ids.begin(), cached.ids.end());
 }
@@ -108,12 +109,12 @@ std::string ByteLevelBpe::bytes_of(std::int64_t id) const {
   static const auto byte_of = [] {
     std::unordered_map<std::string_view, unsigned char> map;
     const auto& alphabet = byte_alphabet();
-    for (Symbol i = 0; i < kByteSymbols; ++i) map.emplace(alphabet.characters[i], alphabet.bytes[i]);
+    for (Symbol i = 0; i < byte_symbol_count; ++i) map.emplace(alphabet.characters[i], alphabet.bytes[i]);
     return map;
   }();
   std::string_view entry = entries_[static_cast<std::size_t>(id)];
-  const bool ends_word = end_ == WordEnd::marked && entry.ends_with(kWordEnd);
-  if (ends_word) entry.remove_suffix(kWordEnd.size());
+  const bool ends_word = end_ == WordEnd::marked && entry.ends_with(end_of_word);
+  if (ends_word) entry.remove_suffix(end_of_word.size());
   std::string bytes;
   while (!entry.empty()) {
     const auto character = entry.substr(0, static_cast<std::size_t>(first_code_point(entry).length));

@@ -92,8 +92,8 @@ int CharacterMap::most_keys(std::size_t place, int depth, std::vector<int>& know
 }
 
 void CharacterMap::append(std::string_view grapheme, std::string& result) const {
-  constexpr std::size_t kLongest = 5;
-  if (grapheme.size() <= kLongest) {
+  constexpr std::size_t longest = 5;
+  if (grapheme.size() <= longest) {
     if (const auto found = replacement(grapheme)) {
       result += *found;
       return;

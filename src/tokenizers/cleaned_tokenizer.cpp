@@ -6,7 +6,7 @@
 #include "core/json/parse_json.hpp"
 #include "text/text_cleaning.hpp"
 #include "tokenizers/tokenizer_config.hpp"
-#include "vlalign/tokenizers/word_piece_tokenizer.hpp"
+#include "tokenizers/word_piece_tokenizer.hpp"
 
 namespace vlalign {
 namespace {

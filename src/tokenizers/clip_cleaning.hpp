@@ -4,7 +4,7 @@
 #include <optional>
 #include <string_view>
 
-#include "vlalign/tokenizers/clip_tokenizer.hpp"
+#include "tokenizers/clip_tokenizer.hpp"
 
 namespace vlalign {
 

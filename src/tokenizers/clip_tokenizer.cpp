@@ -1,31 +1,31 @@
-#include "vlalign/tokenizers/clip_tokenizer.hpp"
+#include "tokenizers/clip_tokenizer.hpp"
 
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "core/check.hpp"
+#include "text/text_cleaning.hpp"
+#include "text/unicode_text.hpp"
 #include "tokenizers/added_tokens.hpp"
 #include "tokenizers/byte_level_bpe.hpp"
 #include "tokenizers/clip_cleaning.hpp"
 #include "tokenizers/clip_words.hpp"
-#include "core/check.hpp"
 #include "tokenizers/hugging_face_text.hpp"
 #include "tokenizers/hugging_face_words.hpp"
-#include "text/text_cleaning.hpp"
 #include "tokenizers/tokenizer_config.hpp"
-#include "text/unicode_text.hpp"
 
 namespace vlalign {
 namespace {
 
-const std::string kHuggingFaceStart = "<|startoftext|>";
-const std::string kHuggingFaceEnd = "<|endoftext|>";
+const std::string hugging_face_start = "<|startoftext|>";
+const std::string hugging_face_end = "<|endoftext|>";
 
 Vocabulary vocabulary_in_clip_order(const std::vector<std::string>& texts) {
   Vocabulary vocabulary;
   for (const auto& text : texts) vocabulary.emplace(text, static_cast<std::int64_t>(vocabulary.size()));
-  for (const auto& special : {kHuggingFaceStart, kHuggingFaceEnd}) {
+  for (const auto& special : {hugging_face_start, hugging_face_end}) {
     vocabulary.emplace(special, static_cast<std::int64_t>(vocabulary.size()));
   }
   return vocabulary;
@@ -40,8 +40,8 @@ Vocabulary renamed(Vocabulary vocabulary) {
     entry.key() = name;
     vocabulary.insert(std::move(entry));
   };
-  rename(kHuggingFaceStart, kStartText);
-  rename(kHuggingFaceEnd, kEndText);
+  rename(hugging_face_start, start_text);
+  rename(hugging_face_end, end_text);
   return vocabulary;
 }
 
@@ -85,12 +85,12 @@ struct ClipTokenizer::State {
   State(const std::vector<Merge>& merges, BpeSymbols symbols, const Vocabulary& vocabulary,
         const ClipTokenizerOptions& options)
       : bpe(merges, std::move(symbols), vocabulary, WordEnd::marked),
-        start_id(vocabulary.at(kHuggingFaceStart)),
-        end_id(vocabulary.at(kHuggingFaceEnd)),
+        start_id(vocabulary.at(hugging_face_start)),
+        end_id(vocabulary.at(hugging_face_end)),
         cleaning(options.cleaning),
         pad_id(options.pad_id.value_or(usual_pad(cleaning, end_id))),
         added_tokens(options.added_tokens.empty()
-                         ? std::vector<AddedToken>{{kHuggingFaceStart, start_id}, {kHuggingFaceEnd, end_id}}
+                         ? std::vector<AddedToken>{{hugging_face_start, start_id}, {hugging_face_end, end_id}}
                          : options.added_tokens,
                      bpe.size()) {
     check_pad();
@@ -116,9 +116,9 @@ struct ClipTokenizer::State {
     while (ids.size() < limit) {
       const auto word = next_word(caption, position);
       if (word.empty()) break;
-      if (word == kStartText) {
+      if (word == start_text) {
         ids.push_back(start_id);
-      } else if (word == kEndText) {
+      } else if (word == end_text) {
         ids.push_back(end_id);
       } else {
         bpe.append_word(word, ids);
@@ -197,9 +197,9 @@ std::int64_t ClipTokenizer::end_id() const { return state_->end_id; }
 
 void ClipTokenizer::save(const std::filesystem::path& folder) const {
   nlohmann::json config{{"tokenizer_class", "CLIPTokenizer"},
-                        {"bos_token", kHuggingFaceStart},
-                        {"eos_token", kHuggingFaceEnd},
-                        {"unk_token", kHuggingFaceEnd}};
+                        {"bos_token", hugging_face_start},
+                        {"eos_token", hugging_face_end},
+                        {"unk_token", hugging_face_end}};
   const bool open_clip = state_->cleaning != ClipCleaning::hugging_face;
   config[cleaning_key] = cleaning_names[static_cast<std::size_t>(state_->cleaning)];
   if (!open_clip || state_->pad_id != 0) config["pad_token"] = state_->bpe.entry(state_->pad_id);

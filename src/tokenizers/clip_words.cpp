@@ -7,50 +7,53 @@
 namespace vlalign {
 namespace {
 
-enum class Kind : unsigned char { letter, number, space, other };
+enum class ClipKind : unsigned char { letter, number, space, other };
 
 // The iota subscript is in no class of CLIP's regular expression, which ignores case: it isn't a letter, but the
 // letters that differ from it by case only keep it from being anything else.
-constexpr char32_t kIotaSubscript = 0x345;
+constexpr char32_t iota_subscript = 0x345;
 
-Kind kind_of(char32_t c) {
-  if (c == kIotaSubscript) return Kind::space;
-  if (is_letter(c)) return Kind::letter;
-  if (is_number(c)) return Kind::number;
-  return is_space(c) ? Kind::space : Kind::other;
+ClipKind clip_kind_of(char32_t c) {
+  if (c == iota_subscript) return ClipKind::space;
+  if (is_letter(c)) return ClipKind::letter;
+  if (is_number(c)) return ClipKind::number;
+  return is_space(c) ? ClipKind::space : ClipKind::other;
 }
 
-constexpr auto kAsciiKinds = [] {
-  std::array<Kind, 128> kinds{};
+constexpr auto ascii_kinds = [] {
+  std::array<ClipKind, 128> kinds{};
   for (std::size_t c = 0; c < kinds.size(); ++c) {
     const bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
     const bool is_digit = c >= '0' && c <= '9';
-    kinds[c] = is_letter ? Kind::letter : is_digit ? Kind::number : c == ' ' ? Kind::space : Kind::other;
+    kinds[c] = is_letter  ? ClipKind::letter
+               : is_digit ? ClipKind::number
+               : c == ' ' ? ClipKind::space
+                          : ClipKind::other;
   }
   return kinds;
 }();
 
-struct Character {
-  Kind kind;
+struct ClipCharacter {
+  ClipKind kind;
   std::size_t length;  // bytes
 };
 
-Character character_at(std::string_view text, std::size_t position) {
+ClipCharacter clip_character_at(std::string_view text, std::size_t position) {
   const auto byte = static_cast<unsigned char>(text[position]);
-  if (byte < 0x80) return {kAsciiKinds[byte], 1};
+  if (byte < 0x80) return {ascii_kinds[byte], 1};
   const auto [value, length, valid] = first_code_point(text.substr(position));
-  return {kind_of(value), static_cast<std::size_t>(length)};
+  return {clip_kind_of(value), static_cast<std::size_t>(length)};
 }
 
 // The length of `lower`, ASCII's lower case, at the start of the text, else 0, in any case. As in a regular expression
 // that ignores case, U+017F, the long s, counts as s.
 std::size_t match_ignoring_case(std::string_view text, std::string_view lower) {
-  constexpr std::string_view kLongS = "\u017F";
+  constexpr std::string_view long_s = "\u017F";
   std::size_t length = 0;
   for (const char c : lower) {
     const auto rest = text.substr(length);
-    if (c == 's' && rest.starts_with(kLongS)) {
-      length += kLongS.size();
+    if (c == 's' && rest.starts_with(long_s)) {
+      length += long_s.size();
     } else if (rest.starts_with(c) || (c >= 'a' && c <= 'z' && rest.starts_with(static_cast<char>(c - ('a' - 'A'))))) {
       ++length;
     } else {
@@ -61,9 +64,10 @@ std::size_t match_ignoring_case(std::string_view text, std::string_view lower) {
 }
 
 std::size_t fixed_word_length(std::string_view text) {
-  static constexpr std::string_view kWords[] = {kStartText, kEndText, "'s", "'t", "'re", "'ve", "'m", "'ll", "'d"};
+  static constexpr std::string_view special_words[] = {start_text, end_text, "'s",  "'t", "'re",
+                                                       "'ve",      "'m",     "'ll", "'d"};
   if (text[0] != '<' && text[0] != '\'') return 0;
-  for (const auto word : kWords) {
+  for (const auto word : special_words) {
     if (const auto length = match_ignoring_case(text, word); length > 0) return length;
   }
   return 0;
@@ -71,11 +75,11 @@ std::size_t fixed_word_length(std::string_view text) {
 
 std::size_t word_length(std::string_view text) {
   if (const auto length = fixed_word_length(text); length > 0) return length;
-  const auto first = character_at(text, 0);
+  const auto first = clip_character_at(text, 0);
   auto length = first.length;
-  if (first.kind == Kind::number) return length;
+  if (first.kind == ClipKind::number) return length;
   while (length < text.size()) {
-    const auto next = character_at(text, length);
+    const auto next = clip_character_at(text, length);
     if (next.kind != first.kind) break;
     length += next.length;
   }
@@ -86,8 +90,8 @@ std::size_t word_length(std::string_view text) {
 
 std::string_view next_word(std::string_view text, std::size_t& position) {
   while (position < text.size()) {
-    const auto first = character_at(text, position);
-    if (first.kind != Kind::space) break;
+    const auto first = clip_character_at(text, position);
+    if (first.kind != ClipKind::space) break;
     position += first.length;
   }
   if (position == text.size()) return {};

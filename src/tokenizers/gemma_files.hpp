@@ -3,7 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "vlalign/tokenizers/gemma_tokenizer.hpp"
+#include "tokenizers/gemma_tokenizer.hpp"
 
 namespace vlalign {
 

@@ -1,29 +1,28 @@
-#include "vlalign/tokenizers/gemma_tokenizer.hpp"
+#include "tokenizers/gemma_tokenizer.hpp"
 
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "core/check.hpp"
+#include "text/unicode_text.hpp"
 #include "tokenizers/added_tokens.hpp"
 #include "tokenizers/byte_level_bpe.hpp"
-#include "core/check.hpp"
 #include "tokenizers/gemma_files.hpp"
 #include "tokenizers/hugging_face_text.hpp"
 #include "tokenizers/merge_table.hpp"
+#include "tokenizers/meta_space.hpp"
 #include "tokenizers/tokenizer_config.hpp"
-#include "text/unicode_text.hpp"
 
 namespace vlalign {
 namespace {
 
 using nlohmann::json;
 
-constexpr char32_t kSpace = U'\u2581';  // SentencePiece's
-
 std::string normalized(std::string_view text, bool lower_case) {
   auto characters = to_utf32(text);
   if (lower_case) characters = lower_each(characters);
-  std::replace(characters.begin(), characters.end(), U' ', kSpace);
+  std::replace(characters.begin(), characters.end(), U' ', meta_space);
   return to_utf8(characters);
 }
 
@@ -144,7 +143,7 @@ struct GemmaTokenizer::State {
     const auto byte = std::find(bytes.begin(), bytes.end(), static_cast<Symbol>(id));
     if (byte != bytes.end()) return std::string(1, static_cast<char>(byte - bytes.begin()));
     auto text = to_utf32(entries[static_cast<std::size_t>(id)]);
-    std::replace(text.begin(), text.end(), kSpace, U' ');
+    std::replace(text.begin(), text.end(), meta_space, U' ');
     return to_utf8(text);
   }
 };

@@ -1,13 +1,13 @@
-#include "vlalign/tokenizers/gpt2_tokenizer.hpp"
+#include "tokenizers/gpt2_tokenizer.hpp"
 
 #include <nlohmann/json.hpp>
 
+#include "core/check.hpp"
+#include "text/unicode_text.hpp"
 #include "tokenizers/added_tokens.hpp"
 #include "tokenizers/byte_level_bpe.hpp"
-#include "core/check.hpp"
 #include "tokenizers/hugging_face_words.hpp"
 #include "tokenizers/tokenizer_config.hpp"
-#include "text/unicode_text.hpp"
 
 namespace vlalign {
 

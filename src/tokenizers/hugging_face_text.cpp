@@ -43,8 +43,8 @@ std::u32string normalize_nfc_of_unicode_9(std::u32string_view text) {
     check_icu(status);
     return icu::FilteredNormalizer2(*nfc, unicode_9());
   }();
-  constexpr char32_t kFirstCombiningMark = 0x300;
-  return normalize(form, text, kFirstCombiningMark);
+  constexpr char32_t first_combining_mark = 0x300;
+  return normalize(form, text, first_combining_mark);
 }
 
 std::u32string normalize_nfd_of_unicode_9(std::u32string_view text) {
@@ -54,16 +54,16 @@ std::u32string normalize_nfd_of_unicode_9(std::u32string_view text) {
     check_icu(status);
     return icu::FilteredNormalizer2(*nfd, unicode_9());
   }();
-  constexpr char32_t kFirstDecomposed = 0xC0;
-  return normalize(form, text, kFirstDecomposed);
+  constexpr char32_t first_decomposed = 0xC0;
+  return normalize(form, text, first_decomposed);
 }
 
 std::u32string lower_each(std::u32string_view text) {
-  constexpr char32_t kCapitalDottedI = 0x130;  // the only one whose lower case is two characters
+  constexpr char32_t capital_dotted_i = 0x130;  // the only one whose lower case is two characters
   std::u32string lower;
   lower.reserve(text.size());
   for (const char32_t c : text) {
-    if (c == kCapitalDottedI) {
+    if (c == capital_dotted_i) {
       lower += U"i\u0307";
     } else {
       lower.push_back(static_cast<char32_t>(u_tolower(static_cast<UChar32>(c))));

@@ -2,8 +2,8 @@
 
 #include <array>
 
-#include "tokenizers/hugging_face_text.hpp"
 #include "text/unicode_text.hpp"
+#include "tokenizers/hugging_face_text.hpp"
 
 namespace vlalign {
 namespace {
@@ -34,8 +34,8 @@ Character character_at(std::string_view text, std::size_t position) {
 }
 
 std::size_t contraction_length(std::string_view text) {
-  static constexpr std::string_view kEndings[] = {"'s", "'t", "'re", "'ve", "'m", "'ll", "'d"};
-  for (const auto ending : kEndings) {
+  static constexpr std::string_view endings[] = {"'s", "'t", "'re", "'ve", "'m", "'ll", "'d"};
+  for (const auto ending : endings) {
     if (text.starts_with(ending)) return ending.size();
   }
   return 0;

@@ -5,21 +5,21 @@
 #include <optional>
 #include <utility>
 
+#include "core/io/files.hpp"
+#include "core/json/parse_json.hpp"
+#include "core/log.hpp"
+#include "core/naming.hpp"
 #include "tokenizers/cleaned_tokenizer.hpp"
 #include "tokenizers/clip_cleaning.hpp"
-#include "core/io/files.hpp"
-#include "core/log.hpp"
-#include "core/json/parse_json.hpp"
+#include "tokenizers/clip_tokenizer.hpp"
 #include "tokenizers/gemma_files.hpp"
+#include "tokenizers/gemma_tokenizer.hpp"
+#include "tokenizers/gpt2_tokenizer.hpp"
 #include "tokenizers/merges_file.hpp"
-#include "core/naming.hpp"
+#include "tokenizers/sentence_piece_tokenizer.hpp"
 #include "tokenizers/tokenizer_config.hpp"
-#include "vlalign/tokenizers/clip_tokenizer.hpp"
-#include "vlalign/tokenizers/gemma_tokenizer.hpp"
-#include "vlalign/tokenizers/gpt2_tokenizer.hpp"
-#include "vlalign/tokenizers/sentence_piece_tokenizer.hpp"
-#include "vlalign/tokenizers/unigram_tokenizer.hpp"
-#include "vlalign/tokenizers/word_piece_tokenizer.hpp"
+#include "tokenizers/unigram_tokenizer.hpp"
+#include "tokenizers/word_piece_tokenizer.hpp"
 
 namespace vlalign {
 namespace {
@@ -28,13 +28,13 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 using TokenizerPointer = std::shared_ptr<const Tokenizer>;
 
-constexpr auto kRead =
+constexpr auto what_is_read =
     "CLIPTokenizer, GPT2Tokenizer, BertTokenizer, SiglipTokenizer, T5Tokenizer, GemmaTokenizer and Siglip2Tokenizer "
     "are read here";
 
 constexpr auto open_clip_config = "open_clip_config.json";
 
-enum class Kind { clip, gpt2, word_piece, siglip, t5, gemma };
+enum class TokenizerKind { clip, gpt2, word_piece, siglip, t5, gemma };
 
 // A folder, or a tokenizer.json by itself.
 struct Source {
@@ -111,14 +111,14 @@ std::string tokenizer_class(const json& config) {
   return name;
 }
 
-std::optional<Kind> kind_of_class(const std::string& name) {
-  if (name == "CLIPTokenizer") return Kind::clip;
-  if (name == "GPT2Tokenizer") return Kind::gpt2;
-  if (name == "BertTokenizer" || name == "DistilBertTokenizer") return Kind::word_piece;
-  if (name == "SiglipTokenizer") return Kind::siglip;
-  if (name == "T5Tokenizer") return Kind::t5;
-  if (name == "GemmaTokenizer" || name == "Siglip2Tokenizer") return Kind::gemma;
-  check(name.empty(), "tokenizer_class {}: {}", name, kRead);
+std::optional<TokenizerKind> kind_of_class(const std::string& name) {
+  if (name == "CLIPTokenizer") return TokenizerKind::clip;
+  if (name == "GPT2Tokenizer") return TokenizerKind::gpt2;
+  if (name == "BertTokenizer" || name == "DistilBertTokenizer") return TokenizerKind::word_piece;
+  if (name == "SiglipTokenizer") return TokenizerKind::siglip;
+  if (name == "T5Tokenizer") return TokenizerKind::t5;
+  if (name == "GemmaTokenizer" || name == "Siglip2Tokenizer") return TokenizerKind::gemma;
+  check(name.empty(), "tokenizer_class {}: {}", name, what_is_read);
   return std::nullopt;
 }
 
@@ -127,44 +127,44 @@ std::string type_of(const json& tokenizer, const char* part) {
   return found == tokenizer.end() || found->is_null() ? "none" : found->value("type", "none");
 }
 
-Kind kind_of_bpe(const json& tokenizer) {
+TokenizerKind kind_of_bpe(const json& tokenizer) {
   const auto& model = tokenizer.at("model");
   const auto suffix = model.find("end_of_word_suffix");
-  if (suffix != model.end() && *suffix == std::string(kWordEnd)) return Kind::clip;
-  if (model.value("byte_fallback", false)) return Kind::gemma;
+  if (suffix != model.end() && *suffix == std::string(end_of_word)) return TokenizerKind::clip;
+  if (model.value("byte_fallback", false)) return TokenizerKind::gemma;
   const auto before = type_of(tokenizer, "pre_tokenizer"), behind = type_of(tokenizer, "post_processor");
   check(before == "ByteLevel" && behind != "RobertaProcessing", "model: BPE, pre_tokenizer {}, post_processor {}: {}",
-        before, behind, kRead);
-  return Kind::gpt2;
+        before, behind, what_is_read);
+  return TokenizerKind::gpt2;
 }
 
-Kind kind_of_tokenizer_json(const json& tokenizer) {
+TokenizerKind kind_of_tokenizer_json(const json& tokenizer) {
   const auto type = tokenizer.at("model").value("type", "BPE");
   if (type == "BPE") return kind_of_bpe(tokenizer);
-  if (type == "Unigram") return Kind::t5;
-  check(type == "WordPiece", "model: {}: {}", type, kRead);
+  if (type == "Unigram") return TokenizerKind::t5;
+  check(type == "WordPiece", "model: {}: {}", type, what_is_read);
   const auto normalizer = type_of(tokenizer, "normalizer"), words = type_of(tokenizer, "pre_tokenizer");
   check(normalizer == "BertNormalizer" && words == "BertPreTokenizer",
-        "model: WordPiece with normalizer {} and pre_tokenizer {}: {}", normalizer, words, kRead);
-  return Kind::word_piece;
+        "model: WordPiece with normalizer {} and pre_tokenizer {}: {}", normalizer, words, what_is_read);
+  return TokenizerKind::word_piece;
 }
 
-Kind kind_of(const Source& source) {
+TokenizerKind kind_of(const Source& source) {
   const auto config_file = (source.folder / "tokenizer_config.json").string();
   const auto named = naming(config_file, [&] { return kind_of_class(tokenizer_class(source.config)); });
   if (named) return *named;
   if (!source.tokenizer.is_null()) {
     return naming(source.tokenizer_file.string(), [&] { return kind_of_tokenizer_json(source.tokenizer); });
   }
-  if (has_file(source, "spiece.model")) return Kind::siglip;
-  if (has_file(source, "vocab.txt")) return Kind::word_piece;
+  if (has_file(source, "spiece.model")) return TokenizerKind::siglip;
+  if (has_file(source, "vocab.txt")) return TokenizerKind::word_piece;
   check(has_file(source, "vocab.json") && has_file(source, "merges.txt"),
         "{}: expected tokenizer.json, or vocab.json and merges.txt, or vocab.txt, or spiece.model, in this folder",
         source.folder.string());
   const auto vocabulary = read_json(source.folder / "vocab.json");
   bool marks_word_end = false;
-  for (const auto& [entry, id] : vocabulary.items()) marks_word_end = marks_word_end || entry.ends_with(kWordEnd);
-  return marks_word_end ? Kind::clip : Kind::gpt2;
+  for (const auto& [entry, id] : vocabulary.items()) marks_word_end = marks_word_end || entry.ends_with(end_of_word);
+  return marks_word_end ? TokenizerKind::clip : TokenizerKind::gpt2;
 }
 
 // ---- Vocabularies ----
@@ -378,17 +378,17 @@ TokenizerPointer load_gemma(const Source& source) {
 
 TokenizerPointer load(const Source& source) {
   switch (kind_of(source)) {
-    case Kind::clip:
+    case TokenizerKind::clip:
       return load_clip(source);
-    case Kind::gpt2:
+    case TokenizerKind::gpt2:
       return load_gpt2(source);
-    case Kind::word_piece:
+    case TokenizerKind::word_piece:
       return load_word_piece(source);
-    case Kind::siglip:
+    case TokenizerKind::siglip:
       return load_siglip(source);
-    case Kind::t5:
+    case TokenizerKind::t5:
       return load_t5(source);
-    case Kind::gemma:
+    case TokenizerKind::gemma:
       return load_gemma(source);
   }
   fail("[load_tokenizer] {}: unknown kind", source.folder.string());
@@ -426,16 +426,17 @@ TokenizerPeer peer_of(const fs::path& folder) {
 }
 
 TokenizerPointer load_clip_merges(const fs::path& file) {
-  constexpr std::size_t kClipMerges = 49152 - 256 - 2;  // CLIP's file holds more, of which it uses none
-  const auto merges = read_merges(file, kClipMerges);
+  constexpr std::size_t clip_merges = 49152 - 256 - 2;  // CLIP's file holds more, of which it uses none
+  const auto merges = read_merges(file, clip_merges);
   return naming(file.string(), [&] { return std::make_shared<const ClipTokenizer>(merges); });
 }
 
 }  // namespace
 
 bool holds_tokenizer(const fs::path& folder) {
-  constexpr const char* kFiles[] = {"tokenizer.json", "vocab.json", "vocab.txt", "spiece.model"};
-  return std::any_of(std::begin(kFiles), std::end(kFiles), [&](auto* name) { return is_there(folder / name); });
+  constexpr const char* tokenizer_files[] = {"tokenizer.json", "vocab.json", "vocab.txt", "spiece.model"};
+  return std::any_of(std::begin(tokenizer_files), std::end(tokenizer_files),
+                     [&](auto* name) { return is_there(folder / name); });
 }
 
 namespace {

@@ -13,10 +13,10 @@ namespace vlalign {
 namespace {
 
 std::string gunzip(std::string_view compressed) {
-  constexpr std::size_t kLargest = std::size_t{1} << 28;
-  constexpr int kGzip = 16 + MAX_WBITS;
+  constexpr std::size_t largest = std::size_t{1} << 28;
+  constexpr int gzip_window = 16 + MAX_WBITS;
   z_stream stream{};
-  check(inflateInit2(&stream, kGzip) == Z_OK, "zlib doesn't start");
+  check(inflateInit2(&stream, gzip_window) == Z_OK, "zlib doesn't start");
   const std::unique_ptr<z_stream, int (*)(z_stream*)> end(&stream, inflateEnd);
   stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(compressed.data()));
   stream.avail_in = static_cast<uInt>(compressed.size());
@@ -29,7 +29,7 @@ std::string gunzip(std::string_view compressed) {
     check(status == Z_OK || status == Z_STREAM_END, "damaged or cut gzip data ({})",
           stream.msg ? stream.msg : "it ends early");
     text.append(chunk, sizeof(chunk) - stream.avail_out);
-    check(text.size() <= kLargest, "more than {} bytes of text: not a vocabulary", kLargest);
+    check(text.size() <= largest, "more than {} bytes of text: not a vocabulary", largest);
   }
   check(stream.avail_in == 0, "{} bytes follow the gzip data", stream.avail_in);
   return text;

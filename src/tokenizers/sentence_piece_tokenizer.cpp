@@ -1,23 +1,21 @@
-#include "vlalign/tokenizers/sentence_piece_tokenizer.hpp"
+#include "tokenizers/sentence_piece_tokenizer.hpp"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "tokenizers/added_tokens.hpp"
 #include "core/check.hpp"
 #include "core/io/files.hpp"
 #include "core/module.hpp"
+#include "text/text_cleaning.hpp"
+#include "text/unicode_text.hpp"
+#include "tokenizers/added_tokens.hpp"
+#include "tokenizers/meta_space.hpp"
 #include "tokenizers/piece_model_file.hpp"
 #include "tokenizers/sentencepiece/piece_model.hpp"
-#include "text/text_cleaning.hpp"
 #include "tokenizers/tokenizer_config.hpp"
-#include "text/unicode_text.hpp"
 
 namespace vlalign {
 namespace {
-
-constexpr char32_t kSpaceCharacter = U'\u2581';  // SentencePiece's space
-const std::string kSpace = "\u2581";
 
 std::unique_ptr<const PieceModel> open_model(const std::string& bytes) {
   static const auto open = reinterpret_cast<OpenPieceModel>(load_module(
@@ -80,8 +78,8 @@ struct SentencePieceTokenizer::State {
 
   std::vector<std::int64_t> ids_of(std::string_view text) const {
     const auto as_is = [](std::string_view plain) { return std::string(plain); };
-    auto prefixed = kSpace;
-    for (const char32_t c : to_utf32(text)) append_utf8(prefixed, c == kSpaceCharacter ? U' ' : c);
+    std::string prefixed(meta_space_text);
+    for (const char32_t c : to_utf32(text)) append_utf8(prefixed, c == meta_space ? U' ' : c);
     std::vector<std::string> pieces;
     std::vector<std::int64_t> tokens;  // of pieces that are added tokens, else -1
     added_tokens.visit(
@@ -95,7 +93,7 @@ struct SentencePieceTokenizer::State {
           tokens.push_back(token.id);
         });
     const bool begins_with_token =
-        pieces.size() > 1 && pieces[0] == kSpace && tokens[1] >= 0 && added_tokens.is_special(tokens[1]);
+        pieces.size() > 1 && pieces[0] == meta_space_text && tokens[1] >= 0 && added_tokens.is_special(tokens[1]);
     std::vector<std::int64_t> ids;
     for (std::size_t i = begins_with_token ? 1 : 0; i < pieces.size(); ++i) {
       ids.push_back(tokens[i] >= 0 ? tokens[i] : model->id_of(pieces[i]));

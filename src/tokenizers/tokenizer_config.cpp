@@ -2,8 +2,8 @@
 
 #include <charconv>
 
-#include "core/json/dump_json.hpp"
 #include "core/io/files.hpp"
+#include "core/json/dump_json.hpp"
 #include "core/json/parse_json.hpp"
 
 namespace vlalign {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/check.hpp"
-#include "vlalign/tokenizers/added_token.hpp"
+#include "tokenizers/added_token.hpp"
 
 namespace vlalign {
 

@@ -9,7 +9,7 @@ namespace vlalign {
 
 UnigramPieces::UnigramPieces(std::vector<std::pair<std::string, double>> pieces, std::int64_t unknown_id)
     : pieces_(std::move(pieces)), unknown_id_(unknown_id) {
-  constexpr double kUnknownPenalty = 10;  // below the least likely piece, as in SentencePiece
+  constexpr double unknown_penalty = 10;  // below the least likely piece, as in SentencePiece
   check(unknown_id >= 0 && unknown_id < size(), "unk_id is {}; the vocabulary has {} entries", unknown_id, size());
   double lowest = pieces_[0].second;
   for (const auto& [text, score] : pieces_) {
@@ -18,7 +18,7 @@ UnigramPieces::UnigramPieces(std::vector<std::pair<std::string, double>> pieces,
     longest_ = std::max(longest_, text.size());
     lowest = std::min(lowest, score);
   }
-  unknown_score_ = lowest - kUnknownPenalty;
+  unknown_score_ = lowest - unknown_penalty;
 }
 
 std::vector<UnigramPieces::Node> UnigramPieces::best_paths(std::string_view word) const {

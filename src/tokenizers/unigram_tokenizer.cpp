@@ -1,18 +1,19 @@
-#include "vlalign/tokenizers/unigram_tokenizer.hpp"
+#include "tokenizers/unigram_tokenizer.hpp"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "core/check.hpp"
+#include "core/foreign_errors.hpp"
+#include "core/io/files.hpp"
+#include "core/json/parse_json.hpp"
+#include "text/unicode_text.hpp"
 #include "tokenizers/added_tokens.hpp"
 #include "tokenizers/character_map.hpp"
-#include "core/check.hpp"
-#include "core/io/files.hpp"
-#include "core/foreign_errors.hpp"
-#include "core/json/parse_json.hpp"
 #include "tokenizers/hugging_face_text.hpp"
+#include "tokenizers/meta_space.hpp"
 #include "tokenizers/tokenizer_config.hpp"
-#include "text/unicode_text.hpp"
 #include "tokenizers/unigram_pieces.hpp"
 
 namespace vlalign {
@@ -20,18 +21,15 @@ namespace {
 
 using nlohmann::json;
 
-constexpr char32_t kSpace = U'\u2581';  // SentencePiece's
-constexpr std::string_view kSpaceText = "\u2581";
-
 std::string decode_base64(std::string_view text) {
-  static constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  static constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   while (text.ends_with('=')) text.remove_suffix(1);
   std::string bytes;
   std::uint32_t bits = 0;
   int count = 0;
   for (const char c : text) {
-    const auto digit = kDigits.find(c);
-    check(digit != kDigits.npos, "precompiled_charsmap: '{}' is no base64", c);
+    const auto digit = digits.find(c);
+    check(digit != digits.npos, "precompiled_charsmap: '{}' is no base64", c);
     bits = bits << 6 | static_cast<std::uint32_t>(digit);
     count += 6;
     if (count < 8) continue;
@@ -94,7 +92,7 @@ struct UnigramTokenizer::State {
     bool is_after_space = true;
     for (const char32_t c : to_utf32(character_map.apply(to_utf8(to_utf32(text))))) {
       const bool is_space = is_white_space(c);
-      if (is_after_space && !is_space && c != kSpace) words += kSpaceText;
+      if (is_after_space && !is_space && c != meta_space) words += meta_space_text;
       is_after_space = is_space;
       if (!is_space) append_utf8(words, c);
     }
@@ -103,7 +101,7 @@ struct UnigramTokenizer::State {
 
   void append_words(std::string_view words, std::size_t limit, std::vector<std::int64_t>& ids) const {
     while (!words.empty() && ids.size() < limit) {
-      const auto word = words.substr(0, words.find(kSpaceText, kSpaceText.size()));
+      const auto word = words.substr(0, words.find(meta_space_text, meta_space_text.size()));
       pieces.append_word(word, ids);
       words.remove_prefix(word.size());
     }
@@ -138,7 +136,7 @@ std::string UnigramTokenizer::decode(std::span<const std::int64_t> ids) const {
     if (!state_->added_tokens.is_special(id)) text += state_->pieces.text(id);
   }
   auto characters = to_utf32(text);
-  std::replace(characters.begin(), characters.end(), kSpace, U' ');
+  std::replace(characters.begin(), characters.end(), meta_space, U' ');
   if (characters.starts_with(U' ')) characters.erase(0, 1);
   return to_utf8(characters);
 }

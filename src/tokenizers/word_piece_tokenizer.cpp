@@ -1,22 +1,22 @@
-#include "vlalign/tokenizers/word_piece_tokenizer.hpp"
+#include "tokenizers/word_piece_tokenizer.hpp"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "tokenizers/added_tokens.hpp"
-#include "tokenizers/bert_text.hpp"
 #include "core/check.hpp"
 #include "core/io/files.hpp"
+#include "text/unicode_text.hpp"
+#include "tokenizers/added_tokens.hpp"
+#include "tokenizers/bert_text.hpp"
 #include "tokenizers/text_ids.hpp"
 #include "tokenizers/tokenizer_config.hpp"
-#include "text/unicode_text.hpp"
 
 namespace vlalign {
 namespace {
 
-constexpr std::string_view kContinuation = "##";
-constexpr std::size_t kLongestWord = 100;  // characters; longer ones are unknown
+constexpr std::string_view continuation = "##";
+constexpr std::size_t longest_word = 100;  // characters; longer ones are unknown
 
 TextIds ids_of(const std::vector<std::string>& vocabulary) {
   TextIds ids;
@@ -63,7 +63,7 @@ struct WordPieceTokenizer::State {
 
   // The longest entry that `word` begins with, and its length without the "##".
   std::pair<std::int64_t, std::size_t> longest_piece(std::string_view word, bool continues) const {
-    std::string piece(continues ? kContinuation : "");
+    std::string piece(continues ? continuation : "");
     const auto prefix = piece.size();
     piece += word;
     for (auto length = word.size(); length > 0; --length) {
@@ -77,7 +77,7 @@ struct WordPieceTokenizer::State {
   void append_word(std::string_view word, std::vector<std::int64_t>& result) const {
     const auto first = result.size();
     const auto characters = std::count_if(word.begin(), word.end(), is_character_start);
-    bool is_known = static_cast<std::size_t>(characters) <= kLongestWord;
+    bool is_known = static_cast<std::size_t>(characters) <= longest_word;
     for (std::size_t position = 0; is_known && position < word.size();) {
       const auto [id, length] = longest_piece(word.substr(position), position > 0);
       is_known = length > 0;
@@ -122,8 +122,8 @@ std::string WordPieceTokenizer::decode(std::span<const std::int64_t> ids) const 
           id);
     if (state_->added_tokens.is_special(id)) continue;
     std::string_view entry = state_->entries[static_cast<std::size_t>(id)];
-    if (entry.starts_with(kContinuation)) {
-      entry.remove_prefix(kContinuation.size());
+    if (entry.starts_with(continuation)) {
+      entry.remove_prefix(continuation.size());
     } else if (!text.empty()) {
       text += ' ';
     }

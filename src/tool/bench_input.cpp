@@ -5,14 +5,14 @@
 #include <nlohmann/json.hpp>
 #include <span>
 
-#include "tool/bench.hpp"
-#include "tool/commands.hpp"
 #include "core/check.hpp"
 #include "core/io/files.hpp"
 #include "data/sources/picture_files.hpp"
+#include "tool/bench.hpp"
+#include "tool/commands.hpp"
 #include "tool/output.hpp"
-#include "vlalign/tokenizers/tokenizer.hpp"
 #include "vlalign/image/transform.hpp"
+#include "vlalign/tokenizers/tokenizer.hpp"
 
 namespace vlalign::tool {
 namespace {

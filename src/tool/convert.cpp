@@ -2,8 +2,8 @@
 
 #include <filesystem>
 
-#include "tool/commands.hpp"
 #include "model/peers/model_folder.hpp"
+#include "tool/commands.hpp"
 
 namespace vlalign::tool {
 

@@ -7,13 +7,13 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "tool/commands.hpp"
 #include "core/check.hpp"
 #include "core/io/safetensors_place.hpp"
+#include "tool/commands.hpp"
 #include "tool/output.hpp"
+#include "vlalign/core/io/safetensors.hpp"
 #include "vlalign/image/image.hpp"
 #include "vlalign/tokenizers/tokenizer.hpp"
-#include "vlalign/core/io/safetensors.hpp"
 
 namespace vlalign::tool {
 namespace {

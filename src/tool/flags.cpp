@@ -4,14 +4,14 @@
 #include <sstream>
 #include <string_view>
 
-#include "tool/commands.hpp"
+#include "core/ascii.hpp"
 #include "core/check.hpp"
 #include "core/io/files.hpp"
-#include "core/log.hpp"
-#include "kernels/thread_count.hpp"
-#include "core/utf8.hpp"
 #include "core/io/input_file.hpp"
-#include "core/ascii.hpp"
+#include "core/log.hpp"
+#include "core/utf8.hpp"
+#include "kernels/thread_count.hpp"
+#include "tool/commands.hpp"
 
 namespace vlalign::tool {
 namespace {

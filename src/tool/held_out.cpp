@@ -6,8 +6,8 @@
 
 #include "core/check.hpp"
 #include "core/io/files.hpp"
-#include "vlalign/image/image.hpp"
 #include "vlalign/eval/retrieval.hpp"
+#include "vlalign/image/image.hpp"
 
 namespace vlalign::tool {
 namespace {

@@ -4,8 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "tool/commands.hpp"
 #include "model/peers/model_folder.hpp"
+#include "tool/commands.hpp"
 #include "tool/output.hpp"
 
 namespace vlalign::tool {

@@ -8,6 +8,7 @@
 
 #include "tool/commands.hpp"
 #include "tool/output.hpp"
+#include "vlalign/core/version.hpp"
 
 namespace {
 
@@ -46,7 +47,7 @@ void check_numbers(CLI::App& command) {
 int run(int argc, char** argv) {
   CLI::App program{"Vision-language alignment: trains, evaluates and uses CLIP-like models.", "vlalign"};
   program.require_subcommand(1);
-  program.set_version_flag("--version", VLALIGN_VERSION);
+  program.set_version_flag("--version", vlalign::version());
   using namespace vlalign::tool;
   for (const auto add : {add_train, add_eval, add_zero_shot, add_linear_probe, add_embed, add_search, add_inspect,
                          add_convert, add_interpolate, add_bench})

@@ -5,14 +5,14 @@
 #include <charconv>
 #include <cmath>
 
-#include "tool/commands.hpp"
 #include "core/check.hpp"
 #include "core/log.hpp"
 #include "image/image_size.hpp"
-#include "vlalign/tokenizers/clip_tokenizer.hpp"
-#include "vlalign/nn/dual_encoder.hpp"
-#include "vlalign/model/presets.hpp"
+#include "tool/commands.hpp"
 #include "vlalign/model/peers/read_config.hpp"
+#include "vlalign/model/presets.hpp"
+#include "vlalign/nn/dual_encoder.hpp"
+#include "vlalign/tokenizers/tokenizer.hpp"
 
 namespace vlalign::tool {
 namespace {
@@ -23,14 +23,14 @@ std::shared_ptr<const Tokenizer> make_tokenizer(const std::string& flag, const M
                                                 const PairSource& pairs) {
   constexpr std::string_view train_prefix = "train:";
   if (flag.empty())
-    return config.text.own_vocabulary ? train_clip_tokenizer(all_captions(pairs), config.text.vocab_size) : nullptr;
+    return config.text.own_vocabulary ? train_tokenizer(all_captions(pairs), config.text.vocab_size) : nullptr;
   if (!flag.starts_with(train_prefix)) return load_tokenizer(flag);
   const auto number = std::string_view(flag).substr(train_prefix.size());
   std::int64_t size = 0;
   const auto [end, error] = std::from_chars(number.begin(), number.end(), size);
   check(error == std::errc() && end == number.end(), "--tokenizer {}: expected train:N with N entries, e.g. train:4096",
         flag);
-  return train_clip_tokenizer(all_captions(pairs), size);
+  return train_tokenizer(all_captions(pairs), size);
 }
 
 /// open_clip's for SigLIP's loss (Zhai et al. 2023, section 3.2).

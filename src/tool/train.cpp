@@ -6,19 +6,19 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "tool/commands.hpp"
 #include "core/check.hpp"
 #include "core/io/files.hpp"
-#include "core/log.hpp"
 #include "core/io/place.hpp"
+#include "core/log.hpp"
+#include "tool/commands.hpp"
 #include "tool/held_out.hpp"
 #include "tool/output.hpp"
 #include "tool/print_scores.hpp"
 #include "tool/start_model.hpp"
-#include "vlalign/report/report.hpp"
 #include "vlalign/eval/retrieval.hpp"
 #include "vlalign/loss/make_loss.hpp"
 #include "vlalign/model/lora.hpp"
+#include "vlalign/report/report.hpp"
 #include "vlalign/train/progress.hpp"
 #include "vlalign/train/trainer.hpp"
 

@@ -8,10 +8,10 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "train/alignment_task.hpp"
 #include "core/check.hpp"
 #include "core/finite.hpp"
 #include "core/json/parse_json.hpp"
+#include "train/alignment_task.hpp"
 #include "train/option_checks.hpp"
 #include "train/run_identity.hpp"
 #include "train/training_run.hpp"

@@ -15,12 +15,12 @@
 #include <vector>
 
 #include "core/check.hpp"
-#include "core/json/dump_json.hpp"
 #include "core/io/files.hpp"
 #include "core/io/folders.hpp"
-#include "core/json/parse_json.hpp"
 #include "core/io/partial.hpp"
+#include "core/json/dump_json.hpp"
 #include "core/json/json_section.hpp"
+#include "core/json/parse_json.hpp"
 #include "model/peers/model_folder.hpp"
 #include "train/same_settings.hpp"
 

@@ -6,8 +6,8 @@
 
 #include "core/check.hpp"
 #include "core/json/dump_json.hpp"
-#include "core/log.hpp"
 #include "core/json/parse_json.hpp"
+#include "core/log.hpp"
 
 namespace vlalign {
 namespace {

@@ -1,7 +1,7 @@
 #include "vlalign/train/trainer.hpp"
 
-#include "train/alignment_task.hpp"
 #include "core/check.hpp"
+#include "train/alignment_task.hpp"
 #include "train/option_checks.hpp"
 #include "train/training_run.hpp"
 

@@ -9,8 +9,8 @@
 #include "train/run_folder.hpp"
 #include "train/run_scope.hpp"
 #include "train/task.hpp"
-#include "vlalign/train/adamw.hpp"
 #include "train/weight_average.hpp"
+#include "vlalign/train/adamw.hpp"
 
 namespace vlalign {
 

@@ -10,14 +10,14 @@
 #include <string>
 #include <vector>
 
+#include "core/ascii.hpp"
 #include "core/check.hpp"
 #include "core/finite.hpp"
 #include "core/on_device.hpp"
 #include "core/precision.hpp"
 #include "core/recent_texts.hpp"
-#include "kernels/thread_count.hpp"
 #include "image/frame_preprocessor.hpp"
-#include "core/ascii.hpp"
+#include "kernels/thread_count.hpp"
 #include "nn/live_weights.hpp"
 #include "vla/policy_module.hpp"
 #include "vlalign/core/random.hpp"

@@ -7,20 +7,20 @@
 
 #include <optional>
 
-#include "vla/check_shape.hpp"
 #include "core/check.hpp"
-#include "core/io/files.hpp"
 #include "core/finite.hpp"
+#include "core/io/files.hpp"
 #include "core/io/folders.hpp"
 #include "core/on_device.hpp"
 #include "core/precision.hpp"
-#include "nn/finite_weights.hpp"
 #include "model/peers/model_folder.hpp"
 #include "model/peers/peer_names.hpp"
+#include "nn/finite_weights.hpp"
+#include "vla/check_shape.hpp"
 #include "vla/policy_config.hpp"
 #include "vla/policy_module.hpp"
-#include "vlalign/core/random.hpp"
 #include "vlalign/core/io/safetensors.hpp"
+#include "vlalign/core/random.hpp"
 #include "vlalign/vla/fusion/make_fusion.hpp"
 #include "vlalign/vla/head/make_head.hpp"
 

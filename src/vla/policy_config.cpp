@@ -4,12 +4,12 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "vla/check_shape.hpp"
 #include "core/check.hpp"
-#include "core/io/files.hpp"
 #include "core/finite.hpp"
-#include "core/json/parse_json.hpp"
+#include "core/io/files.hpp"
 #include "core/json/json_section.hpp"
+#include "core/json/parse_json.hpp"
+#include "vla/check_shape.hpp"
 
 namespace vlalign::vla {
 namespace {

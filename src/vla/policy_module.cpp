@@ -8,10 +8,10 @@
 
 #include <cmath>
 
-#include "vla/check_shape.hpp"
 #include "core/check.hpp"
 #include "nn/evaluation_mode.hpp"
 #include "nn/grid_positions.hpp"
+#include "vla/check_shape.hpp"
 #include "vlalign/core/normalize.hpp"
 #include "vlalign/nn/text_transformer.hpp"
 

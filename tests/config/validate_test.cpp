@@ -7,13 +7,13 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "core/io/files.hpp"
 #include "config/weight_estimate.hpp"
+#include "core/io/files.hpp"
 #include "support/model_fixture.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
-#include "vlalign/model/presets.hpp"
 #include "vlalign/model/peers/read_config.hpp"
+#include "vlalign/model/presets.hpp"
 
 namespace vlalign::validate_test {
 namespace {

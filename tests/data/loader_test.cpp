@@ -14,8 +14,8 @@
 #include <stdexcept>
 #include <thread>
 
-#include "support/byte_tokenizer.hpp"
 #include "data/loading/epoch_orders.hpp"
+#include "support/byte_tokenizer.hpp"
 #include "support/captured_log.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/core/random.hpp"

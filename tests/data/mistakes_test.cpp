@@ -12,18 +12,18 @@
 #include <utility>
 #include <vector>
 
-#include "support/byte_tokenizer.hpp"
 #include "data/tar_of.hpp"
+#include "support/byte_tokenizer.hpp"
 #include "support/captured_log.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/data/loading/episode_loader.hpp"
-#include "vlalign/image/image.hpp"
-#include "vlalign/image/image_view.hpp"
 #include "vlalign/data/loading/loader.hpp"
 #include "vlalign/data/sources/pairs.hpp"
-#include "vlalign/tokenizers/unigram_tokenizer.hpp"
-#include "vlalign/tokenizers/word_piece_tokenizer.hpp"
+#include "vlalign/image/image.hpp"
+#include "vlalign/image/image_view.hpp"
+#include "tokenizers/unigram_tokenizer.hpp"
+#include "tokenizers/word_piece_tokenizer.hpp"
 
 namespace vlalign::mistakes_test {
 namespace {

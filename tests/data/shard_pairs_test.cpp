@@ -3,8 +3,8 @@
 #include <random>
 #include <thread>
 
-#include "data/sources/brace_expand.hpp"
 #include "data/pairs_fixture.hpp"
+#include "data/sources/brace_expand.hpp"
 #include "data/tar_of.hpp"
 
 namespace vlalign::test::shard_pairs_test {

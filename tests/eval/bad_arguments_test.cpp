@@ -19,12 +19,12 @@
 #include "vlalign/eval/calibration.hpp"
 #include "vlalign/eval/hubness.hpp"
 #include "vlalign/eval/linear_probe.hpp"
-#include "vlalign/report/report.hpp"
 #include "vlalign/eval/retrieval.hpp"
 #include "vlalign/eval/search.hpp"
 #include "vlalign/eval/space.hpp"
 #include "vlalign/eval/training_metrics.hpp"
 #include "vlalign/eval/zero_shot.hpp"
+#include "vlalign/report/report.hpp"
 
 namespace vlalign::bad_arguments_test {
 namespace {

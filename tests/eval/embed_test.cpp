@@ -16,14 +16,14 @@
 #include "support/captured_log.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
-#include "vlalign/tokenizers/clip_tokenizer.hpp"
 #include "vlalign/data/sources/pairs.hpp"
 #include "vlalign/eval/retrieval.hpp"
 #include "vlalign/eval/search.hpp"
 #include "vlalign/eval/zero_shot.hpp"
 #include "vlalign/model/dual_encoder.hpp"
-#include "vlalign/nn/dual_encoder.hpp"
 #include "vlalign/model/presets.hpp"
+#include "vlalign/nn/dual_encoder.hpp"
+#include "tokenizers/clip_tokenizer.hpp"
 
 namespace {
 

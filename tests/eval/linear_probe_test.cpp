@@ -11,8 +11,8 @@
 
 #include "support/colours.hpp"
 #include "vlalign/core/error.hpp"
-#include "vlalign/core/normalize.hpp"
 #include "vlalign/core/io/safetensors.hpp"
+#include "vlalign/core/normalize.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 
 namespace vlalign::linear_probe_test {

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "input.hpp"
 #include "text/text_cleaning.hpp"
 #include "text/unicode_text.hpp"
-#include "input.hpp"
 #include "vlalign/tokenizers/tokenizer.hpp"
 
 namespace vlalign::fuzz {

@@ -16,8 +16,8 @@
 #include "support/rows.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
-#include "vlalign/core/normalize.hpp"
 #include "vlalign/core/io/safetensors.hpp"
+#include "vlalign/core/normalize.hpp"
 
 namespace vlalign::info_nce_test {
 namespace {

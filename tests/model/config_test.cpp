@@ -1,13 +1,12 @@
-#include "vlalign/config/model_config.hpp"
-
 #include <gtest/gtest.h>
 
 #include "core/io/files.hpp"
 #include "model/peers/config_json.hpp"
 #include "support/temp_folder.hpp"
+#include "vlalign/config/model_config.hpp"
 #include "vlalign/core/error.hpp"
-#include "vlalign/model/presets.hpp"
 #include "vlalign/model/peers/read_config.hpp"
+#include "vlalign/model/presets.hpp"
 
 namespace vlalign::config_test {
 namespace {

@@ -14,11 +14,11 @@
 #include "support/model_fixture.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
-#include "vlalign/tokenizers/clip_tokenizer.hpp"
 #include "vlalign/loss/info_nce.hpp"
-#include "vlalign/nn/dual_encoder.hpp"
-#include "vlalign/model/presets.hpp"
 #include "vlalign/model/peers/read_config.hpp"
+#include "vlalign/model/presets.hpp"
+#include "vlalign/nn/dual_encoder.hpp"
+#include "tokenizers/clip_tokenizer.hpp"
 
 namespace vlalign::dual_encoder_test {
 namespace {

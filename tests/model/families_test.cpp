@@ -18,12 +18,12 @@
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/loss/info_nce.hpp"
+#include "vlalign/model/peers/read_config.hpp"
 #include "vlalign/nn/bert.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 #include "vlalign/nn/resnet.hpp"
 #include "vlalign/nn/text_transformer.hpp"
 #include "vlalign/train/adamw.hpp"
-#include "vlalign/model/peers/read_config.hpp"
 
 namespace vlalign::families_test {
 namespace {

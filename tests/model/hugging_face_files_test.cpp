@@ -7,8 +7,8 @@
 #include "core/io/files.hpp"
 #include "support/log_lines.hpp"
 #include "support/temp_folder.hpp"
-#include "vlalign/core/error.hpp"
 #include "vlalign/config/model_config.hpp"
+#include "vlalign/core/error.hpp"
 #include "vlalign/model/peers/read_config.hpp"
 
 namespace vlalign::hugging_face_files_test {

@@ -7,11 +7,11 @@
 #include "model/peers/peer_names.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
-#include "vlalign/tokenizers/clip_tokenizer.hpp"
 #include "vlalign/model/lora.hpp"
+#include "vlalign/model/peers/read_config.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 #include "vlalign/nn/lora.hpp"
-#include "vlalign/model/peers/read_config.hpp"
+#include "tokenizers/clip_tokenizer.hpp"
 
 namespace vlalign::interpolate_test {
 namespace {

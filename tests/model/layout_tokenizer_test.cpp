@@ -7,8 +7,8 @@
 #include "support/log_lines.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
-#include "vlalign/tokenizers/clip_tokenizer.hpp"
 #include "vlalign/model/dual_encoder.hpp"
+#include "tokenizers/clip_tokenizer.hpp"
 
 namespace vlalign::layout_tokenizer_test {
 namespace {
@@ -81,7 +81,7 @@ TEST(LayoutTokenizer, ConvertedToOpenClipGivesItsIds) {
 /// A vocabulary that open_clip's tokenizer was trained with is read behind transformers' there, as any but CLIP's own.
 TEST(LayoutTokenizer, OneTrainedOnCaptionsIsReadAsThePeerReadsItsFiles) {
   const TempFolder folder;
-  const auto trained = train_clip_tokenizer(std::vector<std::string>(3, "a caf\u00e9"), 600);
+  const auto trained = train_tokenizer(std::vector<std::string>(3, "a caf\u00e9"), 600);
   const auto model = DualEncoder::create(small(Layout::open_clip), trained);
   const auto again = back(model, folder.path());
   for (const auto* text : {"A caf\u00e9, don\u2019t", "R&amp;D", "<|endoftext|> a"})

@@ -12,9 +12,9 @@
 #include "support/model_fixture.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
+#include "vlalign/model/peers/read_config.hpp"
 #include "vlalign/nn/bert.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
-#include "vlalign/model/peers/read_config.hpp"
 
 namespace vlalign::old_weights_test {
 namespace {

@@ -10,15 +10,15 @@
 #include <map>
 #include <optional>
 
-#include "core/check.hpp"
 #include "config/config_fields.hpp"
+#include "core/check.hpp"
 #include "model/peers/config_json.hpp"
 #include "model/peers/peer_names.hpp"
 #include "support/random_config.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/model/dual_encoder.hpp"
-#include "vlalign/nn/dual_encoder.hpp"
 #include "vlalign/model/presets.hpp"
+#include "vlalign/nn/dual_encoder.hpp"
 
 namespace vlalign::random_configs_test {
 namespace {

@@ -3,8 +3,8 @@
 
 #include <filesystem>
 
-#include "vlalign/loss/contrastive_loss.hpp"
 #include "vlalign/core/io/safetensors.hpp"
+#include "vlalign/loss/contrastive_loss.hpp"
 
 namespace vlalign::test {
 

@@ -9,11 +9,11 @@
 #include <string>
 
 #include "vlalign/core/random.hpp"
-#include "vlalign/tokenizers/clip_tokenizer.hpp"
 #include "vlalign/image/image.hpp"
 #include "vlalign/loss/info_nce.hpp"
-#include "vlalign/train/trainer.hpp"
 #include "vlalign/model/presets.hpp"
+#include "tokenizers/clip_tokenizer.hpp"
+#include "vlalign/train/trainer.hpp"
 
 namespace {
 
@@ -41,7 +41,7 @@ class MadeUpPairs : public PairSource {
 };
 
 DualEncoder tiny(const PairSource& pairs) {
-  return DualEncoder::create("tiny", train_clip_tokenizer(all_captions(pairs), preset("tiny").text.vocab_size));
+  return DualEncoder::create("tiny", train_tokenizer(all_captions(pairs), preset("tiny").text.vocab_size));
 }
 
 TrainerOptions options(const DualEncoder& model, int count, char** arguments) {

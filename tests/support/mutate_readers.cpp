@@ -34,9 +34,9 @@
 #include "vlalign/core/error.hpp"
 #include "vlalign/core/log.hpp"
 #include "vlalign/data/sources/episodes.hpp"
-#include "vlalign/image/image.hpp"
 #include "vlalign/data/sources/pairs.hpp"
 #include "vlalign/eval/training_metrics.hpp"
+#include "vlalign/image/image.hpp"
 #include "vlalign/loss/info_nce.hpp"
 #include "vlalign/model/lora.hpp"
 #include "vlalign/train/trainer.hpp"
@@ -167,9 +167,7 @@ void read_peer_model(const fs::path& input) {
   peer_model(input, fs::exists(open_clip) ? open_clip : input / "config.json");
 }
 
-vla::Policy small_policy() {
-  return vla::Policy::create(test::towers(), test::config_of("text_queries", "l1"), 1);
-}
+vla::Policy small_policy() { return vla::Policy::create(test::towers(), test::config_of("text_queries", "l1"), 1); }
 
 /// Pairs beside the run folder, and what both runs are told.
 Trainer trainer_in(const fs::path& input, std::int64_t steps, bool resume) {

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "vlalign/tokenizers/clip_tokenizer.hpp"
 #include "vlalign/config/model_config.hpp"
+#include "tokenizers/clip_tokenizer.hpp"
 
 namespace vlalign::test {
 

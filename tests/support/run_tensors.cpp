@@ -10,9 +10,9 @@
 #include <iostream>
 #include <string>
 
+#include "vlalign/core/io/safetensors.hpp"
 #include "vlalign/loss/info_nce.hpp"
 #include "vlalign/model/dual_encoder.hpp"
-#include "vlalign/core/io/safetensors.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 #include "vlalign/train/adamw.hpp"
 

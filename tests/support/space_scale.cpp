@@ -1,5 +1,5 @@
-// Runs one measure of the space on many embeddings and prints seconds and peak memory; tests/tools/space_scale.sh runs them
-// all.
+// Runs one measure of the space on many embeddings and prints seconds and peak memory; tests/tools/space_scale.sh runs
+// them all.
 //   vlalign_space_scale MEASURE ROWS WIDTH QUERIES [bf16]
 // Measures over pairs of towers hold two sets of ROWS x WIDTH numbers, the others one. Those whose time grows with the
 // square of the rows take QUERIES rows on the one side: QUERIES pictures against ROWS captions, or the first QUERIES

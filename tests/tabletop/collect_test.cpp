@@ -11,8 +11,8 @@
 #include "data/sources/tar.hpp"
 #include "support/temp_folder.hpp"
 #include "tabletop/simulation.hpp"
-#include "vlalign/image/image.hpp"
 #include "vlalign/data/sources/pairs.hpp"
+#include "vlalign/image/image.hpp"
 
 namespace tabletop::collect_test {
 namespace {

@@ -5,7 +5,7 @@
 #include "tabletop/moving_picture.hpp"
 #include "tabletop/words.hpp"
 #include "vlalign/core/error.hpp"
-#include "vlalign/tokenizers/clip_tokenizer.hpp"
+#include "tokenizers/clip_tokenizer.hpp"
 
 namespace tabletop::rollout_test {
 namespace {

@@ -10,7 +10,7 @@
 #include "core/io/files.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
-#include "vlalign/tokenizers/clip_tokenizer.hpp"
+#include "tokenizers/clip_tokenizer.hpp"
 
 namespace vlalign::bpe_trainer_test {
 namespace {
@@ -87,7 +87,7 @@ TEST(BpeTrainer, MergesWhatCountingAllPairsAgainWouldMerge) {
     const int letters = 1 + static_cast<int>(seed % 6);
     const auto captions = random_captions(seed, letters, 30);
     const auto size = static_cast<std::size_t>(514 + seed * 5);
-    const auto trained = train_clip_tokenizer(captions, static_cast<std::int64_t>(size));
+    const auto trained = train_tokenizer(captions, static_cast<std::int64_t>(size));
     EXPECT_EQ(merges_of(*trained), plain_merges(captions, size)) << "seed " << seed;
   }
 }
@@ -95,33 +95,33 @@ TEST(BpeTrainer, MergesWhatCountingAllPairsAgainWouldMerge) {
 TEST(BpeTrainer, BreaksTiesByThePairsTexts) {
   const Captions captions{"cd cd ab ab"};
   const std::vector<Merge> expected{{"a", "b</w>"}, {"c", "d</w>"}};
-  EXPECT_EQ(merges_of(*train_clip_tokenizer(captions, 600)), expected);
+  EXPECT_EQ(merges_of(*train_tokenizer(captions, 600)), expected);
 }
 
 TEST(BpeTrainer, GivesTheSameVocabularyWhateverTheOrderOfTheCaptions) {
   auto captions = random_captions(7, 5, 200);
-  const auto expected = merges_of(*train_clip_tokenizer(captions, 700));
+  const auto expected = merges_of(*train_tokenizer(captions, 700));
   std::shuffle(captions.begin(), captions.end(), std::mt19937(1));
-  EXPECT_EQ(merges_of(*train_clip_tokenizer(captions, 700)), expected);
+  EXPECT_EQ(merges_of(*train_tokenizer(captions, 700)), expected);
 }
 
 TEST(BpeTrainer, StopsAtTheSizeAskedForOrWhenNoPairOccursTwice) {
   const auto captions = random_captions(3, 5, 200);
-  EXPECT_EQ(train_clip_tokenizer(captions, 600)->vocab_size(), 600);
-  EXPECT_EQ(train_clip_tokenizer(captions, 514)->vocab_size(), 514);
-  EXPECT_EQ(train_clip_tokenizer({}, 1000)->vocab_size(), 514);
-  EXPECT_EQ(train_clip_tokenizer(Captions{"abc def"}, 1000)->vocab_size(), 514);
-  EXPECT_EQ(train_clip_tokenizer(Captions{"ab ab ab"}, 1000)->vocab_size(), 515);
+  EXPECT_EQ(train_tokenizer(captions, 600)->vocab_size(), 600);
+  EXPECT_EQ(train_tokenizer(captions, 514)->vocab_size(), 514);
+  EXPECT_EQ(train_tokenizer({}, 1000)->vocab_size(), 514);
+  EXPECT_EQ(train_tokenizer(Captions{"abc def"}, 1000)->vocab_size(), 514);
+  EXPECT_EQ(train_tokenizer(Captions{"ab ab ab"}, 1000)->vocab_size(), 515);
 }
 
 TEST(BpeTrainer, RefusesASizeWithoutRoomForTheBytes) {
-  EXPECT_EQ(test::message_of<Error>([] { train_clip_tokenizer({}, 513); }),
-            "[train_clip_tokenizer] vocab_size: expected at least 514 (256 bytes, twice, and 2 tokens), got 513");
+  EXPECT_EQ(test::message_of<Error>([] { train_tokenizer({}, 513); }),
+            "[train_tokenizer] vocab_size: expected at least 514 (256 bytes, twice, and 2 tokens), got 513");
 }
 
 TEST(BpeTrainer, LeavesSpecialTokensInCaptionsAlone) {
   const Captions captions(5, "<start_of_text>");
-  EXPECT_EQ(train_clip_tokenizer(captions, 600)->vocab_size(), 514);
+  EXPECT_EQ(train_tokenizer(captions, 600)->vocab_size(), 514);
 }
 
 TEST(BpeTrainer, GivesBackTheCaptionsOfAnyLanguage) {
@@ -141,7 +141,7 @@ TEST(BpeTrainer, GivesBackTheCaptionsOfAnyLanguage) {
   };
   Captions repeated;
   for (int i = 0; i < 3; ++i) repeated.insert(repeated.end(), captions.begin(), captions.end());
-  const auto trained = train_clip_tokenizer(repeated, 900);
+  const auto trained = train_tokenizer(repeated, 900);
   EXPECT_GT(trained->vocab_size(), 600);
   for (const auto& caption : captions) {
     const auto ids = trained->encode(caption, 1000);
@@ -152,7 +152,7 @@ TEST(BpeTrainer, GivesBackTheCaptionsOfAnyLanguage) {
 
 TEST(BpeTrainer, MakesAWordOfEveryFrequentWord) {
   const Captions captions(3, "女人在海滩上骑自行车 bicycle");
-  const auto trained = train_clip_tokenizer(captions, 1000);
+  const auto trained = train_tokenizer(captions, 1000);
   EXPECT_EQ(trained->encode(captions[0], 77).size(), 4U);  // start, two words, end
 }
 

@@ -7,7 +7,7 @@
 #include "support/log_lines.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
-#include "vlalign/tokenizers/clip_tokenizer.hpp"
+#include "tokenizers/clip_tokenizer.hpp"
 #include "vlalign/tokenizers/tokenizer.hpp"
 
 namespace vlalign::cleanings_test {

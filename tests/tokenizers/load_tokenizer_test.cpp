@@ -12,10 +12,10 @@
 #include "core/io/files.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
-#include "vlalign/tokenizers/clip_tokenizer.hpp"
-#include "vlalign/tokenizers/gpt2_tokenizer.hpp"
-#include "vlalign/tokenizers/sentence_piece_tokenizer.hpp"
-#include "vlalign/tokenizers/word_piece_tokenizer.hpp"
+#include "tokenizers/clip_tokenizer.hpp"
+#include "tokenizers/gpt2_tokenizer.hpp"
+#include "tokenizers/sentence_piece_tokenizer.hpp"
+#include "tokenizers/word_piece_tokenizer.hpp"
 
 namespace vlalign::load_tokenizer_test {
 namespace {
@@ -133,7 +133,7 @@ TEST(LoadTokenizer, CleansCaptionsAsOpenClipBesideItsConfig) {
 
 TEST(LoadTokenizer, KeepsTheCleaningOfASavedClipTokenizer) {
   const TempFolder saved;
-  const auto trained = train_clip_tokenizer(std::vector<std::string>(3, "&amp; a caf\u00e9"), 600);
+  const auto trained = train_tokenizer(std::vector<std::string>(3, "&amp; a caf\u00e9"), 600);
   trained->save(saved.path());
   const auto again = load_tokenizer(saved.path());
   for (const auto* text : {"R&amp;D", "IT\u2019S", "<start_of_text>!", "\ufb01"}) {

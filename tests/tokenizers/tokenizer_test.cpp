@@ -16,7 +16,7 @@
 #include "core/io/files.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
-#include "vlalign/tokenizers/clip_tokenizer.hpp"
+#include "tokenizers/clip_tokenizer.hpp"
 
 namespace vlalign::tokenizer_test {
 namespace {

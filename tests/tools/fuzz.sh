@@ -8,7 +8,7 @@
 #   VLALIGN_TORCH=DIR        as for cmake/setup.sh
 # Ends nonzero when there is a finding, whose input is left in DIR/findings.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 
 readonly minutes=${1:-60} build=$(realpath -m "${VLALIGN_FUZZ_BUILD:-build-fuzz}") fixtures=tests/fixtures
 readonly corpus=$build/corpus logs=$build/logs findings=$build/findings

@@ -4,7 +4,7 @@
 #
 #   bash tests/tools/kill_resume.sh [KILLS] [STEPS]     (10 kills, 60 steps)
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 kills=${1:-10} steps=${2:-60} build=${VLALIGN_BUILD:-build}
 data=$build/data/emoji-en
 work=$(mktemp -d)

@@ -13,10 +13,10 @@
 #include "support/colours.hpp"
 #include "train/freezing.hpp"
 #include "vlalign/core/error.hpp"
-#include "vlalign/model/lora.hpp"
 #include "vlalign/core/io/safetensors.hpp"
-#include "vlalign/nn/lora.hpp"
+#include "vlalign/model/lora.hpp"
 #include "vlalign/model/peers/read_config.hpp"
+#include "vlalign/nn/lora.hpp"
 
 namespace vlalign::fine_tuning_test {
 namespace {

@@ -11,7 +11,7 @@
 
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
-#include "vlalign/tokenizers/clip_tokenizer.hpp"
+#include "tokenizers/clip_tokenizer.hpp"
 
 namespace vlalign::targets_test {
 namespace {

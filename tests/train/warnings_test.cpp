@@ -12,9 +12,9 @@
 #include "data/tar_of.hpp"
 #include "support/captured_log.hpp"
 #include "support/colours.hpp"
+#include "vlalign/config/model_config.hpp"
 #include "vlalign/data/loading/loader.hpp"
 #include "vlalign/loss/info_nce.hpp"
-#include "vlalign/config/model_config.hpp"
 #include "vlalign/model/peers/read_config.hpp"
 
 namespace vlalign::warnings_test {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "vlalign/tokenizers/clip_tokenizer.hpp"
+#include "tokenizers/clip_tokenizer.hpp"
 #include "vlalign/vla/policy.hpp"
 
 namespace vlalign::test {

@@ -6,7 +6,7 @@
 #include <span>
 #include <string>
 #include <vlalign/core/error.hpp>
-#include <vlalign/data/image_view.hpp>
+#include <vlalign/image/image_view.hpp>
 
 namespace adapters {
 

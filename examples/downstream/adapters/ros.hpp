@@ -9,7 +9,7 @@
 #include <string_view>
 #include <utility>
 #include <vlalign/core/error.hpp>
-#include <vlalign/data/image_view.hpp>
+#include <vlalign/image/image_view.hpp>
 
 namespace adapters {
 

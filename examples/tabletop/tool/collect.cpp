@@ -12,12 +12,12 @@
 #include <utility>
 #include <vector>
 
-#include "tabletop/camera.hpp"
-#include "tabletop/expert.hpp"
-#include "tabletop/tool/commands.hpp"
 #include "core/check.hpp"
 #include "core/io/files.hpp"
 #include "core/io/folders.hpp"
+#include "tabletop/camera.hpp"
+#include "tabletop/expert.hpp"
+#include "tabletop/tool/commands.hpp"
 #include "tabletop/tool/tar_writer.hpp"
 #include "tabletop/tool/worker.hpp"
 

@@ -8,9 +8,9 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "core/io/files.hpp"
 #include "tabletop/rollout.hpp"
 #include "tabletop/tool/commands.hpp"
-#include "core/io/files.hpp"
 #include "vlalign/eval/bootstrap.hpp"
 
 namespace tabletop::tool {

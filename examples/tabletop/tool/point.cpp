@@ -11,8 +11,8 @@
 #include <string>
 
 #include "tabletop/camera.hpp"
-#include "tabletop/words.hpp"
 #include "tabletop/tool/commands.hpp"
+#include "tabletop/words.hpp"
 #include "vlalign/image/transform.hpp"
 #include "vlalign/model/dual_encoder.hpp"
 #include "vlalign/nn/dual_encoder.hpp"

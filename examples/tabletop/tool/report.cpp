@@ -10,14 +10,14 @@
 #include <string>
 #include <vector>
 
-#include "tabletop/moving_picture.hpp"
-#include "tabletop/rollout.hpp"
-#include "tabletop/tool/commands.hpp"
 #include "core/check.hpp"
 #include "core/io/files.hpp"
 #include "core/json/parse_json.hpp"
 #include "report/html_text.hpp"
 #include "report/report_page.hpp"
+#include "tabletop/moving_picture.hpp"
+#include "tabletop/rollout.hpp"
+#include "tabletop/tool/commands.hpp"
 #include "vlalign/eval/bootstrap.hpp"
 
 namespace tabletop::tool {

@@ -4,9 +4,9 @@
 #include <filesystem>
 #include <string>
 
+#include "core/io/files.hpp"
 #include "tabletop/camera.hpp"
 #include "tabletop/tool/commands.hpp"
-#include "core/io/files.hpp"
 
 namespace tabletop::tool {
 namespace {

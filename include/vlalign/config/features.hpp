@@ -4,6 +4,8 @@
 
 #include <vector>
 
+#include "vlalign/core/export.hpp"
+
 namespace vlalign {
 
 /// What a tower gives on the way to its embedding, for policies and probes. What it has none of is undefined.
@@ -20,6 +22,6 @@ struct Features {
 
 /// Patches, words, or the places of a convolutional tower's last map, row by row: [B, N, W]; undefined where there are
 /// none.
-at::Tensor places(const Features& features);
+VLALIGN_EXPORT at::Tensor places(const Features& features);
 
 }  // namespace vlalign

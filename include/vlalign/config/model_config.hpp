@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/image/transform.hpp"
 
 namespace vlalign {
@@ -163,6 +164,6 @@ struct ModelConfig {
 };
 
 /// "CLIP", "SigLIP", "ALIGN", or "custom" for another combination of towers.
-std::string family(const ModelConfig& config);
+VLALIGN_EXPORT std::string family(const ModelConfig& config);
 
 }  // namespace vlalign

@@ -3,13 +3,15 @@
 #include <array>
 #include <cstdint>
 
+#include "vlalign/core/export.hpp"
+
 namespace vlalign {
 
 /// How long something took, over and over: quantiles of any number of durations from fixed memory. For one thread.
 ///
 ///     latency.record(seconds);
 ///     std::printf("p99 %.1f ms\n", 1000 * latency.quantile(0.99));
-class LatencyHistogram {
+class VLALIGN_EXPORT LatencyHistogram {
  public:
   /// Adds a duration. Those under a microsecond count as one, those over 100 s as 100 s; a NaN is left out.
   void record(double seconds);

@@ -3,6 +3,8 @@
 #include <functional>
 #include <string_view>
 
+#include "vlalign/core/export.hpp"
+
 namespace vlalign {
 
 enum class LogLevel { info, warning };
@@ -15,6 +17,6 @@ using LogHandler = std::function<void(LogLevel level, std::string_view message)>
 /// Messages go to `handler` from now on; to stderr, as "warning: ...", when it is empty and until this is called.
 /// Stdout is the program's own: the library never writes there. The handler before may still be running on another
 /// thread when this returns, and lives until it has ended.
-void set_log_handler(LogHandler handler);
+VLALIGN_EXPORT void set_log_handler(LogHandler handler);
 
 }  // namespace vlalign

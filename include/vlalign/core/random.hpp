@@ -4,12 +4,14 @@
 #include <initializer_list>
 #include <vector>
 
+#include "vlalign/core/export.hpp"
+
 namespace vlalign {
 
 /// A small random generator whose whole state is one number (SplitMix64, Steele et al. 2014).
 /// Every random choice of the library comes from a generator keyed by what it is for, e.g.
 /// `Rng rng({seed, epoch, sample})`: nothing has to be saved to repeat or resume a run.
-class Rng {
+class VLALIGN_EXPORT Rng {
  public:
   explicit Rng(std::initializer_list<std::uint64_t> key);
 
@@ -24,6 +26,6 @@ class Rng {
 };
 
 /// A random order of 0..n-1 (Fisher-Yates), the same for the same key on every machine.
-std::vector<std::int64_t> random_permutation(std::int64_t n, std::initializer_list<std::uint64_t> key);
+VLALIGN_EXPORT std::vector<std::int64_t> random_permutation(std::int64_t n, std::initializer_list<std::uint64_t> key);
 
 }  // namespace vlalign

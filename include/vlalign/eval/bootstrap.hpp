@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <span>
 
+#include "vlalign/core/export.hpp"
+
 namespace vlalign {
 
 /// Where a figure would lie, had other queries been drawn.
@@ -23,13 +25,13 @@ struct BootstrapOptions {
 ///
 /// Equal values are drawn together, as a binomial number of them, which is the same distribution: a recall over a
 /// million queries takes a millisecond. The time grows with the number of different values, 0.1 ms each.
-Interval bootstrap_interval(std::span<const double> values, const BootstrapOptions& options = {});
+VLALIGN_EXPORT Interval bootstrap_interval(std::span<const double> values, const BootstrapOptions& options = {});
 
 /// The same for values that come in groups, such as the captions of a picture, which succeed or fail together: whole
 /// groups are drawn, as often as there are groups, and the mean is over the values in them (Davison & Hinkley 1997,
 /// section 3.8).
 ///   groups: [n], the group of each value, numbered from 0
-Interval bootstrap_interval(std::span<const double> values, std::span<const std::int64_t> groups,
-                            const BootstrapOptions& options = {});
+VLALIGN_EXPORT Interval bootstrap_interval(std::span<const double> values, std::span<const std::int64_t> groups,
+                                           const BootstrapOptions& options = {});
 
 }  // namespace vlalign

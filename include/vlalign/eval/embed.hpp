@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "vlalign/core/device.hpp"
+#include "vlalign/core/export.hpp"
 #include "vlalign/image/image.hpp"
 
 namespace vlalign {
@@ -46,17 +47,21 @@ struct Embeddings {
 /// Embeds the pictures read(0) ... read(count - 1), without gradients and in evaluation mode; the model's own mode is
 /// put back afterwards, which no other thread may use meanwhile. `read` is called from several threads; when it throws
 /// Error the picture is left out and named in `bad`. Throws Error when none is left, or an embedding is not finite.
-ImageEmbeddings embed_images(const DualEncoder& model, std::int64_t count,
-                             const std::function<Image(std::int64_t)>& read, const EmbedOptions& options = {});
+VLALIGN_EXPORT ImageEmbeddings embed_images(const DualEncoder& model, std::int64_t count,
+                                            const std::function<Image(std::int64_t)>& read,
+                                            const EmbedOptions& options = {});
 
 /// Embeds the pictures of a data set.
-ImageEmbeddings embed_images(const DualEncoder& model, const PairSource& source, const EmbedOptions& options = {});
+VLALIGN_EXPORT ImageEmbeddings embed_images(const DualEncoder& model, const PairSource& source,
+                                            const EmbedOptions& options = {});
 
 /// Embeds texts: float32 [n, D], unit rows, on the model's device. Equal texts get equal rows, bit for bit.
 /// Throws Error when there is none, or an embedding is not finite.
-at::Tensor embed_texts(const DualEncoder& model, std::span<const std::string> texts, const EmbedOptions& options = {});
+VLALIGN_EXPORT at::Tensor embed_texts(const DualEncoder& model, std::span<const std::string> texts,
+                                      const EmbedOptions& options = {});
 
 /// Embeds a data set: embed_images on its pictures, embed_texts on the captions of those that could be read.
-Embeddings embed_pairs(const DualEncoder& model, const PairSource& source, const EmbedOptions& options = {});
+VLALIGN_EXPORT Embeddings embed_pairs(const DualEncoder& model, const PairSource& source,
+                                      const EmbedOptions& options = {});
 
 }  // namespace vlalign

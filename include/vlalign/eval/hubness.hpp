@@ -6,6 +6,8 @@
 #include <span>
 #include <vector>
 
+#include "vlalign/core/export.hpp"
+
 namespace vlalign {
 
 /// How unevenly candidates are retrieved: hubs are near to many queries, antihubs to none (Radovanovic et al. 2010).
@@ -21,11 +23,11 @@ struct Hubness {
 ///   queries: floating [N, D]; candidates: floating [M, D], on the same device, other rows than the queries (a row
 ///   would be its own nearest)
 /// Returns [M]; their sum is N min(k, M). Throws Error on wrong shapes and values that are not finite.
-std::vector<std::int64_t> k_occurrences(const at::Tensor& queries, const at::Tensor& candidates, std::int64_t k = 10,
-                                        std::int64_t block = 2048);
+VLALIGN_EXPORT std::vector<std::int64_t> k_occurrences(const at::Tensor& queries, const at::Tensor& candidates,
+                                                       std::int64_t k = 10, std::int64_t block = 2048);
 
 /// `hubness(k_occurrences(image, text))` says whether some captions are near to all pictures.
 /// Throws Error when there are none.
-Hubness hubness(std::span<const std::int64_t> occurrences);
+VLALIGN_EXPORT Hubness hubness(std::span<const std::int64_t> occurrences);
 
 }  // namespace vlalign

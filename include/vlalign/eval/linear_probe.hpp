@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/eval/embed.hpp"
 
 namespace vlalign {
@@ -18,7 +19,7 @@ struct LinearProbeOptions {
 };
 
 /// Logistic regression over C classes: logits x W^T + b.
-struct LinearProbe {
+struct VLALIGN_EXPORT LinearProbe {
   at::Tensor weight;  ///< float64 [C, D]
   at::Tensor bias;    ///< float64 [C]
 
@@ -33,8 +34,8 @@ struct LinearProbe {
 /// scikit-learn's LogisticRegression(C=c) for three classes and more; for two that has a single weight vector.
 ///   features: floating [N, D], finite; labels: [N], 0 to classes - 1; classes: 2 or more
 /// Warns when the iterations run out first.
-LinearProbe fit_linear_probe(const at::Tensor& features, std::span<const std::int64_t> labels, std::int64_t classes,
-                             const LinearProbeOptions& options = {});
+VLALIGN_EXPORT LinearProbe fit_linear_probe(const at::Tensor& features, std::span<const std::int64_t> labels,
+                                            std::int64_t classes, const LinearProbeOptions& options = {});
 
 struct LinearProbeScores {
   std::int64_t train_images = 0, test_images = 0, classes = 0;
@@ -46,10 +47,11 @@ struct LinearProbeScores {
 /// Fits a probe on the image tower's features, before the projection, of one data set and tests it on another; the
 /// (first) caption is the class name, as in evaluate_zero_shot().
 /// Throws Error naming the record of the test set whose class is not in the training set.
-LinearProbeScores evaluate_linear_probe(const DualEncoder& model, const PairSource& train, const PairSource& test,
-                                        const LinearProbeOptions& options = {}, const EmbedOptions& embed = {});
+VLALIGN_EXPORT LinearProbeScores evaluate_linear_probe(const DualEncoder& model, const PairSource& train,
+                                                       const PairSource& test, const LinearProbeOptions& options = {},
+                                                       const EmbedOptions& embed = {});
 
 /// {"train_images", "test_images", "classes", "skipped", "top1", "mean_per_class"}
-std::string to_json(const LinearProbeScores& scores);
+VLALIGN_EXPORT std::string to_json(const LinearProbeScores& scores);
 
 }  // namespace vlalign

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/eval/bootstrap.hpp"
 #include "vlalign/eval/embed.hpp"
 #include "vlalign/eval/hubness.hpp"
@@ -74,25 +75,25 @@ struct RetrievalRanks {
 /// captions has rank p + the wrong ones that are ranked before it.
 ///
 /// Throws Error naming the field when shapes disagree, a picture has no caption, or an embedding is not finite.
-RetrievalRanks retrieval_ranks(const Embeddings& embeddings, std::int64_t block = 2048);
+VLALIGN_EXPORT RetrievalRanks retrieval_ranks(const Embeddings& embeddings, std::int64_t block = 2048);
 
 /// Recall and median rank (the mean of the middle two for an even number) of ranks counted from 1, and the mean of the
 /// queries' AP@10; without them each query has one right candidate. Throws Error when there are no ranks.
-RecallScores recall_scores(std::span<const std::int64_t> ranks);
-RecallScores recall_scores(std::span<const std::int64_t> ranks, std::span<const double> precisions);
+VLALIGN_EXPORT RecallScores recall_scores(std::span<const std::int64_t> ranks);
+VLALIGN_EXPORT RecallScores recall_scores(std::span<const std::int64_t> ranks, std::span<const double> precisions);
 
 /// What random scores give on average: for a query with P right ones among M candidates recall@k is
 /// 1 - C(M - P, k) / C(M, k), which is k / M for one; AP@k is sum_{r <= k} P / M (1 + (r - 1) (P - 1) / (M - 1)) / r
 /// over min(P, k); the median rank is that of the mixture over queries, (M + 1) / 2 when each has one.
 ///   positives: P of each query, 1 <= P <= candidates
-RecallScores chance_scores(std::span<const std::int64_t> positives, std::int64_t candidates);
+VLALIGN_EXPORT RecallScores chance_scores(std::span<const std::int64_t> positives, std::int64_t candidates);
 
 /// All of RetrievalScores for embeddings; needs no model. Throws as retrieval_ranks does.
-RetrievalScores evaluate_retrieval(const Embeddings& embeddings);
+VLALIGN_EXPORT RetrievalScores evaluate_retrieval(const Embeddings& embeddings);
 
 /// Embeds the data set and evaluates it: `evaluate_retrieval(model, *open_pairs("val.tsv"))`.
-RetrievalScores evaluate_retrieval(const DualEncoder& model, const PairSource& source,
-                                   const EmbedOptions& options = {});
+VLALIGN_EXPORT RetrievalScores evaluate_retrieval(const DualEncoder& model, const PairSource& source,
+                                                  const EmbedOptions& options = {});
 
 /// {"pairs", "captions", "skipped",
 ///  "image_to_text": {"recall@1", "recall@5", "recall@10", "map@10", "median_rank"}, "text_to_image": {the same},
@@ -101,6 +102,6 @@ RetrievalScores evaluate_retrieval(const DualEncoder& model, const PairSource& s
 ///  "chance": {"image_to_text", "text_to_image"},
 ///  "interval95": {"image_to_text": {"recall@1": [low, high], "recall@5", "recall@10", "map@10"}, "text_to_image"},
 ///  "temperature" (where there is one)}
-std::string to_json(const RetrievalScores& scores);
+VLALIGN_EXPORT std::string to_json(const RetrievalScores& scores);
 
 }  // namespace vlalign

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/eval/embed.hpp"
 
 namespace vlalign {
@@ -26,22 +27,23 @@ struct ImageIndex {
 
 /// Embeds every picture below a folder (see is_image_file, in subfolders too).
 /// Throws Error when the folder is not there or holds no readable picture.
-ImageIndex index_images(const DualEncoder& model, const std::filesystem::path& folder,
-                        const EmbedOptions& options = {});
+VLALIGN_EXPORT ImageIndex index_images(const DualEncoder& model, const std::filesystem::path& folder,
+                                       const EmbedOptions& options = {});
 
 /// The k best pictures for a text embedding, best first; equal scores in the order of the paths.
 ///   text: floating [D] or [1, D], unit length
-std::vector<SearchHit> best_matches(const ImageIndex& index, const at::Tensor& text, std::int64_t k = 5);
+VLALIGN_EXPORT std::vector<SearchHit> best_matches(const ImageIndex& index, const at::Tensor& text, std::int64_t k = 5);
 
 /// The k pictures of an index that fit a text best: `search(model, index_images(model, "photos"), "a red car")`.
-std::vector<SearchHit> search(const DualEncoder& model, const ImageIndex& index, const std::string& text,
-                              std::int64_t k = 5, const EmbedOptions& options = {});
+VLALIGN_EXPORT std::vector<SearchHit> search(const DualEncoder& model, const ImageIndex& index, const std::string& text,
+                                             std::int64_t k = 5, const EmbedOptions& options = {});
 
 /// index_images and search in one, for a single question.
-std::vector<SearchHit> search_images(const DualEncoder& model, const std::filesystem::path& folder,
-                                     const std::string& text, std::int64_t k = 5, const EmbedOptions& options = {});
+VLALIGN_EXPORT std::vector<SearchHit> search_images(const DualEncoder& model, const std::filesystem::path& folder,
+                                                    const std::string& text, std::int64_t k = 5,
+                                                    const EmbedOptions& options = {});
 
 /// [{"path", "score"}, ...]
-std::string to_json(const std::vector<SearchHit>& hits);
+VLALIGN_EXPORT std::string to_json(const std::vector<SearchHit>& hits);
 
 }  // namespace vlalign

@@ -3,6 +3,8 @@
 #include <filesystem>
 #include <vector>
 
+#include "vlalign/core/export.hpp"
+
 namespace vlalign {
 
 /// The lines of a run's metrics.jsonl as columns, one entry a step; NaN where a line has null.
@@ -18,6 +20,6 @@ struct TrainingMetrics {
 };
 
 /// Reads metrics.jsonl; other keys are ignored. Throws Error with file and line for what is not such a line.
-TrainingMetrics read_metrics(const std::filesystem::path& file);
+VLALIGN_EXPORT TrainingMetrics read_metrics(const std::filesystem::path& file);
 
 }  // namespace vlalign

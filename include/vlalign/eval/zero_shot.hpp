@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/eval/bootstrap.hpp"
 #include "vlalign/eval/embed.hpp"
 
@@ -27,38 +28,40 @@ struct ZeroShotScores {
 };
 
 /// {"a photo of a {}."}: "{}" stands for the class name.
-std::vector<std::string> default_templates();
+VLALIGN_EXPORT std::vector<std::string> default_templates();
 
 /// The prompts of one class, a template each. Throws Error for a template without "{}", naming it.
-std::vector<std::string> class_prompts(const std::string& class_name, std::span<const std::string> templates);
+VLALIGN_EXPORT std::vector<std::string> class_prompts(const std::string& class_name,
+                                                      std::span<const std::string> templates);
 
 /// norm(mean_t e_t): the mean of each class's T prompt embeddings, back on the sphere (prompt ensembling).
 ///   prompts: floating [C * T, D], unit rows, a class's T prompts together
 /// Returns float32 [C, D].
-at::Tensor average_prompts(const at::Tensor& prompts, std::int64_t templates);
+VLALIGN_EXPORT at::Tensor average_prompts(const at::Tensor& prompts, std::int64_t templates);
 
 /// One embedding a class, float32 [C, D]: average_prompts of the class's prompts.
 /// Classes of one name have the same embedding, which costs a warning. Throws Error when there are no classes or
 /// templates.
-at::Tensor embed_classes(const DualEncoder& model, std::span<const std::string> classes,
-                         std::span<const std::string> templates, const EmbedOptions& options = {});
+VLALIGN_EXPORT at::Tensor embed_classes(const DualEncoder& model, std::span<const std::string> classes,
+                                        std::span<const std::string> templates, const EmbedOptions& options = {});
 
 /// Scores picture embeddings against class embeddings.
 ///   image: floating [N, D], unit rows; classes: floating [C, D], unit rows, same device; labels: [N], 0 to C - 1;
 ///   logit_scale: the model's, > 0, which makes probabilities of cosines; no rank depends on it
-ZeroShotScores score_classes(const at::Tensor& image, const at::Tensor& classes, std::span<const std::int64_t> labels,
-                             double logit_scale);
+VLALIGN_EXPORT ZeroShotScores score_classes(const at::Tensor& image, const at::Tensor& classes,
+                                            std::span<const std::int64_t> labels, double logit_scale);
 
 /// Zero-shot classification of a data set whose (first) caption is the class: all are names, or all are numbers from 0
 /// on. Where classes have the same name, as two of ImageNet's "missile", a name stands for all of them: any of them is
 /// right. A number stands for its own class; the first of equal names is what is predicted, as the peers' argmax has
 /// it. Throws Error naming the record when its caption is not among the classes.
-ZeroShotScores evaluate_zero_shot(const DualEncoder& model, const PairSource& source,
-                                  std::span<const std::string> classes, std::span<const std::string> templates,
-                                  const EmbedOptions& options = {});
+VLALIGN_EXPORT ZeroShotScores evaluate_zero_shot(const DualEncoder& model, const PairSource& source,
+                                                 std::span<const std::string> classes,
+                                                 std::span<const std::string> templates,
+                                                 const EmbedOptions& options = {});
 
 /// {"images", "skipped", "top1", "top5", "mean_per_class", "calibration_error", "negative_log_likelihood",
 ///  "interval95": {"top1": [low, high]}}
-std::string to_json(const ZeroShotScores& scores);
+VLALIGN_EXPORT std::string to_json(const ZeroShotScores& scores);
 
 }  // namespace vlalign

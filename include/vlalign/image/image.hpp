@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "vlalign/core/export.hpp"
+
 namespace vlalign {
 
 /// A decoded picture: 8-bit RGB rows without padding, [height, width, 3].
@@ -30,16 +32,17 @@ enum class PixelsAs {
 ///                  shortest side stays at least this long
 /// Throws Error on anything that isn't a whole picture, or is larger than 2^28 pixels. Damage that leaves every pixel
 /// as it was is none.
-Image decode_image(std::span<const std::byte> bytes, std::string_view name, int shortest_side = 0,
-                   PixelsAs as = PixelsAs::vlalign);
+VLALIGN_EXPORT Image decode_image(std::span<const std::byte> bytes, std::string_view name, int shortest_side = 0,
+                                  PixelsAs as = PixelsAs::vlalign);
 
 /// Reads and decodes a file; see decode_image. For a model: read_image(path, 0, model.config().preprocess.pixels_as).
-Image read_image(const std::filesystem::path& path, int shortest_side = 0, PixelsAs as = PixelsAs::vlalign);
+VLALIGN_EXPORT Image read_image(const std::filesystem::path& path, int shortest_side = 0,
+                                PixelsAs as = PixelsAs::vlalign);
 
 /// A PNG file of the picture, for reports and tests.
-std::vector<std::byte> encode_png(const Image& image);
+VLALIGN_EXPORT std::vector<std::byte> encode_png(const Image& image);
 
 /// Whether decode_image reads files of this extension (.jpg .jpeg .jpe .jfif .png .apng .webp, any case).
-bool is_image_file(const std::filesystem::path& path);
+VLALIGN_EXPORT bool is_image_file(const std::filesystem::path& path);
 
 }  // namespace vlalign

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/image/image.hpp"
 
 namespace vlalign {
@@ -12,7 +13,7 @@ namespace vlalign {
 /// Pixels in somebody else's memory, as cameras and robotics libraries hold them: rows from the top, channels
 /// interleaved, rows possibly padded. Borrowed: the memory must outlive the view. The order of the channels has to be
 /// said, since nothing else tells BGR from RGB.
-class ImageView {
+class VLALIGN_EXPORT ImageView {
  public:
   enum class Format { rgb, bgr, rgba, bgra, grey };
 
@@ -57,6 +58,6 @@ class ImageView {
 };
 
 /// A copy as 8-bit RGB rows without padding.
-Image to_image(const ImageView& view);
+VLALIGN_EXPORT Image to_image(const ImageView& view);
 
 }  // namespace vlalign

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/core/random.hpp"
 #include "vlalign/image/image.hpp"
 #include "vlalign/image/image_view.hpp"
@@ -53,35 +54,36 @@ struct Augmentation {
 /// "none"; "basic": open_clip's training default, RandomResizedCrop(scale 0.9 to 1); "mild", the quick start's: small
 /// affine, brightness, contrast; "strong": SimCLR-like crop, flip, jitter and grayscale. Throws Error naming the
 /// policies on an unknown name.
-Augmentation augmentation_policy(std::string_view name);
-std::vector<std::string> augmentation_policies();
+VLALIGN_EXPORT Augmentation augmentation_policy(std::string_view name);
+VLALIGN_EXPORT std::vector<std::string> augmentation_policies();
 
 /// The shortest side that a picture must have so that preprocess() doesn't enlarge it: the most that a decoder may
 /// reduce it to.
-int needed_side(const Preprocess& how);
+VLALIGN_EXPORT int needed_side(const Preprocess& how);
 
 /// Resizes as PIL does on 8-bit pictures (antialiased, same rounding within 1/255).
-Image resize(const Image& image, int width, int height, Interpolation interpolation = Interpolation::bicubic);
+VLALIGN_EXPORT Image resize(const Image& image, int width, int height,
+                            Interpolation interpolation = Interpolation::bicubic);
 
 /// The evaluation transform: [image_size, image_size] pixels, still 8-bit; normalize_pixels does the rest on the
 /// device.
-Image preprocess(const ImageView& image, const Preprocess& how);
-Image preprocess(const Image& image, const Preprocess& how);
+VLALIGN_EXPORT Image preprocess(const ImageView& image, const Preprocess& how);
+VLALIGN_EXPORT Image preprocess(const Image& image, const Preprocess& how);
 
 /// The training transform: the augmentation's random changes, then image_size pixels.
 /// The same generator state gives the same pixels.
-Image augment(const Image& image, const Preprocess& how, const Augmentation& augmentation, Rng& rng);
+VLALIGN_EXPORT Image augment(const Image& image, const Preprocess& how, const Augmentation& augmentation, Rng& rng);
 
 /// Decodes a picture for augment(): a JPEG at the smallest DCT scale at which the smallest crop that may be drawn still
 /// has image_size pixels a side. Any epoch can use it: the scale depends on the picture's size, not on the crop.
 ///   name: what error messages call the picture
 /// Throws Error as decode_image does.
-Image decode_for_augment(std::span<const std::byte> bytes, std::string_view name, const Preprocess& how,
-                         const Augmentation& augmentation);
+VLALIGN_EXPORT Image decode_for_augment(std::span<const std::byte> bytes, std::string_view name, const Preprocess& how,
+                                        const Augmentation& augmentation);
 
 /// (pixels / 255 - mean) / std.
 ///   pixels: uint8 [B, 3, H, W] (any memory format), or floating and already normalised, which is returned as it is
 /// Returns float32 [B, 3, H, W] in the same memory format, on the same device.
-at::Tensor normalize_pixels(const at::Tensor& pixels, const Preprocess& how);
+VLALIGN_EXPORT at::Tensor normalize_pixels(const at::Tensor& pixels, const Preprocess& how);
 
 }  // namespace vlalign

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/loss/contrastive_loss.hpp"
 
 namespace vlalign {
@@ -14,7 +15,7 @@ namespace vlalign {
 /// softmaxes are equal. Needs teacher; the teacher's embeddings may have another dimension. Runs over blocks of rows.
 /// Throws Error unless image and text are both [B, D] of unit rows, the teacher's both [B, T], and both scales are
 /// there.
-class AffinityDistillation : public ContrastiveLoss {
+class VLALIGN_EXPORT AffinityDistillation : public ContrastiveLoss {
  public:
   struct Options {
     /// Gives the KL divergence, CLIP-KD's CRD (Yang et al. 2024): the same gradient, and a minimum of 0.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/loss/contrastive_loss.hpp"
 
 namespace vlalign {
@@ -12,7 +13,7 @@ namespace vlalign {
 /// of images x and texts y, with ||x - y||^2 = 2 - 2 cos. It may be negative. The logit scale isn't used. Runs over
 /// tiles. Throws Error unless image and text are both [B, D] of unit rows and B >= 2. Wang and Isola 2020, section 4,
 /// with alpha = 2.
-class AlignmentUniformity : public ContrastiveLoss {
+class VLALIGN_EXPORT AlignmentUniformity : public ContrastiveLoss {
  public:
   struct Options {
     double weight = 1.0;  ///< of the uniformities, > 0

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/loss/contrastive_loss.hpp"
 
 namespace vlalign {
@@ -13,7 +14,7 @@ namespace vlalign {
 /// The first term compares within the stored images, the second within the stored texts. It may be negative. InfoLOOB
 /// runs over tiles of logits, retrieval through ATen's attention. Throws Error unless image and text are both [B, D] of
 /// unit rows and B >= 2. Fürst et al. 2022; on Conceptual Captions they fix s to 30.
-class CLOOB : public ContrastiveLoss {
+class VLALIGN_EXPORT CLOOB : public ContrastiveLoss {
  public:
   struct Options {
     double beta = 8.0;      ///< sharpness of the retrieval, > 0; the authors' 8 for Conceptual Captions

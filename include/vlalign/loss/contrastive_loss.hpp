@@ -11,6 +11,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "vlalign/core/export.hpp"
+
 namespace vlalign {
 
 /// Features of each patch or word in the joint space, with which of them are real.
@@ -27,7 +29,7 @@ struct RowRange {
 
 /// How much each image of a batch wants each text: a matrix W [B, B], held whole or made a few rows at a time, which
 /// spares a large batch from holding it. Any at::Tensor [B, B] is one.
-class SoftTargets {
+class VLALIGN_EXPORT SoftTargets {
  public:
   SoftTargets() = default;  ///< none
   SoftTargets(at::Tensor matrix) : matrix_(std::move(matrix)) {}
@@ -98,7 +100,7 @@ struct BatchParts {
 };
 
 /// What either of two losses uses.
-BatchParts operator|(const BatchParts& a, const BatchParts& b);
+VLALIGN_EXPORT BatchParts operator|(const BatchParts& a, const BatchParts& b);
 
 /// A loss over a batch of aligned embeddings. Derive from it, or give the trainer a lambda:
 ///
@@ -106,7 +108,7 @@ BatchParts operator|(const BatchParts& a, const BatchParts& b);
 ///     Trainer trainer(model, [](const ContrastiveBatch& b) { return (b.image - b.text).square().sum(1).mean(); });
 ///
 /// <vlalign/testing/loss_properties.hpp> tests one in a line.
-class ContrastiveLoss {
+class VLALIGN_EXPORT ContrastiveLoss {
  public:
   virtual ~ContrastiveLoss() = default;
 
@@ -127,7 +129,7 @@ template <typename Function>
 concept LossFunction = std::is_invocable_r_v<at::Tensor, Function, const ContrastiveBatch&>;
 
 /// Holds any loss: a class derived from ContrastiveLoss, or a function of a batch. Copies share it.
-class AnyLoss {
+class VLALIGN_EXPORT AnyLoss {
  public:
   template <std::derived_from<ContrastiveLoss> Loss>
   AnyLoss(Loss loss) : loss_(std::make_shared<Loss>(std::move(loss))) {}

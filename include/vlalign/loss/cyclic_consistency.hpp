@@ -1,5 +1,6 @@
 #pragma once
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/loss/contrastive_loss.hpp"
 
 namespace vlalign {
@@ -12,7 +13,7 @@ namespace vlalign {
 /// of cosines, whatever the logit scale: sums over all B^2 pairs divided by B, as the paper's equations and its code
 /// have it. Zero where images equal texts. Runs over blocks of rows. Throws Error unless image and text are both [B, D]
 /// of unit rows. Goel et al. 2022, CyCLIP.
-class CyclicConsistency : public ContrastiveLoss {
+class VLALIGN_EXPORT CyclicConsistency : public ContrastiveLoss {
  public:
   struct Options {
     double in_modal = 0.25;     ///< weight, >= 0; 0.25 in the paper, beside InfoNCE with 1

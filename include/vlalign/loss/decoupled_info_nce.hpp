@@ -1,5 +1,6 @@
 #pragma once
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/loss/contrastive_loss.hpp"
 
 namespace vlalign {
@@ -11,7 +12,7 @@ namespace vlalign {
 ///
 /// It may be negative. Runs over tiles of logits. Throws Error unless image and text are both [B, D] of unit rows and
 /// B >= 2: without negatives the loss would be minus infinity. Yeh et al. 2022, DCL, between modalities.
-class DecoupledInfoNCE : public ContrastiveLoss {
+class VLALIGN_EXPORT DecoupledInfoNCE : public ContrastiveLoss {
  public:
   at::Tensor forward(const ContrastiveBatch& batch) const override;
   std::string name() const override { return "dcl"; }

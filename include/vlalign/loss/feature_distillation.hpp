@@ -1,5 +1,6 @@
 #pragma once
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/loss/contrastive_loss.hpp"
 
 namespace vlalign {
@@ -11,7 +12,7 @@ namespace vlalign {
 /// Needs teacher. Throws Error unless all four are [B, D] of unit rows: a student of another dimension needs a
 /// projection first. Yang et al. 2024, CLIP-KD's FD, as the paper writes it; its code divides by D too, so that its
 /// weight of 2000 is 2000 / D here.
-class FeatureDistillation : public ContrastiveLoss {
+class VLALIGN_EXPORT FeatureDistillation : public ContrastiveLoss {
  public:
   at::Tensor forward(const ContrastiveBatch& batch) const override;
   std::string name() const override { return "feature_distill"; }

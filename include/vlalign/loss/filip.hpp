@@ -1,5 +1,6 @@
 #pragma once
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/loss/contrastive_loss.hpp"
 
 namespace vlalign {
@@ -14,7 +15,7 @@ namespace vlalign {
 /// Padding counts nowhere, whatever stands in it. Needs tokens: image_tokens [B, N, D] and text_tokens [B, M, D]; image
 /// and text aren't used. Runs over blocks of items, each N B M (or M B N) cosines an item. Throws Error unless the
 /// tokens fit, are unit rows, and every item has at least one. Yao et al. 2022.
-class FILIP : public ContrastiveLoss {
+class VLALIGN_EXPORT FILIP : public ContrastiveLoss {
  public:
   at::Tensor forward(const ContrastiveBatch& batch) const override;
   std::string name() const override { return "filip"; }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/loss/contrastive_loss.hpp"
 
 namespace vlalign {
@@ -18,7 +19,8 @@ namespace vlalign {
 ///   whole: what belongs to the whole batch: scale, bias, targets, progress; its embeddings are filled in. The loss is
 ///     computed when encode() has been called once for each, so that it may still fill in what depends on all pieces.
 /// Returns the loss, a scalar [] without a graph. Throws Error unless the loss gives a floating scalar with a gradient.
-at::Tensor backward_in_pieces(const ContrastiveLoss& loss, std::int64_t pieces,
-                              const std::function<ContrastiveBatch(std::int64_t)>& encode, ContrastiveBatch& whole);
+VLALIGN_EXPORT at::Tensor backward_in_pieces(const ContrastiveLoss& loss, std::int64_t pieces,
+                                             const std::function<ContrastiveBatch(std::int64_t)>& encode,
+                                             ContrastiveBatch& whole);
 
 }  // namespace vlalign

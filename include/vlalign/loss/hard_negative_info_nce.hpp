@@ -1,5 +1,6 @@
 #pragma once
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/loss/contrastive_loss.hpp"
 
 namespace vlalign {
@@ -14,7 +15,7 @@ namespace vlalign {
 /// beta = 0 and tau_plus = 0 give InfoNCE. Computed in logarithms, so no logit scale overflows. Runs over tiles of
 /// logits. Throws Error unless image and text are both [B, D] of unit rows and B >= 2. Robinson et al. 2021, HCL;
 /// their N is 2B - 2 because their two views share one modality.
-class HardNegativeInfoNCE : public ContrastiveLoss {
+class VLALIGN_EXPORT HardNegativeInfoNCE : public ContrastiveLoss {
  public:
   struct Options {
     double beta = 1.0;      ///< how much hard negatives weigh, >= 0; the authors' code's default

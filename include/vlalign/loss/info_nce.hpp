@@ -1,5 +1,6 @@
 #pragma once
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/loss/contrastive_loss.hpp"
 
 namespace vlalign {
@@ -21,7 +22,7 @@ enum class Positives {
 /// Runs over tiles of logits, in float32 (float64 for float64 embeddings) whatever the towers ran in. Adding a bias to
 /// every logit would change nothing, so logit_bias isn't used. Throws Error unless image and text are both [B, D] of
 /// unit rows and the targets fit. Radford et al. 2021, figure 3; equals open_clip's ClipLoss in float32.
-class InfoNCE : public ContrastiveLoss {
+class VLALIGN_EXPORT InfoNCE : public ContrastiveLoss {
  public:
   struct Options {
     double label_smoothing = 0.0;
@@ -41,6 +42,6 @@ class InfoNCE : public ContrastiveLoss {
 
 /// The share of images in the batch whose own text is the most similar one, in [0, 1]; ties count against it.
 ///   image, text: [B, D]
-double batch_accuracy(const at::Tensor& image, const at::Tensor& text);
+VLALIGN_EXPORT double batch_accuracy(const at::Tensor& image, const at::Tensor& text);
 
 }  // namespace vlalign

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/loss/contrastive_loss.hpp"
 
 namespace vlalign {
@@ -12,7 +13,7 @@ namespace vlalign {
 ///
 /// Needs teacher. Runs over tiles of logits. Throws Error unless all four are [B, D] of unit rows. Yang et al. 2024,
 /// CLIP-KD's ICL.
-class InteractiveContrast : public ContrastiveLoss {
+class VLALIGN_EXPORT InteractiveContrast : public ContrastiveLoss {
  public:
   at::Tensor forward(const ContrastiveBatch& batch) const override;
   std::string name() const override { return "interactive"; }

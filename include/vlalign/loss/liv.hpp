@@ -1,5 +1,6 @@
 #pragma once
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/loss/contrastive_loss.hpp"
 
 namespace vlalign {
@@ -12,7 +13,7 @@ namespace vlalign {
 ///
 /// The batch's own logit scale isn't used. Throws Error unless frames and text fit. Ma et al. 2023, LIV, with the
 /// authors' code's weights of 1; computed with a log-sum-exp, where their exponential can overflow float32.
-class LIV : public ContrastiveLoss {
+class VLALIGN_EXPORT LIV : public ContrastiveLoss {
  public:
   struct Options {
     double gamma = 0.98;  ///< discount, 0 to below 1

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/loss/contrastive_loss.hpp"
 
 namespace vlalign {
@@ -13,7 +14,7 @@ namespace vlalign {
 /// collapsing the space early on. The paper leaves that case open. Pairs of one group are no negatives of each other; a
 /// row without negatives counts 0. The logit scale isn't used. Runs over blocks of rows. Throws Error unless image and
 /// text are both [B, D] of unit rows, B >= 2 and groups fit. Schroff et al. 2015, FaceNet.
-class SemiHardTriplet : public ContrastiveLoss {
+class VLALIGN_EXPORT SemiHardTriplet : public ContrastiveLoss {
  public:
   struct Options {
     double margin = 0.2;  ///< of squared distances, > 0; 0.2 in the paper

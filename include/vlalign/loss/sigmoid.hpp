@@ -1,5 +1,6 @@
 #pragma once
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/loss/contrastive_loss.hpp"
 
 namespace vlalign {
@@ -11,7 +12,7 @@ namespace vlalign {
 /// divided by B, not B^2, as the paper has it. Groups say which match; soft targets are the probabilities that they do.
 /// Start from a scale of 10 and a bias of -10: without the bias the many negatives swamp the beginning. Runs over tiles
 /// of logits. Throws as InfoNCE does. Zhai et al. 2023, algorithm 1; equals open_clip's SigLipLoss in float32.
-class SigmoidLoss : public ContrastiveLoss {
+class VLALIGN_EXPORT SigmoidLoss : public ContrastiveLoss {
  public:
   at::Tensor forward(const ContrastiveBatch& batch) const override;
   std::string name() const override { return "siglip"; }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/loss/contrastive_loss.hpp"
 
 namespace vlalign {
@@ -11,7 +12,7 @@ namespace vlalign {
 ///
 /// Needs second_image; text and the logit scale aren't used. SLIP (Mu et al. 2022) is InfoNCE + 1 * this. Runs over
 /// tiles of logits. Throws Error unless image and second_image are both [B, D] of unit rows. Chen et al. 2020, eq. 1.
-class SimCLR : public ContrastiveLoss {
+class VLALIGN_EXPORT SimCLR : public ContrastiveLoss {
  public:
   struct Options {
     double temperature = 0.1;  ///< > 0; 0.1 in SimCLR and SLIP

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/loss/contrastive_loss.hpp"
 
 namespace vlalign {
@@ -12,7 +13,7 @@ namespace vlalign {
 /// with |cos| held to at most 1 - 1e-6, where S is 14.5 and float32 can still tell cosines apart; there the gradient is
 /// zero. The logit scale isn't used. Runs over blocks of rows. Throws Error unless image and text are both [B, D] of
 /// unit rows. Kim and Kim 2025, arXiv 2501.17683.
-class TemperatureFree : public ContrastiveLoss {
+class VLALIGN_EXPORT TemperatureFree : public ContrastiveLoss {
  public:
   at::Tensor forward(const ContrastiveBatch& batch) const override;
   std::string name() const override { return "temperature_free"; }

@@ -6,6 +6,7 @@
 #include <functional>
 #include <vector>
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/loss/contrastive_loss.hpp"
 
 namespace vlalign {
@@ -32,18 +33,21 @@ struct LogSumExp {
 
 /// Each tile serves both directions, and the largest logit is taken out of every exponential.
 ///   scale: [], floating
-LogSumExp log_sum_exp(const at::Tensor& x, const at::Tensor& y, const at::Tensor& scale, const PairFilter& filter = {});
+VLALIGN_EXPORT LogSumExp log_sum_exp(const at::Tensor& x, const at::Tensor& y, const at::Tensor& scale,
+                                     const PairFilter& filter = {});
 
 /// sum_ij softplus(scale x_i . y_j + bias): a scalar [].
 ///   scale, bias: [], floating
-at::Tensor softplus_sum(const at::Tensor& x, const at::Tensor& y, const at::Tensor& scale, const at::Tensor& bias);
+VLALIGN_EXPORT at::Tensor softplus_sum(const at::Tensor& x, const at::Tensor& y, const at::Tensor& scale,
+                                       const at::Tensor& bias);
 
 /// The sum of term(inputs, block) over blocks that together are `rows`, for a loss whose rows can be computed apart
 /// from each other; only one block's graph lives at a time, since its gradient is taken at once.
 ///   inputs: what the term is computed from; gradients reach only these
 ///   term: a scalar, e.g. [](auto& in, RowRange r) { return cross_entropy(in[0].narrow(0, r.begin, r.count), in[1]); }
 ///   width: elements a row takes, e.g. M for a row of logits; blocks take about 32 MB in float32
-at::Tensor sum_over_rows(const std::vector<at::Tensor>& inputs, RowRange rows, std::int64_t width,
-                         const std::function<at::Tensor(const std::vector<at::Tensor>&, RowRange)>& term);
+VLALIGN_EXPORT at::Tensor sum_over_rows(
+    const std::vector<at::Tensor>& inputs, RowRange rows, std::int64_t width,
+    const std::function<at::Tensor(const std::vector<at::Tensor>&, RowRange)>& term);
 
 }  // namespace vlalign

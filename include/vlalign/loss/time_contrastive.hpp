@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/loss/contrastive_loss.hpp"
 
 namespace vlalign {
@@ -23,7 +24,7 @@ namespace vlalign {
 /// three frames, not two more for the language's start and end; negatives are other clips for certain (a shuffled batch
 /// holds one clip in its own place on average); and logarithms of sums are taken exactly (an epsilon inside them caps
 /// the loss at 18.4, where its gradient vanishes).
-class TimeContrastive : public ContrastiveLoss {
+class VLALIGN_EXPORT TimeContrastive : public ContrastiveLoss {
  public:
   /// The reward [n] for having come from the first frame [n, D] to the later one [n, D], told by the text [n, T].
   using Reward = std::function<at::Tensor(const at::Tensor& first, const at::Tensor& later, const at::Tensor& text)>;

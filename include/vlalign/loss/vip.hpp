@@ -1,5 +1,6 @@
 #pragma once
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/loss/contrastive_loss.hpp"
 
 namespace vlalign {
@@ -12,7 +13,7 @@ namespace vlalign {
 ///
 /// since o_t never is the goal, where the reward would be 0. Throws Error unless frames fit. Ma et al. 2023, algorithm
 /// 1; computed with a log-sum-exp, so that it can't overflow.
-class VIP : public ContrastiveLoss {
+class VLALIGN_EXPORT VIP : public ContrastiveLoss {
  public:
   struct Options {
     double gamma = 0.98;  ///< discount, 0 to below 1

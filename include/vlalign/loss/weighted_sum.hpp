@@ -2,13 +2,14 @@
 
 #include <vector>
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/loss/contrastive_loss.hpp"
 
 namespace vlalign {
 
 /// A weight that may change during the training run: `from` until `begin`, then linearly to `to` at `end`, both shares
 /// of the run from 0 to 1.
-struct Weight {
+struct VLALIGN_EXPORT Weight {
   double from = 1.0;
   double to = from;
   double begin = 0.0;
@@ -20,7 +21,7 @@ struct Weight {
 /// The weighted sum of losses; uses what any of them uses. A term whose weight is 0 isn't computed.
 ///
 ///     WeightedSum({{InfoNCE(), {1.0}}, {CyclicConsistency(), {.from = 0.0, .to = 0.5, .end = 0.1}}})
-class WeightedSum : public ContrastiveLoss {
+class VLALIGN_EXPORT WeightedSum : public ContrastiveLoss {
  public:
   struct Term {
     AnyLoss loss;

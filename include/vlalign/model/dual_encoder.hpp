@@ -10,10 +10,11 @@
 #include <span>
 #include <string_view>
 
-#include "vlalign/core/device.hpp"
-#include "vlalign/tokenizers/tokenizer.hpp"
-#include "vlalign/config/model_config.hpp"
 #include "vlalign/config/features.hpp"
+#include "vlalign/config/model_config.hpp"
+#include "vlalign/core/device.hpp"
+#include "vlalign/core/export.hpp"
+#include "vlalign/tokenizers/tokenizer.hpp"
 
 namespace vlalign {
 
@@ -32,7 +33,7 @@ struct LoadOptions {
 
 /// Two towers into one joint space: images and texts become unit vectors whose dot product says how well they match
 /// (CLIP, Radford et al. 2021). A handle: copies share the weights.
-class DualEncoder {
+class VLALIGN_EXPORT DualEncoder {
  public:
   /// A freshly initialised model: a preset's name, or the path of an open_clip model config (.json).
   /// The same seed gives the same weights. `tokenizer` replaces CLIP's, and its vocabulary size the config's.
@@ -110,7 +111,7 @@ class DualEncoder {
   std::shared_ptr<nn::DualEncoderImpl> module() const;
 
  private:
-  struct State;
+  struct VLALIGN_HIDDEN State;
   std::shared_ptr<State> state_;
 };
 

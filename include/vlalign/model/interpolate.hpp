@@ -1,5 +1,6 @@
 #pragma once
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/model/dual_encoder.hpp"
 
 namespace vlalign {
@@ -9,6 +10,6 @@ namespace vlalign {
 /// Counts (of batch norms' batches) come from the nearer model; adapters are merged; 0 and 1 give a and b, bit for bit.
 /// Throws Error when alpha is outside [0, 1], when the models' tensors differ or they would compute other things from
 /// the same ones (activations, heads, preprocessing), and for towers of one's own, which it can't build.
-DualEncoder interpolate(const DualEncoder& a, const DualEncoder& b, double alpha);
+VLALIGN_EXPORT DualEncoder interpolate(const DualEncoder& a, const DualEncoder& b, double alpha);
 
 }  // namespace vlalign

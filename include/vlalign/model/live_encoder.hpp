@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "vlalign/core/device.hpp"
+#include "vlalign/core/export.hpp"
 #include "vlalign/image/image_view.hpp"
 #include "vlalign/model/dual_encoder.hpp"
 
@@ -27,7 +28,7 @@ struct LiveEncoderOptions {
 /// of a Trainer, load_weights() and every operator that writes to a parameter are, is followed at the next call, in
 /// texts that are kept too. One that it doesn't count, as w.data().mul_(0.5), a fused optimizer's and a copy to the
 /// weights' memory are, leaves what was laid out as it was: call refresh() behind it.
-class LiveEncoder {
+class VLALIGN_EXPORT LiveEncoder {
  public:
   /// Puts the model into evaluation mode, in which it then stays, for it is shared: training it on by hand needs
   /// model.train(); the trainers see to that at each step. A call puts it there again where something has set training
@@ -57,7 +58,7 @@ class LiveEncoder {
   void refresh();
 
  private:
-  struct State;
+  struct VLALIGN_HIDDEN State;
   std::unique_ptr<State> state_;
 };
 

@@ -1,11 +1,12 @@
 #pragma once
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/nn/transformer.hpp"
 
 namespace vlalign::nn {
 
 /// SigLIP's attention head (Zhai et al. 2022, "MAP"): a learned query attends to all tokens, then a residual MLP.
-class AttentionHead : public torch::nn::Module {
+class VLALIGN_EXPORT AttentionHead : public torch::nn::Module {
  public:
   AttentionHead(const TransformerOptions& options, Initializer& initializer);
   /// x: [B, N, W]; returns [B, W].
@@ -18,7 +19,7 @@ class AttentionHead : public torch::nn::Module {
 };
 
 /// CoCa's attentional pooler (Yu et al. 2022): learned queries attend to all tokens.
-class QueryPooler : public torch::nn::Module {
+class VLALIGN_EXPORT QueryPooler : public torch::nn::Module {
  public:
   /// width: of the queries and the output; key_width: of the tokens.
   QueryPooler(std::int64_t queries, std::int64_t width, std::int64_t key_width, std::int64_t heads, double norm_eps,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/nn/tower.hpp"
 #include "vlalign/nn/transformer.hpp"
 
@@ -7,7 +8,7 @@ namespace vlalign::nn {
 
 /// BERT (Devlin et al. 2019): word, position and token-type embeddings, post-norm blocks, padding masked; pooled at
 /// [CLS] or over the text's tokens. Every token is of type 0. No dropout.
-class Bert : public Tower {
+class VLALIGN_EXPORT Bert : public Tower {
  public:
   Bert(const TextConfig& config, Initializer& initializer);
   at::Tensor forward(const at::Tensor& tokens, at::ScalarType compute) override;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/nn/layers.hpp"
 #include "vlalign/nn/tower.hpp"
 
@@ -8,7 +9,7 @@ namespace vlalign::nn {
 /// Two towers, a linear projection each, one joint space, and the learnable scale of its cosines.
 ///
 ///     auto model = std::make_shared<nn::DualEncoderImpl>(my_image_tower, my_text_tower, 512, options, initializer);
-class DualEncoderImpl : public torch::nn::Module {
+class VLALIGN_EXPORT DualEncoderImpl : public torch::nn::Module {
  public:
   struct Options {
     ProjectionConfig image_projection{}, text_projection{};

@@ -2,13 +2,14 @@
 
 #include <vector>
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/nn/layers.hpp"
 #include "vlalign/nn/tower.hpp"
 
 namespace vlalign::nn {
 
 /// Inverted residual with squeeze and excitation (Tan and Le 2019); names as in transformers' modeling_align.py.
-class MbConv : public torch::nn::Module {
+class VLALIGN_EXPORT MbConv : public torch::nn::Module {
  public:
   struct Options {
     std::int64_t in, out, kernel, stride, expand_ratio;
@@ -31,7 +32,7 @@ class MbConv : public torch::nn::Module {
 
 /// EfficientNet B0 to B7 (Tan and Le 2019) as ALIGN's image tower: no convolution after the last block, average
 /// pooling. No stochastic depth.
-class EfficientNet : public Tower {
+class VLALIGN_EXPORT EfficientNet : public Tower {
  public:
   EfficientNet(const EfficientNetConfig& config, Initializer& initializer);
   at::Tensor forward(const at::Tensor& pixels, at::ScalarType compute) override;

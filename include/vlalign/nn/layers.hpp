@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "vlalign/config/model_config.hpp"
+#include "vlalign/core/export.hpp"
 
 namespace vlalign::nn {
 
@@ -19,7 +20,7 @@ namespace vlalign::nn {
 using at::Tensor;
 
 /// Draws initial values; one a model, so that the same seed gives the same weights whatever else ran before.
-class Initializer {
+class VLALIGN_EXPORT Initializer {
  public:
   explicit Initializer(std::uint64_t seed);
   Tensor normal(at::IntArrayRef shape, double standard_deviation);
@@ -32,7 +33,7 @@ class Initializer {
 /// A parameter in the dtype and the form in which a layer computes with it, made once and kept until the parameter
 /// changes: once a step in training, however many pieces the batch has, and once in all in inference. Safe to call from
 /// several threads.
-class KeptWeight {
+class VLALIGN_EXPORT KeptWeight {
  public:
   /// form(parameter in that dtype), or the cast alone. A form is kept without gradients only.
   Tensor operator()(const Tensor& parameter, at::ScalarType dtype, Tensor (*form)(const Tensor&) = nullptr) const;
@@ -49,7 +50,7 @@ class KeptWeight {
 };
 
 /// x W^T + b of a layer's parameters, each kept in the form in which it is used.
-class KeptProduct {
+class VLALIGN_EXPORT KeptProduct {
  public:
   ///   bias: undefined where there is none; pack: inference keeps the weight in the order a CPU reads fastest
   Tensor operator()(const Tensor& x, const Tensor& weight, const Tensor& bias, bool pack) const;
@@ -62,7 +63,7 @@ class Lora;  // <vlalign/nn/lora.hpp>
 
 /// y = x W^T + b, weight [out, in]. Initialised as torch.nn.Linear unless a standard deviation is given (bias zero
 /// unless torch's default is wanted).
-class Linear : public torch::nn::Module {
+class VLALIGN_EXPORT Linear : public torch::nn::Module {
  public:
   struct Options {
     bool bias = true;
@@ -86,7 +87,7 @@ class Linear : public torch::nn::Module {
 };
 
 /// Layer normalisation over the last dimension, statistics in float32.
-class LayerNorm : public torch::nn::Module {
+class VLALIGN_EXPORT LayerNorm : public torch::nn::Module {
  public:
   explicit LayerNorm(std::int64_t width, double eps = 1e-5);
   Tensor forward(const Tensor& x) const;
@@ -98,7 +99,7 @@ class LayerNorm : public torch::nn::Module {
 };
 
 /// 2-D convolution, weight [out, in / groups, k, k], initialised as torch.nn.Conv2d.
-class Conv2d : public torch::nn::Module {
+class VLALIGN_EXPORT Conv2d : public torch::nn::Module {
  public:
   struct Options {
     std::int64_t stride = 1;
@@ -117,7 +118,7 @@ class Conv2d : public torch::nn::Module {
 };
 
 /// Batch normalisation over [B, C, H, W]; batch statistics while training, unless frozen.
-class BatchNorm2d : public torch::nn::Module {
+class VLALIGN_EXPORT BatchNorm2d : public torch::nn::Module {
  public:
   explicit BatchNorm2d(std::int64_t channels, double eps = 1e-5, double momentum = 0.1);
   Tensor forward(const Tensor& x);
@@ -132,12 +133,12 @@ class BatchNorm2d : public torch::nn::Module {
 /// softmax(q k^T / sqrt(d) + mask) v. q: [B, H, Q, d]; k, v: [B, H, L, d]; mask: additive, broadcastable to [B, H, Q,
 /// L], or undefined. On a CPU short sequences go through plain batched products, which beat the flash kernel there;
 /// everything else through at::scaled_dot_product_attention.
-Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask);
+VLALIGN_EXPORT Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask);
 
 /// Rows of a table, [V, W] at int64 [B, L] to [B, L, W]. On a CPU the gradient of a few of very many rows is a sparse
 /// tensor: writing one of the table's size takes longer than all else that is done with them.
-Tensor look_up(const Tensor& table, const Tensor& places);
+VLALIGN_EXPORT Tensor look_up(const Tensor& table, const Tensor& places);
 
-Tensor activate(const Tensor& x, Activation activation);
+VLALIGN_EXPORT Tensor activate(const Tensor& x, Activation activation);
 
 }  // namespace vlalign::nn

@@ -6,13 +6,14 @@
 #include <string>
 
 #include "vlalign/config/lora_options.hpp"
+#include "vlalign/core/export.hpp"
 #include "vlalign/nn/layers.hpp"
 
 namespace vlalign::nn {
 
 /// The adapter of one weight [out, in], registered as "lora" of its layer. A fused weight has several blocks of rows,
 /// each with an A and a B of its own.
-class Lora : public torch::nn::Module {
+class VLALIGN_EXPORT Lora : public torch::nn::Module {
  public:
   Lora(const Tensor& weight, std::int64_t blocks, const LoraOptions& options, Initializer& initializer);
 
@@ -40,15 +41,15 @@ class Lora : public torch::nn::Module {
 
 /// vlalign::add_lora() for modules of one's own: adapts every Attention (its fused projection and its output
 /// projection) and every Mlp below, and freezes the rest.
-void add_lora(torch::nn::Module& module, const LoraOptions& options, Initializer& initializer);
+VLALIGN_EXPORT void add_lora(torch::nn::Module& module, const LoraOptions& options, Initializer& initializer);
 
 /// Takes all adapters below off, without merging them; what is frozen stays so.
-void remove_lora(torch::nn::Module& module);
+VLALIGN_EXPORT void remove_lora(torch::nn::Module& module);
 
 /// All adapters below a module, by the names of the weights they adapt.
-std::map<std::string, std::shared_ptr<Lora>> adapters(const torch::nn::Module& module);
+VLALIGN_EXPORT std::map<std::string, std::shared_ptr<Lora>> adapters(const torch::nn::Module& module);
 
 /// Their A and B by name ("....lora.a"), detached; writing through them reaches the parameters.
-std::map<std::string, Tensor> adapter_tensors(const torch::nn::Module& module);
+VLALIGN_EXPORT std::map<std::string, Tensor> adapter_tensors(const torch::nn::Module& module);
 
 }  // namespace vlalign::nn

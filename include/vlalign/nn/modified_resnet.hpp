@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "vlalign/config/model_config.hpp"
+#include "vlalign/core/export.hpp"
 #include "vlalign/nn/layers.hpp"
 #include "vlalign/nn/tower.hpp"
 
@@ -11,7 +12,7 @@ namespace vlalign::nn {
 
 /// 1x1, 3x3, 1x1 convolutions with four times the channels out; a stride is an average pool, never a strided
 /// convolution.
-class Bottleneck : public torch::nn::Module {
+class VLALIGN_EXPORT Bottleneck : public torch::nn::Module {
  public:
   static constexpr std::int64_t expansion = 4;
   Bottleneck(std::int64_t in, std::int64_t planes, std::int64_t stride, Initializer& initializer);
@@ -26,7 +27,7 @@ class Bottleneck : public torch::nn::Module {
 
 /// Attention of the mean token over the map's tokens. The peers' output projection c_proj is the DualEncoder's image
 /// projection here.
-class AttentionPool2d : public torch::nn::Module {
+class VLALIGN_EXPORT AttentionPool2d : public torch::nn::Module {
  public:
   AttentionPool2d(std::int64_t side, std::int64_t width, std::int64_t heads, Initializer& initializer);
   /// x: [B, W, side, side]; returns [B, W].
@@ -43,7 +44,7 @@ class AttentionPool2d : public torch::nn::Module {
 };
 
 /// CLIP's ModifiedResNet (Radford et al. 2021; openai/CLIP, model.py). image_size must be a multiple of 32.
-class ModifiedResNet : public Tower {
+class VLALIGN_EXPORT ModifiedResNet : public Tower {
  public:
   ModifiedResNet(const ModifiedResNetConfig& config, std::int64_t image_size, Initializer& initializer);
   at::Tensor forward(const at::Tensor& pixels, at::ScalarType compute) override;

@@ -2,13 +2,14 @@
 
 #include <vector>
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/nn/layers.hpp"
 #include "vlalign/nn/tower.hpp"
 
 namespace vlalign::nn {
 
 /// torchvision's block: two 3x3 convolutions, or 1x1, 3x3 (which strides), 1x1 with four times the channels out.
-class ResidualConv : public torch::nn::Module {
+class VLALIGN_EXPORT ResidualConv : public torch::nn::Module {
  public:
   ResidualConv(std::int64_t in, std::int64_t planes, std::int64_t stride, bool bottleneck, Initializer& initializer);
   at::Tensor forward(const at::Tensor& x);
@@ -21,7 +22,7 @@ class ResidualConv : public torch::nn::Module {
 };
 
 /// ResNet-18 to 152 (He et al. 2016) with torchvision's names, without its classifier; average pooling.
-class ResNet : public Tower {
+class VLALIGN_EXPORT ResNet : public Tower {
  public:
   ResNet(const ResNetConfig& config, Initializer& initializer);
   at::Tensor forward(const at::Tensor& pixels, at::ScalarType compute) override;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/nn/tower.hpp"
 #include "vlalign/nn/transformer.hpp"
 
@@ -8,7 +9,7 @@ namespace vlalign::nn {
 /// Pre-norm text Transformer with a final norm: CLIP's (causal, pooled at the end token; openai/CLIP, model.py),
 /// SigLIP's (sees everything, pooled at the last place) and GPT-2's (causal, tanh GELU). Batches may be cut to their
 /// longest text: a causal tower never sees what follows the end token, the others pad up to their whole context again.
-class TextTransformer : public Tower {
+class VLALIGN_EXPORT TextTransformer : public Tower {
  public:
   TextTransformer(const TextConfig& config, Initializer& initializer);
   at::Tensor forward(const at::Tensor& tokens, at::ScalarType compute) override;
@@ -38,9 +39,9 @@ class TextTransformer : public Tower {
 };
 
 /// Mean over the places where the mask is true: x [B, L, W], mask bool [B, L]; returns [B, W].
-at::Tensor masked_mean(const at::Tensor& x, const at::Tensor& mask);
+VLALIGN_EXPORT at::Tensor masked_mean(const at::Tensor& x, const at::Tensor& mask);
 
 /// Throws Error when a text has more than `context_length` tokens.
-void check_length(const at::Tensor& tokens, std::int64_t context_length, const char* tower);
+VLALIGN_EXPORT void check_length(const at::Tensor& tokens, std::int64_t context_length, const char* tower);
 
 }  // namespace vlalign::nn

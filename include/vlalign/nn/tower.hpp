@@ -8,13 +8,14 @@
 #include <vector>
 
 #include "vlalign/config/features.hpp"
+#include "vlalign/core/export.hpp"
 #include "vlalign/nn/layer_hook.hpp"
 
 namespace vlalign::nn {
 
 /// What a DualEncoder is made of: anything that turns a batch into one feature vector each. Derive from it to bring a
 /// tower of your own (examples/custom_tower.cpp).
-class Tower : public torch::nn::Module {
+class VLALIGN_EXPORT Tower : public torch::nn::Module {
  public:
   /// x: normalised pixels float32 [B, 3, S, S] for an image tower, token ids int64 [B, L] for a text tower.
   /// compute: float32 or bfloat16, what the arithmetic should run in; a tower may ignore it.

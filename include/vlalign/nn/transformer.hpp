@@ -3,6 +3,7 @@
 #include <array>
 #include <vector>
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/nn/layer_hook.hpp"
 #include "vlalign/nn/layers.hpp"
 
@@ -11,7 +12,7 @@ namespace vlalign::nn {
 /// Multi-head attention with the peers' parameter names: in_proj_weight [3W, W], in_proj_bias [3W], out_proj; where
 /// keys and values come from another width, q_proj_weight [W, W], k_proj_weight and v_proj_weight [W, K] instead of the
 /// first.
-class Attention : public torch::nn::Module {
+class VLALIGN_EXPORT Attention : public torch::nn::Module {
  public:
   struct Options {
     std::optional<std::int64_t> key_width{};      ///< K; W without it
@@ -52,7 +53,7 @@ struct TransformerOptions {
 };
 
 /// The MLP of a block: registered as mlp.c_fc and mlp.c_proj of its owner.
-class Mlp : public torch::nn::Module {
+class VLALIGN_EXPORT Mlp : public torch::nn::Module {
  public:
   Mlp(const TransformerOptions& options, Initializer& initializer);
   Tensor forward(const Tensor& x) const;
@@ -65,7 +66,7 @@ class Mlp : public torch::nn::Module {
 
 /// Residual block. Pre-norm: x + attn(ln_1(x)), then + mlp(ln_2(.)). Post-norm: ln_1(x + attn(x)), then
 /// ln_2(. + mlp(.)). A layer scale multiplies each branch.
-class ResidualBlock : public torch::nn::Module {
+class VLALIGN_EXPORT ResidualBlock : public torch::nn::Module {
  public:
   ResidualBlock(const TransformerOptions& options, Initializer& initializer);
   /// Only the given rows go on: [B, Q, W].
@@ -80,7 +81,7 @@ class ResidualBlock : public torch::nn::Module {
   bool post_norm_;
 };
 
-class Transformer : public torch::nn::Module {
+class VLALIGN_EXPORT Transformer : public torch::nn::Module {
  public:
   Transformer(const TransformerOptions& options, Initializer& initializer);
 
@@ -104,12 +105,12 @@ class Transformer : public torch::nn::Module {
 };
 
 /// What attention adds to its scores: 0 where `seen` (bool, any shape) holds, minus infinity elsewhere.
-Tensor additive_mask(const Tensor& seen, const at::TensorOptions& options);
+VLALIGN_EXPORT Tensor additive_mask(const Tensor& seen, const at::TensorOptions& options);
 
 /// x[b, index[b]]: [B, L, W] to [B, W].
-Tensor token_at(const Tensor& x, const Tensor& index);
+VLALIGN_EXPORT Tensor token_at(const Tensor& x, const Tensor& index);
 
 /// The number in a parameter's name behind "resblocks.", or none.
-std::optional<std::int64_t> block_number(std::string_view name);
+VLALIGN_EXPORT std::optional<std::int64_t> block_number(std::string_view name);
 
 }  // namespace vlalign::nn

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/nn/attention_pool.hpp"
 #include "vlalign/nn/tower.hpp"
 #include "vlalign/nn/transformer.hpp"
@@ -9,7 +10,7 @@ namespace vlalign::nn {
 /// Vision Transformer: patches, class token, positions, ln_pre, blocks, ln_post, pooling; which of them there are is
 /// the config's (CLIP: Radford et al. 2021; SigLIP: Zhai et al. 2023). image_size must be at least the patch size;
 /// pixels that fill no patch are left out, as the peers do.
-class Vit : public Tower {
+class VLALIGN_EXPORT Vit : public Tower {
  public:
   /// embed_dim: the width of Pool::query's queries; unused by the others.
   Vit(const VitConfig& config, std::int64_t image_size, std::int64_t embed_dim, Initializer& initializer);

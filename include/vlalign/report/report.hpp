@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/data/sources/pairs.hpp"
 #include "vlalign/eval/embed.hpp"
 #include "vlalign/eval/retrieval.hpp"
@@ -39,14 +40,14 @@ struct ReportInput {
 /// the similarity matrix, a map of the joint space, training curves. Examples are evenly spaced through each test,
 /// never picked. At most about 3 MB for up to three tests. Throws Error when a test's embeddings and source don't
 /// belong together, or one of the pictures can't be read again.
-std::string report_html(const ReportInput& input);
+VLALIGN_EXPORT std::string report_html(const ReportInput& input);
 
-/// Throws Error where write_report() would: anything but an empty file or an earlier report is at that place, or nothing
-/// can be. For asking before long work.
-void check_report_place(const std::filesystem::path& file);
+/// Throws Error where write_report() would: anything but an empty file or an earlier report is at that place, or
+/// nothing can be. For asking before long work.
+VLALIGN_EXPORT void check_report_place(const std::filesystem::path& file);
 
 /// Writes report_html to a file, whole or not at all. Replaces an empty file or an earlier report; throws Error for
 /// anything else at that place, and leaves it alone.
-void write_report(const ReportInput& input, const std::filesystem::path& file);
+VLALIGN_EXPORT void write_report(const ReportInput& input, const std::filesystem::path& file);
 
 }  // namespace vlalign

@@ -8,6 +8,7 @@
 
 #include <string>
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/testing/violation.hpp"
 
 namespace vlalign {

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/loss/contrastive_loss.hpp"
 
 namespace vlalign {
@@ -35,10 +36,10 @@ enum class Property {
 };
 
 /// All of them, in that order.
-std::span<const Property> all_properties();
+VLALIGN_EXPORT std::span<const Property> all_properties();
 
 /// As a sentence without spaces, e.g. "GradientsEqualFiniteDifferences".
-std::string_view to_string(Property property);
+VLALIGN_EXPORT std::string_view to_string(Property property);
 
 /// How far off a loss may be. Every difference is measured against 1 + the size of what was expected.
 namespace tolerance {
@@ -73,9 +74,11 @@ struct Violation {
 /// Looks for a violation among batches from 1 pair upward, made from fixed seeds, with the parts that the loss uses.
 /// nullopt: none was found. Anything the loss throws where it should not is a violation too. Takes no account of
 /// claims.declined.
-std::optional<Violation> find_violation(Property property, const AnyLoss& loss, const LossClaims& claims = {});
+VLALIGN_EXPORT std::optional<Violation> find_violation(Property property, const AnyLoss& loss,
+                                                       const LossClaims& claims = {});
 
 /// Why a property isn't to be tested, because it is declined or can't apply to what the loss uses; nullopt: it is.
-std::optional<std::string> reason_to_skip(Property property, const AnyLoss& loss, const LossClaims& claims = {});
+VLALIGN_EXPORT std::optional<std::string> reason_to_skip(Property property, const AnyLoss& loss,
+                                                         const LossClaims& claims = {});
 
 }  // namespace vlalign

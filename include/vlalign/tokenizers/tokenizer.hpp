@@ -10,10 +10,12 @@
 #include <string_view>
 #include <vector>
 
+#include "vlalign/core/export.hpp"
+
 namespace vlalign {
 
 /// Turns text into token ids. Implementations are immutable and safe to use from several threads.
-class Tokenizer {
+class VLALIGN_EXPORT Tokenizer {
  public:
   virtual ~Tokenizer() = default;
 
@@ -35,14 +37,22 @@ class Tokenizer {
 /// Reads the tokenizer of a folder that transformers or open_clip wrote: CLIP's and GPT-2's (tokenizer.json, or
 /// vocab.json and merges.txt), BERT's (tokenizer.json or vocab.txt), SigLIP's (spiece.model, or a tokenizer.json with a
 /// Unigram model), SigLIP 2's (tokenizer.json). tokenizer_config.json says which; without it the files do. Beside an
-/// open_clip_config.json captions are cleaned as open_clip cleans them, otherwise as transformers does. Also reads one file: tokenizer.json,
-/// vocab.txt, spiece.model or CLIP's merges (bpe_simple_vocab_16e6.txt.gz), the last with open_clip's cleaning. Throws
-/// Error naming the file and the fault, and for another tokenizer its name.
-std::shared_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& path);
+/// open_clip_config.json captions are cleaned as open_clip cleans them, otherwise as transformers does. Also reads one
+/// file: tokenizer.json, vocab.txt, spiece.model or CLIP's merges (bpe_simple_vocab_16e6.txt.gz), the last with
+/// open_clip's cleaning. Throws Error naming the file and the fault, and for another tokenizer its name.
+VLALIGN_EXPORT std::shared_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& path);
+
+/// Learns a vocabulary of at most `vocab_size` entries from captions (byte-pair encoding, Sennrich et al. 2016, on
+/// CLIP's words and bytes), so that a model can be trained from scratch in any language.
+/// Ties between equally frequent pairs are broken by the pairs' text: the same captions give the same vocabulary.
+/// Throws Error when vocab_size < 514 (the bytes, twice, and the two special tokens).
+VLALIGN_EXPORT std::shared_ptr<const Tokenizer> train_tokenizer(std::span<const std::string> captions,
+                                                                std::int64_t vocab_size);
 
 /// A batch of captions as one tensor, cut to the longest of them: with end-token pooling and a causal mask the
 /// embeddings are the same as at the full context length, and most of the padding's work is gone.
 /// Returns int64 [B, L], L <= context_length, padded with pad_id.
-at::Tensor tokenize(const Tokenizer& tokenizer, std::span<const std::string> captions, std::int64_t context_length);
+VLALIGN_EXPORT at::Tensor tokenize(const Tokenizer& tokenizer, std::span<const std::string> captions,
+                                   std::int64_t context_length);
 
 }  // namespace vlalign

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "vlalign/core/export.hpp"
+
 namespace vlalign {
 
 /// Defaults are CLIP's (Radford et al. 2021, table 19).
@@ -22,7 +24,7 @@ struct AdamWOptions {
 /// and a tower's position and class embeddings are not decayed, as in open_clip; nor are BERT's positions and token
 /// types, which it does decay: the rows that no caption reaches would shrink unseen. A sparse gradient of some of a
 /// table's rows is that of the whole table, zero elsewhere: moments and decay go on in every row.
-class AdamW {
+class VLALIGN_EXPORT AdamW {
  public:
   using NamedParameters = std::vector<std::pair<std::string, at::Tensor>>;
 

@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/data/sources/episodes.hpp"
 #include "vlalign/train/trainer.hpp"
 #include "vlalign/vla/policy.hpp"
@@ -23,7 +24,7 @@ struct AlignmentBeside {
 ///
 ///     PolicyTrainer trainer(policy, {.learning_rate = 3e-4, .fine_tuning = {.freeze = {"encoder.*"}}});
 ///     trainer.fit(open_episodes("demos.tar"));
-class PolicyTrainer {
+class VLALIGN_EXPORT PolicyTrainer {
  public:
   /// options.targets and .teacher are the alignment loss's; micro_batch doesn't go with a policy.
   /// Throws Error on options that can't work.
@@ -38,13 +39,13 @@ class PolicyTrainer {
   TrainSummary fit(std::shared_ptr<const EpisodeSource> episodes);
 
  private:
-  struct State;
+  struct VLALIGN_HIDDEN State;
   std::unique_ptr<State> state_;
 };
 
 /// Where the demonstrations' states and actions lie: fills state, actions.dims, state_mean, state_std (at least 1e-6),
 /// action_low and action_high (the range; a number that never changes has one of 1 around it). Throws Error naming the
 /// episode and step whose numbers aren't finite, and without any step.
-void measure_ranges(const EpisodeSource& episodes, vla::PolicyConfig& config);
+VLALIGN_EXPORT void measure_ranges(const EpisodeSource& episodes, vla::PolicyConfig& config);
 
 }  // namespace vlalign

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdio>
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/train/trainer.hpp"
 
 namespace vlalign {
@@ -11,7 +12,7 @@ namespace vlalign {
 /// terminal it is rewritten in place, elsewhere a plain line is printed now and then.
 ///
 ///     trainer.on_step(Progress());
-class Progress {
+class VLALIGN_EXPORT Progress {
  public:
   explicit Progress(std::FILE* stream = stderr);
   void operator()(const StepResult& result);

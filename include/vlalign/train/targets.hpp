@@ -7,9 +7,10 @@
 #include <string_view>
 #include <vector>
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/data/loading/loader.hpp"
-#include "vlalign/tokenizers/tokenizer.hpp"
 #include "vlalign/loss/contrastive_loss.hpp"
+#include "vlalign/tokenizers/tokenizer.hpp"
 
 namespace vlalign {
 
@@ -26,11 +27,11 @@ struct TargetRule {
 };
 
 /// Pairs with the same caption are one group: each of its images matches each of its texts.
-TargetRule equal_captions();
+VLALIGN_EXPORT TargetRule equal_captions();
 
 /// Soft labels: a share of each row stays with its own pair, the rest is spread over all captions by how many tokens
 /// they have in common with its own (Jaccard index of the sets of tokens, padding and end left out, and what all have).
 ///   own: in [0, 1]
-TargetRule shared_tokens(const Tokenizer& tokenizer, double own = 0.8);
+VLALIGN_EXPORT TargetRule shared_tokens(const Tokenizer& tokenizer, double own = 0.8);
 
 }  // namespace vlalign

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "vlalign/core/device.hpp"
+#include "vlalign/core/export.hpp"
 #include "vlalign/data/loading/loader.hpp"
 #include "vlalign/loss/contrastive_loss.hpp"
 #include "vlalign/model/dual_encoder.hpp"
@@ -78,7 +79,7 @@ struct TrainSummary {
 ///
 /// Same seed, machine and thread count: the same bits. Torch's default generator is seeded from (seed, step) at every
 /// step, so that dropout in a tower repeats too.
-class Trainer {
+class VLALIGN_EXPORT Trainer {
  public:
   /// Throws Error on options that can't work, and when model and options can't give what the loss uses.
   Trainer(DualEncoder model, AnyLoss loss, TrainerOptions options = {});
@@ -102,7 +103,7 @@ class Trainer {
   TrainSummary fit(std::shared_ptr<const PairSource> pairs);
 
  private:
-  struct State;
+  struct VLALIGN_HIDDEN State;
   std::unique_ptr<State> state_;
 };
 

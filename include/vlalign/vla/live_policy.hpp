@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "vlalign/core/device.hpp"
+#include "vlalign/core/export.hpp"
 #include "vlalign/core/latency_histogram.hpp"
 #include "vlalign/image/image_view.hpp"
 #include "vlalign/vla/policy.hpp"
@@ -43,7 +44,7 @@ struct LivePolicyOptions {
 ///
 /// Memory is kept from call to call: for frames of the size and format of those before only LibTorch's operators
 /// allocate, and with the fusion "tiled_product" a few lists of its maps.
-class LivePolicy {
+class VLALIGN_EXPORT LivePolicy {
  public:
   /// Puts the policy into evaluation mode, in which it then stays, for it is shared; a call puts it there again where
   /// something has set training mode meanwhile. Its weights may change, but not during a call: a change that LibTorch
@@ -84,7 +85,7 @@ class LivePolicy {
   void reset_latency();
 
  private:
-  struct State;
+  struct VLALIGN_HIDDEN State;
   std::unique_ptr<State> state_;
 };
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "vlalign/core/device.hpp"
+#include "vlalign/core/export.hpp"
 #include "vlalign/model/dual_encoder.hpp"
 #include "vlalign/vla/action_shape.hpp"
 
@@ -50,7 +51,7 @@ struct PolicyConfig {
 };
 
 /// As policy.json holds it.
-std::string to_json(const PolicyConfig& config);
+VLALIGN_EXPORT std::string to_json(const PolicyConfig& config);
 
 /// One batch of samples cut out of demonstrations.
 struct PolicyBatch {
@@ -66,7 +67,7 @@ struct PolicyBatch {
 ///
 ///     auto policy = vla::Policy::create(encoder, {.fusion = "text_queries", .head = "l1", .actions = {8, 4}});
 ///     PolicyTrainer(policy, {.learning_rate = 3e-4, .out = "runs/policy"}).fit(open_episodes("demos-{00..03}.tar"));
-class Policy {
+class VLALIGN_EXPORT Policy {
  public:
   /// Throws Error naming the field for a configuration that can't work with these towers.
   static Policy create(DualEncoder encoder, const PolicyConfig& config, std::uint64_t seed = 0);
@@ -112,7 +113,7 @@ class Policy {
   std::shared_ptr<torch::nn::Module> module() const;
 
  private:
-  struct State;
+  struct VLALIGN_HIDDEN State;
   explicit Policy(std::shared_ptr<State> state);
   std::shared_ptr<State> state_;
 };

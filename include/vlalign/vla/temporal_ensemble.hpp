@@ -4,6 +4,8 @@
 #include <span>
 #include <vector>
 
+#include "vlalign/core/export.hpp"
+
 namespace vlalign::vla {
 
 /// Temporal ensembling of overlapping action chunks (Zhao et al. 2023, ACT): the action of a step is the mean of all
@@ -11,7 +13,7 @@ namespace vlalign::vla {
 ///
 ///     ensemble.add(chunk);    // at each step, or whenever a new chunk is there
 ///     ensemble.next(action);  // at each step
-class TemporalEnsemble {
+class VLALIGN_EXPORT TemporalEnsemble {
  public:
   /// horizon: H, steps a chunk; dims: A, numbers an action; m: finite and >= 0, how little newer predictions count.
   /// Throws Error for others, and when H^2 A numbers, which are kept, are more than 2^28.

@@ -1,6 +1,5 @@
 #include "core/io/files.hpp"
 
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 
 #include "core/check.hpp"
 #include "core/io/file_descriptor.hpp"
+#include "core/io/own_file.hpp"
 #include "core/io/partial.hpp"
 #include "core/io/place.hpp"
 #include "core/utf8.hpp"
@@ -22,8 +22,6 @@ namespace vlalign {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string reason() { return std::strerror(errno); }
 
 bool write_all(int fd, std::string_view contents) {
   while (!contents.empty()) {
@@ -66,7 +64,7 @@ void write_file_atomically(const fs::path& path,
   check_file_place(path);
   const auto place = place_of(path);
   const Partial partial(place, fs::file_type::regular);
-  const auto done = [&](bool well) { check(well, "{}: cannot write: {}", path.string(), reason()); };
+  const auto done = [&](bool well) { check(well, "{}: cannot write: {}", path.string(), std::strerror(errno)); };
   fill([&](std::string_view piece) { done(write_all(partial.descriptor(), piece)); });
   done(::fsync(partial.descriptor()) == 0);
   done(::rename(partial.path().c_str(), place.c_str()) == 0);
@@ -78,17 +76,17 @@ void sync_folder(const fs::path& folder) {
   const FileDescriptor open(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!open || ::fsync(open.get()) == 0) return;  // who may not read a folder can't sync it
   // Some file systems can't sync folders; the rename still holds.
-  check(errno != EIO && errno != ENOSPC && errno != EDQUOT, "{}: cannot sync: {}", path.string(), reason());
+  check(errno != EIO && errno != ENOSPC && errno != EDQUOT, "{}: cannot sync: {}", path.string(), std::strerror(errno));
 }
 
 std::string read_file(const fs::path& path) {
   std::error_code ignored;
   check(!fs::is_directory(path, ignored), "{}: is a folder, a file is needed", path.string());
   std::ifstream stream(path, std::ios::binary);
-  check(stream.good(), "{}: cannot read: {}", path.string(), reason());
+  check(stream.good(), "{}: cannot read: {}", path.string(), std::strerror(errno));
   std::ostringstream contents;
   contents << stream.rdbuf();
-  check(!contents.bad(), "{}: cannot read to its end: {}", path.string(), reason());
+  check(!contents.bad(), "{}: cannot read to its end: {}", path.string(), std::strerror(errno));
   return std::move(contents).str();
 }
 
@@ -101,17 +99,13 @@ std::string read_text(const fs::path& path) {
 
 fs::path share_folder() {
   if (const char* named = std::getenv("VLALIGN_SHARE")) return named;
-  // PREFIX/lib/libvlalign.so or PREFIX/lib/<machine>/libvlalign.so, in the build tree and installed.
-  Dl_info library{};
-  if (::dladdr(reinterpret_cast<const void*>(&share_folder), &library) != 0 && library.dli_fname != nullptr) {
+  // PREFIX/bin, PREFIX/lib or PREFIX/lib/<machine>, in the build tree and installed.
+  const auto beside = own_file().parent_path();
+  for (const auto& prefix : {beside, beside.parent_path(), beside.parent_path().parent_path()}) {
     std::error_code error;
-    auto prefix = fs::canonical(library.dli_fname, error).parent_path();
-    for (int level = 0; level < 2; ++level) {
-      prefix = prefix.parent_path();
-      if (fs::is_directory(prefix / "share" / "vlalign", error)) return prefix / "share" / "vlalign";
-    }
+    if (fs::is_directory(prefix / "share" / "vlalign", error)) return prefix / "share" / "vlalign";
   }
-  return VLALIGN_SHARE_DIR;
+  return beside.parent_path() / "share" / "vlalign";
 }
 
 }  // namespace vlalign

@@ -19,8 +19,6 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view replaced_ending = ".vlalign.replaced";
 
-std::string reason() { return std::strerror(errno); }
-
 /// Where the folder of a place stands between the two steps.
 fs::path aside_of(fs::path place) { return place += replaced_ending; }
 
@@ -30,7 +28,7 @@ void sync_tree(const fs::path& folder) {
       sync_tree(path);
     } else {
       const FileDescriptor open(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-      check(open && ::fsync(open.get()) == 0, "{}: cannot sync: {}", path.string(), reason());
+      check(open && ::fsync(open.get()) == 0, "{}: cannot sync: {}", path.string(), std::strerror(errno));
     }
   }
   sync_folder(folder);
@@ -47,16 +45,17 @@ void recover(const fs::path& place) {
 bool can_exchange(const fs::path& made, const fs::path& place) {
   if (::renameat2(AT_FDCWD, made.c_str(), AT_FDCWD, place.c_str(), RENAME_EXCHANGE) == 0) return true;
   const bool unknown = errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP || errno == EPERM;
-  check(unknown, "{}: cannot be replaced: {}", place.string(), reason());
+  check(unknown, "{}: cannot be replaced: {}", place.string(), std::strerror(errno));
   return false;
 }
 
 /// The same where the system can't: a whole copy stands aside or in its place at any moment.
 void exchange_by_steps(const fs::path& made, const fs::path& place) {
   const auto aside = aside_of(place);
-  check(::rename(place.c_str(), aside.c_str()) == 0, "{}: cannot be replaced: {}", place.string(), reason());
+  check(::rename(place.c_str(), aside.c_str()) == 0, "{}: cannot be replaced: {}", place.string(),
+        std::strerror(errno));
   if (::rename(made.c_str(), place.c_str()) != 0) {
-    const auto why = reason();
+    const auto why = std::strerror(errno);
     check(::rename(aside.c_str(), place.c_str()) == 0, "{}: cannot be replaced: {}; what was there is now {}",
           place.string(), why, aside.string());
     fail("{}: cannot be replaced: {}", place.string(), why);
@@ -67,7 +66,7 @@ void exchange_by_steps(const fs::path& made, const fs::path& place) {
 void put(Partial& made, const fs::path& place) {
   const auto& from = made.path();
   if (::rename(from.c_str(), place.c_str()) == 0) return sync_folder(place.parent_path());  // over an empty one too
-  check(errno == ENOTEMPTY || errno == EEXIST, "{}: cannot write: {}", place.string(), reason());
+  check(errno == ENOTEMPTY || errno == EEXIST, "{}: cannot write: {}", place.string(), std::strerror(errno));
   if (!can_exchange(from, place)) exchange_by_steps(from, place);
   made.take_replaced();
   sync_folder(place.parent_path());
@@ -104,7 +103,7 @@ void read_whole_folder(const fs::path& folder, const std::function<void(const fs
   for (int i = 0; i < most_times; ++i) {
     const auto copy = whole_copy_of(folder);
     const FileDescriptor open(::open(copy.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    check(open || errno == ENOENT || errno == ENOTDIR, "{}: cannot open: {}", folder.string(), reason());
+    check(open || errno == ENOENT || errno == ENOTDIR, "{}: cannot open: {}", folder.string(), std::strerror(errno));
     const auto is_same = [&] {
       return whole_copy_of(folder) == copy && (open ? leads_to(copy, open) : !is_folder(copy));
     };

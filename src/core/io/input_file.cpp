@@ -9,8 +9,8 @@
 #include <utility>
 
 #include "core/check.hpp"
-#include "core/io/files.hpp"
 #include "core/foreign_errors.hpp"
+#include "core/io/files.hpp"
 
 namespace vlalign {
 

@@ -15,13 +15,13 @@
 #include <vector>
 
 #include "core/check.hpp"
-#include "core/json/dump_json.hpp"
 #include "core/io/files.hpp"
+#include "core/io/input_file.hpp"
+#include "core/io/place.hpp"
+#include "core/io/safetensors_place.hpp"
+#include "core/json/dump_json.hpp"
 #include "core/json/json_reason.hpp"
 #include "core/json/parse_json.hpp"
-#include "core/io/place.hpp"
-#include "core/io/input_file.hpp"
-#include "core/io/safetensors_place.hpp"
 
 namespace vlalign {
 namespace {

@@ -17,11 +17,11 @@
 #include <unordered_set>
 #include <vector>
 
-#include "data/sources/bad_records.hpp"
 #include "data/loading/epoch_orders.hpp"
 #include "data/loading/image_cache.hpp"
-#include "vlalign/image/image.hpp"
+#include "data/sources/bad_records.hpp"
 #include "vlalign/data/loading/loader.hpp"
+#include "vlalign/image/image.hpp"
 
 namespace vlalign {
 

@@ -3,8 +3,8 @@
 #include <filesystem>
 
 #include "core/check.hpp"
-#include "core/io/files.hpp"
 #include "core/foreign_errors.hpp"
+#include "core/io/files.hpp"
 #include "data/sources/lerobot_module.hpp"
 #include "data/sources/locations.hpp"
 #include "data/sources/shard_episodes.hpp"

@@ -2,9 +2,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/ascii.hpp"
 #include "core/check.hpp"
 #include "core/json/python_json.hpp"
-#include "core/ascii.hpp"
 
 namespace vlalign {
 namespace {

@@ -1,8 +1,8 @@
 #include "data/sources/lerobot_module.hpp"
 
 #include "core/module.hpp"
-#include "data/sources/lerobot/lerobot_episodes.hpp"
 #include "core/naming.hpp"
+#include "data/sources/lerobot/lerobot_episodes.hpp"
 
 namespace vlalign {
 

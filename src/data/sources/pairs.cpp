@@ -5,8 +5,8 @@
 #include <iterator>
 
 #include "core/check.hpp"
-#include "core/io/files.hpp"
 #include "core/foreign_errors.hpp"
+#include "core/io/files.hpp"
 #include "core/log.hpp"
 #include "data/sources/joined_pairs.hpp"
 #include "data/sources/locations.hpp"

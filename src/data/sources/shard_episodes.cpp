@@ -10,12 +10,12 @@
 #include <unordered_map>
 #include <utility>
 
+#include "core/ascii.hpp"
 #include "core/check.hpp"
 #include "core/json/parse_json.hpp"
 #include "core/json/python_json.hpp"
 #include "data/sources/pair_index.hpp"
 #include "data/sources/shard_records.hpp"
-#include "core/ascii.hpp"
 
 namespace vlalign {
 namespace {

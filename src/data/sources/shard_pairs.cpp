@@ -3,15 +3,15 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "core/ascii.hpp"
 #include "core/check.hpp"
 #include "core/json/parse_json.hpp"
+#include "core/naming.hpp"
 #include "core/utf8.hpp"
 #include "data/sources/bad_records.hpp"
 #include "data/sources/json_captions.hpp"
-#include "core/naming.hpp"
 #include "data/sources/pair_index.hpp"
 #include "data/sources/shard_records.hpp"
-#include "core/ascii.hpp"
 
 namespace vlalign {
 namespace {

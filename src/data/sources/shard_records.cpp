@@ -5,8 +5,8 @@
 #include <unordered_map>
 #include <utility>
 
-#include "core/check.hpp"
 #include "core/ascii.hpp"
+#include "core/check.hpp"
 
 namespace vlalign {
 namespace {

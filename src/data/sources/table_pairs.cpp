@@ -8,16 +8,16 @@
 #include <unordered_set>
 #include <utility>
 
+#include "core/ascii.hpp"
 #include "core/check.hpp"
+#include "core/io/input_file.hpp"
 #include "core/json/parse_json.hpp"
 #include "core/json/python_json.hpp"
 #include "core/utf8.hpp"
 #include "data/sources/bad_records.hpp"
 #include "data/sources/csv.hpp"
-#include "core/io/input_file.hpp"
 #include "data/sources/json_captions.hpp"
 #include "data/sources/pair_index.hpp"
-#include "core/ascii.hpp"
 #include "vlalign/image/image.hpp"
 
 namespace vlalign {

@@ -3,10 +3,10 @@
 #include <optional>
 
 #include "config/config_fields.hpp"
+#include "config/validate.hpp"
 #include "core/io/files.hpp"
 #include "core/json/parse_json.hpp"
 #include "model/peers/peer_names.hpp"
-#include "config/validate.hpp"
 #include "vlalign/model/peers/read_config.hpp"
 
 namespace vlalign {

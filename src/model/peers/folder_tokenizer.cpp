@@ -3,19 +3,19 @@
 #include <algorithm>
 #include <array>
 
+#include "config/validate.hpp"
 #include "core/check.hpp"
 #include "core/io/files.hpp"
 #include "tokenizers/cleaned_tokenizer.hpp"
 #include "tokenizers/clip_cleaning.hpp"
 #include "tokenizers/load_tokenizer.hpp"
 #include "tokenizers/tokenizer_config.hpp"
-#include "config/validate.hpp"
-#include "vlalign/tokenizers/clip_tokenizer.hpp"
-#include "vlalign/tokenizers/gemma_tokenizer.hpp"
-#include "vlalign/tokenizers/gpt2_tokenizer.hpp"
-#include "vlalign/tokenizers/sentence_piece_tokenizer.hpp"
-#include "vlalign/tokenizers/unigram_tokenizer.hpp"
-#include "vlalign/tokenizers/word_piece_tokenizer.hpp"
+#include "tokenizers/clip_tokenizer.hpp"
+#include "tokenizers/gemma_tokenizer.hpp"
+#include "tokenizers/gpt2_tokenizer.hpp"
+#include "tokenizers/sentence_piece_tokenizer.hpp"
+#include "tokenizers/unigram_tokenizer.hpp"
+#include "tokenizers/word_piece_tokenizer.hpp"
 
 namespace vlalign {
 namespace {

@@ -6,8 +6,8 @@
 #include <optional>
 #include <string>
 
-#include "vlalign/tokenizers/tokenizer.hpp"
 #include "vlalign/config/model_config.hpp"
+#include "vlalign/tokenizers/tokenizer.hpp"
 
 namespace vlalign {
 

@@ -7,11 +7,11 @@
 #include <string_view>
 
 #include "config/config_fields.hpp"
-#include "model/peers/config_json.hpp"
 #include "core/io/files.hpp"
-#include "core/log.hpp"
 #include "core/json/parse_json.hpp"
+#include "core/log.hpp"
 #include "core/utf8.hpp"
+#include "model/peers/config_json.hpp"
 
 namespace vlalign {
 namespace {

@@ -8,10 +8,10 @@
 #include "core/check.hpp"
 #include "core/io/files.hpp"
 #include "core/io/folders.hpp"
-#include "core/log.hpp"
-#include "core/json/parse_json.hpp"
 #include "core/io/partial.hpp"
 #include "core/json/json_section.hpp"
+#include "core/json/parse_json.hpp"
+#include "core/log.hpp"
 
 namespace vlalign {
 namespace {

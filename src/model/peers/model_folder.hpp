@@ -5,9 +5,9 @@
 #include <memory>
 
 #include "core/io/place.hpp"
-#include "vlalign/tokenizers/tokenizer.hpp"
 #include "vlalign/config/model_config.hpp"
 #include "vlalign/core/io/safetensors.hpp"
+#include "vlalign/tokenizers/tokenizer.hpp"
 
 namespace vlalign {
 

@@ -2,10 +2,10 @@
 #include <cmath>
 #include <optional>
 
-#include "model/peers/config_json.hpp"
 #include "core/json/dump_json.hpp"
 #include "core/log.hpp"
 #include "core/utf8.hpp"
+#include "model/peers/config_json.hpp"
 #include "model/peers/timm_names.hpp"
 #include "vlalign/model/peers/read_config.hpp"
 

@@ -6,8 +6,8 @@
 
 #include "core/check.hpp"
 #include "core/finite.hpp"
-#include "nn/finite_weights.hpp"
 #include "model/peers/positions.hpp"
+#include "nn/finite_weights.hpp"
 #include "vlalign/nn/lora.hpp"
 
 namespace vlalign {

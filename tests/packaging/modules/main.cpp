@@ -1,7 +1,7 @@
 // modules [lerobot DATASET] [sentencepiece TOKENIZER]
 #include <string>
-#include <vlalign/data/episodes.hpp>
-#include <vlalign/data/tokenizer.hpp>
+#include <vlalign/data/sources/episodes.hpp>
+#include <vlalign/tokenizers/tokenizer.hpp>
 
 namespace {
 

@@ -7,9 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/data/sources/episodes.hpp"
-#include "vlalign/tokenizers/tokenizer.hpp"
 #include "vlalign/image/transform.hpp"
+#include "vlalign/tokenizers/tokenizer.hpp"
 
 namespace vlalign {
 
@@ -43,7 +44,7 @@ struct EpisodeLoaderOptions {
 /// several instructions one is picked uniformly for each step and epoch. Batch k is a function of (source, options, k)
 /// alone. A frame that can't be read is left out of its batch; the run stops when more than 5% of those read so far
 /// (and at least 10) are bad.
-class EpisodeLoader {
+class VLALIGN_EXPORT EpisodeLoader {
  public:
   /// Throws Error when the batch is larger than the data.
   EpisodeLoader(std::shared_ptr<const EpisodeSource> source, std::shared_ptr<const Tokenizer> tokenizer,

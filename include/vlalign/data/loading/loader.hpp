@@ -7,9 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/data/sources/pairs.hpp"
-#include "vlalign/tokenizers/tokenizer.hpp"
 #include "vlalign/image/transform.hpp"
+#include "vlalign/tokenizers/tokenizer.hpp"
 
 namespace vlalign {
 
@@ -49,7 +50,7 @@ struct LoaderOptions {
 /// count: the epoch's order, each sample's augmentation and its caption come from generators keyed by (seed, epoch,
 /// sample). So a run that seeks to batch k goes on exactly as one that never stopped. The last incomplete batch of an
 /// epoch is dropped. Of several captions one is picked uniformly for each epoch.
-class Loader {
+class VLALIGN_EXPORT Loader {
  public:
   /// Throws Error when the batch is larger than the data.
   Loader(std::shared_ptr<const PairSource> source, std::shared_ptr<const Tokenizer> tokenizer,

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/image/image.hpp"
 
 namespace vlalign {
@@ -21,7 +22,7 @@ struct Episode {
 };
 
 /// Demonstrations with random access. All episodes have the same S and A. Reading is safe from several threads.
-class EpisodeSource {
+class VLALIGN_EXPORT EpisodeSource {
  public:
   virtual ~EpisodeSource() = default;
   virtual std::int64_t size() const = 0;                         ///< episodes
@@ -44,6 +45,7 @@ struct EpisodeOptions {
 /// where "instruction" is a string or a list of them, "state" may be missing, and a "caption" beside makes the same
 /// shards a source of pairs; or a LeRobot dataset's folder (v2.1 or v3.0: parquet and video), where this was built with
 /// Arrow and FFmpeg. Throws Error naming file and record for what is missing, of another size than before, or twice.
-std::shared_ptr<const EpisodeSource> open_episodes(std::string_view location, const EpisodeOptions& options = {});
+VLALIGN_EXPORT std::shared_ptr<const EpisodeSource> open_episodes(std::string_view location,
+                                                                  const EpisodeOptions& options = {});
 
 }  // namespace vlalign

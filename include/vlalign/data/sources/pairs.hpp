@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "vlalign/core/export.hpp"
+
 namespace vlalign {
 
 /// One record: an encoded picture and its captions (at least one).
@@ -18,7 +20,7 @@ struct Pair {
 };
 
 /// A data set of image-text pairs with random access. Reading is safe from several threads.
-class PairSource {
+class VLALIGN_EXPORT PairSource {
  public:
   virtual ~PairSource() = default;
   virtual std::int64_t size() const = 0;
@@ -30,7 +32,7 @@ class PairSource {
 };
 
 /// Every caption of every record, in the source's order: what a vocabulary is trained on.
-std::vector<std::string> all_captions(const PairSource& pairs);
+VLALIGN_EXPORT std::vector<std::string> all_captions(const PairSource& pairs);
 
 struct PairOptions {
   /// Column names of a table. Without them open_clip's, "filepath" and "title"; in a .jsonl or metadata file Hugging
@@ -51,6 +53,6 @@ struct PairOptions {
 /// A malformed record, such as a line of a table with a column too many, without a path or a caption, or in no UTF-8,
 /// is left out, named in the log and counted in bad_records(). Throws Error when too many are, for an empty data set,
 /// or for a location that isn't there.
-std::shared_ptr<const PairSource> open_pairs(std::string_view location, const PairOptions& options = {});
+VLALIGN_EXPORT std::shared_ptr<const PairSource> open_pairs(std::string_view location, const PairOptions& options = {});
 
 }  // namespace vlalign

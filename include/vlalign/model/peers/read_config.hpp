@@ -4,6 +4,7 @@
 #include <string>
 
 #include "vlalign/config/model_config.hpp"
+#include "vlalign/core/export.hpp"
 
 namespace vlalign {
 
@@ -11,12 +12,12 @@ namespace vlalign {
 /// open_clip_config.json ({"model_cfg", "preprocess_cfg"}), or transformers' config.json ({"model_type": "clip",
 /// "siglip" or "align"}), with preprocessor_config.json beside it. Throws Error naming the file and the key that is
 /// missing, wrong or asks for something this library does not build.
-ModelConfig read_model_config(const std::filesystem::path& file);
+VLALIGN_EXPORT ModelConfig read_model_config(const std::filesystem::path& file);
 
 /// The text of an open_clip_config.json for a model.
-std::string to_open_clip_json(const ModelConfig& config);
+VLALIGN_EXPORT std::string to_open_clip_json(const ModelConfig& config);
 
 /// The text tower of a folder that transformers wrote (config.json of model_type bert or gpt2).
-TextConfig read_text_config(const std::filesystem::path& folder);
+VLALIGN_EXPORT TextConfig read_text_config(const std::filesystem::path& folder);
 
 }  // namespace vlalign

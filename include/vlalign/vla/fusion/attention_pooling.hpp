@@ -1,5 +1,6 @@
 #pragma once
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/nn/transformer.hpp"
 #include "vlalign/vla/fusion/fusion.hpp"
 
@@ -7,7 +8,7 @@ namespace vlalign::vla {
 
 /// Learned queries, each with the projected pooled text added, attend to the visual tokens, then an MLP: multi-head
 /// attention pooling (Lee et al. 2019; Voltron's and Octo's MAP) that the instruction steers.
-class AttentionPooling : public Fusion {
+class VLALIGN_EXPORT AttentionPooling : public Fusion {
  public:
   struct Options {
     std::int64_t queries = 1;  ///< M

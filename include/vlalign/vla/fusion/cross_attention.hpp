@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/nn/transformer.hpp"
 #include "vlalign/vla/fusion/fusion.hpp"
 
@@ -9,7 +10,7 @@ namespace vlalign::vla {
 
 /// One modality's tokens ask, the other's answer: pre-norm blocks q + attention(q, keys), then + MLP, both projected to
 /// D (Vaswani et al. 2017, the decoder's second attention).
-class CrossAttention : public Fusion {
+class VLALIGN_EXPORT CrossAttention : public Fusion {
  public:
   enum class Queries {
     text,    ///< words look at places; the mean over the text's tokens is the result, M = 1

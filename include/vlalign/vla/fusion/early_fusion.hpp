@@ -1,5 +1,6 @@
 #pragma once
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/nn/transformer.hpp"
 #include "vlalign/vla/fusion/fusion.hpp"
 
@@ -9,7 +10,7 @@ namespace vlalign::vla {
 /// vector of its own added; the normed readouts are the result. Everything sees everything but padding and the
 /// readouts, which only readouts see (Octo, Octo Model Team 2024). Places are known as far as the towers' tokens know
 /// them.
-class EarlyFusion : public Fusion {
+class VLALIGN_EXPORT EarlyFusion : public Fusion {
  public:
   struct Options {
     std::int64_t layers = 2;

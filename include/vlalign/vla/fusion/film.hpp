@@ -3,6 +3,7 @@
 #include <span>
 #include <vector>
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/nn/tower.hpp"
 #include "vlalign/vla/fusion/fusion.hpp"
 
@@ -10,7 +11,7 @@ namespace vlalign::vla {
 
 /// Feature-wise linear modulation (Perez et al. 2018): (1 + gamma) x + beta, with gamma and beta a linear layer's of a
 /// condition. The layer is zero at first, so that x passes through (RT-1, Brohan et al. 2022).
-class FilmLayer : public torch::nn::Module {
+class VLALIGN_EXPORT FilmLayer : public torch::nn::Module {
  public:
   FilmLayer(std::int64_t condition_width, std::int64_t channels, nn::Initializer& initializer);
   /// x: tokens [B, N, C] or a map [B, C, H, W]; condition: [B, E]. Returns x's shape and dtype.
@@ -23,7 +24,7 @@ class FilmLayer : public torch::nn::Module {
 ///
 ///     Film film(*encoder.visual, std::vector<std::int64_t>{-2, -1}, embed_dim, initializer);
 ///     auto features = encoder.image_features(pixels, {}, at::kFloat, film.hook(instruction));
-class Film : public torch::nn::Module {
+class VLALIGN_EXPORT Film : public torch::nn::Module {
  public:
   /// layers: as Tower::features counts them. Throws Error for one that isn't there or is named twice.
   Film(const nn::Tower& tower, std::span<const std::int64_t> layers, std::int64_t condition_width,

@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/vla/fusion/film.hpp"
 #include "vlalign/vla/fusion/token_learner.hpp"
 
@@ -9,7 +10,7 @@ namespace vlalign::vla {
 
 /// relu(FiLM(W visual tokens | pooled text)), all N of them, or what a TokenLearner makes of them (RT-1's order: FiLM,
 /// then TokenLearner). For FiLM inside the tower see Film.
-class FilmFusion : public Fusion {
+class VLALIGN_EXPORT FilmFusion : public Fusion {
  public:
   struct Options {
     std::optional<std::int64_t> learned_tokens{};  ///< M; RT-1's is 8

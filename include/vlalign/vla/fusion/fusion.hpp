@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/nn/layers.hpp"
 
 namespace vlalign::vla {
@@ -43,7 +44,7 @@ struct FusionInput {
 };
 
 /// From both modalities, and the robot's state where there is one, to tokens for an action head.
-class Fusion : public torch::nn::Module {
+class VLALIGN_EXPORT Fusion : public torch::nn::Module {
  public:
   /// What a kind of fusion reads; the rest of its input may be undefined.
   struct Needs {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/nn/feed_forward.hpp"
 #include "vlalign/vla/fusion/fusion.hpp"
 
@@ -7,7 +8,7 @@ namespace vlalign::vla {
 
 /// The pooled vectors, projected to D each, joined and put through an MLP: one vector. The state is projected too and
 /// concatenated, in either way of joining.
-class LateFusion : public Fusion {
+class VLALIGN_EXPORT LateFusion : public Fusion {
  public:
   enum class Join {
     concatenate,  ///< [v; t], as LeRobot's multi-task DiT conditions on its towers

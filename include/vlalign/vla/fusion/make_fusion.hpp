@@ -4,16 +4,18 @@
 #include <string_view>
 #include <vector>
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/vla/fusion/fusion.hpp"
 
 namespace vlalign::vla {
 
 /// The names make_fusion() knows.
-const std::vector<std::string_view>& fusion_names();
+VLALIGN_EXPORT const std::vector<std::string_view>& fusion_names();
 
 /// A fusion by its name in a configuration, with its defaults: early, late_concat, late_product, film, token_learner
 /// (8 of them), tiled_product, text_queries, visual_queries, attention_pooling, pointing.
 /// Throws Error that lists them for another name.
-std::shared_ptr<Fusion> make_fusion(std::string_view name, const FusionSizes& sizes, nn::Initializer& initializer);
+VLALIGN_EXPORT std::shared_ptr<Fusion> make_fusion(std::string_view name, const FusionSizes& sizes,
+                                                   nn::Initializer& initializer);
 
 }  // namespace vlalign::vla

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/nn/feed_forward.hpp"
 #include "vlalign/vla/fusion/fusion.hpp"
 
@@ -15,7 +16,7 @@ namespace vlalign::vla {
 /// A pointer gives the expected place of m_k and the visual token found there. What is to be done there is told by as
 /// many means of the text tokens themselves, weighted likewise: the joint space keeps of a word what a picture can
 /// show. An MLP joins all to one vector, and the state is added.
-class Pointing : public Fusion {
+class VLALIGN_EXPORT Pointing : public Fusion {
  public:
   struct Options {
     std::int64_t pointers = 6;  ///< K

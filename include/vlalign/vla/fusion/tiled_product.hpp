@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/nn/feed_forward.hpp"
 #include "vlalign/vla/fusion/fusion.hpp"
 
@@ -11,7 +12,7 @@ namespace vlalign::vla {
 /// CLIPort's decoder (Shridhar et al. 2021, "mult"). CLIPort goes on to pixels; here each product becomes a vector,
 /// what there is (the mean of its GELU) and where it is (each channel's spatial softmax as an expected place, Levine et
 /// al. 2016), and an MLP joins the scales' vectors to one.
-class TiledProduct : public Fusion {
+class VLALIGN_EXPORT TiledProduct : public Fusion {
  public:
   struct Options {
     std::int64_t hidden = 512;
@@ -27,6 +28,6 @@ class TiledProduct : public Fusion {
 
 /// Tokens [B, N, C] of a square grid, with or without a class token in front, as a map [B, C, S, S].
 /// Throws Error when N is neither a square nor one more.
-Tensor tokens_to_map(const Tensor& tokens);
+VLALIGN_EXPORT Tensor tokens_to_map(const Tensor& tokens);
 
 }  // namespace vlalign::vla

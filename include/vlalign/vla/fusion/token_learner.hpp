@@ -1,5 +1,6 @@
 #pragma once
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/nn/feed_forward.hpp"
 #include "vlalign/vla/fusion/fusion.hpp"
 
@@ -7,7 +8,7 @@ namespace vlalign::vla {
 
 /// Few tokens out of many, each a learned soft selection (Ryoo et al. 2021, in the later form that RT-1 uses):
 /// softmax over the N places of MLP(LN(x)) [B, N, M] says what each of the M tokens takes from where.
-class TokenLearner : public torch::nn::Module {
+class VLALIGN_EXPORT TokenLearner : public torch::nn::Module {
  public:
   static constexpr std::int64_t bottleneck = 64;  ///< of the MLP, RT-1's
 

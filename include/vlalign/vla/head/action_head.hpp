@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/nn/feed_forward.hpp"
 #include "vlalign/vla/action_shape.hpp"
 
@@ -13,7 +14,7 @@ using at::Tensor;
 /// Learns and predicts chunks of actions from features. Everything is computed in float32 (float64 in a float64
 /// module). Random numbers come from the caller's generator, one on the CPU, alone, so that one that is keyed by (seed,
 /// step) makes a run resume to the same bits, on any device; heads that draw none ignore it.
-class ActionHead : public torch::nn::Module {
+class VLALIGN_EXPORT ActionHead : public torch::nn::Module {
  public:
   /// features: [B, D], any floating dtype; actions: [B, H, A]; mask: bool [B, H], false for steps that don't count
   /// (behind an episode's end), whose actions are taken for 0, or undefined. Returns a scalar [], the mean over the

@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/vla/head/action_head.hpp"
 #include "vlalign/vla/head/residual_mlp.hpp"
 
@@ -10,7 +11,7 @@ namespace vlalign::vla {
 /// Each number of an action as one of K bins of equal width on [low, high], with a softmax of its own (RT-1, Brohan et
 /// al. 2022; OpenVLA, Kim et al. 2024). The loss is the mean cross-entropy of a step's numbers, in nats; values outside
 /// count to the outermost bins. Predicted is the centre of the likeliest bin, so within half a bin of what was learnt.
-class BinsHead : public ActionHead {
+class VLALIGN_EXPORT BinsHead : public ActionHead {
  public:
   struct Options {
     std::int64_t bins = 256;        ///< K

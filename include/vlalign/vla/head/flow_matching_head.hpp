@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/vla/head/action_head.hpp"
 #include "vlalign/vla/head/residual_mlp.hpp"
 
@@ -13,7 +14,7 @@ namespace vlalign::vla {
 ///
 /// so that t = 1 is noise and low noise is drawn less often. A prediction follows v from noise at t = 1 to t = 0 in
 /// Euler steps. v is a residual MLP over features, x_t and sines of t. For actions of about unit size.
-class FlowMatchingHead : public ActionHead {
+class VLALIGN_EXPORT FlowMatchingHead : public ActionHead {
  public:
   struct Options {
     std::int64_t hidden = 256;

@@ -4,17 +4,19 @@
 #include <string_view>
 #include <vector>
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/vla/head/action_head.hpp"
 #include "vlalign/vla/head/retrieval_head.hpp"
 
 namespace vlalign::vla {
 
 /// The names make_head() knows.
-const std::vector<std::string_view>& head_names();
+VLALIGN_EXPORT const std::vector<std::string_view>& head_names();
 
 /// A head by its name in a configuration, with its defaults: mse, l1, huber, bins, flow_matching, retrieval, which
 /// alone needs the bank. For actions between -1 and 1. Throws Error that lists them for another name.
-std::shared_ptr<ActionHead> make_head(std::string_view name, std::int64_t width, const ActionShape& shape,
-                                      const ActionBank& bank, nn::Initializer& initializer);
+VLALIGN_EXPORT std::shared_ptr<ActionHead> make_head(std::string_view name, std::int64_t width,
+                                                     const ActionShape& shape, const ActionBank& bank,
+                                                     nn::Initializer& initializer);
 
 }  // namespace vlalign::vla

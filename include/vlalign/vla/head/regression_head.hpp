@@ -1,12 +1,13 @@
 #pragma once
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/vla/head/action_head.hpp"
 #include "vlalign/vla/head/residual_mlp.hpp"
 
 namespace vlalign::vla {
 
 /// A residual MLP to the whole chunk; the loss is the mean over a step's numbers of f(prediction - action).
-class RegressionHead : public ActionHead {
+class VLALIGN_EXPORT RegressionHead : public ActionHead {
  public:
   enum class Loss {
     mse,    ///< x^2

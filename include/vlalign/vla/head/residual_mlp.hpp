@@ -2,13 +2,14 @@
 
 #include <vector>
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/nn/feed_forward.hpp"
 
 namespace vlalign::vla {
 
 /// What heads compute with: y = W x, then y + MLP(LN(y)) in each layer, out = V LN(y). An action is a steep function of
 /// where things are, which one hidden layer learns far more slowly.
-class ResidualMlp : public torch::nn::Module {
+class VLALIGN_EXPORT ResidualMlp : public torch::nn::Module {
  public:
   ResidualMlp(std::int64_t in_width, std::int64_t hidden, std::int64_t layers, std::int64_t out_width,
               nn::Initializer& initializer);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/vla/head/action_head.hpp"
 #include "vlalign/vla/head/residual_mlp.hpp"
 
@@ -17,7 +18,7 @@ struct ActionBank {
 /// same place, and no scale tells cosines of 0.999 apart. The loss is the cross-entropy over the bank, in nats, where a
 /// sample's phrase is the one whose actions are nearest to its own over the steps that count; samples without any such
 /// step don't count.
-class RetrievalHead : public ActionHead {
+class VLALIGN_EXPORT RetrievalHead : public ActionHead {
  public:
   struct Options {
     std::int64_t hidden = 256;
@@ -45,6 +46,6 @@ class RetrievalHead : public ActionHead {
 
 /// Rows [K, E] from their mean, in the directions of their variance, each divided by its deviation; deviations below a
 /// thousandth of the largest hardly count. A single row stays as it is.
-Tensor whitened(const Tensor& rows);
+VLALIGN_EXPORT Tensor whitened(const Tensor& rows);
 
 }  // namespace vlalign::vla

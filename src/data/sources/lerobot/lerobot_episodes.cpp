@@ -11,12 +11,12 @@
 
 #include "core/check.hpp"
 #include "core/io/files.hpp"
-#include "core/json/parse_json.hpp"
 #include "core/io/input_file.hpp"
+#include "core/json/parse_json.hpp"
+#include "core/naming.hpp"
 #include "data/sources/lerobot/parquet_file.hpp"
 #include "data/sources/lerobot/reader_pool.hpp"
 #include "data/sources/lerobot/video.hpp"
-#include "core/naming.hpp"
 
 namespace vlalign {
 namespace {

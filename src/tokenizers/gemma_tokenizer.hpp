@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "vlalign/tokenizers/added_token.hpp"
+#include "tokenizers/added_token.hpp"
 #include "vlalign/tokenizers/tokenizer.hpp"
 
 namespace vlalign {

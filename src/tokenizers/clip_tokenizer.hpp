@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "vlalign/tokenizers/added_token.hpp"
+#include "tokenizers/added_token.hpp"
 #include "vlalign/tokenizers/tokenizer.hpp"
 
 namespace vlalign {
@@ -67,12 +67,5 @@ class ClipTokenizer : public Tokenizer {
   explicit ClipTokenizer(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
-
-/// Learns a vocabulary of at most `vocab_size` entries from captions (byte-pair encoding, Sennrich et al. 2016, on
-/// CLIP's words and bytes), so that a model can be trained from scratch in any language.
-/// Ties between equally frequent pairs are broken by the pairs' text: the same captions give the same vocabulary.
-/// Throws Error when vocab_size < 514 (the bytes, twice, and the two special tokens).
-std::shared_ptr<const ClipTokenizer> train_clip_tokenizer(std::span<const std::string> captions,
-                                                          std::int64_t vocab_size);
 
 }  // namespace vlalign

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "vlalign/tokenizers/added_token.hpp"
+#include "tokenizers/added_token.hpp"
 #include "vlalign/tokenizers/tokenizer.hpp"
 
 namespace vlalign {

@@ -1,0 +1,7 @@
+#include "vlalign/core/version.hpp"
+
+namespace vlalign {
+
+const char* version() { return VLALIGN_VERSION; }
+
+}  // namespace vlalign
