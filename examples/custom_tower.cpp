@@ -34,7 +34,7 @@ class SmallConvolutions : public vlalign::nn::Tower {
 int main(int argc, char** argv) try {
   if (argc != 2) return std::fprintf(stderr, "usage: custom_tower PAIRS\n"), 2;
   const auto pairs = vlalign::open_pairs(argv[1]);
-  const auto tokenizer = vlalign::train_tokenizer(vlalign::all_captions(*pairs), 1024);
+  const auto tokenizer = vlalign::train_tokenizer(vlalign::all_captions(pairs), 1024);
 
   vlalign::ModelConfig config;
   config.name = "small convolutions";

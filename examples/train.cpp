@@ -14,7 +14,7 @@ int main(int argc, char** argv) try {
       {.batch_size = 256, .learning_rate = 5e-4, .precision = vlalign::Precision::bf16, .out = "runs/mine"});
   trainer.on_step(vlalign::Progress());
   trainer.fit(pairs);
-  auto scores = vlalign::evaluate_retrieval(model, *vlalign::open_pairs(argv[2]));
+  auto scores = vlalign::evaluate_retrieval(model, vlalign::open_pairs(argv[2]));
   std::printf("image to text, recall@1: %.1f%%\n", 100 * scores.image_to_text.recall_at_1);
 } catch (const std::exception& error) {
   std::fprintf(stderr, "train: %s\n", error.what());

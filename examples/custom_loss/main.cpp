@@ -12,7 +12,7 @@ namespace {
 
 void compare(const char* name, const vlalign::AnyLoss& loss, const std::string& data, std::int64_t steps) {
   const auto pairs = vlalign::open_pairs(data + "/train.jsonl");
-  const auto tokenizer = vlalign::train_tokenizer(vlalign::all_captions(*pairs), 2048);
+  const auto tokenizer = vlalign::train_tokenizer(vlalign::all_captions(pairs), 2048);
   const auto model = vlalign::DualEncoder::create("tiny", tokenizer, /*seed=*/1);
   vlalign::Trainer trainer(model, loss,
                            {.batch_size = 256,
@@ -23,7 +23,7 @@ void compare(const char* name, const vlalign::AnyLoss& loss, const std::string& 
                             .augmentation = vlalign::augmentation_policy("mild")});
   trainer.on_step(vlalign::Progress());
   trainer.fit(pairs);
-  const auto scores = vlalign::evaluate_retrieval(model, *vlalign::open_pairs(data + "/combinations.jsonl"));
+  const auto scores = vlalign::evaluate_retrieval(model, vlalign::open_pairs(data + "/combinations.jsonl"));
   std::printf("%-15s recall@1 of captions %.1f%%, of pictures %.1f%%\n", name, 100 * scores.image_to_text.recall_at_1,
               100 * scores.text_to_image.recall_at_1);
 }

@@ -15,6 +15,7 @@
 #include <variant>
 
 #include "core/check.hpp"
+#include "data/sources/checked_source.hpp"
 #include "eval/rows.hpp"
 #include "kernels/thread_count.hpp"
 #include "nn/evaluation_mode.hpp"
@@ -143,7 +144,9 @@ ImageEmbeddings embed_images(const DualEncoder& model, std::int64_t count,
   return out;
 }
 
-ImageEmbeddings embed_images(const DualEncoder& model, const PairSource& source, const EmbedOptions& options) {
+ImageEmbeddings embed_images(const DualEncoder& model, const std::shared_ptr<const PairSource>& pairs,
+                             const EmbedOptions& options) {
+  const auto& source = checked_source(pairs, "[embed_images] source");
   const auto read = [&](std::int64_t record) {
     const auto pair = source.read(record);
     // Whole: a reduced scale differs from the peers' pixels.
@@ -180,8 +183,10 @@ at::Tensor embed_texts(const DualEncoder& model, std::span<const std::string> te
   return all.index_select(0, at::tensor(row_of_text, at::kLong).to(all.device()));
 }
 
-Embeddings embed_pairs(const DualEncoder& model, const PairSource& source, const EmbedOptions& options) {
-  auto images = embed_images(model, source, options);
+Embeddings embed_pairs(const DualEncoder& model, const std::shared_ptr<const PairSource>& pairs,
+                       const EmbedOptions& options) {
+  const auto& source = checked_source(pairs, "[embed_pairs] source");
+  auto images = embed_images(model, pairs, options);
   Embeddings out;
   for (const auto record : images.records) {
     const auto row = std::ssize(out.names);

@@ -16,6 +16,7 @@
 #include "core/ascii.hpp"
 #include "core/check.hpp"
 #include "core/log.hpp"
+#include "data/sources/checked_source.hpp"
 #include "vlalign/data/sources/pairs.hpp"
 
 namespace vlalign {
@@ -44,9 +45,10 @@ struct Labelled {
 };
 
 template <typename ClassOf>
-Labelled label(const DualEncoder& model, const PairSource& source, EmbedOptions embed, const ClassOf& class_of) {
+Labelled label(const DualEncoder& model, const std::shared_ptr<const PairSource>& source, EmbedOptions embed,
+               const ClassOf& class_of) {
   Labels all;
-  for (std::int64_t record = 0; record < source.size(); ++record) all.push_back(class_of(record));
+  for (std::int64_t record = 0; record < source->size(); ++record) all.push_back(class_of(record));
   embed.projected = false;
   const auto images = embed_images(model, source, embed);
   Labelled out{.features = images.image, .labels = {}, .skipped = std::ssize(images.bad)};
@@ -112,18 +114,20 @@ LinearProbe fit_linear_probe(const at::Tensor& features, std::span<const std::in
   return {weight.detach(), bias.detach()};
 }
 
-LinearProbeScores evaluate_linear_probe(const DualEncoder& model, const PairSource& train, const PairSource& test,
+LinearProbeScores evaluate_linear_probe(const DualEncoder& model, const std::shared_ptr<const PairSource>& train,
+                                        const std::shared_ptr<const PairSource>& test,
                                         const LinearProbeOptions& options, const EmbedOptions& embed) {
+  checked_source(train, "[evaluate_linear_probe] train"), checked_source(test, "[evaluate_linear_probe] test");
   std::map<std::string, std::int64_t> classes;
-  for (std::int64_t record = 0; record < train.size(); ++record) classes.emplace(class_name(train, record), 0);
+  for (std::int64_t record = 0; record < train->size(); ++record) classes.emplace(class_name(*train, record), 0);
   std::int64_t number = 0;
   for (auto& [name, index] : classes) index = number++;
   check(number >= 2, "the training set has {} class: expected two or more different captions", number);
-  const auto seen = label(model, train, embed, [&](std::int64_t i) { return classes.at(class_name(train, i)); });
+  const auto seen = label(model, train, embed, [&](std::int64_t i) { return classes.at(class_name(*train, i)); });
   const auto unseen = label(model, test, embed, [&](std::int64_t i) {
-    const auto found = classes.find(class_name(test, i));
-    check(found != classes.end(), "{}: its caption \"{}\" is not one of the training set's {} classes", test.name(i),
-          class_name(test, i), number);
+    const auto found = classes.find(class_name(*test, i));
+    check(found != classes.end(), "{}: its caption \"{}\" is not one of the training set's {} classes", test->name(i),
+          class_name(*test, i), number);
     return found->second;
   });
   const auto predicted = fit_linear_probe(seen.features, seen.labels, number, options).predict(unseen.features);

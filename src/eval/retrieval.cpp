@@ -273,7 +273,8 @@ RetrievalScores evaluate_retrieval(const Embeddings& embeddings) {
   };
 }
 
-RetrievalScores evaluate_retrieval(const DualEncoder& model, const PairSource& source, const EmbedOptions& options) {
+RetrievalScores evaluate_retrieval(const DualEncoder& model, const std::shared_ptr<const PairSource>& source,
+                                   const EmbedOptions& options) {
   auto scores = evaluate_retrieval(embed_pairs(model, source, options));
   scores.temperature = 1.0 / model.logit_scale().item<double>();
   return scores;

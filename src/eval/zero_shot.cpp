@@ -15,6 +15,7 @@
 #include "core/ascii.hpp"
 #include "core/check.hpp"
 #include "core/log.hpp"
+#include "data/sources/checked_source.hpp"
 #include "eval/rows.hpp"
 #include "kernels/product.hpp"
 #include "vlalign/core/normalize.hpp"
@@ -231,10 +232,10 @@ ZeroShotScores score_classes(const at::Tensor& image, const at::Tensor& classes,
   return scores_of(image, classes, labels, logit_scale, none_of(classes.size(0)));
 }
 
-ZeroShotScores evaluate_zero_shot(const DualEncoder& model, const PairSource& source,
+ZeroShotScores evaluate_zero_shot(const DualEncoder& model, const std::shared_ptr<const PairSource>& source,
                                   std::span<const std::string> classes, std::span<const std::string> templates,
                                   const EmbedOptions& options) {
-  const auto all_labels = labels_of(source, classes);
+  const auto all_labels = labels_of(checked_source(source, "[evaluate_zero_shot] source"), classes);
   const auto prototypes = embed_classes(model, classes, templates, options);
   const auto images = embed_images(model, source, options);
   std::vector<std::int64_t> labels;

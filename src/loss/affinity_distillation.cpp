@@ -17,22 +17,22 @@ struct Logits {
   at::Tensor rows, columns, scale;
 
   /// log softmax over the columns.
-  at::Tensor log_probabilities(RowRange range) const {
+  at::Tensor log_probabilities(tiles::RowRange range) const {
     return at::log_softmax(at::matmul(narrowed(rows, range) * scale, columns.t()), 1);
   }
 };
 
 /// sum over the own rows of the cross-entropy (or the KL divergence) of the student's distribution from the teacher's.
-at::Tensor divergence(const Logits& student, const Logits& teacher, RowRange own, bool subtract_entropy) {
-  const auto of_block = [&](const std::vector<at::Tensor>& in, RowRange rows) {
+at::Tensor divergence(const Logits& student, const Logits& teacher, tiles::RowRange own, bool subtract_entropy) {
+  const auto of_block = [&](const std::vector<at::Tensor>& in, tiles::RowRange rows) {
     const auto log_wanted = teacher.log_probabilities(rows);
     auto missing = -Logits{in[0], in[1], in[2]}.log_probabilities(rows);
     if (subtract_entropy) missing = missing + log_wanted;
     return (log_wanted.exp() * missing).sum();
   };
   constexpr std::int64_t matrices = 2;
-  return sum_over_rows({student.rows, student.columns, student.scale}, own, matrices * student.columns.size(0),
-                       of_block);
+  return tiles::sum_over_rows({student.rows, student.columns, student.scale}, own, matrices * student.columns.size(0),
+                              of_block);
 }
 
 }  // namespace

@@ -15,9 +15,9 @@ namespace vlalign {
 namespace {
 
 /// log mean over the pairs of different rows of e^{-t (2 - 2 cos)}.
-at::Tensor uniformity(const at::Tensor& x, const PairFilter& others, double t) {
+at::Tensor uniformity(const at::Tensor& x, const tiles::PairFilter& others, double t) {
   const auto size = static_cast<double>(x.size(0));
-  const auto sums = log_sum_exp(x, x, at::scalar_tensor(2.0 * t, x.options()), others).rows;
+  const auto sums = tiles::log_sum_exp(x, x, at::scalar_tensor(2.0 * t, x.options()), others).rows;
   return sums.logsumexp(0) - 2.0 * t - std::log(size * (size - 1.0));
 }
 

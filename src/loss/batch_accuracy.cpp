@@ -16,7 +16,7 @@ namespace {
 
 /// Of the images of some rows, how many have no text as near as their own. An own text is compared with the others in
 /// the same product, so that one that is there twice is a tie to the bit.
-at::Tensor nearest(const at::Tensor& image, const at::Tensor& text, RowRange rows) {
+at::Tensor nearest(const at::Tensor& image, const at::Tensor& text, tiles::RowRange rows) {
   const auto cosines = product(narrowed(image, rows), text), own_ones = cosines.diagonal(rows.begin);
   const auto own = own_ones.clone();
   own_ones.fill_(-std::numeric_limits<double>::infinity());

@@ -93,8 +93,8 @@ void check_alike(const at::Tensor& x, const at::Tensor& like, std::string_view l
        like.device().str(), like_field, c10::toString(x.scalar_type()), x.device().str());
 }
 
-RowRange checked_own(const ContrastiveBatch& batch, std::string_view loss, std::int64_t size) {
-  const auto own = batch.own.value_or(RowRange{0, size});
+tiles::RowRange checked_own(const ContrastiveBatch& batch, std::string_view loss, std::int64_t size) {
+  const auto own = batch.own.value_or(tiles::RowRange{0, size});
   check(own.count >= 1 && own.count <= size && own.begin >= 0 && own.begin <= size - own.count,
         "[{}] own: expected some of the batch's {} rows, got {} from row {} on", loss, size, own.count, own.begin);
   return own;
@@ -120,7 +120,7 @@ at::Tensor checked_scale(const ContrastiveBatch& batch, std::string_view loss, c
   return checked_scale(batch.logit_scale, loss, "logit_scale", like);
 }
 
-at::Tensor narrowed(const at::Tensor& rows, RowRange range) { return rows.narrow(0, range.begin, range.count); }
+at::Tensor narrowed(const at::Tensor& rows, tiles::RowRange range) { return rows.narrow(0, range.begin, range.count); }
 
 at::Tensor sum_of_products(const at::Tensor& x, const at::Tensor& y) { return at::dot(x.reshape(-1), y.reshape(-1)); }
 
@@ -128,17 +128,17 @@ at::Tensor matching_logits(const Pairs& pairs, const at::Tensor& scale) {
   return scale * (narrowed(pairs.image, pairs.own) * narrowed(pairs.text, pairs.own)).sum(1);
 }
 
-PairFilter except_own_pair(const Pairs& pairs) {
+tiles::PairFilter except_own_pair(const Pairs& pairs) {
   const auto ids = at::arange(pairs.size(), pairs.image.options().dtype(at::kLong));
-  return {.keep = PairFilter::Keep::different, .row_ids = ids, .column_ids = ids};
+  return {.keep = tiles::PairFilter::Keep::different, .row_ids = ids, .column_ids = ids};
 }
 
-LogSumExp both_directions(const Pairs& pairs, const at::Tensor& scale, const PairFilter& filter) {
-  if (pairs.own.count == pairs.size()) return log_sum_exp(pairs.image, pairs.text, scale, filter);
+tiles::LogSumExp both_directions(const Pairs& pairs, const at::Tensor& scale, const tiles::PairFilter& filter) {
+  if (pairs.own.count == pairs.size()) return tiles::log_sum_exp(pairs.image, pairs.text, scale, filter);
   auto own_filter = filter;
-  if (filter.keep != PairFilter::Keep::all) own_filter.row_ids = narrowed(filter.row_ids, pairs.own);
-  return {.rows = log_sum_exp(narrowed(pairs.image, pairs.own), pairs.text, scale, own_filter).rows,
-          .columns = log_sum_exp(narrowed(pairs.text, pairs.own), pairs.image, scale, own_filter).rows};
+  if (filter.keep != tiles::PairFilter::Keep::all) own_filter.row_ids = narrowed(filter.row_ids, pairs.own);
+  return {.rows = tiles::log_sum_exp(narrowed(pairs.image, pairs.own), pairs.text, scale, own_filter).rows,
+          .columns = tiles::log_sum_exp(narrowed(pairs.text, pairs.own), pairs.image, scale, own_filter).rows};
 }
 
 }  // namespace vlalign

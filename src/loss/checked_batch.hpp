@@ -16,7 +16,7 @@ at::Tensor widened(const at::Tensor& x);
 /// batch, or what stands in their place.
 struct Pairs {
   at::Tensor image, text;  // [B, D]
-  RowRange own;
+  tiles::RowRange own;
   std::int64_t size() const { return image.size(0); }
 };
 
@@ -39,7 +39,7 @@ void check_alike(const at::Tensor& x, const at::Tensor& like, std::string_view l
                  std::string_view like_field);
 
 /// The batch's `own`, all `size` rows without it; throws Error unless it is some of them.
-RowRange checked_own(const ContrastiveBatch& batch, std::string_view loss, std::int64_t size);
+tiles::RowRange checked_own(const ContrastiveBatch& batch, std::string_view loss, std::int64_t size);
 
 /// A finite scalar in the dtype and on the device of `like`; throws Error otherwise.
 at::Tensor checked_scalar(const at::Tensor& scalar, std::string_view loss, std::string_view field,
@@ -50,7 +50,7 @@ at::Tensor checked_scale(const at::Tensor& scale, std::string_view loss, std::st
                          const at::Tensor& like);
 at::Tensor checked_scale(const ContrastiveBatch& batch, std::string_view loss, const at::Tensor& like);
 
-at::Tensor narrowed(const at::Tensor& rows, RowRange range);
+at::Tensor narrowed(const at::Tensor& rows, tiles::RowRange range);
 
 /// sum_i x_i . y_i of rows, without making the products' matrix: a scalar [].
 at::Tensor sum_of_products(const at::Tensor& x, const at::Tensor& y);
@@ -59,9 +59,9 @@ at::Tensor sum_of_products(const at::Tensor& x, const at::Tensor& y);
 at::Tensor matching_logits(const Pairs& pairs, const at::Tensor& scale);
 
 /// Drops the logit of each pair with itself.
-PairFilter except_own_pair(const Pairs& pairs);
+tiles::PairFilter except_own_pair(const Pairs& pairs);
 
 /// log_sum_exp of the own images over all texts (rows) and of the own texts over all images (columns).
-LogSumExp both_directions(const Pairs& pairs, const at::Tensor& scale, const PairFilter& filter = {});
+tiles::LogSumExp both_directions(const Pairs& pairs, const at::Tensor& scale, const tiles::PairFilter& filter = {});
 
 }  // namespace vlalign

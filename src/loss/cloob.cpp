@@ -21,11 +21,11 @@ at::Tensor retrieved(const at::Tensor& queries, const at::Tensor& stored, double
 }
 
 /// scale * LOOB(a, b) of the own rows of a.
-at::Tensor leave_one_out(const at::Tensor& a, const at::Tensor& b, const at::Tensor& scale, RowRange own,
-                         const PairFilter& others) {
-  const PairFilter own_others{
+at::Tensor leave_one_out(const at::Tensor& a, const at::Tensor& b, const at::Tensor& scale, tiles::RowRange own,
+                         const tiles::PairFilter& others) {
+  const tiles::PairFilter own_others{
       .keep = others.keep, .row_ids = narrowed(others.row_ids, own), .column_ids = others.column_ids};
-  const auto negatives = log_sum_exp(a, b, scale, own_others).rows;
+  const auto negatives = tiles::log_sum_exp(a, b, scale, own_others).rows;
   return negatives.mean() - scale * (a * narrowed(b, own)).sum(1).mean();
 }
 

@@ -23,7 +23,7 @@ std::string CyclicConsistency::options() const {
 
 at::Tensor CyclicConsistency::forward(const ContrastiveBatch& batch) const {
   const auto pairs = checked_pairs(batch, "CyclicConsistency");
-  const auto of_block = [&](const std::vector<at::Tensor>& in, RowRange rows) {
+  const auto of_block = [&](const std::vector<at::Tensor>& in, tiles::RowRange rows) {
     const auto &x = in[0], &y = in[1];
     const auto own_x = narrowed(x, rows), own_y = narrowed(y, rows);
     const auto in_modal = (product(own_x, x) - product(own_y, y)).square().sum();
@@ -31,7 +31,7 @@ at::Tensor CyclicConsistency::forward(const ContrastiveBatch& batch) const {
     return options_.in_modal * in_modal + options_.cross_modal * cross_modal;
   };
   constexpr std::int64_t matrices = 4;
-  const auto sum = sum_over_rows({pairs.image, pairs.text}, pairs.own, matrices * pairs.size(), of_block);
+  const auto sum = tiles::sum_over_rows({pairs.image, pairs.text}, pairs.own, matrices * pairs.size(), of_block);
   return sum / static_cast<double>(pairs.own.count);
 }
 

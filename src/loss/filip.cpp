@@ -83,7 +83,7 @@ at::Tensor best_cosines(const at::Tensor& x, const at::Tensor& y, const Tokens& 
 
 /// How similar each item of `rows` of x is to all items of y: the mean over its tokens of the most similar token of the
 /// other. x: [B, N, D]. [n, B]
-at::Tensor late_interaction(const at::Tensor& x, const Tokens& of_x, RowRange rows, const at::Tensor& y,
+at::Tensor late_interaction(const at::Tensor& x, const Tokens& of_x, tiles::RowRange rows, const at::Tensor& y,
                             const Tokens& of_y) {
   const auto length = x.size(1);
   const auto own = narrowed(x, rows).flatten(0, 1);
@@ -96,13 +96,13 @@ at::Tensor late_interaction(const at::Tensor& x, const Tokens& of_x, RowRange ro
 }
 
 /// sum_i of the cross-entropy of finding the own item of y.
-at::Tensor cross_entropy(const Tokens& x, const Tokens& y, const at::Tensor& scale, RowRange own) {
-  const auto of_block = [&](const std::vector<at::Tensor>& in, RowRange rows) {
+at::Tensor cross_entropy(const Tokens& x, const Tokens& y, const at::Tensor& scale, tiles::RowRange own) {
+  const auto of_block = [&](const std::vector<at::Tensor>& in, tiles::RowRange rows) {
     const auto logits = in[2] * late_interaction(in[0], x, rows, in[1], y);
     return -at::log_softmax(logits, 1).diagonal(rows.begin).sum();
   };
-  return sum_over_rows({x.features, y.features, scale}, own,
-                       x.features.size(1) * y.features.size(0) * y.features.size(1), of_block);
+  return tiles::sum_over_rows({x.features, y.features, scale}, own,
+                              x.features.size(1) * y.features.size(0) * y.features.size(1), of_block);
 }
 
 }  // namespace

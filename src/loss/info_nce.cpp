@@ -34,10 +34,10 @@ at::Tensor cross_entropy(const at::Tensor& rows, const at::Tensor& columns, cons
 
 /// sum_i of -log(1/|P| sum_p softmax_p), both ways.
 at::Tensor log_of_mean(const ContrastiveBatch& batch, const Pairs& pairs, const at::Tensor& scale,
-                       const LogSumExp& all) {
+                       const tiles::LogSumExp& all) {
   const auto groups = batch.groups.to(pairs.image.device());
   const auto of_positives =
-      both_directions(pairs, scale, {.keep = PairFilter::Keep::equal, .row_ids = groups, .column_ids = groups});
+      both_directions(pairs, scale, {.keep = tiles::PairFilter::Keep::equal, .row_ids = groups, .column_ids = groups});
   const auto log_counts = wanted(batch, pairs, "InfoNCE").texts.weight.log();
   return (all.rows + all.columns - of_positives.rows - of_positives.columns + 2 * log_counts).sum();
 }
@@ -53,8 +53,11 @@ InfoNCE::InfoNCE(const Options& options) : options_(options) {
 
 std::string InfoNCE::name() const {
   if (options_.positives == Positives::log_of_mean) return "infonce_in";
-  return options_.label_smoothing > 0 ? fmt::format("infonce(label_smoothing={})", options_.label_smoothing)
-                                      : "infonce";
+  return options_.label_smoothing > 0 ? "infonce_smoothed" : "infonce";
+}
+
+std::string InfoNCE::options() const {
+  return options_.label_smoothing > 0 ? fmt::format("label_smoothing={}", options_.label_smoothing) : "";
 }
 
 BatchParts InfoNCE::uses() const {

@@ -15,7 +15,7 @@ at::Tensor InteractiveContrast::forward(const ContrastiveBatch& batch) const {
   const auto own = student.own;
   const auto contrast = [&](const at::Tensor& anchors, const at::Tensor& targets) {
     const auto rows = narrowed(anchors, own);
-    return (log_sum_exp(rows, targets, scale).rows - scale * (rows * narrowed(targets, own)).sum(1)).mean();
+    return (tiles::log_sum_exp(rows, targets, scale).rows - scale * (rows * narrowed(targets, own)).sum(1)).mean();
   };
   return (contrast(student.image, teacher.text) + contrast(student.text, teacher.image)) / 2.0;
 }

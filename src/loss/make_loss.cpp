@@ -14,10 +14,13 @@
 #include "vlalign/loss/hard_negative_info_nce.hpp"
 #include "vlalign/loss/info_nce.hpp"
 #include "vlalign/loss/interactive_contrast.hpp"
+#include "vlalign/loss/liv.hpp"
 #include "vlalign/loss/semi_hard_triplet.hpp"
 #include "vlalign/loss/sigmoid.hpp"
 #include "vlalign/loss/simclr.hpp"
 #include "vlalign/loss/temperature_free.hpp"
+#include "vlalign/loss/time_contrastive.hpp"
+#include "vlalign/loss/vip.hpp"
 #include "vlalign/loss/weighted_sum.hpp"
 
 namespace vlalign {
@@ -26,6 +29,7 @@ namespace {
 struct NamedLoss {
   const char* name;
   AnyLoss loss;
+  bool of_frames = false;  ///< the trainer can't feed it from image-text pairs
 };
 
 const std::vector<NamedLoss>& known() {
@@ -46,6 +50,9 @@ const std::vector<NamedLoss>& known() {
       {"triplet", SemiHardTriplet()},
       {"align_uniform", AlignmentUniformity()},
       {"temperature_free", TemperatureFree()},
+      {"vip", VIP(), /*of_frames=*/true},
+      {"liv", LIV(), /*of_frames=*/true},
+      {"r3m", TimeContrastive(), /*of_frames=*/true},
   };
   return all;
 }
@@ -56,36 +63,77 @@ const AnyLoss& find(std::string_view name) {
   fail("unknown loss \"{}\": there are {}", name, fmt::join(loss_names(), ", "));
 }
 
+/// What stands between the places of `text` at which `mark` stands outside brackets, and is no exponent's sign.
+std::vector<std::string_view> split(std::string_view text, char mark) {
+  std::vector<std::string_view> parts;
+  std::size_t begin = 0;
+  int depth = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    depth += text[i] == '(' ? 1 : text[i] == ')' ? -1 : 0;
+    const bool exponent = i >= 2 && text[i - 1] == 'e' && text[i - 2] >= '0' && text[i - 2] <= '9';
+    if (text[i] != mark || depth > 0 || exponent) continue;
+    parts.push_back(text.substr(begin, i - begin));
+    begin = i + 1;
+  }
+  parts.push_back(text.substr(begin));
+  return parts;
+}
+
+/// "0.25", or "0:0.5@0.1:0.3", from 0 to 0.5 between a tenth and three tenths of the run.
+Weight parse_weight(std::string_view text, std::string_view term) {
+  const auto bad = [&] {
+    return fmt::format("loss term \"{}\": expected a number before *, e.g. 0.5*cyclip, or from:to@begin:end", term);
+  };
+  const auto number = [&](std::string_view digits) {
+    double value = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    check(error == std::errc() && end == digits.data() + digits.size(), "{}", bad());
+    return value;
+  };
+  const auto halves = split(text, '@');
+  if (halves.size() == 1) return {number(text)};
+  const auto weights = split(halves[0], ':'), shares = split(halves[1], ':');
+  check(halves.size() == 2 && weights.size() == 2 && shares.size() == 2, "{}", bad());
+  return {number(weights[0]), number(weights[1]), number(shares[0]), number(shares[1])};
+}
+
+AnyLoss parse_sum(std::string_view text, int depth);
+
+/// A name, or a sum in brackets.
+AnyLoss parse_summand(std::string_view text, int depth) {
+  constexpr int deepest = 16;
+  if (!text.starts_with('(') || !text.ends_with(')')) return find(text);
+  check(depth < deepest, "loss: expected at most {} brackets in each other", deepest);
+  return parse_sum(text.substr(1, text.size() - 2), depth + 1);
+}
+
 /// "0.25*cyclip" or "cyclip".
-WeightedSum::Term parse_term(std::string_view text) {
-  const auto star = text.find('*');
-  if (star == std::string_view::npos) return {find(text)};
-  double weight = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + star, weight);
-  check(error == std::errc() && end == text.data() + star,
-        "loss term \"{}\": expected a number before *, e.g. 0.5*cyclip", text);
-  return {find(text.substr(star + 1)), {weight}};
+WeightedSum::Term parse_term(std::string_view text, int depth) {
+  const auto parts = split(text, '*');
+  if (parts.size() == 1) return {parse_summand(text, depth)};
+  const auto weight = text.substr(0, parts[0].size());
+  return {parse_summand(text.substr(weight.size() + 1), depth), parse_weight(weight, text)};
+}
+
+AnyLoss parse_sum(std::string_view text, int depth) {
+  std::vector<WeightedSum::Term> terms;
+  for (const auto part : split(text, '+')) terms.push_back(parse_term(part, depth));
+  const auto counts = [](const auto& term) { return term.weight.from != 0 || term.weight.to != 0; };
+  check(std::any_of(terms.begin(), terms.end(), counts), "loss \"{}\": every weight is 0", text);
+  const auto& [loss, weight] = terms.front();
+  if (terms.size() == 1 && weight.from == 1.0 && weight.to == 1.0) return loss;
+  return WeightedSum(std::move(terms));
 }
 
 }  // namespace
 
 std::vector<std::string> loss_names() {
   std::vector<std::string> names;
-  for (const auto& entry : known()) names.emplace_back(entry.name);
+  for (const auto& entry : known())
+    if (!entry.of_frames) names.emplace_back(entry.name);
   return names;
 }
 
-AnyLoss make_loss(std::string_view text) {
-  std::vector<WeightedSum::Term> terms;
-  for (std::size_t begin = 0; begin <= text.size();) {
-    const auto end = std::min(text.find('+', begin), text.size());
-    terms.push_back(parse_term(text.substr(begin, end - begin)));
-    begin = end + 1;
-  }
-  const auto counts = [](const auto& term) { return term.weight.from != 0; };
-  check(std::any_of(terms.begin(), terms.end(), counts), "loss \"{}\": every weight is 0", text);
-  if (terms.size() == 1 && terms.front().weight.from == 1.0) return terms.front().loss;
-  return WeightedSum(std::move(terms));
-}
+AnyLoss make_loss(std::string_view text) { return parse_sum(text, 0); }
 
 }  // namespace vlalign

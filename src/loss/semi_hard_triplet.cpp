@@ -25,7 +25,7 @@ struct Negatives {
   at::Tensor exists;  // bool [n]
 };
 
-Negatives semi_hard(const at::Tensor& x, const at::Tensor& y, const at::Tensor& groups, RowRange rows) {
+Negatives semi_hard(const at::Tensor& x, const at::Tensor& y, const at::Tensor& groups, tiles::RowRange rows) {
   const at::NoGradGuard no_graph;
   constexpr auto infinity = std::numeric_limits<double>::infinity();
   const auto cosines = product(narrowed(x, rows), y);
@@ -38,15 +38,16 @@ Negatives semi_hard(const at::Tensor& x, const at::Tensor& y, const at::Tensor& 
 }
 
 /// sum over the own rows.
-at::Tensor hinges(const at::Tensor& x, const at::Tensor& y, const at::Tensor& groups, RowRange own, double margin) {
-  const auto of_block = [&](const std::vector<at::Tensor>& in, RowRange rows) {
+at::Tensor hinges(const at::Tensor& x, const at::Tensor& y, const at::Tensor& groups, tiles::RowRange own,
+                  double margin) {
+  const auto of_block = [&](const std::vector<at::Tensor>& in, tiles::RowRange rows) {
     const auto negatives = semi_hard(in[0], in[1], groups, rows);
     const auto difference = in[1].index_select(0, negatives.index) - narrowed(in[1], rows);
     const auto violation = 2.0 * (narrowed(in[0], rows) * difference).sum(1) + margin;  // d_ii - d_in + margin
     return at::where(negatives.exists, violation, 0.0).relu().sum();
   };
   constexpr std::int64_t matrices = 3;
-  return sum_over_rows({x, y}, own, matrices * y.size(0), of_block);
+  return tiles::sum_over_rows({x, y}, own, matrices * y.size(0), of_block);
 }
 
 }  // namespace

@@ -20,7 +20,7 @@ at::Tensor SigmoidLoss::forward(const ContrastiveBatch& batch) const {
   const auto texts = wanted(batch, pairs, "SigmoidLoss").texts;
   const auto weight = texts.weight.defined() ? texts.weight.sum() : at::full({}, own.count, image.options());
   const auto matching = scale * sum_of_products(rows, texts.sum) + bias * weight;
-  return (softplus_sum(rows, text, scale, bias) - matching) / static_cast<double>(own.count);
+  return (tiles::softplus_sum(rows, text, scale, bias) - matching) / static_cast<double>(own.count);
 }
 
 }  // namespace vlalign

@@ -23,10 +23,10 @@ at::Tensor SimCLR::forward(const ContrastiveBatch& batch) const {
   const auto own_first = narrowed(first, own), own_second = narrowed(second, own);
   const auto ids = at::arange(2 * first.size(0), first.options().dtype(at::kLong));
   const auto own_ids = at::cat({narrowed(ids, own), narrowed(ids, own) + first.size(0)});
-  const PairFilter others{.keep = PairFilter::Keep::different, .row_ids = own_ids, .column_ids = ids};
+  const tiles::PairFilter others{.keep = tiles::PairFilter::Keep::different, .row_ids = own_ids, .column_ids = ids};
 
   const auto scale = at::scalar_tensor(1.0 / options_.temperature, first.options());
-  const auto sums = log_sum_exp(at::cat({own_first, own_second}), at::cat({first, second}), scale, others).rows;
+  const auto sums = tiles::log_sum_exp(at::cat({own_first, own_second}), at::cat({first, second}), scale, others).rows;
   return sums.mean() - scale * (own_first * own_second).sum(1).mean();
 }
 

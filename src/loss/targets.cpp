@@ -46,7 +46,7 @@ void check_range(const at::Tensor& low, const at::Tensor& high, std::string_view
 }
 
 /// A block of rows [rows.count, B]; throws Error unless it is that, finite and not negative.
-at::Tensor checked_rows(const SoftTargets& soft, RowRange rows, std::string_view loss) {
+at::Tensor checked_rows(const SoftTargets& soft, tiles::RowRange rows, std::string_view loss) {
   const auto block = soft.rows(rows);
   if (soft.matrix().defined()) return block;  // checked as a whole
   check(block.defined() && block.sizes() == at::IntArrayRef({rows.count, soft.size()}) && block.is_floating_point(),
@@ -70,7 +70,7 @@ struct OwnTargets : torch::CustomClassHolder {
     const auto own_end = own.begin + own.count;
     for (const auto& [from, to] : {std::pair{std::int64_t{0}, own.begin}, {own.begin, own_end}, {own_end, size}}) {
       for (auto begin = from; begin < to; begin += step) {
-        const RowRange rows{begin, std::min(step, to - begin)};
+        const tiles::RowRange rows{begin, std::min(step, to - begin)};
         visit(rows, checked_rows(soft, rows, loss).to(like.options()), from == own.begin);
       }
     }
@@ -78,7 +78,7 @@ struct OwnTargets : torch::CustomClassHolder {
 
   SoftTargets soft;
   std::int64_t size;
-  RowRange own;
+  tiles::RowRange own;
   std::string loss;
 };
 
@@ -91,12 +91,12 @@ struct WeightedSums : torch::autograd::Function<WeightedSums> {
     auto texts = at::empty({own.count, text.size(1)}, text.options()),
          text_weight = at::empty({own.count}, text.options());
     auto images = at::zeros_like(texts), image_weight = at::zeros_like(text_weight);
-    targets->for_each_block(text, [&](RowRange rows, const at::Tensor& weights, bool is_own) {
+    targets->for_each_block(text, [&](tiles::RowRange rows, const at::Tensor& weights, bool is_own) {
       const auto of_columns = weights.narrow(1, own.begin, own.count).t();
       images.addmm_(of_columns, narrowed(image, rows));
       image_weight.add_(of_columns.sum(1));
       if (!is_own) return;
-      const RowRange inside{rows.begin - own.begin, rows.count};
+      const tiles::RowRange inside{rows.begin - own.begin, rows.count};
       narrowed(texts, inside).copy_(at::matmul(weights, text));
       narrowed(text_weight, inside).copy_(weights.sum(1));
     });
@@ -115,7 +115,7 @@ struct WeightedSums : torch::autograd::Function<WeightedSums> {
       return used.defined() ? at::zeros({targets->size, like.size(1)}, like.options()) : at::Tensor();
     };
     auto image = gradient(of_images), text = gradient(of_texts);
-    targets->for_each_block(like, [&](RowRange rows, const at::Tensor& weights, bool is_own) {
+    targets->for_each_block(like, [&](tiles::RowRange rows, const at::Tensor& weights, bool is_own) {
       if (image.defined()) narrowed(image, rows).copy_(at::matmul(weights.narrow(1, own.begin, own.count), of_images));
       if (text.defined() && is_own) text.addmm_(weights.t(), narrowed(of_texts, {rows.begin - own.begin, rows.count}));
     });

@@ -13,13 +13,13 @@ namespace {
 constexpr double largest_cosine = 1.0 - 1e-6;
 
 /// sum_i of the cross-entropy of finding the own row of y.
-at::Tensor cross_entropy(const at::Tensor& x, const at::Tensor& y, RowRange own) {
-  const auto of_block = [&](const std::vector<at::Tensor>& in, RowRange rows) {
+at::Tensor cross_entropy(const at::Tensor& x, const at::Tensor& y, tiles::RowRange own) {
+  const auto of_block = [&](const std::vector<at::Tensor>& in, tiles::RowRange rows) {
     const auto cosines = product(narrowed(in[0], rows), in[1]).clamp(-largest_cosine, largest_cosine);
     return -at::log_softmax(2.0 * cosines.atanh(), 1).diagonal(rows.begin).sum();
   };
   constexpr std::int64_t matrices = 3;
-  return sum_over_rows({x, y}, own, matrices * y.size(0), of_block);
+  return tiles::sum_over_rows({x, y}, own, matrices * y.size(0), of_block);
 }
 
 }  // namespace

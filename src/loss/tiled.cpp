@@ -26,7 +26,7 @@
 #include "kernels/product.hpp"
 #include "loss/checked_batch.hpp"
 
-namespace vlalign {
+namespace vlalign::tiles {
 namespace {
 
 using torch::autograd::AutogradContext;
@@ -336,4 +336,4 @@ at::Tensor sum_over_rows(const std::vector<at::Tensor>& inputs, RowRange rows, s
   return SumOverRowsNode::apply(at::TensorList(inputs), rows, block, term, at::GradMode::is_enabled());
 }
 
-}  // namespace vlalign
+}  // namespace vlalign::tiles

@@ -21,8 +21,8 @@ void check_weight(const Weight& w, const std::string& loss) {
 }
 
 std::string to_string(const Weight& w) {
-  if (w.from == w.to) return w.from == 1.0 ? "" : fmt::format("{} ", w.from);
-  return fmt::format("({} to {} from {} to {} of the run) ", w.from, w.to, w.begin, w.end);
+  if (w.from == w.to) return w.from == 1.0 ? "" : fmt::format("{}*", w.from);
+  return fmt::format("{}:{}@{}:{}*", w.from, w.to, w.begin, w.end);
 }
 
 }  // namespace
@@ -60,7 +60,10 @@ at::Tensor WeightedSum::forward(const ContrastiveBatch& batch) const {
 
 std::string WeightedSum::name() const {
   std::string all;
-  for (const auto& [loss, weight] : terms_) all += (all.empty() ? "" : " + ") + to_string(weight) + loss->name();
+  for (const auto& [loss, weight] : terms_) {
+    const bool is_sum = dynamic_cast<const WeightedSum*>(loss.operator->()) != nullptr;
+    all += (all.empty() ? "" : "+") + to_string(weight) + (is_sum ? fmt::format("({})", loss->name()) : loss->name());
+  }
   return all;
 }
 

@@ -32,7 +32,7 @@ LoraOptions parse_options(const std::string& text, const std::string& file) {
 
 }  // namespace
 
-void add_lora(const DualEncoder& model, const LoraOptions& options, std::uint64_t seed) {
+void add_lora(DualEncoder model, const LoraOptions& options, std::uint64_t seed) {
   constexpr std::uint64_t purpose = 0x6c6f7261;  // apart from the weights' own draws
   nn::Initializer initializer(Rng({seed, purpose}).next());
   nn::add_lora(*model.module(), options, initializer);
@@ -43,11 +43,11 @@ std::optional<LoraOptions> lora_options(const DualEncoder& model) {
   return all.empty() ? std::nullopt : std::optional(all.begin()->second->options);
 }
 
-void merge_lora(const DualEncoder& model) {
+void merge_lora(DualEncoder model) {
   for (const auto& [name, lora] : nn::adapters(*model.module())) lora->merge();
 }
 
-void unmerge_lora(const DualEncoder& model) {
+void unmerge_lora(DualEncoder model) {
   for (const auto& [name, lora] : nn::adapters(*model.module())) lora->unmerge();
 }
 
@@ -59,7 +59,7 @@ void save_lora(const DualEncoder& model, const std::filesystem::path& file) {
   write_safetensors(file, tensors, {{"format", "pt"}, {metadata_key, to_json(*options)}});
 }
 
-void load_lora(const DualEncoder& model, const std::filesystem::path& file) {
+void load_lora(DualEncoder model, const std::filesystem::path& file) {
   const auto stored = read_safetensors(file);
   const auto found = stored.metadata.find(metadata_key);
   check(found != stored.metadata.end(), "{}: no adapter, its metadata lacks \"{}\"", file.string(), metadata_key);

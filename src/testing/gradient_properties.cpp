@@ -7,7 +7,7 @@
 
 #include "testing/property_check.hpp"
 
-namespace vlalign {
+namespace vlalign::kit {
 namespace {
 
 bool same_bits(const at::Tensor& a, const at::Tensor& b) {
@@ -105,4 +105,4 @@ std::optional<Violation> check_descent(const Subject& subject) {
   });
 }
 
-}  // namespace vlalign
+}  // namespace vlalign::kit

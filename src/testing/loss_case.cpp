@@ -14,10 +14,11 @@
 #include <cmath>
 #include <numbers>
 
+#include "core/random_permutation.hpp"
 #include "vlalign/core/normalize.hpp"
 #include "vlalign/core/random.hpp"
 
-namespace vlalign {
+namespace vlalign::kit {
 namespace {
 
 using B = ContrastiveBatch;
@@ -150,7 +151,8 @@ at::Tensor as_order(const std::vector<std::int64_t>& rows) { return at::tensor(r
 
 ContrastiveBatch with_pairs_in(const ContrastiveBatch& batch, const at::Tensor& order) {
   auto result = changed(batch, BatchTensor::pairs, [&](const at::Tensor& t) { return t.index_select(0, order); });
-  if (auto& soft = result.soft_targets; soft.defined()) soft = soft.dense().index_select(0, order).index_select(1, order);
+  if (auto& soft = result.soft_targets; soft.defined())
+    soft = soft.dense().index_select(0, order).index_select(1, order);
   return result;
 }
 
@@ -242,4 +244,4 @@ ContrastiveBatch gradients_of(const ContrastiveBatch& leaves) {
                  [](const at::Tensor& leaf) { return leaf.grad().defined() ? leaf.grad() : at::zeros_like(leaf); });
 }
 
-}  // namespace vlalign
+}  // namespace vlalign::kit

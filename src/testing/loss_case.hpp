@@ -10,7 +10,7 @@
 #include "vlalign/core/random.hpp"
 #include "vlalign/loss/contrastive_loss.hpp"
 
-namespace vlalign {
+namespace vlalign::kit {
 
 /// A tensor of a batch and what may be done with it; the soft targets, which have pairs both ways, are not one.
 struct BatchTensor {
@@ -84,4 +84,4 @@ ContrastiveBatch as_leaves(const ContrastiveBatch& batch);
 /// The gradients of leaves in their places; zeros where a leaf has none.
 ContrastiveBatch gradients_of(const ContrastiveBatch& leaves);
 
-}  // namespace vlalign
+}  // namespace vlalign::kit

@@ -8,7 +8,7 @@
 #include "testing/property_check.hpp"
 #include "vlalign/core/error.hpp"
 
-namespace vlalign {
+namespace vlalign::kit {
 namespace {
 
 constexpr double largest_scale = 100;  // what the trainer lets a logit scale become
@@ -98,4 +98,4 @@ std::optional<Violation> check_cuda(const Subject& subject) {
   });
 }
 
-}  // namespace vlalign
+}  // namespace vlalign::kit

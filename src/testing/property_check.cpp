@@ -10,7 +10,7 @@
 #include "loss/checked_value.hpp"
 #include "vlalign/core/normalize.hpp"
 
-namespace vlalign {
+namespace vlalign::kit {
 namespace {
 
 constexpr double steepest_step = 0.1, least_gradient = 1e-6;
@@ -134,4 +134,4 @@ std::optional<Violation> first_violation(const Subject& subject, const Grid& gri
   return first_violation(subject, grid, [&](const Case& one) { return check(subject, one); });
 }
 
-}  // namespace vlalign
+}  // namespace vlalign::kit

@@ -11,7 +11,7 @@
 #include "testing/loss_case.hpp"
 #include "vlalign/testing/violation.hpp"
 
-namespace vlalign {
+namespace vlalign::kit {
 
 /// The loss under test, what it promises, and the property in question.
 struct Subject {
@@ -87,4 +87,4 @@ std::optional<Violation> check_micro_batches(const Subject& subject);
 std::optional<Violation> check_processes(const Subject& subject);
 std::optional<Violation> check_cuda(const Subject& subject);
 
-}  // namespace vlalign
+}  // namespace vlalign::kit

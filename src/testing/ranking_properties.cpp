@@ -8,7 +8,7 @@
 
 #include "testing/property_check.hpp"
 
-namespace vlalign {
+namespace vlalign::kit {
 namespace {
 
 bool exceeds(double a, double b) { return !(a <= b + tolerance::rounding * (1 + std::abs(b))); }
@@ -132,4 +132,4 @@ std::optional<Violation> check_lower_bound(const Subject& subject) {
   });
 }
 
-}  // namespace vlalign
+}  // namespace vlalign::kit

@@ -10,7 +10,7 @@
 #include "vlalign/core/normalize.hpp"
 #include "vlalign/loss/gradient_cache.hpp"
 
-namespace vlalign {
+namespace vlalign::kit {
 namespace {
 
 /// A linear tower for each kind of embedding, its weights [D, D] in the embedding's place, near the identity. The scale
@@ -23,7 +23,7 @@ ContrastiveBatch random_towers(const Case& one) {
 }
 
 /// The rows that towers make of some of the inputs.
-ContrastiveBatch encoded(const ContrastiveBatch& inputs, ContrastiveBatch towers, RowRange rows) {
+ContrastiveBatch encoded(const ContrastiveBatch& inputs, ContrastiveBatch towers, tiles::RowRange rows) {
   auto result =
       changed(inputs, BatchTensor::pairs, [&](const at::Tensor& t) { return t.narrow(0, rows.begin, rows.count); });
   for (const auto& part : batch_tensors()) {
@@ -71,7 +71,7 @@ ValueAndGradients over_processes(const Subject& subject, const Case& one, std::i
   at::Tensor sum;
   for (std::int64_t rank = 0; rank < processes; ++rank) {
     auto gathered = leaves;
-    gathered.own = RowRange{rank * one.size / processes, one.size / processes};
+    gathered.own = tiles::RowRange{rank * one.size / processes, one.size / processes};
     const auto value = forward(subject.loss, gathered);
     sum = sum.defined() ? sum + value : value;
   }
@@ -104,4 +104,4 @@ std::optional<Violation> check_processes(const Subject& subject) {
   });
 }
 
-}  // namespace vlalign
+}  // namespace vlalign::kit

@@ -9,10 +9,11 @@
 #include <ATen/ops/where.h>
 #include <fmt/format.h>
 
+#include "core/random_permutation.hpp"
 #include "testing/property_check.hpp"
 #include "vlalign/core/error.hpp"
 
-namespace vlalign {
+namespace vlalign::kit {
 namespace {
 
 Finding differs(const Subject& subject, std::string_view when, const ContrastiveBatch& changed_batch,
@@ -149,4 +150,4 @@ std::optional<Violation> check_custom_targets(const Subject& subject) {
   });
 }
 
-}  // namespace vlalign
+}  // namespace vlalign::kit

@@ -9,7 +9,7 @@
 #include "core/check.hpp"
 #include "testing/property_check.hpp"
 
-namespace vlalign {
+namespace vlalign::kit {
 namespace {
 
 struct Entry {
@@ -99,4 +99,4 @@ std::optional<std::string> reason_to_skip(Property property, const AnyLoss& loss
   return fmt::format("{}: does not apply: {}", loss->name(), why);
 }
 
-}  // namespace vlalign
+}  // namespace vlalign::kit

@@ -81,7 +81,7 @@ void add_embed(CLI::App& program) {
     const auto model = flags->model.load();
     const auto& config = model.config();
     const auto options = flags->model.embed_options();
-    const auto images = embed_images(model, *pairs, options);
+    const auto images = embed_images(model, pairs, options);
     warn_of_bad(images.bad);
     const auto captions = first_captions(*pairs, images.records);
     NamedTensors tensors{{"image_embedding", images.image},

@@ -18,7 +18,7 @@ void add_eval(CLI::App& program) {
   command->callback([flags] {
     const auto pairs = flags->data.open();
     const auto model = flags->model.load();
-    const auto embeddings = embed_pairs(model, *pairs, flags->model.embed_options());
+    const auto embeddings = embed_pairs(model, pairs, flags->model.embed_options());
     warn_of_bad(embeddings.bad);
     auto scores = evaluate_retrieval(embeddings);
     scores.temperature = 1.0 / model.logit_scale().item<double>();

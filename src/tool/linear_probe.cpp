@@ -27,7 +27,7 @@ void add_linear_probe(CLI::App& program) {
   command->callback([flags] {
     const auto train = open_pairs(flags->train, flags->columns), test = open_pairs(flags->test, flags->columns);
     const auto scores =
-        evaluate_linear_probe(flags->model.load(), *train, *test, flags->options, flags->model.embed_options());
+        evaluate_linear_probe(flags->model.load(), train, test, flags->options, flags->model.embed_options());
     if (flags->model.json) {
       fmt::print("{}\n", to_json(scores));
       return;

@@ -20,7 +20,7 @@ namespace {
 /// --tokenizer FILE or train:N; without it CLIP's vocabulary, or one trained on the captions for a model that has its
 /// own.
 std::shared_ptr<const Tokenizer> make_tokenizer(const std::string& flag, const ModelConfig& config,
-                                                const PairSource& pairs) {
+                                                const std::shared_ptr<const PairSource>& pairs) {
   constexpr std::string_view train_prefix = "train:";
   if (flag.empty())
     return config.text.own_vocabulary ? train_tokenizer(all_captions(pairs), config.text.vocab_size) : nullptr;
@@ -36,7 +36,7 @@ std::shared_ptr<const Tokenizer> make_tokenizer(const std::string& flag, const M
 /// open_clip's for SigLIP's loss (Zhai et al. 2023, section 3.2).
 constexpr double usual_bias = -10;
 
-DualEncoder create(const StartFlags& flags, const PairSource& pairs, std::uint64_t seed) {
+DualEncoder create(const StartFlags& flags, const std::shared_ptr<const PairSource>& pairs, std::uint64_t seed) {
   auto config = flags.model.ends_with(".json") ? read_model_config(flags.model) : preset(flags.model);
   if (flags.image_size) config.preprocess = with_image_size(config.preprocess, *flags.image_size, "--image-size");
   if (flags.context_length) config.text.context_length = *flags.context_length;
@@ -91,7 +91,7 @@ void StartFlags::add(CLI::App& command) {
                      "What the logit bias of SigLIP's loss starts from; without it the model's own, or -10");
 }
 
-DualEncoder StartFlags::make(const PairSource& pairs, std::uint64_t seed) const {
+DualEncoder StartFlags::make(const std::shared_ptr<const PairSource>& pairs, std::uint64_t seed) const {
   check(init.empty() || tokenizer.empty(), "--tokenizer: the model folder given with --init brings its own");
   check(init.empty() || text_tower.empty(), "--text-tower: goes with --model, not with --init");
   check(!logit_bias || loss_uses_bias, "--logit-bias: the loss uses none");

@@ -21,7 +21,7 @@ struct StartFlags {
 
   void add(CLI::App& command);
   /// pairs: whose captions a vocabulary may be trained on.
-  DualEncoder make(const PairSource& pairs, std::uint64_t seed) const;
+  DualEncoder make(const std::shared_ptr<const PairSource>& pairs, std::uint64_t seed) const;
 };
 
 }  // namespace vlalign::tool

@@ -101,7 +101,7 @@ std::vector<ReportTest> evaluate(const DualEncoder& model, const std::vector<Hel
     ReportTest test{.name = readable(set.name),
                     .note = set.note,
                     .scores = {},
-                    .embeddings = embed_pairs(model, *set.pairs, options),
+                    .embeddings = embed_pairs(model, set.pairs, options),
                     .source = set.pairs};
     warn_of_bad(test.embeddings.bad);
     test.scores = evaluate_retrieval(test.embeddings);
@@ -146,6 +146,7 @@ void run(TrainFlags& flags) {
   options.augmentation = augmentation_policy(flags.augmentation);
   options.shuffle = !flags.no_shuffle;
   options.data_name = flags.data.location;
+  flags.data.columns.max_bad = options.max_bad;
 
   check_results_place(options.out);
   const auto loss = make_loss(flags.loss);
@@ -153,7 +154,7 @@ void run(TrainFlags& flags) {
   const auto pairs = flags.data.open();
   const auto sets = open_held_out(flags.tests, flags.notes, flags.data.columns);
   flags.start.loss_uses_bias = loss->uses().logit_bias;
-  auto model = flags.start.make(*pairs, flags.options.seed);
+  auto model = flags.start.make(pairs, flags.options.seed);
   model.checkpoint_activations(flags.checkpoints);
   options.targets = make_targets(flags.targets, *model.tokenizer());
   if (!flags.teacher.empty())
@@ -232,6 +233,21 @@ void add_fine_tuning_flags(CLI::App& command, TrainFlags& flags) {
       ->group(group);
 }
 
+void add_loading_flags(CLI::App& command, TrainerOptions& o) {
+  constexpr auto group = "Loading";
+  command.add_option("--loader-threads", o.loader_threads, "Threads that decode and augment pictures")
+      ->capture_default_str()
+      ->group(group);
+  command.add_option("--prefetch", o.prefetch, "Batches made ahead")->capture_default_str()->group(group);
+  command.add_option("--cache-mb", o.cache_mb, "Memory for decoded pictures")->capture_default_str()->group(group);
+  command
+      .add_option("--max-bad", o.max_bad,
+                  "Share of bad records, of a file and of those read so far, above which the run stops")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str()
+      ->group(group);
+}
+
 void add_flags(CLI::App& command, TrainFlags& flags) {
   auto& o = flags.options;
   flags.data.add(command);
@@ -277,6 +293,7 @@ void add_flags(CLI::App& command, TrainFlags& flags) {
                      "Steps between checkpoints; only the last step without it");
   command.add_option("--title", flags.title, "Of the report; the run folder's name without it");
   add_fine_tuning_flags(command, flags);
+  add_loading_flags(command, flags.options);
   flags.run.add(command);
 }
 

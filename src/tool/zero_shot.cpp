@@ -30,7 +30,7 @@ void add_zero_shot(CLI::App& program) {
     const auto templates = flags->templates.empty() ? default_templates() : read_lines(flags->templates);
     const auto pairs = flags->data.open();
     const auto scores =
-        evaluate_zero_shot(flags->model.load(), *pairs, classes, templates, flags->model.embed_options());
+        evaluate_zero_shot(flags->model.load(), pairs, classes, templates, flags->model.embed_options());
     if (flags->model.json) {
       fmt::print("{}\n", to_json(scores));
       return;

@@ -69,11 +69,14 @@ void AlignmentTask::open(const std::shared_ptr<const PairSource>& pairs) {
                   LoaderOptions{.batch_size = options_.batch_size,
                                 .micro_batch = options_.micro_batch,
                                 .threads = options_.loader_threads,
+                                .prefetch = options_.prefetch,
                                 .shuffle = options_.shuffle,
                                 .seed = options_.seed,
                                 .augmentation = options_.augmentation,
                                 .second_view = loss_->uses().second_image,
-                                .pin_memory = options_.device.is_cuda()});
+                                .cache_mb = options_.cache_mb,
+                                .pin_memory = options_.device.is_cuda(),
+                                .max_bad = options_.max_bad});
   pairs_ = pairs;
   if (options_.micro_batch > 0) statistics_.emplace(*model_.module());
 }

@@ -34,6 +34,7 @@ void check_machine(const TrainerOptions& o) {
         largest_thread_count, o.threads);
   check(o.loader_threads >= 1 && o.loader_threads <= largest_thread_count,
         "[Trainer] loader_threads: expected 1 to {}, got {}", largest_thread_count, o.loader_threads);
+  check(o.max_bad >= 0 && o.max_bad <= 1, "[Trainer] max_bad: expected 0 to 1, got {}", o.max_bad);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "core/check.hpp"
 #include "core/finite.hpp"
 #include "core/json/parse_json.hpp"
+#include "data/sources/checked_source.hpp"
 #include "train/alignment_task.hpp"
 #include "train/option_checks.hpp"
 #include "train/run_identity.hpp"
@@ -18,7 +19,7 @@
 #include "vlalign/core/random.hpp"
 #include "vlalign/data/loading/episode_loader.hpp"
 
-namespace vlalign {
+namespace vlalign::vla {
 namespace {
 
 using nlohmann::json;
@@ -38,7 +39,7 @@ void check_beside(const AlignmentBeside& beside) {
 
 class PolicyTask : public Task {
  public:
-  PolicyTask(vla::Policy policy, const TrainerOptions& options, const std::optional<AlignmentBeside>& alignment)
+  PolicyTask(Policy policy, const TrainerOptions& options, const std::optional<AlignmentBeside>& alignment)
       : policy_(std::move(policy)), encoder_(policy_.encoder()), module_(policy_.module()), options_(options) {
     check(options.micro_batch == 0, "[PolicyTrainer] micro_batch: a policy's batch isn't taken in pieces");
     check(alignment || (!options.targets && !options.teacher),
@@ -59,9 +60,12 @@ class PolicyTask : public Task {
                     EpisodeLoaderOptions{.batch_size = options_.batch_size,
                                          .horizon = policy_.config().actions.horizon,
                                          .threads = options_.loader_threads,
+                                         .prefetch = options_.prefetch,
                                          .shuffle = options_.shuffle,
                                          .seed = options_.seed,
-                                         .augmentation = options_.augmentation});
+                                         .augmentation = options_.augmentation,
+                                         .cache_mb = options_.cache_mb,
+                                         .max_bad = options_.max_bad});
     episodes_ = episodes;
   }
 
@@ -100,8 +104,7 @@ class PolicyTask : public Task {
   StepFigures forward_backward(std::int64_t step, double progress) override {
     const auto batch = loader_->next();
     seed_towers(options_, step, 0);
-    auto loss = policy_.loss({batch.pixels, batch.tokens, batch.state, batch.actions, batch.mask}, options_.precision,
-                             noise(step));
+    auto loss = policy_.loss(batch, options_.precision, noise(step));
     StepFigures figures;
     const auto action_loss = loss.detach();
     if (alignment_) {
@@ -139,7 +142,7 @@ class PolicyTask : public Task {
     return at::detail::createCPUGenerator(rng.next());
   }
 
-  vla::Policy policy_;
+  Policy policy_;
   DualEncoder encoder_;
   std::shared_ptr<torch::nn::Module> module_;
   TrainerOptions options_;
@@ -173,14 +176,15 @@ std::vector<float> floats_of(const at::Tensor& row) {
 }  // namespace
 
 struct PolicyTrainer::State {
-  vla::Policy policy;
+  Policy policy;
   TrainerOptions options;
   std::optional<AlignmentBeside> alignment;
   OnStep on_step = [](const StepResult&) {};
+  StopFlag stop{};
 };
 
-PolicyTrainer::PolicyTrainer(vla::Policy policy, TrainerOptions options, std::optional<AlignmentBeside> alignment)
-    : state_(std::make_unique<State>(State{std::move(policy), std::move(options), std::move(alignment)})) {
+PolicyTrainer::PolicyTrainer(Policy policy, TrainerOptions options, std::optional<AlignmentBeside> alignment)
+    : state_(new State{std::move(policy), std::move(options), std::move(alignment)}) {
   check_options(state_->options);
   check_task(PolicyTask(state_->policy, state_->options, state_->alignment), state_->options);
 }
@@ -196,10 +200,13 @@ TrainSummary PolicyTrainer::fit(std::shared_ptr<const EpisodeSource> episodes) {
   check(episodes != nullptr, "[PolicyTrainer::fit] episodes: expected demonstrations, got a null pointer");
   PolicyTask task(state_->policy, state_->options, state_->alignment);
   task.open(episodes);
-  return TrainingRun(task, state_->options, state_->on_step).fit();
+  return TrainingRun(task, state_->options, state_->on_step, state_->stop).fit();
 }
 
-void measure_ranges(const EpisodeSource& episodes, vla::PolicyConfig& config) {
+void PolicyTrainer::stop() noexcept { state_->stop = true; }
+
+void measure_ranges(const std::shared_ptr<const EpisodeSource>& source, PolicyConfig& config) {
+  const auto& episodes = checked_source(source, "[measure_ranges] episodes");
   std::vector<at::Tensor> states, actions;
   std::int64_t steps = 0;
   for (std::int64_t i = 0; i < episodes.size(); ++i) {
@@ -222,4 +229,4 @@ void measure_ranges(const EpisodeSource& episodes, vla::PolicyConfig& config) {
   config.action_high = floats_of(high + margin);
 }
 
-}  // namespace vlalign
+}  // namespace vlalign::vla

@@ -72,7 +72,7 @@ class CaptionIndex {
 
 /// Some rows of the soft labels: each the Jaccard indices with all captions, its own 1, made to sum to 1 - own, and
 /// then `own` for its own.
-at::Tensor label_rows(const CaptionIndex& index, double own, RowRange rows) {
+at::Tensor label_rows(const CaptionIndex& index, double own, tiles::RowRange rows) {
   const auto size = index.size();
   const auto labels = at::empty({rows.count, size}, at::kFloat);
   auto* out = labels.mutable_data_ptr<float>();
@@ -97,8 +97,9 @@ TargetRule shared_tokens(const Tokenizer& tokenizer, double own) {
   return {fmt::format("shared tokens, own {}", own),
           [own, pad_id = tokenizer.pad_id(), end_id = tokenizer.end_id()](const PairBatch& batch) {
             const auto index = std::make_shared<const CaptionIndex>(batch.tokens, pad_id, end_id);
-            return Targets{.soft = SoftTargets(index->size(),
-                                               [index, own](RowRange rows) { return label_rows(*index, own, rows); })};
+            return Targets{.soft = SoftTargets(index->size(), [index, own](tiles::RowRange rows) {
+                             return label_rows(*index, own, rows);
+                           })};
           }};
 }
 

@@ -12,10 +12,11 @@ struct Trainer::State {
   AnyLoss loss;
   TrainerOptions options;
   OnStep on_step = [](const StepResult&) {};
+  StopFlag stop{};
 };
 
 Trainer::Trainer(DualEncoder model, AnyLoss loss, TrainerOptions options)
-    : state_(std::make_unique<State>(State{std::move(model), std::move(loss), std::move(options)})) {
+    : state_(new State{std::move(model), std::move(loss), std::move(options)}) {
   check_options(state_->options);
   check_task(AlignmentTask(state_->model, state_->loss, state_->options), state_->options);
 }
@@ -31,7 +32,9 @@ TrainSummary Trainer::fit(std::shared_ptr<const PairSource> pairs) {
   check(pairs != nullptr, "[Trainer::fit] pairs: expected a data set, got a null pointer");
   AlignmentTask task(state_->model, state_->loss, state_->options);
   task.open(pairs);
-  return TrainingRun(task, state_->options, state_->on_step).fit();
+  return TrainingRun(task, state_->options, state_->on_step, state_->stop).fit();
 }
+
+void Trainer::stop() noexcept { state_->stop = true; }
 
 }  // namespace vlalign

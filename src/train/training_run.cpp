@@ -111,10 +111,11 @@ void check_task(const Task& task, const TrainerOptions& options) {
   check_fine_tuning(task.module(), towers_of(task), options.fine_tuning);
 }
 
-TrainingRun::TrainingRun(Task& task, const TrainerOptions& options, OnStep on_step)
+TrainingRun::TrainingRun(Task& task, const TrainerOptions& options, OnStep on_step, StopFlag& stop)
     : task_(task),
       options_(options),
       on_step_(std::move(on_step)),
+      stop_(stop),
       scope_(task.module(), options),
       freezing_(task.module(), towers_of(task), options.fine_tuning),
       optimizer_(named_parameters(task.module()), options.adamw,
@@ -127,6 +128,7 @@ TrainingRun::TrainingRun(Task& task, const TrainerOptions& options, OnStep on_st
 
 TrainSummary TrainingRun::fit() {
   const auto start = Clock::now();
+  stop_ = false;
   check_task(task_, options_);
   plan();
   if (!options_.out.empty()) open_folder();
@@ -137,7 +139,7 @@ TrainSummary TrainingRun::fit() {
   summary.last.step = progression_.step;
   summary.last.steps = steps_;
   summary.last.samples_seen = progression_.samples_seen;
-  while (progression_.step < steps_) {
+  while (progression_.step < steps_ && !summary.stopped) {
     task_.module().train();
     summary.last = step();
     task_.module().train(false);
@@ -146,10 +148,11 @@ TrainSummary TrainingRun::fit() {
     const bool due = options_.checkpoint_every > 0 && progression_.step % options_.checkpoint_every == 0;
     const bool over = progression_.step == steps_;
     const bool failing = progression_.skipped_in_a_row > 0;
-    if (folder_ && (due || over) && !failing) save_checkpoint();
+    summary.stopped = stop_ && !over;
+    if (folder_ && (due || over || summary.stopped) && !failing) save_checkpoint();
   }
   check_weights();
-  if (folder_) folder_->save_model([this](const auto& place) { task_.write(place); }, "model");
+  if (folder_ && !summary.stopped) folder_->save_model([this](const auto& place) { task_.write(place); }, "model");
   check_outcome();
   summary.skipped_steps = progression_.skipped_steps;
   summary.bad_records = task_.bad_records();

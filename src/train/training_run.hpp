@@ -1,6 +1,7 @@
 // The steps of a run, whatever it trains. Internal.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <optional>
 
@@ -15,6 +16,9 @@
 namespace vlalign {
 
 using OnStep = std::function<void(const StepResult&)>;
+/// Asks a run to end after its step.
+using StopFlag = std::atomic<bool>;
+static_assert(StopFlag::is_always_lock_free);  // a signal handler may set it
 
 /// Throws Error for fine-tuning that can't work on the task's module, and when nothing would train.
 void check_task(const Task& task, const TrainerOptions& options);
@@ -23,8 +27,8 @@ void check_task(const Task& task, const TrainerOptions& options);
 /// as before when it goes, see RunScope.
 class TrainingRun {
  public:
-  /// Task and options must outlive the run.
-  TrainingRun(Task& task, const TrainerOptions& options, OnStep on_step);
+  /// Task, options and flag, which is cleared, must outlive the run.
+  TrainingRun(Task& task, const TrainerOptions& options, OnStep on_step, StopFlag& stop);
 
   TrainSummary fit();
 
@@ -43,6 +47,7 @@ class TrainingRun {
   Task& task_;
   const TrainerOptions& options_;
   OnStep on_step_;
+  StopFlag& stop_;
   RunScope scope_;
   Freezing freezing_;
   AdamW optimizer_;

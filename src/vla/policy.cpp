@@ -115,7 +115,7 @@ void check_state(const at::Tensor& state, std::int64_t batch, std::int64_t dims)
 }
 
 /// actions [B, H, A] and their mask [B, H].
-void check_target(const PolicyBatch& batch, std::int64_t rows, const ActionShape& shape) {
+void check_target(const EpisodeBatch& batch, std::int64_t rows, const ActionShape& shape) {
   const auto& actions = batch.actions;
   const auto& mask = batch.mask;
   if (!has_shape(actions, {rows, shape.horizon, shape.dims}))
@@ -239,7 +239,7 @@ void Policy::load_weights(const fs::path& folder) {
   }
 }
 
-at::Tensor Policy::loss(const PolicyBatch& batch, Precision precision, const at::Generator& generator) const {
+at::Tensor Policy::loss(const EpisodeBatch& batch, Precision precision, const at::Generator& generator) const {
   auto& module = *state_->module;
   const auto& config = state_->config;
   check_pixels(batch.pixels, state_->encoder.config().preprocess.image_size);

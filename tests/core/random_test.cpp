@@ -7,6 +7,7 @@
 #include <bit>
 #include <numeric>
 
+#include "core/random_permutation.hpp"
 #include "vlalign/core/error.hpp"
 
 namespace vlalign::random_test {

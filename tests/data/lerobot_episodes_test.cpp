@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "core/io/files.hpp"
+#include "core/random_permutation.hpp"
 #include "data/pairs_fixture.hpp"
 #include "vlalign/core/random.hpp"
 #include "vlalign/data/loading/episode_loader.hpp"

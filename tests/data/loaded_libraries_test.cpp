@@ -18,6 +18,7 @@
 #include <string_view>
 #include <vector>
 
+#include "support/sanitized.hpp"
 #include "vlalign/data/sources/episodes.hpp"
 #include "vlalign/tokenizers/tokenizer.hpp"
 
@@ -128,8 +129,6 @@ bool uses(const Library& library, std::string_view symbol, ElfW(Addr) place) {
   return false;
 }
 
-bool is_sanitized() { return ::dlsym(RTLD_DEFAULT, "__sanitizer_print_stack_trace") != nullptr; }
-
 /// Everything that the library links, and both modules where they were built.
 void load_all() {
 #ifdef VLALIGN_SENTENCEPIECE
@@ -141,7 +140,7 @@ void load_all() {
 }
 
 TEST(LoadedLibraries, ShareNoVariableWithLibTorch) {
-  if (is_sanitized()) GTEST_SKIP() << "sanitizers refuse the flag that keeps the modules' names apart";
+  if (test::is_sanitized()) GTEST_SKIP() << "sanitizers refuse the flag that keeps the modules' names apart";
   load_all();
   const auto libraries = loaded_libraries();
   std::size_t of_torch = 0, of_others = 0;
@@ -166,7 +165,7 @@ TEST(LoadedLibraries, ShareNoVariableWithLibTorch) {
 }
 
 TEST(LoadedLibraries, LeaveAFailedAllocationAnException) {
-  if (is_sanitized()) GTEST_SKIP() << "sanitizers refuse the flag that keeps the modules' names apart";
+  if (test::is_sanitized()) GTEST_SKIP() << "sanitizers refuse the flag that keeps the modules' names apart";
   load_all();
   EXPECT_THROW(at::empty({std::int64_t{1} << 55}, at::kByte), c10::Error);
   EXPECT_EQ(c10::GetEventSampledHandler("vlalign"), nullptr);  // this waited for ever

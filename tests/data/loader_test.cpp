@@ -14,6 +14,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "core/random_permutation.hpp"
 #include "data/loading/epoch_orders.hpp"
 #include "support/byte_tokenizer.hpp"
 #include "support/captured_log.hpp"

@@ -5,6 +5,7 @@
 #include <map>
 #include <random>
 
+#include "core/random_permutation.hpp"
 #include "data/pairs_fixture.hpp"
 #include "data/tar_of.hpp"
 #include "vlalign/core/random.hpp"

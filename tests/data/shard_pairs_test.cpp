@@ -135,7 +135,7 @@ TEST_F(Pairs, CountsRecordsWithFaultyTextsAsBad) {
                                                        {"5.txt", "\xef\xbb\xbf of e\r\n"},
                                                        {"6.png", "F"},
                                                        {"6.json", R"({"caption": ["\udc00"]})"}})));
-  EXPECT_EQ(all_captions(*pairs), (Captions{"b", "of e"}));
+  EXPECT_EQ(all_captions(pairs), (Captions{"b", "of e"}));
   const auto bad = pairs->bad_records();
   ASSERT_EQ(bad.size(), 4U);
   EXPECT_HAS(bad[0], "a.tar:1.json: \"caption\" must be a string or a list of strings, NaN is none");

@@ -41,7 +41,7 @@ TEST_F(Pairs, GivesEveryCaptionInItsOrder) {
   const auto pairs = open_pairs(write("a.jsonl", R"({"file_name": "1.png", "text": ["one", "two"]}
 {"file_name": "2.png", "text": "three"}
 )"));
-  EXPECT_EQ(all_captions(*pairs), (Captions{"one", "two", "three"}));
+  EXPECT_EQ(all_captions(pairs), (Captions{"one", "two", "three"}));
 }
 
 TEST_F(Pairs, GathersTheCaptionsOfOnePictureInTheOrderOfFirstAppearance) {
@@ -180,7 +180,7 @@ TEST_F(Pairs, JoinsTablesShardsAndFolders) {
   write("2.tar", tar_of({{"2.png", "2"}, {"2.txt", "of 2"}}));
   const auto at = [&](const char* name) { return (folder_ / name).string(); };
   const auto pairs = open_pairs(at("1.tar") + "::" + at("a.tsv") + "::" + at("below") + "::" + at("2.tar"));
-  EXPECT_EQ(all_captions(*pairs), (Captions{"of 1", "of a", "of c", "of 2"}));
+  EXPECT_EQ(all_captions(pairs), (Captions{"of 1", "of a", "of c", "of 2"}));
   for (std::int64_t i = 0; i < 4; ++i) EXPECT_EQ(text_of(pairs->read(i).image), std::string(1, "1AC2"[i]));
   EXPECT_EQ(pairs->name(3), at("2.tar") + ":2");
   EXPECT_EQ(pairs->bad_records(), (std::vector{at("1.tar") + ":x: has no caption, a .txt or .json",
@@ -196,7 +196,7 @@ TEST_F(Pairs, ExpandsGlobsInTheOrderOfTheirNames) {
     write(fmt::format("shards/{}.tar", name), tar_of({{"1.png", name}, {"1.txt", name}}));
   write("shards/notes.txt", "");
   const auto captions = [&](const std::string& pattern) {
-    return all_captions(*open_pairs((folder_ / pattern).string()));
+    return all_captions(open_pairs((folder_ / pattern).string()));
   };
   EXPECT_EQ(captions("shards/*.tar"), (Captions{"1", "10", "2", "b"}));
   EXPECT_EQ(captions("*/[0-9].tar"), (Captions{"1", "2"}));

@@ -15,6 +15,7 @@
 #include "image/picture_fixture.hpp"
 #include "support/captured_log.hpp"
 #include "support/temp_folder.hpp"
+#include "tokenizers/clip_tokenizer.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/data/sources/pairs.hpp"
 #include "vlalign/eval/retrieval.hpp"
@@ -23,7 +24,6 @@
 #include "vlalign/model/dual_encoder.hpp"
 #include "vlalign/model/presets.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
-#include "tokenizers/clip_tokenizer.hpp"
 
 namespace {
 
@@ -159,7 +159,8 @@ void expect_rows(const at::Tensor& rows, const Names& expected) {
 
 TEST(EmbedPairs, GivesEveryPictureAndEveryCaptionItsRow) {
   const ColourModel model;
-  const ColourPairs pairs({"red", "yellow", "blue"}, {{"red", "green"}, {"red green"}, {"blue", "white", "blue"}});
+  const std::shared_ptr<const vlalign::PairSource> pairs(
+      new ColourPairs({"red", "yellow", "blue"}, {{"red", "green"}, {"red green"}, {"blue", "white", "blue"}}));
   const auto e = vlalign::embed_pairs(model.encoder, pairs);
   expect_rows(e.image, {"red", "yellow", "blue"});
   expect_rows(e.text, {"red", "green", "yellow", "blue", "white", "blue"});
@@ -172,7 +173,8 @@ TEST(EmbedPairs, GivesEveryPictureAndEveryCaptionItsRow) {
 
 TEST(EmbedPairs, LeavesOutBrokenPicturesAndNamesThem) {
   const ColourModel model;
-  const ColourPairs pairs({"", "red", "", "blue"}, {{"green"}, {"red"}, {"white"}, {"blue"}});
+  const std::shared_ptr<const vlalign::PairSource> pairs(
+      new ColourPairs({"", "red", "", "blue"}, {{"green"}, {"red"}, {"white"}, {"blue"}}));
   for (const std::int64_t batch_size : {1, 2, 3, 100}) {
     const auto e = vlalign::embed_pairs(model.encoder, pairs, {.batch_size = batch_size, .threads = 3});
     expect_rows(e.image, {"red", "blue"});
@@ -188,20 +190,22 @@ TEST(EmbedPairs, LeavesOutBrokenPicturesAndNamesThem) {
 
 TEST(EmbedPairs, FailsWhenNoPictureIsLeft) {
   const ColourModel model;
-  const ColourPairs pairs({"", ""}, {{"red"}, {"blue"}});
+  const std::shared_ptr<const vlalign::PairSource> pairs(new ColourPairs({"", ""}, {{"red"}, {"blue"}}));
   const auto message = message_of<Error>([&] { vlalign::embed_pairs(model.encoder, pairs); });
   EXPECT_EQ(message.find("[embed_images] none of the 2 pictures could be read; the first: "), 0U) << message;
 }
 
 TEST(EmbedPairs, PassesOnWhatIsNotBadData) {
   const ColourModel model;
-  const ColourPairs pairs({"red", "crash", "blue", "red"}, {{"red"}, {"red"}, {"blue"}, {"red"}});
+  const std::shared_ptr<const vlalign::PairSource> pairs(
+      new ColourPairs({"red", "crash", "blue", "red"}, {{"red"}, {"red"}, {"blue"}, {"red"}}));
   EXPECT_THROW(vlalign::embed_pairs(model.encoder, pairs, {.batch_size = 2, .threads = 2}), std::runtime_error);
 }
 
 TEST(EmbedPairs, ReportsProgressAfterEachBatch) {
   const ColourModel model;
-  const ColourPairs pairs({"red", "", "blue", "red", "red"}, {{"red"}, {"red"}, {"blue"}, {"red"}, {"red"}});
+  const std::shared_ptr<const vlalign::PairSource> pairs(
+      new ColourPairs({"red", "", "blue", "red", "red"}, {{"red"}, {"red"}, {"blue"}, {"red"}, {"red"}}));
   std::vector<std::pair<std::int64_t, std::int64_t>> seen;
   vlalign::EmbedOptions options{.batch_size = 2};
   options.progress = [&](std::int64_t done, std::int64_t total) { seen.emplace_back(done, total); };
@@ -212,7 +216,7 @@ TEST(EmbedPairs, ReportsProgressAfterEachBatch) {
 
 TEST(EmbedPairs, EvaluatesAndPutsEachModulesModeBack) {
   const ColourModel model;
-  const ColourPairs pairs({"red"}, {{"red"}});
+  const std::shared_ptr<const vlalign::PairSource> pairs(new ColourPairs({"red"}, {{"red"}}));
   const auto module = model.encoder.module();
   module->train();
   module->text->eval();  // a frozen tower
@@ -262,7 +266,7 @@ TEST(EmbedImages, RefusesEmbeddingsThatAreNotFinite) {
     model.encoder.module()->image_projection->weight.fill_(std::numeric_limits<float>::quiet_NaN());
     model.encoder.module()->text_projection->weight.fill_(std::numeric_limits<float>::infinity());
   }
-  const ColourPairs pairs({"red"}, {{"red"}});
+  const std::shared_ptr<const vlalign::PairSource> pairs(new ColourPairs({"red"}, {{"red"}}));
   EXPECT_EQ(message_of<Error>([&] { vlalign::embed_images(model.encoder, pairs); }),
             "[embed_images] the model's embeddings: row 0 is not finite");
   EXPECT_EQ(message_of<Error>([&] { vlalign::embed_texts(model.encoder, Names{"red"}); }),
@@ -271,7 +275,8 @@ TEST(EmbedImages, RefusesEmbeddingsThatAreNotFinite) {
 
 TEST(ZeroShot, ClassifiesPicturesByTheNamesOfTheirClasses) {
   const ColourModel model;
-  const ColourPairs pairs({"red", "blue", "", "yellow", "red"}, {{"red"}, {"blue"}, {"red"}, {"yellow"}, {"blue"}});
+  const std::shared_ptr<const vlalign::PairSource> pairs(
+      new ColourPairs({"red", "blue", "", "yellow", "red"}, {{"red"}, {"blue"}, {"red"}, {"yellow"}, {"blue"}}));
   const Names classes{"red", "green", "blue", "yellow", "white"};
   const Names templates{"a photo of a {}", "the colour {}"};
   const auto scores = vlalign::evaluate_zero_shot(model.encoder, pairs, classes, templates);
@@ -290,19 +295,19 @@ TEST(ZeroShot, ClassifiesPicturesByTheNamesOfTheirClasses) {
 
 TEST(Retrieval, OfAModelTellsItsTemperature) {
   const ColourModel model;
-  const ColourPairs pairs({"red", "blue"}, {{"red"}, {"blue"}});
+  const std::shared_ptr<const vlalign::PairSource> pairs(new ColourPairs({"red", "blue"}, {{"red"}, {"blue"}}));
   const auto scores = vlalign::evaluate_retrieval(model.encoder, pairs);
   EXPECT_NEAR(*scores.temperature, 1.0 / model.encoder.logit_scale().item<double>(), 1e-12);
 }
 
 TEST(ZeroShot, NamesTheRecordWhoseCaptionIsNoClass) {
   const ColourModel model;
-  const ColourPairs pairs({"red", "blue"}, {{"red"}, {"Blue"}});
+  const std::shared_ptr<const vlalign::PairSource> pairs(new ColourPairs({"red", "blue"}, {{"red"}, {"Blue"}}));
   const Names classes{"red", "blue"};
   EXPECT_EQ(message_of<Error>(
                 [&] { vlalign::evaluate_zero_shot(model.encoder, pairs, classes, vlalign::default_templates()); }),
             "picture-1: its caption \"Blue\" is not one of the 2 classes, nor a class's number from 0 to 1");
-  const ColourPairs mixed({"red", "blue"}, {{"red"}, {"1"}});
+  const std::shared_ptr<const vlalign::PairSource> mixed(new ColourPairs({"red", "blue"}, {{"red"}, {"1"}}));
   EXPECT_EQ(message_of<Error>(
                 [&] { vlalign::evaluate_zero_shot(model.encoder, mixed, classes, vlalign::default_templates()); }),
             "picture-1: its caption \"1\" is a class's number, where other captions are names");
@@ -310,7 +315,8 @@ TEST(ZeroShot, NamesTheRecordWhoseCaptionIsNoClass) {
 
 TEST(ZeroShot, TakesEqualNamesForOneClassWhereLabelsAreNames) {
   const ColourModel model;
-  const ColourPairs pairs({"red", "blue", "yellow", "blue"}, {{"red"}, {"blue"}, {"yellow"}, {"red"}});
+  const std::shared_ptr<const vlalign::PairSource> pairs(
+      new ColourPairs({"red", "blue", "yellow", "blue"}, {{"red"}, {"blue"}, {"yellow"}, {"red"}}));
   const Names classes{"red", "green", "blue", "yellow", "red", "white", "red"};
   const Names templates{"a photo of a {}"};
   const vlalign::test::CapturedLog log;
@@ -330,7 +336,8 @@ TEST(ZeroShot, TakesNumbersForTheClassesOfThatPlaceAsArgmaxDoes) {
   const ColourModel model;
   const Names classes{"red", "green", "blue", "red"};
   const Names templates{"a photo of a {}"};
-  const ColourPairs pairs({"red", "blue", "red", "green"}, {{"0"}, {"2"}, {"3"}, {"1"}});
+  const std::shared_ptr<const vlalign::PairSource> pairs(
+      new ColourPairs({"red", "blue", "red", "green"}, {{"0"}, {"2"}, {"3"}, {"1"}}));
   const auto scores = vlalign::evaluate_zero_shot(model.encoder, pairs, classes, templates);
   const auto images = vlalign::embed_images(model.encoder, pairs);
   const auto prototypes = vlalign::embed_classes(model.encoder, classes, templates);
@@ -353,12 +360,15 @@ class LossyPairs : public ColourPairs {
 
 TEST(EmbedPairs, CountsWhatTheSourceLeftOutAmongTheBad) {
   const ColourModel model;
-  const auto embeddings = vlalign::embed_pairs(model.encoder, LossyPairs());
+  const auto embeddings = vlalign::embed_pairs(model.encoder, std::make_shared<LossyPairs>());
   ASSERT_EQ(embeddings.bad.size(), 2U);
   EXPECT_EQ(embeddings.bad[0], "a.tsv:3: the caption is empty");
   EXPECT_NE(embeddings.bad[1].find("picture-1: "), std::string::npos) << embeddings.bad[1];
   EXPECT_EQ(embeddings.records, (std::vector<std::int64_t>{0, 2}));
-  EXPECT_EQ(vlalign::evaluate_zero_shot(model.encoder, LossyPairs(), Names{"red", "blue"}, Names{"{}"}).skipped, 2);
+  EXPECT_EQ(
+      vlalign::evaluate_zero_shot(model.encoder, std::make_shared<LossyPairs>(), Names{"red", "blue"}, Names{"{}"})
+          .skipped,
+      2);
 }
 
 TEST(Search, FindsThePicturesThatFitAndSkipsBrokenOnes) {
@@ -405,7 +415,7 @@ TEST(Pixels, OfTransparentPicturesAreThosePreprocessAsksFor) {
     const auto expected =
         vlalign::embed_images(model.encoder, 1, [&](auto) { return vlalign::test::read_ppm(reference); });
     const auto pairs = vlalign::open_pairs((folder.path() / "pairs.tsv").string());
-    EXPECT_TRUE(vlalign::embed_images(model.encoder, *pairs).image.equal(expected.image));
+    EXPECT_TRUE(vlalign::embed_images(model.encoder, pairs).image.equal(expected.image));
     EXPECT_TRUE(vlalign::index_images(model.encoder, folder.path()).image.equal(expected.image));
   }
 }

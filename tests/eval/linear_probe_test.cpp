@@ -84,7 +84,7 @@ class ProbedColours : public test::Colours {};
 
 TEST_F(ProbedColours, AreToldApartByAnUntrainedTower) {
   auto probed = model();
-  const auto scores = evaluate_linear_probe(probed, *pairs_, *pairs_, {.c = 100.0});
+  const auto scores = evaluate_linear_probe(probed, pairs_, pairs_, {.c = 100.0});
   EXPECT_EQ(scores.classes, 8);
   EXPECT_EQ(scores.train_images, 8);
   EXPECT_EQ(scores.top1, 1.0);
@@ -98,12 +98,12 @@ TEST_F(ProbedColours, AreCountedByClassOnWrongLabelsToo) {
   write_file_atomically(table,
                         "filepath\ttitle\nred.png\ta green square\ngreen.png\ta red square\nblue.png\ta blue square\n"
                         "blue 2.png\ta blue square\n");
-  const auto scores = evaluate_linear_probe(model(), *pairs_, *open_pairs(table.string()), {.c = 100.0});
+  const auto scores = evaluate_linear_probe(model(), pairs_, open_pairs(table.string()), {.c = 100.0});
   EXPECT_EQ(scores.test_images, 4);
   EXPECT_NEAR(scores.top1, 0.5, 1e-12);
   EXPECT_NEAR(scores.mean_per_class, 1.0 / 3.0, 1e-12);
   write_file_atomically(table, "filepath\ttitle\nred.png\ta pink square\n");
-  const auto message = message_of<Error>([&] { evaluate_linear_probe(model(), *pairs_, *open_pairs(table.string())); });
+  const auto message = message_of<Error>([&] { evaluate_linear_probe(model(), pairs_, open_pairs(table.string())); });
   EXPECT_NE(message.find("its caption \"a pink square\" is not one of the training set's 8 classes"), std::string::npos)
       << message;
 }
@@ -112,10 +112,10 @@ TEST_F(ProbedColours, AreEmbeddedBeforeTheProjectionIfAsked) {
   auto of = model();
   of.train(false);
   at::NoGradGuard no_grad;
-  const auto features = embed_images(of, *pairs_, {.projected = false}).image;
+  const auto features = embed_images(of, pairs_, {.projected = false}).image;
   EXPECT_EQ(features.sizes(), (std::vector<std::int64_t>{8, 32}));
   const auto projected = l2_normalize(of.module()->image_projection->forward(features));
-  EXPECT_TRUE(projected.equal(embed_images(of, *pairs_).image));
+  EXPECT_TRUE(projected.equal(embed_images(of, pairs_).image));
 }
 
 }  // namespace

@@ -195,8 +195,9 @@ std::vector<Fault> other_faults() {
   std::vector<Fault> faults;
   const auto add = [&](const char* part, const char* what, Change make) { faults.push_back({part, what, make}); };
   for (const auto own :
-       {RowRange{-1, 1}, RowRange{0, 0}, RowRange{0, -1}, RowRange{size, 1}, RowRange{1, size}, RowRange{0, size + 1},
-        RowRange{most, most}, RowRange{1, most}, RowRange{least, size}, RowRange{least, least}, RowRange{most, 1}})
+       {tiles::RowRange{-1, 1}, tiles::RowRange{0, 0}, tiles::RowRange{0, -1}, tiles::RowRange{size, 1},
+        tiles::RowRange{1, size}, tiles::RowRange{0, size + 1}, tiles::RowRange{most, most}, tiles::RowRange{1, most},
+        tiles::RowRange{least, size}, tiles::RowRange{least, least}, tiles::RowRange{most, 1}})
     add("own", "outside the batch", [own](ContrastiveBatch& b) { b.own = own; });
   add("text_tokens", "a mask of numbers", [](ContrastiveBatch& b) { b.text_tokens.mask = at::ones({size, 5}); });
   add("text_tokens", "a mask of other sizes", [](ContrastiveBatch& b) {

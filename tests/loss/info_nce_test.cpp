@@ -175,7 +175,7 @@ TEST(InfoNCE, SharesOfABatchAverageToTheWhole) {
     const auto whole = loss.forward(batch).item<double>();
     double sum = 0;
     for (const std::int64_t begin : {0, 2, 4}) {
-      batch.own = RowRange{begin, 2};
+      batch.own = tiles::RowRange{begin, 2};
       sum += loss.forward(batch).item<double>();
     }
     EXPECT_NEAR(sum / 3, whole, 1e-12);

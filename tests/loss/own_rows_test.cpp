@@ -77,7 +77,7 @@ TEST(OwnRows, GiveTheWholeBatchesLossAndGradientAsTheirMean) {
 
     double mean = 0;
     for (const std::int64_t begin : {0, 2, 4}) {
-      batch.own = RowRange{begin, 2};
+      batch.own = tiles::RowRange{begin, 2};
       const auto part = loss->forward(batch) / 3.0;
       part.backward();
       mean += part.item<double>();

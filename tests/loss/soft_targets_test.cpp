@@ -23,7 +23,7 @@ at::Tensor logits_of(const ContrastiveBatch& b) { return b.logit_scale * at::mat
 /// column.
 at::Tensor dense_info_nce(const ContrastiveBatch& b) {
   const auto logits = logits_of(b), w = b.soft_targets.dense();
-  const auto [begin, count] = b.own.value_or(RowRange{0, w.size(0)});
+  const auto [begin, count] = b.own.value_or(tiles::RowRange{0, w.size(0)});
   const auto texts = (w / w.sum(1, true) * at::log_softmax(logits, 1)).sum(1).narrow(0, begin, count);
   const auto images = (w / w.sum(0, true) * at::log_softmax(logits, 0)).sum(0).narrow(0, begin, count);
   return -(texts.sum() + images.sum()) / (2.0 * static_cast<double>(count));
@@ -31,7 +31,7 @@ at::Tensor dense_info_nce(const ContrastiveBatch& b) {
 
 at::Tensor dense_sigmoid(const ContrastiveBatch& b) {
   const auto logits = logits_of(b) + b.logit_bias;
-  const auto [begin, count] = b.own.value_or(RowRange{0, logits.size(0)});
+  const auto [begin, count] = b.own.value_or(tiles::RowRange{0, logits.size(0)});
   return (at::softplus(logits) - b.soft_targets.dense() * logits).narrow(0, begin, count).sum() /
          static_cast<double>(count);
 }
@@ -42,7 +42,7 @@ ContrastiveBatch large_batch(const at::Tensor& targets) {
   ContrastiveBatch batch{test::unit_rows(size, 5).requires_grad_(), test::unit_rows(size, 5).requires_grad_(),
                          test::scalar(7).requires_grad_()};
   batch.logit_bias = test::scalar(-3).requires_grad_();
-  batch.soft_targets = {size, [targets](RowRange rows) { return targets.narrow(0, rows.begin, rows.count); }};
+  batch.soft_targets = {size, [targets](tiles::RowRange rows) { return targets.narrow(0, rows.begin, rows.count); }};
   return batch;
 }
 
@@ -75,7 +75,7 @@ TEST(SoftTargets, MadeByRowsGiveTheLossAndTheGradientOfTheWholeMatrix) {
 
 TEST(SoftTargets, MadeByRowsServeAProcessThatAnswersForSomeRows) {
   auto batch = large_batch(at::rand({30, 30}, at::kDouble));
-  for (const auto own : {RowRange{0, 10}, RowRange{10, 10}, RowRange{20, 10}}) {
+  for (const auto own : {tiles::RowRange{0, 10}, tiles::RowRange{10, 10}, tiles::RowRange{20, 10}}) {
     batch.own = own;
     expect_alike(info_nce, dense_info_nce, batch);
     expect_alike(sigmoid, dense_sigmoid, batch);
@@ -85,7 +85,7 @@ TEST(SoftTargets, MadeByRowsServeAProcessThatAnswersForSomeRows) {
 TEST(SoftTargets, MadeByRowsAreCheckedWhenTheyAreMade) {
   auto batch = large_batch(at::rand({4, 4}, at::kDouble));
   const auto message = [&](std::int64_t size, const at::Tensor& block) {
-    batch.soft_targets = {size, [block](RowRange) { return block; }};
+    batch.soft_targets = {size, [block](tiles::RowRange) { return block; }};
     return test::message_of<Error>([&] { InfoNCE().forward(batch); });
   };
   EXPECT_EQ(message(3, at::rand({3, 3})), "[InfoNCE] soft_targets: expected 4 rows, got 3");

@@ -22,13 +22,14 @@ namespace {
 
 using test::scalar;
 using test::unit_rows;
-using Keep = PairFilter::Keep;
+using Keep = tiles::PairFilter::Keep;
 
 /// A leaf with the same numbers.
 at::Tensor leaf(const at::Tensor& x) { return x.detach().clone().requires_grad_(); }
 
 /// What a tiled sum is compared with: the whole matrix of logits, by ATen's own operators.
-LogSumExp dense(const at::Tensor& x, const at::Tensor& y, const at::Tensor& scale, const PairFilter& filter) {
+tiles::LogSumExp dense(const at::Tensor& x, const at::Tensor& y, const at::Tensor& scale,
+                       const tiles::PairFilter& filter) {
   auto logits = scale * at::matmul(x, y.t());
   if (filter.keep != Keep::all) {
     const auto equal = filter.row_ids.unsqueeze(1) == filter.column_ids.unsqueeze(0);
@@ -49,7 +50,7 @@ class TiledLogSumExp : public testing::TestWithParam<Case> {};
 TEST_P(TiledLogSumExp, EqualsTheDenseFormAndItsGradients) {
   const auto& [rows, columns, scale_value, keep] = GetParam();
   const auto x = unit_rows(rows, 7), y = unit_rows(columns, 7);
-  PairFilter filter{.keep = keep};
+  tiles::PairFilter filter{.keep = keep};
   if (keep != Keep::all)
     filter.row_ids = at::arange(rows, at::kLong) % 5, filter.column_ids = at::arange(columns, at::kLong) % 5;
   const auto row_weight = at::randn({rows}, at::kDouble), column_weight = at::randn({columns}, at::kDouble),
@@ -57,13 +58,13 @@ TEST_P(TiledLogSumExp, EqualsTheDenseFormAndItsGradients) {
 
   const auto run = [&](auto function) {
     std::vector<at::Tensor> in{leaf(x), leaf(y), leaf(scalar(scale_value))};
-    const LogSumExp sums = function(in[0], in[1], in[2], filter);
+    const tiles::LogSumExp sums = function(in[0], in[1], in[2], filter);
     ((sums.rows * row_weight).sum() + (sums.columns * column_weight).sum() - (sums.diagonal * diagonal_weight).sum())
         .backward();
     return std::vector<at::Tensor>{sums.rows.detach(), sums.columns.detach(), sums.diagonal.detach(),
                                    in[0].grad(),       in[1].grad(),          in[2].grad()};
   };
-  const auto tiled = run(log_sum_exp), plain = run(dense);
+  const auto tiled = run(tiles::log_sum_exp), plain = run(dense);
   for (std::size_t i = 0; i < plain.size(); ++i) EXPECT_TRUE(tiled[i].allclose(plain[i], 1e-10, 1e-10)) << i;
 }
 
@@ -76,7 +77,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, TiledLogSumExp,
 TEST(TiledLogSumExp, IsFiniteInFloat32AtTheLargestScale) {
   const auto x = leaf(unit_rows(64, 8, at::kFloat));
   const auto scale = leaf(scalar(100, at::kFloat));
-  const auto sums = log_sum_exp(x, -x, scale);
+  const auto sums = tiles::log_sum_exp(x, -x, scale);
   (sums.rows.sum() + sums.columns.sum()).backward();
   EXPECT_TRUE(sums.rows.isfinite().all().item<bool>());
   EXPECT_TRUE(x.grad().isfinite().all().item<bool>());
@@ -85,9 +86,9 @@ TEST(TiledLogSumExp, IsFiniteInFloat32AtTheLargestScale) {
 
 TEST(TiledLogSumExp, IsMinusInfinityWhereNothingIsKeptAndSendsNoGradientThere) {
   const auto x = leaf(unit_rows(2, 4)), y = leaf(unit_rows(3, 4));
-  const PairFilter filter{
+  const tiles::PairFilter filter{
       .keep = Keep::equal, .row_ids = at::arange(2, at::kLong), .column_ids = at::arange(3, at::kLong) + 1};
-  const auto sums = log_sum_exp(x, y, scalar(10), filter);
+  const auto sums = tiles::log_sum_exp(x, y, scalar(10), filter);
   EXPECT_EQ(sums.rows[0].item<double>(), -INFINITY);
   EXPECT_NEAR(sums.rows[1].item<double>(), 10 * x[1].dot(y[0]).item<double>(), 1e-12);
   sums.rows[1].backward();
@@ -104,7 +105,7 @@ TEST(SoftplusSum, EqualsTheDenseFormAndItsGradients) {
       (0.25 * sum).backward();
       return std::vector<at::Tensor>{sum.detach(), in[0].grad(), in[1].grad(), in[2].grad(), in[3].grad()};
     };
-    const auto tiled = run(softplus_sum);
+    const auto tiled = run(tiles::softplus_sum);
     const auto plain =
         run([](const at::Tensor& a, const at::Tensor& b, const at::Tensor& scale, const at::Tensor& bias) {
           return at::softplus(scale * at::matmul(a, b.t()) + bias).sum();
@@ -115,12 +116,12 @@ TEST(SoftplusSum, EqualsTheDenseFormAndItsGradients) {
 
 TEST(SumOverRows, EqualsTheWholeWithManyBlocks) {
   const auto x = unit_rows(11, 5), y = unit_rows(7, 5);
-  const auto term = [](const std::vector<at::Tensor>& in, RowRange r) {
+  const auto term = [](const std::vector<at::Tensor>& in, tiles::RowRange r) {
     return at::matmul(in[0].narrow(0, r.begin, r.count), in[1].t()).pow(3).sum();
   };
   const auto run = [&](std::int64_t width) {
     std::vector<at::Tensor> in{leaf(x), leaf(y)};
-    const auto sum = sum_over_rows(in, {0, 11}, width, term);
+    const auto sum = tiles::sum_over_rows(in, {0, 11}, width, term);
     (3 * sum).backward();
     return std::vector<at::Tensor>{sum.detach(), in[0].grad(), in[1].grad()};
   };
@@ -137,93 +138,93 @@ TEST(SumOverRows, EqualsTheWholeWithManyBlocks) {
 
 TEST(SumOverRows, NeedsNoGradient) {
   const auto x = unit_rows(4, 3);
-  const auto sum =
-      sum_over_rows({x}, {0, 4}, 3, [](const auto& in, RowRange r) { return in[0].narrow(0, r.begin, r.count).sum(); });
+  const auto sum = tiles::sum_over_rows(
+      {x}, {0, 4}, 3, [](const auto& in, tiles::RowRange r) { return in[0].narrow(0, r.begin, r.count).sum(); });
   EXPECT_FALSE(sum.requires_grad());
   EXPECT_NEAR(sum.item<double>(), x.sum().item<double>(), 1e-12);
 }
 
 TEST(TiledLogSumExp, NamesOperandsThatDoNotFit) {
   EXPECT_EQ(test::message_of<Error>([] {
-              log_sum_exp(at::randn({2, 3}), at::randn({2, 4}), scalar(1));
+              tiles::log_sum_exp(at::randn({2, 3}), at::randn({2, 4}), scalar(1));
             }),
-            "[log_sum_exp] x, y: expected [N, D] and [M, D], got [2, 3] and [2, 4]");
+            "[tiles::log_sum_exp] x, y: expected [N, D] and [M, D], got [2, 3] and [2, 4]");
   EXPECT_EQ(test::message_of<Error>([] {
-              log_sum_exp(at::randn({2, 3}), at::randn({2, 3}, at::kDouble), scalar(1));
+              tiles::log_sum_exp(at::randn({2, 3}), at::randn({2, 3}, at::kDouble), scalar(1));
             }),
-            "[log_sum_exp] x, y: expected both float32 or both float64, got Float and Double");
+            "[tiles::log_sum_exp] x, y: expected both float32 or both float64, got Float and Double");
 }
 
 TEST(Tiled, NamesArgumentsThatDoNotFit) {
   const auto x = unit_rows(3, 2), y = unit_rows(4, 2), rows = at::arange(3), columns = at::arange(4),
              two = at::ones({2});
-  const auto term = [](const auto& in, RowRange r) { return in[0].narrow(0, r.begin, r.count).sum(); };
+  const auto term = [](const auto& in, tiles::RowRange r) { return in[0].narrow(0, r.begin, r.count).sum(); };
   constexpr auto most = std::numeric_limits<std::int64_t>::max();
   const std::vector<std::pair<std::string, std::function<void()>>> calls{
-      {"[log_sum_exp] x", [&] { log_sum_exp({}, y, scalar(1)); }},
-      {"[log_sum_exp] y", [&] { log_sum_exp(x, {}, scalar(1)); }},
-      {"[log_sum_exp] y", [&] { log_sum_exp(x, y.to(at::kMeta), scalar(1)); }},
-      {"[log_sum_exp] x, y", [&] { log_sum_exp(x.narrow(0, 0, 0), y, scalar(1)); }},
-      {"[log_sum_exp] x, y", [&] { log_sum_exp(x.narrow(1, 0, 0), y.narrow(1, 0, 0), scalar(1)); }},
-      {"[log_sum_exp] x, y", [&] { log_sum_exp(x.to(at::kBFloat16), y.to(at::kBFloat16), scalar(1)); }},
-      {"[log_sum_exp] x, y", [&] { log_sum_exp(x.to(at::kLong), y.to(at::kLong), scalar(1)); }},
-      {"[log_sum_exp] scale", [&] { log_sum_exp(x, y, {}); }},
-      {"[log_sum_exp] scale", [&] { log_sum_exp(x, y, two); }},
-      {"[log_sum_exp] scale", [&] { log_sum_exp(x, y, at::ones({}, at::kLong)); }},
-      {"[log_sum_exp] filter.row_ids",
+      {"[tiles::log_sum_exp] x", [&] { tiles::log_sum_exp({}, y, scalar(1)); }},
+      {"[tiles::log_sum_exp] y", [&] { tiles::log_sum_exp(x, {}, scalar(1)); }},
+      {"[tiles::log_sum_exp] y", [&] { tiles::log_sum_exp(x, y.to(at::kMeta), scalar(1)); }},
+      {"[tiles::log_sum_exp] x, y", [&] { tiles::log_sum_exp(x.narrow(0, 0, 0), y, scalar(1)); }},
+      {"[tiles::log_sum_exp] x, y", [&] { tiles::log_sum_exp(x.narrow(1, 0, 0), y.narrow(1, 0, 0), scalar(1)); }},
+      {"[tiles::log_sum_exp] x, y", [&] { tiles::log_sum_exp(x.to(at::kBFloat16), y.to(at::kBFloat16), scalar(1)); }},
+      {"[tiles::log_sum_exp] x, y", [&] { tiles::log_sum_exp(x.to(at::kLong), y.to(at::kLong), scalar(1)); }},
+      {"[tiles::log_sum_exp] scale", [&] { tiles::log_sum_exp(x, y, {}); }},
+      {"[tiles::log_sum_exp] scale", [&] { tiles::log_sum_exp(x, y, two); }},
+      {"[tiles::log_sum_exp] scale", [&] { tiles::log_sum_exp(x, y, at::ones({}, at::kLong)); }},
+      {"[tiles::log_sum_exp] filter.row_ids",
        [&] {
-         log_sum_exp(x, y, scalar(1), {Keep::equal, {}, columns});
+         tiles::log_sum_exp(x, y, scalar(1), {Keep::equal, {}, columns});
        }},
-      {"[log_sum_exp] filter.row_ids",
+      {"[tiles::log_sum_exp] filter.row_ids",
        [&] {
-         log_sum_exp(x, y, scalar(1), {Keep::equal, columns, columns});
+         tiles::log_sum_exp(x, y, scalar(1), {Keep::equal, columns, columns});
        }},
-      {"[log_sum_exp] filter.column_ids",
+      {"[tiles::log_sum_exp] filter.column_ids",
        [&] {
-         log_sum_exp(x, y, scalar(1), {Keep::different, rows, {}});
+         tiles::log_sum_exp(x, y, scalar(1), {Keep::different, rows, {}});
        }},
-      {"[log_sum_exp] filter.column_ids",
+      {"[tiles::log_sum_exp] filter.column_ids",
        [&] {
-         log_sum_exp(x, y, scalar(1), {Keep::equal, rows, columns.to(at::kInt)});
+         tiles::log_sum_exp(x, y, scalar(1), {Keep::equal, rows, columns.to(at::kInt)});
        }},
-      {"[log_sum_exp] filter.column_ids",
+      {"[tiles::log_sum_exp] filter.column_ids",
        [&] {
-         log_sum_exp(x, y, scalar(1), {Keep::equal, rows, columns.to(at::kMeta)});
+         tiles::log_sum_exp(x, y, scalar(1), {Keep::equal, rows, columns.to(at::kMeta)});
        }},
-      {"[softplus_sum] x", [&] { softplus_sum({}, y, scalar(1), scalar(0)); }},
-      {"[softplus_sum] scale", [&] { softplus_sum(x, y, two, scalar(0)); }},
-      {"[softplus_sum] bias", [&] { softplus_sum(x, y, scalar(1), {}); }},
-      {"[sum_over_rows] inputs",
+      {"[tiles::softplus_sum] x", [&] { tiles::softplus_sum({}, y, scalar(1), scalar(0)); }},
+      {"[tiles::softplus_sum] scale", [&] { tiles::softplus_sum(x, y, two, scalar(0)); }},
+      {"[tiles::softplus_sum] bias", [&] { tiles::softplus_sum(x, y, scalar(1), {}); }},
+      {"[tiles::sum_over_rows] inputs",
        [&] {
-         sum_over_rows({}, {0, 3}, 1, term);
+         tiles::sum_over_rows({}, {0, 3}, 1, term);
        }},
-      {"[sum_over_rows] inputs",
+      {"[tiles::sum_over_rows] inputs",
        [&] {
-         sum_over_rows({x, {}}, {0, 3}, 1, term);
+         tiles::sum_over_rows({x, {}}, {0, 3}, 1, term);
        }},
-      {"[sum_over_rows] rows",
+      {"[tiles::sum_over_rows] rows",
        [&] {
-         sum_over_rows({x}, {0, 0}, 1, term);
+         tiles::sum_over_rows({x}, {0, 0}, 1, term);
        }},
-      {"[sum_over_rows] rows",
+      {"[tiles::sum_over_rows] rows",
        [&] {
-         sum_over_rows({x}, {-1, 1}, 1, term);
+         tiles::sum_over_rows({x}, {-1, 1}, 1, term);
        }},
-      {"[sum_over_rows] rows",
+      {"[tiles::sum_over_rows] rows",
        [&] {
-         sum_over_rows({x}, {most, most}, 1, term);
+         tiles::sum_over_rows({x}, {most, most}, 1, term);
        }},
-      {"[sum_over_rows] term",
+      {"[tiles::sum_over_rows] term",
        [&] {
-         sum_over_rows({x}, {0, 3}, 1, {});
+         tiles::sum_over_rows({x}, {0, 3}, 1, {});
        }},
-      {"[sum_over_rows] term",
+      {"[tiles::sum_over_rows] term",
        [&] {
-         sum_over_rows({x}, {0, 3}, 1, [](const auto&, auto) { return at::Tensor(); });
+         tiles::sum_over_rows({x}, {0, 3}, 1, [](const auto&, auto) { return at::Tensor(); });
        }},
-      {"[sum_over_rows] term",
+      {"[tiles::sum_over_rows] term",
        [&] {
-         sum_over_rows({x}, {0, 3}, 1, [](const auto& in, auto) { return in[0]; });
+         tiles::sum_over_rows({x}, {0, 3}, 1, [](const auto& in, auto) { return in[0]; });
        }},
   };
   for (const auto& [named, call] : calls) EXPECT_EQ(test::message_of<Error>(call).find(named + ": "), 0U) << named;
@@ -232,9 +233,9 @@ TEST(Tiled, NamesArgumentsThatDoNotFit) {
 TEST(Tiled, TakesAScaleOfAnotherDtypeAndGivesItsGradient) {
   const auto x = unit_rows(3, 4, at::kFloat), y = unit_rows(5, 4, at::kFloat);
   const auto scale = leaf(scalar(3));
-  log_sum_exp(x, y, scale).rows.sum().backward();
+  tiles::log_sum_exp(x, y, scale).rows.sum().backward();
   const auto expected = leaf(scalar(3, at::kFloat));
-  log_sum_exp(x, y, expected).rows.sum().backward();
+  tiles::log_sum_exp(x, y, expected).rows.sum().backward();
   EXPECT_EQ(scale.grad().scalar_type(), at::kDouble);
   EXPECT_EQ(scale.grad().item<double>(), expected.grad().item<double>());
 }

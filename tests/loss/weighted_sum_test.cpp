@@ -59,7 +59,7 @@ TEST(WeightedSum, UsesWhatAnyTermUses) {
   EXPECT_TRUE(loss.uses().logit_bias);
   EXPECT_TRUE(loss.uses().soft_targets);
   EXPECT_FALSE(loss.uses().teacher);
-  EXPECT_EQ(loss.name(), "infonce + 0.5 siglip");
+  EXPECT_EQ(loss.name(), "infonce+0.5*siglip");
 }
 
 TEST(WeightedSum, NamesWhatCannotBeSummed) {

@@ -8,11 +8,11 @@
 #include <iostream>
 #include <string>
 
+#include "tokenizers/clip_tokenizer.hpp"
 #include "vlalign/core/random.hpp"
 #include "vlalign/image/image.hpp"
 #include "vlalign/loss/info_nce.hpp"
 #include "vlalign/model/presets.hpp"
-#include "tokenizers/clip_tokenizer.hpp"
 #include "vlalign/train/trainer.hpp"
 
 namespace {
@@ -40,7 +40,7 @@ class MadeUpPairs : public PairSource {
   }
 };
 
-DualEncoder tiny(const PairSource& pairs) {
+DualEncoder tiny(const std::shared_ptr<const PairSource>& pairs) {
   return DualEncoder::create("tiny", train_tokenizer(all_captions(pairs), preset("tiny").text.vocab_size));
 }
 
@@ -67,7 +67,7 @@ double peak_megabytes() {
 int main(int argc, char** argv) {
   if (argc < 4) return std::cerr << "usage: see the head of tests/support/micro_batch_memory.cpp\n", 2;
   const auto pairs = std::make_shared<MadeUpPairs>();
-  const auto model = tiny(*pairs);
+  const auto model = tiny(pairs);
   const auto how = options(model, argc, argv);
   const double before = peak_megabytes();
   const auto seconds = Trainer(model, InfoNCE(), how).fit(pairs).seconds;

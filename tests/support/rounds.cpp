@@ -45,7 +45,7 @@ class Rounds : public test::Colours {
     if (round % 3 == 2) how.ema_decay = 0.9;
     const auto trained = model(1, /*resnet=*/round % 2 == 1);
     train(trained, how);
-    evaluate_retrieval(trained, *pairs_);
+    evaluate_retrieval(trained, pairs_);
     const auto loaded = DualEncoder::load(how.out / "model");
     const LiveEncoder live(loaded);
     const std::vector<std::uint8_t> pixels(3 * 48 * 40, 90);

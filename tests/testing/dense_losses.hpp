@@ -44,7 +44,7 @@ class DenseInfoNCE : public ContrastiveLoss {
 
   at::Tensor forward(const ContrastiveBatch& batch) const override {
     const auto size = batch.image.size(0);
-    const auto own = batch.own.value_or(RowRange{0, size});
+    const auto own = batch.own.value_or(tiles::RowRange{0, size});
     const auto logits = logits_of(batch, own);
     const auto targets = targets_of(batch).to(logits.scalar_type());
     const auto first = has(Mistake::targets_without_offset) ? 0 : own.begin;
@@ -69,14 +69,14 @@ class DenseInfoNCE : public ContrastiveLoss {
     return l2_normalize(rows);
   }
 
-  at::Tensor gathered(const at::Tensor& rows, RowRange own) const {
+  at::Tensor gathered(const at::Tensor& rows, tiles::RowRange own) const {
     if (!has(Mistake::gather_without_gradient)) return rows;
     const auto end = own.begin + own.count;
     return at::cat({rows.narrow(0, 0, own.begin).detach(), rows.narrow(0, own.begin, own.count),
                     rows.narrow(0, end, rows.size(0) - end).detach()});
   }
 
-  at::Tensor logits_of(const ContrastiveBatch& batch, RowRange own) const {
+  at::Tensor logits_of(const ContrastiveBatch& batch, tiles::RowRange own) const {
     const auto image = gathered(unit(batch.image), own);
     auto text = gathered(unit(batch.text), own);
     if (has(Mistake::text_without_gradient)) text = text.detach();

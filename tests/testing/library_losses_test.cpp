@@ -24,6 +24,8 @@
 namespace vlalign::library_losses_test {
 namespace {
 
+using namespace kit;
+
 VLALIGN_TEST_LOSS(InfoNCEProperties, InfoNCE(), {.lower_bound = 0.0});
 
 VLALIGN_TEST_LOSS(SmoothedInfoNCEProperties, InfoNCE({.label_smoothing = 0.1}),

@@ -9,6 +9,8 @@
 namespace vlalign::loss_properties_test {
 namespace {
 
+using namespace kit;
+
 VLALIGN_TEST_LOSS(LambdaProperties, [](const ContrastiveBatch& batch) {
   return (l2_normalize(batch.image) - l2_normalize(batch.text)).square().sum(1).mean();
 });

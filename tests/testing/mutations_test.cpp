@@ -16,6 +16,8 @@
 namespace vlalign::mutations_test {
 namespace {
 
+using namespace kit;
+
 using test::DenseInfoNCE;
 using test::Mistake;
 

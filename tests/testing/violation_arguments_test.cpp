@@ -7,6 +7,8 @@
 namespace vlalign::violation_arguments_test {
 namespace {
 
+using namespace kit;
+
 TEST(FindViolation, RefusesAPropertyThatIsNone) {
   for (const int number : {-1, 18, 1000}) {
     const auto none = static_cast<Property>(number);

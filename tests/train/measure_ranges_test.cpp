@@ -32,7 +32,7 @@ Episode episode(const std::string& name, std::int64_t steps = 5) {
 std::string complaint(std::vector<Episode> episodes) {
   return message_of<Error>([&] {
     vla::PolicyConfig config;
-    measure_ranges(Given(std::move(episodes)), config);
+    vla::measure_ranges(std::make_shared<Given>(std::move(episodes)), config);
   });
 }
 

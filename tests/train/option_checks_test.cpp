@@ -45,6 +45,7 @@ TEST_F(OptionChecks, NumbersOutOfRangeAreNamedWithTheRange) {
             "[Trainer] micro_batch: expected at most the batch's 4 pairs, got 9223372036854775807");
   EXPECT_EQ(refusal([](O o) { o.threads = 100'000; }), "[Trainer] threads: expected 0 to 1024, got 100000");
   EXPECT_EQ(refusal([](O o) { o.threads = -1; }), "[Trainer] threads: expected 0 to 1024, got -1");
+  EXPECT_EQ(refusal([](O o) { o.max_bad = 1.5; }), "[Trainer] max_bad: expected 0 to 1, got 1.5");
   EXPECT_EQ(refusal([](O o) { o.loader_threads = 0; }), "[Trainer] loader_threads: expected 1 to 1024, got 0");
   EXPECT_EQ(refusal([](O o) { o.fine_tuning.layer_decay = nan; }),
             "[FineTuning] layer_decay: expected 0 to 1, got nan");
@@ -90,10 +91,10 @@ TEST_F(OptionChecks, NullPointersAndEmptyFunctionsAreNamed) {
 
 TEST_F(OptionChecks, APolicysTrainerChecksAsMuch) {
   const auto policy = vla::Policy::create(model(), {.actions = {.horizon = 2, .dims = 2}, .width = 32});
-  const auto refused = [&](const AlignmentBeside& beside) {
-    return message_of<Error>([&] { PolicyTrainer(policy, options(2), beside); });
+  const auto refused = [&](const vla::AlignmentBeside& beside) {
+    return message_of<Error>([&] { vla::PolicyTrainer(policy, options(2), beside); });
   };
-  PolicyTrainer trainer(policy, options(2));
+  vla::PolicyTrainer trainer(policy, options(2));
   EXPECT_EQ(message_of<Error>([&] { trainer.fit(nullptr); }),
             "[PolicyTrainer::fit] episodes: expected demonstrations, got a null pointer");
   EXPECT_EQ(message_of<Error>([&] { trainer.on_step({}); }),

@@ -61,7 +61,7 @@ class PolicyRuns : public test::Colours {
  protected:
   static vla::Policy policy(std::uint64_t seed = 1, const std::string& head = "l1") {
     vla::PolicyConfig config{.fusion = "text_queries", .head = head, .actions = {.horizon = 3}, .width = 32};
-    measure_ranges(Lights(), config);
+    vla::measure_ranges(std::make_shared<Lights>(), config);
     return vla::Policy::create(model(seed), config, seed);
   }
 
@@ -97,7 +97,7 @@ bool any_begins(const std::set<std::string>& names, const std::string& prefix) {
 
 TEST_F(PolicyRuns, RangesAreTheDemonstrations) {
   vla::PolicyConfig config;
-  measure_ranges(*lights_, config);
+  vla::measure_ranges(lights_, config);
   EXPECT_EQ(config.state, 1);
   EXPECT_EQ(config.actions.dims, 2);
   EXPECT_FLOAT_EQ(config.state_mean[0], 2.0F);  // of 0 ... 4
@@ -111,7 +111,7 @@ TEST_F(PolicyRuns, LearnWhatTheInstructionAsksForInTheFrame) {
   auto o = how(600);
   o.learning_rate = 1e-3;
   o.adamw = {.beta2 = 0.999, .weight_decay = 0};
-  PolicyTrainer(trained, o).fit(lights_);
+  vla::PolicyTrainer(trained, o).fit(lights_);
   for (const std::int64_t i : {0, 1, 3, 4}) {
     const auto& episode = lights_->episode(i);
     const auto tokens = tokenize(*trained.encoder().tokenizer(), episode.instructions, 16);
@@ -128,19 +128,19 @@ TEST_F(PolicyRuns, AResumedRunEqualsOneThatNeverStopped) {
     auto o = how(7);
     o.checkpoint_every = 2;
     o.out = runs.path() / "whole";
-    const AlignmentBeside beside{.loss = InfoNCE(), .pairs = pairs_, .weight = 0.5, .batch_size = 4};
+    const vla::AlignmentBeside beside{.loss = InfoNCE(), .pairs = pairs_, .weight = 0.5, .batch_size = 4};
     const auto whole = policy(1, head);
-    PolicyTrainer(whole, o, beside).fit(lights_);
+    vla::PolicyTrainer(whole, o, beside).fit(lights_);
 
     o.out = runs.path() / "stopped";
-    PolicyTrainer stopped(policy(1, head), o, beside);
+    vla::PolicyTrainer stopped(policy(1, head), o, beside);
     stopped.on_step([](const StepResult& r) {
       if (r.step == 5) throw std::runtime_error("pulled the plug");
     });
     EXPECT_THROW(stopped.fit(lights_), std::runtime_error);
     o.resume = true;
     const auto resumed = policy(9, head);  // other weights: all must come from the checkpoint
-    PolicyTrainer(resumed, o, beside).fit(lights_);
+    vla::PolicyTrainer(resumed, o, beside).fit(lights_);
     EXPECT_EQ(moved(copies_of(whole), resumed), std::set<std::string>{});
     const auto lines = metrics(o.out), expected = metrics(runs.path() / "whole");
     ASSERT_EQ(lines.size(), 7U);
@@ -158,7 +158,7 @@ TEST_F(PolicyRuns, FreezeSlowDownOrAdaptByPattern) {
   auto before = copies_of(frozen);
   auto o = how(3);
   o.fine_tuning.freeze = {"encoder.*"};
-  PolicyTrainer(frozen, o).fit(lights_);
+  vla::PolicyTrainer(frozen, o).fit(lights_);
   auto names = moved(before, frozen);
   EXPECT_FALSE(any_begins(names, "encoder."));
   EXPECT_TRUE(any_begins(names, "fusion.") && any_begins(names, "head.") && names.contains("positions"));
@@ -170,7 +170,7 @@ TEST_F(PolicyRuns, FreezeSlowDownOrAdaptByPattern) {
   o.warmup = 0;
   o.adamw.weight_decay = 0;
   o.fine_tuning.rates = {{"encoder.*", 0.5}, {"encoder.text.*", 0.2}};
-  PolicyTrainer(slow, o).fit(lights_);
+  vla::PolicyTrainer(slow, o).fit(lights_);
   const auto after = copies_of(slow);
   const auto step = [&](const char* name) { return (after.at(name) - before.at(name)).abs().max().item<double>(); };
   EXPECT_NEAR(step("head.mlp.out.weight"), o.learning_rate, 0.02 * o.learning_rate);
@@ -180,7 +180,7 @@ TEST_F(PolicyRuns, FreezeSlowDownOrAdaptByPattern) {
   const auto adapted = policy();
   before = copies_of(adapted);
   add_lora(adapted.encoder(), {.rank = 2});
-  PolicyTrainer(adapted, how(3)).fit(lights_);
+  vla::PolicyTrainer(adapted, how(3)).fit(lights_);
   names = moved(before, adapted);
   EXPECT_TRUE(any_begins(names, "fusion.") && any_begins(names, "head."));
   for (const auto& name : names) {
@@ -191,7 +191,8 @@ TEST_F(PolicyRuns, FreezeSlowDownOrAdaptByPattern) {
 TEST_F(PolicyRuns, AnAlignmentBesideTrainsTheTowersOnItsPairs) {
   const auto trained = policy();
   std::vector<StepResult> steps;
-  PolicyTrainer trainer(trained, how(100), AlignmentBeside{.loss = InfoNCE(), .pairs = pairs_, .batch_size = 8});
+  vla::PolicyTrainer trainer(trained, how(100),
+                             vla::AlignmentBeside{.loss = InfoNCE(), .pairs = pairs_, .batch_size = 8});
   trainer.on_step([&](const StepResult& r) { steps.push_back(r); });
   trainer.fit(lights_);
   EXPECT_GT(steps.front().loss - *steps.front().action_loss, 1.5);  // ln 8 = 2.08
@@ -203,18 +204,18 @@ TEST_F(PolicyRuns, AnAlignmentBesideTrainsTheTowersOnItsPairs) {
 TEST_F(PolicyRuns, OnCudaFirstStepsAgreeWithTheCpus) {
   if (!at::hasCUDA()) GTEST_SKIP() << "this machine has no CUDA GPU";
   for (const auto* head : {"l1", "flow_matching"}) {
-    const AlignmentBeside beside{.loss = InfoNCE(), .pairs = pairs_, .batch_size = 8};
+    const vla::AlignmentBeside beside{.loss = InfoNCE(), .pairs = pairs_, .batch_size = 8};
     auto o = how(5);
-    const auto on_cpu = PolicyTrainer(policy(1, head), o, beside).fit(lights_);
+    const auto on_cpu = vla::PolicyTrainer(policy(1, head), o, beside).fit(lights_);
     o.device = parse_device("cuda");
-    const auto on_gpu = PolicyTrainer(policy(1, head), o, beside).fit(lights_);
+    const auto on_gpu = vla::PolicyTrainer(policy(1, head), o, beside).fit(lights_);
     EXPECT_NEAR(on_gpu.last.loss, on_cpu.last.loss, 0.01 * on_cpu.last.loss) << head;
   }
 }
 
 TEST_F(PolicyRuns, ASkippedStepLeavesWeightsAndStatisticsAsTheyWere) {
   vla::PolicyConfig config{.fusion = "text_queries", .head = "l1", .actions = {.horizon = 3}, .width = 32};
-  measure_ranges(*lights_, config);
+  vla::measure_ranges(lights_, config);
   const auto trained = vla::Policy::create(model(1, /*resnet=*/true), config, 1);
   const auto copies = [&] {
     auto all = copies_of(trained);
@@ -226,7 +227,8 @@ TEST_F(PolicyRuns, ASkippedStepLeavesWeightsAndStatisticsAsTheyWere) {
     return InfoNCE().forward(b) * (++calls == 2 ? std::numeric_limits<double>::quiet_NaN() : 1.0);
   };
   Tensors before;
-  PolicyTrainer trainer(trained, how(3), AlignmentBeside{.loss = not_finite_once, .pairs = pairs_, .batch_size = 4});
+  vla::PolicyTrainer trainer(trained, how(3),
+                             vla::AlignmentBeside{.loss = not_finite_once, .pairs = pairs_, .batch_size = 4});
   trainer.on_step([&](const StepResult& r) {
     EXPECT_EQ(r.skipped, r.step == 2);
     if (r.step == 1) before = copies();
@@ -241,21 +243,22 @@ TEST_F(PolicyRuns, LeaveALogitScaleAloneThatNothingTrains) {
   auto config = model().config();
   config.scale.initial = 117.33;
   vla::PolicyConfig head{.fusion = "text_queries", .head = "l1", .actions = {.horizon = 3}, .width = 32};
-  measure_ranges(*lights_, head);
+  vla::measure_ranges(lights_, head);
   const auto trained = vla::Policy::create(DualEncoder::create(config, model().tokenizer(), 1), head, 1);
   const auto scale = [&] { return trained.encoder().logit_scale().item<float>(); };
   const auto before = scale();
-  PolicyTrainer(trained, how(2)).fit(lights_);
+  vla::PolicyTrainer(trained, how(2)).fit(lights_);
   EXPECT_EQ(scale(), before);
-  PolicyTrainer(trained, how(2), AlignmentBeside{.loss = InfoNCE(), .pairs = pairs_, .batch_size = 4}).fit(lights_);
+  vla::PolicyTrainer(trained, how(2), vla::AlignmentBeside{.loss = InfoNCE(), .pairs = pairs_, .batch_size = 4})
+      .fit(lights_);
   EXPECT_LE(scale(), 100.001F);
 }
 
 TEST_F(PolicyRuns, RefuseALossBesideThatTrainsNothing) {
   const auto constant = [](const ContrastiveBatch& b) { return InfoNCE().forward(b).detach(); };
-  const AlignmentBeside beside{.loss = constant, .pairs = pairs_, .batch_size = 4};
+  const vla::AlignmentBeside beside{.loss = constant, .pairs = pairs_, .batch_size = 4};
   EXPECT_EQ(
-      message_of<Error>([&] { PolicyTrainer(policy(), how(2), beside).fit(lights_); }),
+      message_of<Error>([&] { vla::PolicyTrainer(policy(), how(2), beside).fit(lights_); }),
       "[Trainer] the loss has no gradient: expected a scalar computed from the batch, got a constant or a detached "
       "tensor");
 }
@@ -263,14 +266,14 @@ TEST_F(PolicyRuns, RefuseALossBesideThatTrainsNothing) {
 TEST_F(PolicyRuns, RefuseWhatCannotWork) {
   auto o = how(2);
   o.micro_batch = 2;
-  EXPECT_EQ(message_of<Error>([&] { PolicyTrainer(policy(), o); }),
+  EXPECT_EQ(message_of<Error>([&] { vla::PolicyTrainer(policy(), o); }),
             "[PolicyTrainer] micro_batch: a policy's batch isn't taken in pieces");
   o = how(2);
   o.fine_tuning.rates = {{"towers.*", 0.1}};
-  EXPECT_EQ(message_of<Error>([&] { PolicyTrainer(policy(), o); }),
+  EXPECT_EQ(message_of<Error>([&] { vla::PolicyTrainer(policy(), o); }),
             "[FineTuning] rates: no parameter fits \"towers.*\"; `vlalign inspect --parameters` lists them");
   const auto other = vla::Policy::create(model(), {.actions = {.horizon = 2, .dims = 3}, .width = 32});
-  EXPECT_EQ(message_of<Error>([&] { PolicyTrainer(other, how(2)).fit(lights_); }),
+  EXPECT_EQ(message_of<Error>([&] { vla::PolicyTrainer(other, how(2)).fit(lights_); }),
             "[PolicyTrainer] the demonstrations' actions have 2 numbers, the policy's 3");
 }
 

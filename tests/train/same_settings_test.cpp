@@ -189,7 +189,8 @@ TEST_F(SameSettings, APolicysDemonstrationsAndAlignmentAreCompared) {
   how.out = runs_.path() / "run";
   const auto fit = [&](const std::string& instruction, double action, std::int64_t pairs) {
     const auto policy = vla::Policy::create(model(), {.actions = {.horizon = 2, .dims = 2}, .width = 32});
-    return PolicyTrainer(policy, how, AlignmentBeside{.loss = InfoNCE(), .pairs = pairs_, .batch_size = pairs})
+    return vla::PolicyTrainer(policy, how,
+                              vla::AlignmentBeside{.loss = InfoNCE(), .pairs = pairs_, .batch_size = pairs})
         .fit(std::make_shared<StillEpisodes>(instruction, action));
   };
   const auto first = fit("stay", 0.5, 4);

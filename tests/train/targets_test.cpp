@@ -10,8 +10,8 @@
 #include <set>
 
 #include "support/temp_folder.hpp"
-#include "vlalign/core/error.hpp"
 #include "tokenizers/clip_tokenizer.hpp"
+#include "vlalign/core/error.hpp"
 
 namespace vlalign::targets_test {
 namespace {
@@ -80,7 +80,7 @@ TEST(SharedTokens, AreTheJaccardIndicesOfEachTwoSets) {
 
 TEST(SharedTokens, AreTheSameInPartsAsInTheWhole) {
   const auto soft = shared_tokens(tokenizer, 0.6).make(captions()).soft;
-  for (const auto rows : {RowRange{0, 1}, RowRange{1, 2}, RowRange{3, 1}})
+  for (const auto rows : {tiles::RowRange{0, 1}, tiles::RowRange{1, 2}, tiles::RowRange{3, 1}})
     EXPECT_TRUE(soft.rows(rows).equal(soft.dense().narrow(0, rows.begin, rows.count))) << rows.begin;
 }
 

@@ -81,6 +81,42 @@ TEST_F(Colours, AResumedRunEqualsOneThatNeverStopped) {
   }
 }
 
+TEST_F(Colours, ARunThatIsToldToStopEndsAfterItsStepAndGoesOnWhenResumed) {
+  const TempFolder runs;
+  const auto whole = model();
+  train(whole, options(9));
+
+  auto how = options(9);
+  how.out = runs.path() / "run";
+  const auto stopped = model();
+  Trainer trainer(stopped, InfoNCE(), how);
+  trainer.stop();  // before fit() it does nothing
+  trainer.on_step([&](const StepResult& r) {
+    if (r.step == 4) std::thread([&] { trainer.stop(); }).join();
+  });
+  const auto summary = trainer.fit(pairs_);
+  EXPECT_TRUE(summary.stopped);
+  EXPECT_EQ(summary.last.step, 4);
+  EXPECT_EQ(read_file(how.out / "checkpoints" / "latest"), "step-00000004\n");
+  EXPECT_FALSE(fs::exists(how.out / "model"));
+
+  how.resume = true;
+  const auto resumed = model(99);
+  EXPECT_FALSE(train(resumed, how).stopped);
+  expect_equal_bits(whole, resumed);
+  EXPECT_TRUE(fs::exists(how.out / "model"));
+}
+
+TEST_F(Colours, AStopInTheLastStepIsNone) {
+  Trainer trainer(model(), InfoNCE(), options(3));
+  trainer.on_step([&](const StepResult&) { trainer.stop(); });
+  EXPECT_EQ(trainer.fit(pairs_).last.step, 1);
+  trainer.on_step([&](const StepResult& r) {
+    if (r.step == 3) trainer.stop();
+  });
+  EXPECT_FALSE(trainer.fit(pairs_).stopped);
+}
+
 TEST_F(Colours, ResumingAFinishedRunChangesNothing) {
   const TempFolder runs;
   auto how = options(3);

@@ -17,10 +17,10 @@
 #include "core/io/files.hpp"
 #include "small_policy.hpp"
 #include "support/temp_folder.hpp"
+#include "tokenizers/clip_tokenizer.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/core/io/safetensors.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
-#include "tokenizers/clip_tokenizer.hpp"
 #include "vlalign/vla/head/make_head.hpp"
 #include "vlalign/vla/live_policy.hpp"
 #include "vlalign/vla/temporal_ensemble.hpp"
@@ -189,7 +189,7 @@ TEST(BadNumbers, OfAChunkAreNotAveragedIntoLaterSteps) {
     EXPECT_THROW(TemporalEnsemble(2, 1, m), Error) << m;
 }
 
-PolicyBatch batch_of_three() {
+EpisodeBatch batch_of_three() {
   return {.pixels = at::randint(256, {3, 3, 32, 32}, at::kByte),
           .tokens = at::full({3, 4}, 5, at::kLong),
           .state = at::randn({3, 4}),
@@ -199,7 +199,7 @@ PolicyBatch batch_of_three() {
 
 TEST_P(BadNumbersOf, InABatchAreAnErrorThatNamesTheRow) {
   const auto policy = policy_of(GetParam());
-  const auto loss = [&](const PolicyBatch& batch) {
+  const auto loss = [&](const EpisodeBatch& batch) {
     return policy.loss(batch, Precision::fp32, at::detail::createCPUGenerator(1));
   };
   for (const float bad : {nan, infinity}) {

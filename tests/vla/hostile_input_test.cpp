@@ -264,14 +264,14 @@ TEST(HostileInput, PublicCallsOfPartsNameWhatDoesNotFit) {
 
 class HostileBatch : public testing::Test {
  protected:
-  PolicyBatch right() const {
+  EpisodeBatch right() const {
     return {.pixels = at::randint(256, {3, 3, 32, 32}, at::kByte),
             .tokens = at::full({3, 4}, 5, at::kLong),
             .state = at::randn({3, 4}),
             .actions = at::rand({3, 3, 2}),
             .mask = at::ones({3, 3}, at::kBool)};
   }
-  void refuse(const char* name, const std::string& what, const std::function<void(PolicyBatch&)>& spoil) const {
+  void refuse(const char* name, const std::string& what, const std::function<void(EpisodeBatch&)>& spoil) const {
     auto batch = right();
     spoil(batch);
     expect_named(

@@ -19,11 +19,11 @@
 #include "core/io/files.hpp"
 #include "small_policy.hpp"
 #include "support/temp_folder.hpp"
+#include "tokenizers/clip_tokenizer.hpp"
 #include "vlalign/core/device.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/image/transform.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
-#include "tokenizers/clip_tokenizer.hpp"
 #include "vlalign/vla/fusion/late_fusion.hpp"
 #include "vlalign/vla/fusion/make_fusion.hpp"
 #include "vlalign/vla/head/make_head.hpp"
@@ -37,7 +37,7 @@ using test::towers;
 using vlalign::test::message_of;
 using vlalign::test::TempFolder;
 
-PolicyBatch random_batch(std::int64_t size = 3) {
+EpisodeBatch random_batch(std::int64_t size = 3) {
   return {.pixels = at::randint(256, {size, 3, 32, 32}, at::kByte),
           .tokens = tokenize(ClipTokenizer(std::vector<ClipTokenizer::Merge>{}),
                              std::vector<std::string>(static_cast<std::size_t>(size), "go"), 16),
@@ -46,7 +46,7 @@ PolicyBatch random_batch(std::int64_t size = 3) {
           .mask = at::ones({size, 3}, at::kBool)};
 }
 
-at::Tensor act(const Policy& policy, const PolicyBatch& batch) {
+at::Tensor act(const Policy& policy, const EpisodeBatch& batch) {
   return policy.act(batch.pixels, policy.read(batch.tokens), batch.state, Precision::fp32,
                     at::detail::createCPUGenerator(5));
 }
@@ -227,7 +227,7 @@ class Recording : public Fusion {
 };
 
 /// [B, 4], by hand: 4 softmax(20 cos(mean word, patch)).
-at::Tensor expected_weights(const DualEncoder& encoder, const PolicyBatch& batch) {
+at::Tensor expected_weights(const DualEncoder& encoder, const EpisodeBatch& batch) {
   const auto text = encoder.text_features(batch.tokens);
   const auto& module = *encoder.module();
   const auto patches =
@@ -245,7 +245,7 @@ at::Tensor expected_weights(const DualEncoder& encoder, const PolicyBatch& batch
   return weights;
 }
 
-PolicyBatch two_instructions() {
+EpisodeBatch two_instructions() {
   auto batch = random_batch(2);
   const ClipTokenizer tokenizer(std::vector<ClipTokenizer::Merge>{});
   batch.tokens = tokenize(tokenizer, std::vector<std::string>{"go", "go left"}, 16);
@@ -253,7 +253,7 @@ PolicyBatch two_instructions() {
 }
 
 /// What a policy of these towers gives a fusion with these needs.
-FusionInput given_to(const Fusion::Needs& needs, bool weighted, const PolicyBatch& batch) {
+FusionInput given_to(const Fusion::Needs& needs, bool weighted, const EpisodeBatch& batch) {
   nn::Initializer initializer(4);
   const FusionSizes sizes{.visual_tokens = 32, .pooled_visual = weighted ? 32 : 16, .state = 4, .width = 32};
   auto config = config_of("recording", "l1");

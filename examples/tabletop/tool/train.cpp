@@ -76,7 +76,7 @@ std::vector<vla::ActionPhrase> phrases(std::int64_t horizon) {
 
 void train(Settings s) {
   const auto demos = vlalign::open_episodes(s.demos);
-  measure_ranges(*demos, s.policy);
+  vla::measure_ranges(demos, s.policy);
   if (s.policy.head == "retrieval") s.policy.phrases = phrases(s.policy.actions.horizon);
   const auto policy = vla::Policy::create(make_encoder(s), s.policy, s.seed);
 
@@ -92,13 +92,13 @@ void train(Settings s) {
                                   .out = s.out,
                                   .data_name = s.demos};
   if (!s.from_noise) options.fine_tuning = fine_tuning(s);
-  std::optional<vlalign::AlignmentBeside> beside;
+  std::optional<vlalign::vla::AlignmentBeside> beside;
   if (!s.beside.empty())
     beside = {.loss = vlalign::make_loss(s.loss),
               .pairs = vlalign::open_pairs(s.beside),
               .weight = s.beside_weight,
               .batch_size = s.batch_size};
-  vlalign::PolicyTrainer trainer(policy, options, beside);
+  vlalign::vla::PolicyTrainer trainer(policy, options, beside);
   trainer.on_step(vlalign::Progress());
   const auto summary = trainer.fit(demos);
   fmt::print("{}: {} steps in {:.0f} s, loss {:.4f}\n", s.out, summary.last.step, summary.seconds, summary.last.loss);

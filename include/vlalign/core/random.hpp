@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <initializer_list>
-#include <vector>
 
 #include "vlalign/core/export.hpp"
 
@@ -24,8 +23,5 @@ class VLALIGN_EXPORT Rng {
  private:
   std::uint64_t state_;
 };
-
-/// A random order of 0..n-1 (Fisher-Yates), the same for the same key on every machine.
-VLALIGN_EXPORT std::vector<std::int64_t> random_permutation(std::int64_t n, std::initializer_list<std::uint64_t> key);
 
 }  // namespace vlalign

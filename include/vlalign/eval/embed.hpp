@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -52,7 +53,7 @@ VLALIGN_EXPORT ImageEmbeddings embed_images(const DualEncoder& model, std::int64
                                             const EmbedOptions& options = {});
 
 /// Embeds the pictures of a data set.
-VLALIGN_EXPORT ImageEmbeddings embed_images(const DualEncoder& model, const PairSource& source,
+VLALIGN_EXPORT ImageEmbeddings embed_images(const DualEncoder& model, const std::shared_ptr<const PairSource>& source,
                                             const EmbedOptions& options = {});
 
 /// Embeds texts: float32 [n, D], unit rows, on the model's device. Equal texts get equal rows, bit for bit.
@@ -61,7 +62,7 @@ VLALIGN_EXPORT at::Tensor embed_texts(const DualEncoder& model, std::span<const 
                                       const EmbedOptions& options = {});
 
 /// Embeds a data set: embed_images on its pictures, embed_texts on the captions of those that could be read.
-VLALIGN_EXPORT Embeddings embed_pairs(const DualEncoder& model, const PairSource& source,
+VLALIGN_EXPORT Embeddings embed_pairs(const DualEncoder& model, const std::shared_ptr<const PairSource>& source,
                                       const EmbedOptions& options = {});
 
 }  // namespace vlalign

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -47,8 +48,10 @@ struct LinearProbeScores {
 /// Fits a probe on the image tower's features, before the projection, of one data set and tests it on another; the
 /// (first) caption is the class name, as in evaluate_zero_shot().
 /// Throws Error naming the record of the test set whose class is not in the training set.
-VLALIGN_EXPORT LinearProbeScores evaluate_linear_probe(const DualEncoder& model, const PairSource& train,
-                                                       const PairSource& test, const LinearProbeOptions& options = {},
+VLALIGN_EXPORT LinearProbeScores evaluate_linear_probe(const DualEncoder& model,
+                                                       const std::shared_ptr<const PairSource>& train,
+                                                       const std::shared_ptr<const PairSource>& test,
+                                                       const LinearProbeOptions& options = {},
                                                        const EmbedOptions& embed = {});
 
 /// {"train_images", "test_images", "classes", "skipped", "top1", "mean_per_class"}

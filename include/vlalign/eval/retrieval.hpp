@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -92,7 +93,8 @@ VLALIGN_EXPORT RecallScores chance_scores(std::span<const std::int64_t> positive
 VLALIGN_EXPORT RetrievalScores evaluate_retrieval(const Embeddings& embeddings);
 
 /// Embeds the data set and evaluates it: `evaluate_retrieval(model, *open_pairs("val.tsv"))`.
-VLALIGN_EXPORT RetrievalScores evaluate_retrieval(const DualEncoder& model, const PairSource& source,
+VLALIGN_EXPORT RetrievalScores evaluate_retrieval(const DualEncoder& model,
+                                                  const std::shared_ptr<const PairSource>& source,
                                                   const EmbedOptions& options = {});
 
 /// {"pairs", "captions", "skipped",

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -55,7 +56,8 @@ VLALIGN_EXPORT ZeroShotScores score_classes(const at::Tensor& image, const at::T
 /// on. Where classes have the same name, as two of ImageNet's "missile", a name stands for all of them: any of them is
 /// right. A number stands for its own class; the first of equal names is what is predicted, as the peers' argmax has
 /// it. Throws Error naming the record when its caption is not among the classes.
-VLALIGN_EXPORT ZeroShotScores evaluate_zero_shot(const DualEncoder& model, const PairSource& source,
+VLALIGN_EXPORT ZeroShotScores evaluate_zero_shot(const DualEncoder& model,
+                                                 const std::shared_ptr<const PairSource>& source,
                                                  std::span<const std::string> classes,
                                                  std::span<const std::string> templates,
                                                  const EmbedOptions& options = {});

@@ -21,11 +21,15 @@ struct TokenFeatures {
   at::Tensor mask{};      ///< bool [B, N], false where padding stands; undefined: all are real
 };
 
+namespace tiles {
+
 /// The rows begin, ..., begin + count - 1.
 struct RowRange {
   std::int64_t begin = 0;
   std::int64_t count = 0;
 };
+
+}  // namespace tiles
 
 /// How much each image of a batch wants each text: a matrix W [B, B], held whole or made a few rows at a time, which
 /// spares a large batch from holding it. Any at::Tensor [B, B] is one.
@@ -36,7 +40,8 @@ class VLALIGN_EXPORT SoftTargets {
 
   /// rows(r) gives W's rows r, [r.count, B], and the same numbers whenever it is asked; a loss asks in each of its
   /// passes.
-  SoftTargets(std::int64_t size, std::function<at::Tensor(RowRange)> rows) : size_(size), make_rows_(std::move(rows)) {}
+  SoftTargets(std::int64_t size, std::function<at::Tensor(tiles::RowRange)> rows)
+      : size_(size), make_rows_(std::move(rows)) {}
 
   bool defined() const { return matrix_.defined() || make_rows_ != nullptr; }
 
@@ -47,7 +52,7 @@ class VLALIGN_EXPORT SoftTargets {
   std::int64_t size() const { return size_; }
 
   /// The rows of W, [rows.count, B].
-  at::Tensor rows(RowRange rows) const {
+  at::Tensor rows(tiles::RowRange rows) const {
     return make_rows_ ? make_rows_(rows) : matrix_.narrow(0, rows.begin, rows.count);
   }
 
@@ -57,7 +62,7 @@ class VLALIGN_EXPORT SoftTargets {
  private:
   at::Tensor matrix_;
   std::int64_t size_ = 0;
-  std::function<at::Tensor(RowRange)> make_rows_;
+  std::function<at::Tensor(tiles::RowRange)> make_rows_;
 };
 
 /// What a contrastive loss is computed from. The first three are always there; the others where the loss says that it
@@ -83,7 +88,7 @@ struct ContrastiveBatch {
   /// Of a batch shared among several processes, the rows this one answers for; all of them without it. Every process
   /// holds the whole batch (gathered with its gradient) and answers for as many rows. The mean over processes of a loss
   /// is that of the whole batch: so a loss may skip the other processes' rows, and one that ignores this is right too.
-  std::optional<RowRange> own{};
+  std::optional<tiles::RowRange> own{};
 
   double progress = 0.0;  ///< share of the training run that is done, 0 to 1, for weights that change
 };

@@ -34,6 +34,7 @@ class VLALIGN_EXPORT InfoNCE : public ContrastiveLoss {
 
   at::Tensor forward(const ContrastiveBatch& batch) const override;
   std::string name() const override;
+  std::string options() const override;
   BatchParts uses() const override;
 
  private:

@@ -9,8 +9,9 @@
 
 namespace vlalign {
 
-/// A loss by name with its paper's settings, or a sum of several with weights: "infonce", "infonce+0.5*simclr".
-/// Throws Error naming what there is on anything else.
+/// A loss by name with its paper's settings, or a sum of several with weights, which may change from one share of the
+/// run to another: "infonce", "infonce+0.5*simclr", "infonce+0:0.5@0:0.1*cyclip". make_loss(loss->name()) is of the
+/// same name for every loss of the library and sums of them. Throws Error naming what there is on anything else.
 VLALIGN_EXPORT AnyLoss make_loss(std::string_view text);
 
 /// The names that make_loss knows and the trainer can feed from image-text pairs.

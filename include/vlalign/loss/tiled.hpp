@@ -9,7 +9,7 @@
 #include "vlalign/core/export.hpp"
 #include "vlalign/loss/contrastive_loss.hpp"
 
-namespace vlalign {
+namespace vlalign::tiles {
 
 // Sums over all pairs of rows without the [N, M] matrix: tiles of logits, computed again in the backward pass. Exact,
 // and differentiable once. x: [N, D], y: [M, D], float32 or float64, on one device; N and M may differ. Each throws
@@ -50,4 +50,4 @@ VLALIGN_EXPORT at::Tensor sum_over_rows(
     const std::vector<at::Tensor>& inputs, RowRange rows, std::int64_t width,
     const std::function<at::Tensor(const std::vector<at::Tensor>&, RowRange)>& term);
 
-}  // namespace vlalign
+}  // namespace vlalign::tiles

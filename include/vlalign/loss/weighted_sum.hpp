@@ -32,7 +32,7 @@ class VLALIGN_EXPORT WeightedSum : public ContrastiveLoss {
   explicit WeightedSum(std::vector<Term> terms);
 
   at::Tensor forward(const ContrastiveBatch& batch) const override;
-  std::string name() const override;     ///< such as "infonce + 0.5 cyclip"
+  std::string name() const override;     ///< as make_loss() takes it, such as "infonce+0.5*cyclip"
   std::string options() const override;  ///< those of the terms, each with its name
   BatchParts uses() const override;
 

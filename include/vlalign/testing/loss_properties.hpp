@@ -11,7 +11,7 @@
 #include "vlalign/core/export.hpp"
 #include "vlalign/testing/violation.hpp"
 
-namespace vlalign {
+namespace vlalign::kit {
 
 /// A loss and what it promises.
 struct LossUnderTest {
@@ -47,7 +47,7 @@ class LossPropertyTest : public ::testing::Test {
   LossUnderTest (*make_)();
 };
 
-}  // namespace vlalign
+}  // namespace vlalign::kit
 
 /// VLALIGN_TEST_LOSS(Suite, loss) or VLALIGN_TEST_LOSS(Suite, loss, claims), at namespace scope, adds a test for each
 /// Property, e.g. Suite.GradientsEqualFiniteDifferences. loss: an expression for anything AnyLoss takes, evaluated when
@@ -55,7 +55,7 @@ class LossPropertyTest : public ::testing::Test {
 ///
 ///     VLALIGN_TEST_LOSS(InfoNCE, vlalign::InfoNCE(), {.lower_bound = 0.0});
 ///     VLALIGN_TEST_LOSS(Triplet, ImageTriplet(), {.smallest_batch = 2, .declined = {
-///         {vlalign::Property::modality_symmetry, "it looks for negatives among the images only"}}});
-#define VLALIGN_TEST_LOSS(Suite, ...)                                                               \
-  [[maybe_unused]] static const bool vlalign_loss_tests_##Suite = ::vlalign::LossPropertyTest::add( \
-      #Suite, __FILE__, __LINE__, [] { return ::vlalign::LossUnderTest{__VA_ARGS__}; })
+///         {vlalign::kit::Property::modality_symmetry, "it looks for negatives among the images only"}}});
+#define VLALIGN_TEST_LOSS(Suite, ...)                                                                    \
+  [[maybe_unused]] static const bool vlalign_loss_tests_##Suite = ::vlalign::kit::LossPropertyTest::add( \
+      #Suite, __FILE__, __LINE__, [] { return ::vlalign::kit::LossUnderTest{__VA_ARGS__}; })

@@ -11,7 +11,7 @@
 #include "vlalign/core/export.hpp"
 #include "vlalign/loss/contrastive_loss.hpp"
 
-namespace vlalign {
+namespace vlalign::kit {
 
 /// What a contrastive loss should do. <vlalign/testing/loss_properties.hpp> makes a GoogleTest of each.
 enum class Property {
@@ -81,4 +81,4 @@ VLALIGN_EXPORT std::optional<Violation> find_violation(Property property, const 
 VLALIGN_EXPORT std::optional<std::string> reason_to_skip(Property property, const AnyLoss& loss,
                                                          const LossClaims& claims = {});
 
-}  // namespace vlalign
+}  // namespace vlalign::kit

@@ -8,7 +8,7 @@
 #include "vlalign/train/trainer.hpp"
 #include "vlalign/vla/policy.hpp"
 
-namespace vlalign {
+namespace vlalign::vla {
 
 /// An alignment loss with which a policy's towers go on training, beside the actions.
 struct AlignmentBeside {
@@ -28,7 +28,7 @@ class VLALIGN_EXPORT PolicyTrainer {
  public:
   /// options.targets and .teacher are the alignment loss's; micro_batch doesn't go with a policy.
   /// Throws Error on options that can't work.
-  PolicyTrainer(vla::Policy policy, TrainerOptions options = {}, std::optional<AlignmentBeside> alignment = {});
+  PolicyTrainer(Policy policy, TrainerOptions options = {}, std::optional<AlignmentBeside> alignment = {});
   ~PolicyTrainer();
 
   /// As Trainer::on_step.
@@ -38,6 +38,9 @@ class VLALIGN_EXPORT PolicyTrainer {
   /// aren't the policy's.
   TrainSummary fit(std::shared_ptr<const EpisodeSource> episodes);
 
+  /// As Trainer::stop.
+  void stop() noexcept;
+
  private:
   struct VLALIGN_HIDDEN State;
   std::unique_ptr<State> state_;
@@ -46,6 +49,6 @@ class VLALIGN_EXPORT PolicyTrainer {
 /// Where the demonstrations' states and actions lie: fills state, actions.dims, state_mean, state_std (at least 1e-6),
 /// action_low and action_high (the range; a number that never changes has one of 1 around it). Throws Error naming the
 /// episode and step whose numbers aren't finite, and without any step.
-VLALIGN_EXPORT void measure_ranges(const EpisodeSource& episodes, vla::PolicyConfig& config);
+VLALIGN_EXPORT void measure_ranges(const std::shared_ptr<const EpisodeSource>& episodes, PolicyConfig& config);
 
-}  // namespace vlalign
+}  // namespace vlalign::vla

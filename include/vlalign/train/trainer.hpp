@@ -39,11 +39,14 @@ struct TrainerOptions {
   bool shuffle = true;
   std::uint64_t seed = 0;
   c10::Device device = c10::kCPU;
-  int threads = 0;                    ///< of the arithmetic, during fit() alone; at most 1,024; 0: LibTorch's choice
-  int loader_threads = 2;             ///< at most 1,024
-  std::filesystem::path out{};        ///< the run folder; empty: nothing is written
-  std::string data_name{};            ///< what config.json calls the data, for people
-  bool resume = false;                ///< go on from the run folder's newest checkpoint, if there is one
+  int threads = 0;               ///< of the arithmetic, during fit() alone; at most 1,024; 0: LibTorch's choice
+  int loader_threads = 2;        ///< that decode and transform; at most 1,024
+  int prefetch = 4;              ///< batches made ahead
+  std::int64_t cache_mb = 1024;  ///< decoded pictures kept in memory
+  double max_bad = 0.05;         ///< the run stops when more than this share of the records (and at least 10) is bad
+  std::filesystem::path out{};   ///< the run folder; empty: nothing is written
+  std::string data_name{};       ///< what config.json calls the data, for people
+  bool resume = false;           ///< go on from the run folder's newest checkpoint, if there is one
   std::int64_t checkpoint_every = 0;  ///< steps; 0: only at the end
 };
 
@@ -68,6 +71,7 @@ struct TrainSummary {
   StepResult last;
   std::int64_t skipped_steps = 0;
   double seconds = 0;
+  bool stopped = false;                  ///< by stop(), before its last step
   std::vector<std::string> bad_records;  ///< "name: why", each once
 };
 
@@ -101,6 +105,10 @@ class VLALIGN_EXPORT Trainer {
   /// or gradient isn't finite for 10 steps in a row, in the last step or in most, and when the weights aren't finite at
   /// a checkpoint or at the end.
   TrainSummary fit(std::shared_ptr<const PairSource> pairs);
+
+  /// Ends the run that fit() is at after the step it is in, with a checkpoint to resume from and without the folder's
+  /// model/. May be called from on_step(), from another thread and from a signal handler; does nothing outside fit().
+  void stop() noexcept;
 
  private:
   struct VLALIGN_HIDDEN State;

@@ -12,6 +12,7 @@
 
 #include "vlalign/core/device.hpp"
 #include "vlalign/core/export.hpp"
+#include "vlalign/data/loading/episode_loader.hpp"
 #include "vlalign/model/dual_encoder.hpp"
 #include "vlalign/vla/action_shape.hpp"
 
@@ -53,15 +54,6 @@ struct PolicyConfig {
 /// As policy.json holds it.
 VLALIGN_EXPORT std::string to_json(const PolicyConfig& config);
 
-/// One batch of samples cut out of demonstrations.
-struct PolicyBatch {
-  at::Tensor pixels{};   ///< uint8 [B, 3, S, S], channels-last
-  at::Tensor tokens{};   ///< int64 [B, L], the instructions
-  at::Tensor state{};    ///< float32 [B, S], undefined for a policy without
-  at::Tensor actions{};  ///< float32 [B, H, A]
-  at::Tensor mask{};     ///< bool [B, H], false behind an episode's end
-};
-
 /// From a frame, an instruction and the robot's state to a chunk of actions: the towers of a DualEncoder, a fusion of
 /// what they give, an action head. A handle: copies share the weights, the encoder among them.
 ///
@@ -88,10 +80,11 @@ class VLALIGN_EXPORT Policy {
   /// Copies the weights of such a folder into this policy, of the same shapes. Throws Error, and then changes nothing.
   void load_weights(const std::filesystem::path& folder);
 
-  /// The head's loss over the batch, a scalar [] with a graph. generator: for heads that draw noise, see ActionHead.
-  /// Throws Error naming the field that is of another shape or dtype than the policy's, and the row of a state or of
-  /// actions that count which isn't finite. A batch on a GPU isn't waited for: there the loss of such a row is NaN.
-  at::Tensor loss(const PolicyBatch& batch, Precision precision = Precision::fp32,
+  /// The head's loss over the batch, a scalar [] with a graph; of the batch it reads pixels, tokens, state (undefined
+  /// for a policy without), actions and mask. generator: for heads that draw noise, see ActionHead. Throws Error naming
+  /// the field that is of another shape or dtype than the policy's, and the row of a state or of actions that count
+  /// which isn't finite. A batch on a GPU isn't waited for: there the loss of such a row is NaN.
+  at::Tensor loss(const EpisodeBatch& batch, Precision precision = Precision::fp32,
                   const at::Generator& generator = {}) const;
 
   /// What the text tower makes of instructions, to be kept as long as they stand. tokens: int64 [B, L].

@@ -78,7 +78,8 @@ LoaderOptions loader_options(const EpisodeLoaderOptions& options) {
           .shuffle = options.shuffle,
           .seed = options.seed,
           .augmentation = options.augmentation,
-          .cache_mb = options.cache_mb};
+          .cache_mb = options.cache_mb,
+          .max_bad = options.max_bad};
 }
 
 }  // namespace

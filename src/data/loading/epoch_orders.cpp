@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "core/random_permutation.hpp"
 #include "vlalign/core/random.hpp"
 
 namespace vlalign {

@@ -8,6 +8,7 @@
 #include "core/foreign_errors.hpp"
 #include "core/io/files.hpp"
 #include "core/log.hpp"
+#include "data/sources/checked_source.hpp"
 #include "data/sources/joined_pairs.hpp"
 #include "data/sources/locations.hpp"
 #include "data/sources/shard_pairs.hpp"
@@ -59,7 +60,8 @@ std::shared_ptr<const PairSource> open_all(const std::vector<fs::path>& places, 
 
 }  // namespace
 
-std::vector<std::string> all_captions(const PairSource& pairs) {
+std::vector<std::string> all_captions(const std::shared_ptr<const PairSource>& source) {
+  const auto& pairs = checked_source(source, "[all_captions] pairs");
   std::vector<std::string> all;
   for (std::int64_t i = 0; i < pairs.size(); ++i) {
     auto captions = pairs.captions(i);

@@ -26,6 +26,7 @@ const auto attraction = [](const ContrastiveBatch& b) {
 
 VLALIGN_TEST_LOSS(AttractionProperties, attraction,
                   {.lower_bound = -1.0,
-                   .declined = {{vlalign::Property::descent, "shown here as a property that a loss can do without"}}});
+                   .declined = {
+                       {vlalign::kit::Property::descent, "shown here as a property that a loss can do without"}}});
 
 }  // namespace

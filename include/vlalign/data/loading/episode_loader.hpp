@@ -19,11 +19,11 @@ class BatchMaker;
 /// Samples cut out of demonstrations: what a policy sees at a step, and what was done from there on. B is the batch
 /// size, less the frames that could not be read.
 struct EpisodeBatch {
-  at::Tensor pixels;        ///< uint8 [B, 3, S, S], channels-last
-  at::Tensor tokens;        ///< int64 [B, L], the instructions, cut to the longest
-  at::Tensor state;         ///< float32 [B, S], of the step; S is 0 where the demonstrations have none
-  at::Tensor actions;       ///< float32 [B, H, A], of the step and those after it, 0 behind the episode's end
-  at::Tensor mask;          ///< bool [B, H], false behind the episode's end
+  at::Tensor pixels{};      ///< uint8 [B, 3, S, S], channels-last
+  at::Tensor tokens{};      ///< int64 [B, L], the instructions, cut to the longest
+  at::Tensor state{};       ///< float32 [B, S], of the step; S is 0 where the demonstrations have none
+  at::Tensor actions{};     ///< float32 [B, H, A], of the step and those after it, 0 behind the episode's end
+  at::Tensor mask{};        ///< bool [B, H], false behind the episode's end
   std::int64_t number = 0;  ///< counted from the start of the run
   std::int64_t epoch = 0;
   double wait_s = 0.0;  ///< how long next() had to wait for it
@@ -38,12 +38,13 @@ struct EpisodeLoaderOptions {
   std::uint64_t seed = 0;
   Augmentation augmentation{};
   std::int64_t cache_mb = 1024;  ///< decoded pictures kept in memory
+  double max_bad =
+      0.05;  ///< the run stops when more than this share of the frames read so far (and at least 10) is bad
 };
 
 /// Makes training batches from demonstrations as Loader does from pairs: a sample is a step of an episode, and of
 /// several instructions one is picked uniformly for each step and epoch. Batch k is a function of (source, options, k)
-/// alone. A frame that can't be read is left out of its batch; the run stops when more than 5% of those read so far
-/// (and at least 10) are bad.
+/// alone. A frame that can't be read is left out of its batch.
 class VLALIGN_EXPORT EpisodeLoader {
  public:
   /// Throws Error when the batch is larger than the data.

@@ -19,7 +19,8 @@ struct Pair {
   std::vector<std::byte> image;
 };
 
-/// A data set of image-text pairs with random access. Reading is safe from several threads.
+/// A data set of image-text pairs with random access. Reading is safe from several threads. Functions take a source by
+/// shared pointer, since those that read ahead keep it, and throw Error for a null one.
 class VLALIGN_EXPORT PairSource {
  public:
   virtual ~PairSource() = default;
@@ -32,7 +33,7 @@ class VLALIGN_EXPORT PairSource {
 };
 
 /// Every caption of every record, in the source's order: what a vocabulary is trained on.
-VLALIGN_EXPORT std::vector<std::string> all_captions(const PairSource& pairs);
+VLALIGN_EXPORT std::vector<std::string> all_captions(const std::shared_ptr<const PairSource>& pairs);
 
 struct PairOptions {
   /// Column names of a table. Without them open_clip's, "filepath" and "title"; in a .jsonl or metadata file Hugging
