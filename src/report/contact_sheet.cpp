@@ -1,8 +1,11 @@
 #include "report/contact_sheet.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdint>
 
+#include "core/base64.hpp"
 #include "vlalign/image/transform.hpp"
 
 namespace vlalign {
@@ -41,19 +44,8 @@ ContactSheet make_contact_sheet(const std::vector<Image>& pictures, std::size_t 
 }
 
 std::string data_uri(std::string_view type, const std::vector<std::byte>& data) {
-  static constexpr char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  auto uri = "data:" + std::string(type) + ";base64,";
-  uri.reserve(uri.size() + data.size() / 3 * 4 + 4);
-  for (std::size_t i = 0; i < data.size(); i += 3) {
-    const auto byte = [&](std::size_t k) {
-      return i + k < data.size() ? std::to_integer<std::uint32_t>(data[i + k]) : 0U;
-    };
-    const std::uint32_t group = byte(0) << 16 | byte(1) << 8 | byte(2);
-    for (std::size_t k = 0; k < 4; ++k) {
-      uri += i + k > data.size() ? '=' : digits[group >> (18 - 6 * k) & 63U];
-    }
-  }
-  return uri;
+  return fmt::format("data:{};base64,{}", type,
+                     encode_base64({reinterpret_cast<const char*>(data.data()), data.size()}));
 }
 
 }  // namespace vlalign

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "core/base64.hpp"
 #include "core/check.hpp"
 #include "core/foreign_errors.hpp"
 #include "core/io/files.hpp"
@@ -21,30 +22,13 @@ namespace {
 
 using nlohmann::json;
 
-std::string decode_base64(std::string_view text) {
-  static constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  while (text.ends_with('=')) text.remove_suffix(1);
-  std::string bytes;
-  std::uint32_t bits = 0;
-  int count = 0;
-  for (const char c : text) {
-    const auto digit = digits.find(c);
-    check(digit != digits.npos, "precompiled_charsmap: '{}' is no base64", c);
-    bits = bits << 6 | static_cast<std::uint32_t>(digit);
-    count += 6;
-    if (count < 8) continue;
-    count -= 8;
-    bytes.push_back(static_cast<char>(bits >> count));
-  }
-  return bytes;
-}
-
 // Of the normalizers, Strip and Replace collapse spaces, which splitting into words does too.
 CharacterMap read_character_map(const json& normalizer) {
   if (normalizer.is_null()) return {};
   const auto type = normalizer.at("type").get<std::string>();
   if (type == "Precompiled") {
-    return CharacterMap(decode_base64(normalizer.at("precompiled_charsmap").get<std::string>()));
+    return CharacterMap(
+        decode_base64(normalizer.at("precompiled_charsmap").get<std::string>(), "precompiled_charsmap"));
   }
   CharacterMap map;
   if (type == "Strip" || type == "Replace") return map;
