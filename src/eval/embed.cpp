@@ -138,7 +138,8 @@ ImageEmbeddings embed_images(const DualEncoder& model, std::int64_t count,
     out.bad.insert(out.bad.end(), batch.bad.begin(), batch.bad.end());
     if (options.progress) options.progress(std::min(count, start + options.batch_size), count);
   }
-  check(!rows.empty(), "[embed_images] none of the {} pictures could be read; the first: {}", count, out.bad.front());
+  if (rows.empty())
+    fail("[embed_images] none of the {} pictures could be read; the first: {}", count, out.bad.front());
   out.image = at::cat(rows);
   checked_rows(out.image, "embed_images", "the model's embeddings");
   return out;
