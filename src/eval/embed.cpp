@@ -1,20 +1,14 @@
 #include "vlalign/eval/embed.hpp"
 
 #include <ATen/ops/cat.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
-#include <atomic>
-#include <exception>
 #include <future>
-#include <mutex>
-#include <system_error>
-#include <thread>
 #include <unordered_map>
-#include <variant>
 
 #include "core/check.hpp"
+#include "data/loading/pixel_batch.hpp"
 #include "data/sources/checked_source.hpp"
 #include "eval/rows.hpp"
 #include "kernels/thread_count.hpp"
@@ -43,69 +37,6 @@ void check_options(const EmbedOptions& options) {
         options.threads);
 }
 
-/// A batch of pictures at the model's size; for those that could not be read, why.
-struct PixelBatch {
-  at::Tensor pixels;  // uint8 [B, 3, S, S], channels-last
-  std::vector<std::int64_t> records;
-  std::vector<std::string> bad;
-};
-
-using Decoded = std::variant<Image, std::string>;  // or why not
-
-/// decoded[i] = make(i) for all i, on a few threads. The first exception that is not an Error stops them and is
-/// rethrown.
-template <typename Make>
-std::vector<Decoded> decode_all(std::int64_t count, int threads, const Make& make) {
-  std::vector<Decoded> decoded(static_cast<std::size_t>(count));
-  std::atomic<std::int64_t> next{0};
-  std::exception_ptr fault;
-  std::once_flag first_fault;
-  const auto work = [&] {
-    try {
-      for (auto i = next++; i < count; i = next++) {
-        try {
-          decoded[static_cast<std::size_t>(i)] = make(i);
-        } catch (const Error& error) {
-          decoded[static_cast<std::size_t>(i)] = std::string(error.what());
-        }
-      }
-    } catch (...) {
-      next = count;
-      std::call_once(first_fault, [&] { fault = std::current_exception(); });
-    }
-  };
-  {
-    std::vector<std::jthread> workers;
-    try {
-      for (int i = 1; i < std::min<std::int64_t>(threads, count); ++i) workers.emplace_back(work);
-    } catch (const std::system_error&) {
-      // The system gives no more threads: those that there are do the work.
-    }
-    work();
-  }
-  if (fault) std::rethrow_exception(fault);
-  return decoded;
-}
-
-PixelBatch pack(const std::vector<Decoded>& decoded, std::int64_t first_record, std::int64_t size) {
-  PixelBatch batch;
-  for (std::size_t i = 0; i < decoded.size(); ++i) {
-    if (const auto* why = std::get_if<std::string>(&decoded[i])) {
-      batch.bad.push_back(*why);
-    } else {
-      batch.records.push_back(first_record + static_cast<std::int64_t>(i));
-    }
-  }
-  const auto rows = at::empty({std::ssize(batch.records), size, size, 3}, at::kByte);
-  auto* out = rows.mutable_data_ptr<std::uint8_t>();
-  for (const auto record : batch.records) {
-    const auto& rgb = std::get<Image>(decoded[static_cast<std::size_t>(record - first_record)]).rgb;
-    out = std::copy(rgb.begin(), rgb.end(), out);
-  }
-  batch.pixels = rows.permute({0, 3, 1, 2});
-  return batch;
-}
-
 }  // namespace
 
 ImageEmbeddings embed_images(const DualEncoder& model, std::int64_t count,
@@ -116,8 +47,8 @@ ImageEmbeddings embed_images(const DualEncoder& model, std::int64_t count,
   const auto& how = model.config().preprocess;
   const auto load = [&](std::int64_t start) {
     const auto end = std::min(count, start + options.batch_size);
-    const auto make = [&](std::int64_t i) { return preprocess(read(start + i), how); };
-    return pack(decode_all(end - start, options.threads, make), start, how.image_size);
+    return load_pixels(start, end, options.threads, how.image_size,
+                       [&](std::int64_t record) { return preprocess(read(record), how); });
   };
 
   const auto encode = [&](const at::Tensor& pixels) {
@@ -138,8 +69,7 @@ ImageEmbeddings embed_images(const DualEncoder& model, std::int64_t count,
     out.bad.insert(out.bad.end(), batch.bad.begin(), batch.bad.end());
     if (options.progress) options.progress(std::min(count, start + options.batch_size), count);
   }
-  if (rows.empty())
-    fail("[embed_images] none of the {} pictures could be read; the first: {}", count, out.bad.front());
+  if (rows.empty()) fail("[embed_images] none of the {} pictures could be read; the first: {}", count, out.bad.front());
   out.image = at::cat(rows);
   checked_rows(out.image, "embed_images", "the model's embeddings");
   return out;
