@@ -178,8 +178,9 @@ Policy Policy::create(DualEncoder encoder, const PolicyConfig& config, std::uint
   check_config(config, "[Policy]");
   nn::Initializer initializer(seed);
   const auto widths = tower_widths(encoder, config.maps);
-  auto fusion = make_fusion(config.fusion, sizes_of(widths, config), initializer);
-  auto head = make_head(config.head, config.width, config.actions, bank_of(encoder, config), initializer);
+  auto fusion = make_fusion(config.fusion, sizes_of(widths, config), initializer, config.fusion_options);
+  auto head =
+      make_head(config.head, config.width, config.actions, bank_of(encoder, config), initializer, config.head_options);
   auto module = make_module(encoder, std::move(fusion), std::move(head), config, widths, seed);
   if (const auto retrieval = std::dynamic_pointer_cast<RetrievalHead>(module->head)) {
     const at::NoGradGuard no_graph;

@@ -22,6 +22,8 @@ json json_of(const PolicyConfig& c) {
   for (const auto& phrase : c.phrases) phrases.push_back({{"text", phrase.text}, {"actions", phrase.actions}});
   return {{"fusion", c.fusion},
           {"head", c.head},
+          {"fusion_options", c.fusion_options},
+          {"head_options", c.head_options},
           {"horizon", c.actions.horizon},
           {"action_dims", c.actions.dims},
           {"state_dims", c.state},
@@ -97,6 +99,8 @@ PolicyConfig read_policy_config(const fs::path& file) {
   PolicyConfig c;
   c.fusion = section.require<std::string>("fusion");
   c.head = section.require<std::string>("head");
+  c.fusion_options = section.get("fusion_options", PartOptions());
+  c.head_options = section.get("head_options", PartOptions());
   c.actions = {.horizon = section.require_positive("horizon"), .dims = section.require_positive("action_dims")};
   c.state = section.require<std::int64_t>("state_dims");
   c.width = section.require_positive("width");

@@ -312,6 +312,59 @@ TEST(Policy, OfATowerWithoutBlocksPointsAndReadsTheMapsOfItsStem) {
   EXPECT_THROW(Policy::create(without, test::config_of("tiled_product", "l1")), Error);
 }
 
+TEST(Policy, OptionsOfItsPartsAreKeptInItsFolder) {
+  struct Case {
+    const char *fusion, *head;
+    PartOptions fusion_options, head_options;
+  };
+  const Case cases[] = {{"early", "l1", {{"layers", 1}, {"readouts", 3}}, {{"hidden", 24}, {"layers", 1}}},
+                        {"pointing", "bins", {{"pointers", 2}, {"scale", 2.5}, {"found", 8}}, {{"bins", 16}}},
+                        {"token_learner", "mse", {{"learned_tokens", 3}}, {}},
+                        {"text_queries", "flow_matching", {{"layers", 2}, {"heads", 2}}, {{"steps", 3}}},
+                        {"attention_pooling", "retrieval", {{"queries", 2}}, {{"hidden", 40}}},
+                        {"late_product", "huber", {{"hidden", 12}}, {{"layers", 2}}}};
+  for (const auto& [fusion, head, fusion_options, head_options] : cases) {
+    const TempFolder folder;
+    const auto plain = config_of(fusion, head);
+    auto config = plain;
+    config.fusion_options = fusion_options;
+    config.head_options = head_options;
+    auto policy = Policy::create(towers(), config, 3);
+    policy.save(folder.path() / "policy");
+    auto loaded = Policy::load(folder.path() / "policy");
+    EXPECT_EQ(loaded.config().fusion_options, fusion_options);
+    EXPECT_EQ(loaded.config().head_options, head_options);
+    for (auto* each : {&policy, &loaded}) each->train(false);
+    const auto batch = random_batch();
+    EXPECT_TRUE(act(loaded, batch).equal(act(policy, batch))) << fusion << ", " << head;
+    auto without = Policy::create(towers(), plain, 3);
+    without.train(false);
+    EXPECT_FALSE(act(without, batch).equal(act(policy, batch))) << fusion << ", " << head << ": the options do nothing";
+  }
+}
+
+TEST(Policy, NamesAnOptionThatItsPartsLack) {
+  const auto complaint = [](const char* fusion, const char* head, const PartOptions& of_fusion,
+                            const PartOptions& of_head) {
+    auto config = config_of(fusion, head);
+    config.fusion_options = of_fusion, config.head_options = of_head;
+    return message_of<Error>([&] { Policy::create(towers(), config); });
+  };
+  EXPECT_EQ(complaint("early", "l1", {{"pointers", 2}}, {}),
+            "[make_fusion] early: unknown option 'pointers': expected one of layers, heads, readouts");
+  EXPECT_EQ(complaint("early", "l1", {}, {{"bins", 2}}),
+            "[make_head] l1: unknown option 'bins': expected one of hidden, layers");
+  for (const double bad : {0.0, -1.0, 1.5, 1e9, std::nan(""), std::numeric_limits<double>::infinity()})
+    EXPECT_NE(
+        complaint("early", "l1", {{"heads", bad}}, {}).find("[make_fusion] early: heads: expected an integer from 1"),
+        std::string::npos)
+        << bad;
+  EXPECT_EQ(complaint("pointing", "l1", {{"scale", -1}}, {}),
+            "[Pointing] scale: expected more than 0 and finite, got -1");
+  EXPECT_EQ(complaint("text_queries", "bins", {}, {{"bins", 1}}),
+            "[make_head] bins: bins: expected an integer from 2 to 16384, got 1");
+}
+
 TEST(Policy, SaysWhatIsWrong) {
   const auto complaint = [](const PolicyConfig& config) {
     return message_of<Error>([&] { Policy::create(towers(), config); });

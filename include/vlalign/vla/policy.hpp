@@ -15,6 +15,7 @@
 #include "vlalign/data/loading/episode_loader.hpp"
 #include "vlalign/model/dual_encoder.hpp"
 #include "vlalign/vla/action_shape.hpp"
+#include "vlalign/vla/part_options.hpp"
 
 namespace torch::nn {
 class Module;
@@ -35,6 +36,7 @@ struct ActionPhrase {
 struct PolicyConfig {
   std::string fusion = "text_queries";  ///< one of make_fusion()'s
   std::string head = "l1";              ///< one of make_head()'s
+  PartOptions fusion_options{}, head_options{};
   ActionShape actions{};
   std::int64_t state = 0;              ///< S; 0 for a policy that isn't told the robot's state
   std::int64_t width = 256;            ///< D, of the fused tokens
