@@ -7,18 +7,18 @@
 
 namespace vlalign {
 
-/// How long something took, over and over: quantiles of any number of durations from fixed memory. For one thread.
+/// Quantiles of how long something took each time. Any number of durations take the same memory. For one thread.
 ///
 ///     latency.record(seconds);
 ///     std::printf("p99 %.1f ms\n", 1000 * latency.quantile(0.99));
 class VLALIGN_EXPORT LatencyHistogram {
  public:
-  /// Adds a duration. Those under a microsecond count as one, those over 100 s as 100 s; a NaN is left out.
+  /// Adds a duration. Durations below a microsecond count as a microsecond, those above 100 s as 100 s, and a NaN as
+  /// nothing.
   void record(double seconds);
 
-  /// The duration, in seconds, that a share q of those recorded doesn't exceed: the smallest such, within 2.5 %. q: 0
-  /// to
-  /// 1. 0 when nothing was recorded. Throws Error on another q.
+  /// The smallest duration, in seconds and within 2.5 %, that is at least as long as a share q of those recorded; 0 when
+  /// nothing was recorded. Throws Error unless q is between 0 and 1.
   double quantile(double q) const;
 
   std::int64_t count() const { return count_; }

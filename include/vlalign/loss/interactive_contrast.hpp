@@ -5,9 +5,9 @@
 
 namespace vlalign {
 
-/// InfoNCE across student and teacher: each of the student's images finds its text among the teacher's, each of its
-/// texts its image. With x and y the student's images and texts, v and t the teacher's, and s the student's logit
-/// scale,
+/// InfoNCE across student and teacher: each image of the student finds its text among the teacher's texts, and each
+/// text its image. With x and y for the student's images and texts, v and t for the teacher's, and s for the student's
+/// logit scale, the loss is
 ///
 ///     L = 1/(2B) sum_i [ -s x_i . t_i + logsumexp_j s x_i . t_j ] + [ -s y_i . v_i + logsumexp_j s y_i . v_j ]
 ///

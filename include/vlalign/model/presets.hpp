@@ -9,12 +9,11 @@
 
 namespace vlalign {
 
-/// The named models, sizes as in open_clip's model_configs ("RN50", "ViT-B-32", "ViT-B-32-quickgelu",
-/// "ViT-B-16-SigLIP",
-/// ...), "align-base", and "tiny".
+/// The names of the models that preset() knows: those of open_clip's model_configs, such as "RN50", "ViT-B-32" or
+/// "ViT-B-16-SigLIP", then "align-base" and "tiny".
 VLALIGN_EXPORT std::vector<std::string> preset_names();
 
-/// Throws Error listing the presets when there is none of that name.
+/// A named model, whose sizes are those of open_clip's model_configs. Throws Error that lists the names for another one.
 VLALIGN_EXPORT ModelConfig preset(std::string_view name);
 
 }  // namespace vlalign

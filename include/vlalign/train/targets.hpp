@@ -29,9 +29,9 @@ struct TargetRule {
 /// Pairs with the same caption are one group: each of its images matches each of its texts.
 VLALIGN_EXPORT TargetRule equal_captions();
 
-/// Soft labels: a share of each row stays with its own pair, the rest is spread over all captions by how many tokens
-/// they have in common with its own (Jaccard index of the sets of tokens, padding and end left out, and what all have).
-///   own: in [0, 1]
+/// Soft labels from the tokens that captions share. Of each row, the share `own` (0 to 1) stays with the row's own pair.
+/// The rest goes to all captions in proportion to the Jaccard index of their set of tokens and the row's own. The sets
+/// leave out padding, the end token and tokens that every caption has.
 VLALIGN_EXPORT TargetRule shared_tokens(const Tokenizer& tokenizer, double own = 0.8);
 
 }  // namespace vlalign
