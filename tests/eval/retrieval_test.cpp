@@ -412,7 +412,7 @@ TEST(Retrieval, SaysWhichFieldIsWrong) {
   text[1][2] = std::numeric_limits<float>::quiet_NaN();
   EXPECT_EQ(complaint(one_caption_each(eye, text)), "[retrieval_ranks] text: row 1 is not finite");
   EXPECT_THROW(vlalign::retrieval_ranks(one_caption_each(eye, eye), 0), vlalign::Error);
-  EXPECT_EQ(complaint({}), "[retrieval_ranks] image: expected floating [N, D], got none");
+  EXPECT_EQ(complaint(Embeddings{}), "[retrieval_ranks] image: expected floating [N, D], got none");
 }
 
 }  // namespace

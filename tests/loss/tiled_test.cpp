@@ -148,11 +148,11 @@ TEST(TiledLogSumExp, NamesOperandsThatDoNotFit) {
   EXPECT_EQ(test::message_of<Error>([] {
               tiles::log_sum_exp(at::randn({2, 3}), at::randn({2, 4}), scalar(1));
             }),
-            "[tiles::log_sum_exp] x, y: expected [N, D] and [M, D], got [2, 3] and [2, 4]");
+            "[log_sum_exp] x, y: expected [N, D] and [M, D], got [2, 3] and [2, 4]");
   EXPECT_EQ(test::message_of<Error>([] {
               tiles::log_sum_exp(at::randn({2, 3}), at::randn({2, 3}, at::kDouble), scalar(1));
             }),
-            "[tiles::log_sum_exp] x, y: expected both float32 or both float64, got Float and Double");
+            "[log_sum_exp] x, y: expected both float32 or both float64, got Float and Double");
 }
 
 TEST(Tiled, NamesArgumentsThatDoNotFit) {
@@ -161,68 +161,68 @@ TEST(Tiled, NamesArgumentsThatDoNotFit) {
   const auto term = [](const auto& in, tiles::RowRange r) { return in[0].narrow(0, r.begin, r.count).sum(); };
   constexpr auto most = std::numeric_limits<std::int64_t>::max();
   const std::vector<std::pair<std::string, std::function<void()>>> calls{
-      {"[tiles::log_sum_exp] x", [&] { tiles::log_sum_exp({}, y, scalar(1)); }},
-      {"[tiles::log_sum_exp] y", [&] { tiles::log_sum_exp(x, {}, scalar(1)); }},
-      {"[tiles::log_sum_exp] y", [&] { tiles::log_sum_exp(x, y.to(at::kMeta), scalar(1)); }},
-      {"[tiles::log_sum_exp] x, y", [&] { tiles::log_sum_exp(x.narrow(0, 0, 0), y, scalar(1)); }},
-      {"[tiles::log_sum_exp] x, y", [&] { tiles::log_sum_exp(x.narrow(1, 0, 0), y.narrow(1, 0, 0), scalar(1)); }},
-      {"[tiles::log_sum_exp] x, y", [&] { tiles::log_sum_exp(x.to(at::kBFloat16), y.to(at::kBFloat16), scalar(1)); }},
-      {"[tiles::log_sum_exp] x, y", [&] { tiles::log_sum_exp(x.to(at::kLong), y.to(at::kLong), scalar(1)); }},
-      {"[tiles::log_sum_exp] scale", [&] { tiles::log_sum_exp(x, y, {}); }},
-      {"[tiles::log_sum_exp] scale", [&] { tiles::log_sum_exp(x, y, two); }},
-      {"[tiles::log_sum_exp] scale", [&] { tiles::log_sum_exp(x, y, at::ones({}, at::kLong)); }},
-      {"[tiles::log_sum_exp] filter.row_ids",
+      {"[log_sum_exp] x", [&] { tiles::log_sum_exp({}, y, scalar(1)); }},
+      {"[log_sum_exp] y", [&] { tiles::log_sum_exp(x, {}, scalar(1)); }},
+      {"[log_sum_exp] y", [&] { tiles::log_sum_exp(x, y.to(at::kMeta), scalar(1)); }},
+      {"[log_sum_exp] x, y", [&] { tiles::log_sum_exp(x.narrow(0, 0, 0), y, scalar(1)); }},
+      {"[log_sum_exp] x, y", [&] { tiles::log_sum_exp(x.narrow(1, 0, 0), y.narrow(1, 0, 0), scalar(1)); }},
+      {"[log_sum_exp] x, y", [&] { tiles::log_sum_exp(x.to(at::kBFloat16), y.to(at::kBFloat16), scalar(1)); }},
+      {"[log_sum_exp] x, y", [&] { tiles::log_sum_exp(x.to(at::kLong), y.to(at::kLong), scalar(1)); }},
+      {"[log_sum_exp] scale", [&] { tiles::log_sum_exp(x, y, {}); }},
+      {"[log_sum_exp] scale", [&] { tiles::log_sum_exp(x, y, two); }},
+      {"[log_sum_exp] scale", [&] { tiles::log_sum_exp(x, y, at::ones({}, at::kLong)); }},
+      {"[log_sum_exp] filter.row_ids",
        [&] {
          tiles::log_sum_exp(x, y, scalar(1), {Keep::equal, {}, columns});
        }},
-      {"[tiles::log_sum_exp] filter.row_ids",
+      {"[log_sum_exp] filter.row_ids",
        [&] {
          tiles::log_sum_exp(x, y, scalar(1), {Keep::equal, columns, columns});
        }},
-      {"[tiles::log_sum_exp] filter.column_ids",
+      {"[log_sum_exp] filter.column_ids",
        [&] {
          tiles::log_sum_exp(x, y, scalar(1), {Keep::different, rows, {}});
        }},
-      {"[tiles::log_sum_exp] filter.column_ids",
+      {"[log_sum_exp] filter.column_ids",
        [&] {
          tiles::log_sum_exp(x, y, scalar(1), {Keep::equal, rows, columns.to(at::kInt)});
        }},
-      {"[tiles::log_sum_exp] filter.column_ids",
+      {"[log_sum_exp] filter.column_ids",
        [&] {
          tiles::log_sum_exp(x, y, scalar(1), {Keep::equal, rows, columns.to(at::kMeta)});
        }},
-      {"[tiles::softplus_sum] x", [&] { tiles::softplus_sum({}, y, scalar(1), scalar(0)); }},
-      {"[tiles::softplus_sum] scale", [&] { tiles::softplus_sum(x, y, two, scalar(0)); }},
-      {"[tiles::softplus_sum] bias", [&] { tiles::softplus_sum(x, y, scalar(1), {}); }},
-      {"[tiles::sum_over_rows] inputs",
+      {"[softplus_sum] x", [&] { tiles::softplus_sum({}, y, scalar(1), scalar(0)); }},
+      {"[softplus_sum] scale", [&] { tiles::softplus_sum(x, y, two, scalar(0)); }},
+      {"[softplus_sum] bias", [&] { tiles::softplus_sum(x, y, scalar(1), {}); }},
+      {"[sum_over_rows] inputs",
        [&] {
          tiles::sum_over_rows({}, {0, 3}, 1, term);
        }},
-      {"[tiles::sum_over_rows] inputs",
+      {"[sum_over_rows] inputs",
        [&] {
          tiles::sum_over_rows({x, {}}, {0, 3}, 1, term);
        }},
-      {"[tiles::sum_over_rows] rows",
+      {"[sum_over_rows] rows",
        [&] {
          tiles::sum_over_rows({x}, {0, 0}, 1, term);
        }},
-      {"[tiles::sum_over_rows] rows",
+      {"[sum_over_rows] rows",
        [&] {
          tiles::sum_over_rows({x}, {-1, 1}, 1, term);
        }},
-      {"[tiles::sum_over_rows] rows",
+      {"[sum_over_rows] rows",
        [&] {
          tiles::sum_over_rows({x}, {most, most}, 1, term);
        }},
-      {"[tiles::sum_over_rows] term",
+      {"[sum_over_rows] term",
        [&] {
          tiles::sum_over_rows({x}, {0, 3}, 1, {});
        }},
-      {"[tiles::sum_over_rows] term",
+      {"[sum_over_rows] term",
        [&] {
          tiles::sum_over_rows({x}, {0, 3}, 1, [](const auto&, auto) { return at::Tensor(); });
        }},
-      {"[tiles::sum_over_rows] term",
+      {"[sum_over_rows] term",
        [&] {
          tiles::sum_over_rows({x}, {0, 3}, 1, [](const auto& in, auto) { return in[0]; });
        }},

@@ -9,7 +9,7 @@
 
 namespace vlalign::test {
 
-inline double tiles::log_sum_exp(const std::vector<double>& terms) {
+inline double log_sum_exp(const std::vector<double>& terms) {
   const double largest = *std::max_element(terms.begin(), terms.end());
   double sum = 0;
   for (const double term : terms) sum += std::exp(term - largest);
@@ -34,7 +34,7 @@ inline Matrix scaled(double factor, Matrix m) {
 /// sum_i of logsumexp_j m_ij - m_ii.
 inline double sum_of_cross_entropies(const Matrix& m) {
   double sum = 0;
-  for (std::size_t i = 0; i < m.size(); ++i) sum += tiles::log_sum_exp(m[i]) - m[i][i];
+  for (std::size_t i = 0; i < m.size(); ++i) sum += log_sum_exp(m[i]) - m[i][i];
   return sum;
 }
 
@@ -44,7 +44,7 @@ inline double sum_of_decoupled(const Matrix& m) {
   for (std::size_t i = 0; i < m.size(); ++i) {
     auto others = m[i];
     others.erase(others.begin() + static_cast<std::ptrdiff_t>(i));
-    sum += tiles::log_sum_exp(others) - m[i][i];
+    sum += log_sum_exp(others) - m[i][i];
   }
   return sum;
 }

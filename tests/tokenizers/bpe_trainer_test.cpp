@@ -19,7 +19,7 @@ using test::TempFolder;
 using Captions = std::vector<std::string>;
 using Merge = ClipTokenizer::Merge;
 
-std::vector<Merge> merges_of(const ClipTokenizer& tokenizer) {
+std::vector<Merge> merges_of(const Tokenizer& tokenizer) {
   const TempFolder folder;
   tokenizer.save(folder.path());
   std::istringstream lines(read_file(folder.path() / "merges.txt"));
