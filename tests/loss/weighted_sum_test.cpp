@@ -46,7 +46,7 @@ TEST(WeightedSum, AddsItsTermsByTheirWeightsOfTheMoment) {
   EXPECT_DOUBLE_EQ(at_progress(loss, 0), 10);
   EXPECT_DOUBLE_EQ(at_progress(loss, 0.5), 12);
   EXPECT_DOUBLE_EQ(at_progress(loss, 1), 14);
-  EXPECT_EQ(loss.name(), "ten + (0 to 4 from 0 to 1 of the run) one");
+  EXPECT_EQ(loss.name(), "ten+0:4@0:1*one");
 }
 
 TEST(WeightedSum, LeavesOutATermOfNoWeight) {
@@ -71,7 +71,7 @@ TEST(WeightedSum, NamesWhatCannotBeSummed) {
   EXPECT_EQ(test::message_of<Error>([] {
               at_progress(WeightedSum({{InfoNCE(), {0.0}}}), 0);
             }),
-            "[WeightedSum] 0 infonce: every weight is 0 at 0 of the run");
+            "[WeightedSum] 0*infonce: every weight is 0 at 0 of the run");
 }
 
 TEST(WeightedSum, NamesNumbersThatAreNone) {

@@ -6,6 +6,8 @@
 #include <span>
 #include <string_view>
 
+#include "vlalign/core/export.hpp"
+
 namespace vlalign {
 
 /// Safe to use from several threads. No memory changes hands, since the two sides may allocate from different heaps:
@@ -27,4 +29,4 @@ using OpenPieceModel = PieceModel* (*)(std::string_view bytes);
 
 }  // namespace vlalign
 
-extern "C" vlalign::PieceModel* vlalign_open_piece_model(std::string_view bytes);
+extern "C" VLALIGN_EXPORT vlalign::PieceModel* vlalign_open_piece_model(std::string_view bytes);

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "vlalign/core/export.hpp"
 #include "vlalign/data/sources/episodes.hpp"
 
 namespace vlalign {
@@ -17,6 +18,6 @@ using OpenLerobotEpisodes = void (*)(const std::filesystem::path& folder, const 
 }  // namespace vlalign
 
 /// The module's only entry.
-extern "C" void vlalign_open_lerobot_episodes(const std::filesystem::path& folder,
-                                              const vlalign::EpisodeOptions& options,
-                                              std::shared_ptr<const vlalign::EpisodeSource>& source);
+extern "C" VLALIGN_EXPORT void vlalign_open_lerobot_episodes(const std::filesystem::path& folder,
+                                                             const vlalign::EpisodeOptions& options,
+                                                             std::shared_ptr<const vlalign::EpisodeSource>& source);
