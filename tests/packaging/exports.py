@@ -42,7 +42,7 @@ def main():
     faults = [f"not marked with VLALIGN_EXPORT: {what}" for what in unmarked]
     for name in exported(library):
         plain = re.sub(r"^(vtable|typeinfo|typeinfo name|guard variable) for ", "", name)
-        path = re.match(r"vlalign::(?:nn::|vla::|testing::)?(operator[^(]+|\w+)(::)?", plain)
+        path = re.match(r"vlalign::(?:nn::|vla::|kit::|tiles::)?(operator[^(]+|\w+)(::)?", plain)
         if not path or "::State::" in plain or not (path[1] in classes or (path[1] in functions and not path[2])):
             faults.append(f"exported, and in no public header: {name}")
     print("\n".join(faults) or "the library exports what its headers declare")
