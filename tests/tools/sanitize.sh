@@ -3,7 +3,7 @@
 #
 #   bash tests/tools/sanitize.sh address [ROOM...]              AddressSanitizer and UndefinedBehaviorSanitizer; all rooms
 #   CXX=clang++ bash tests/tools/sanitize.sh address [ROOM...]  the same with clang (Debian's clang brings its libraries)
-#   bash tests/tools/sanitize.sh thread [ROOM...]               ThreadSanitizer; data, train, model and vla
+#   bash tests/tools/sanitize.sh thread [ROOM...]               ThreadSanitizer; tokenizers, image, data, train, model and vla
 #   bash tests/tools/sanitize.sh leak [ROUNDS]                  LeakSanitizer over rounds of train, evaluate, destroy; 1000
 #
 # Needs what cmake/setup.sh installs. Builds in build-SANITIZER-COMPILER, which is kept. Ends nonzero when a room fails or a
@@ -90,7 +90,7 @@ case $kind in
     ;;
   thread)
     rooms=("$@")
-    if ((${#rooms[@]} == 0)); then rooms=(data train model vla); fi
+    if ((${#rooms[@]} == 0)); then rooms=(tokenizers image data train model vla); fi
     mapfile -t programs < <(test_programs "${rooms[@]}")
     build_targets thread "${programs[@]}"
     suppressions
