@@ -11,7 +11,7 @@
 #include <string>
 
 #include "kernels/product.hpp"
-#include "nn/checkpoint.hpp"
+#include "nn/activation_checkpoint.hpp"
 #include "vlalign/nn/lora.hpp"
 
 namespace vlalign::nn {

@@ -5,7 +5,7 @@
 
 #include "core/check.hpp"
 #include "core/io/files.hpp"
-#include "core/module.hpp"
+#include "core/loadable_module.hpp"
 #include "text/text_cleaning.hpp"
 #include "text/unicode_text.hpp"
 #include "tokenizers/added_tokens.hpp"

@@ -13,12 +13,12 @@
 #include "model/peers/peer_names.hpp"
 #include "support/model_fixture.hpp"
 #include "support/temp_folder.hpp"
+#include "tokenizers/clip_tokenizer.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/loss/info_nce.hpp"
 #include "vlalign/model/peers/read_config.hpp"
 #include "vlalign/model/presets.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
-#include "tokenizers/clip_tokenizer.hpp"
 
 namespace vlalign::dual_encoder_test {
 namespace {

@@ -6,8 +6,8 @@
 #include "core/check.hpp"
 #include "core/io/files.hpp"
 #include "support/temp_folder.hpp"
-#include "vlalign/core/error.hpp"
 #include "tokenizers/clip_tokenizer.hpp"
+#include "vlalign/core/error.hpp"
 
 namespace vlalign::folder_tokenizer_test {
 namespace {

@@ -6,12 +6,12 @@
 
 #include "model/peers/peer_names.hpp"
 #include "support/temp_folder.hpp"
+#include "tokenizers/clip_tokenizer.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/model/lora.hpp"
 #include "vlalign/model/peers/read_config.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 #include "vlalign/nn/lora.hpp"
-#include "tokenizers/clip_tokenizer.hpp"
 
 namespace vlalign::interpolate_test {
 namespace {

@@ -6,9 +6,9 @@
 #include "core/io/files.hpp"
 #include "support/log_lines.hpp"
 #include "support/temp_folder.hpp"
+#include "tokenizers/clip_tokenizer.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/model/dual_encoder.hpp"
-#include "tokenizers/clip_tokenizer.hpp"
 
 namespace vlalign::layout_tokenizer_test {
 namespace {

@@ -8,13 +8,13 @@
 
 #include "core/io/files.hpp"
 #include "support/temp_folder.hpp"
+#include "tokenizers/clip_tokenizer.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/core/io/safetensors.hpp"
 #include "vlalign/model/dual_encoder.hpp"
 #include "vlalign/model/peers/read_config.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 #include "vlalign/nn/lora.hpp"
-#include "tokenizers/clip_tokenizer.hpp"
 
 namespace vlalign::lora_test {
 namespace {

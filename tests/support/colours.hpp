@@ -8,8 +8,8 @@
 
 #include "core/io/files.hpp"
 #include "support/temp_folder.hpp"
-#include "vlalign/loss/info_nce.hpp"
 #include "tokenizers/clip_tokenizer.hpp"
+#include "vlalign/loss/info_nce.hpp"
 #include "vlalign/train/trainer.hpp"
 
 namespace vlalign::test {

@@ -10,10 +10,10 @@
 #include <vector>
 
 #include "model/make_module.hpp"
+#include "tokenizers/clip_tokenizer.hpp"
 #include "vlalign/core/io/safetensors.hpp"
 #include "vlalign/model/dual_encoder.hpp"
 #include "vlalign/model/peers/read_config.hpp"
-#include "tokenizers/clip_tokenizer.hpp"
 
 namespace vlalign::test {
 

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "vlalign/config/model_config.hpp"
 #include "tokenizers/clip_tokenizer.hpp"
+#include "vlalign/config/model_config.hpp"
 
 namespace vlalign::test {
 

@@ -1,4 +1,5 @@
-// Part of every test program: LibTorch's default generator starts from the clock, a test from the same numbers each time.
+// Part of every test program: LibTorch's default generator starts from the clock, a test from the same numbers each
+// time.
 #include <ATen/Context.h>
 #include <gtest/gtest.h>
 

@@ -4,8 +4,8 @@
 
 #include "tabletop/moving_picture.hpp"
 #include "tabletop/words.hpp"
-#include "vlalign/core/error.hpp"
 #include "tokenizers/clip_tokenizer.hpp"
+#include "vlalign/core/error.hpp"
 
 namespace tabletop::rollout_test {
 namespace {

@@ -9,8 +9,8 @@
 
 #include "core/io/files.hpp"
 #include "support/temp_folder.hpp"
-#include "vlalign/core/error.hpp"
 #include "tokenizers/clip_tokenizer.hpp"
+#include "vlalign/core/error.hpp"
 
 namespace vlalign::bpe_trainer_test {
 namespace {

@@ -6,8 +6,8 @@
 #include "core/io/files.hpp"
 #include "support/log_lines.hpp"
 #include "support/temp_folder.hpp"
-#include "vlalign/core/error.hpp"
 #include "tokenizers/clip_tokenizer.hpp"
+#include "vlalign/core/error.hpp"
 #include "vlalign/tokenizers/tokenizer.hpp"
 
 namespace vlalign::cleanings_test {

@@ -11,11 +11,11 @@
 
 #include "core/io/files.hpp"
 #include "support/temp_folder.hpp"
-#include "vlalign/core/error.hpp"
 #include "tokenizers/clip_tokenizer.hpp"
 #include "tokenizers/gpt2_tokenizer.hpp"
 #include "tokenizers/sentence_piece_tokenizer.hpp"
 #include "tokenizers/word_piece_tokenizer.hpp"
+#include "vlalign/core/error.hpp"
 
 namespace vlalign::load_tokenizer_test {
 namespace {

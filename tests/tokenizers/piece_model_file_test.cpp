@@ -10,8 +10,8 @@
 #include "core/io/files.hpp"
 #include "support/temp_folder.hpp"
 #include "tokenizers/character_map.hpp"
-#include "vlalign/core/error.hpp"
 #include "tokenizers/sentence_piece_tokenizer.hpp"
+#include "vlalign/core/error.hpp"
 
 namespace vlalign::piece_model_file_test {
 namespace {

@@ -15,8 +15,8 @@
 
 #include "core/io/files.hpp"
 #include "support/temp_folder.hpp"
-#include "vlalign/core/error.hpp"
 #include "tokenizers/clip_tokenizer.hpp"
+#include "vlalign/core/error.hpp"
 
 namespace vlalign::tokenizer_test {
 namespace {

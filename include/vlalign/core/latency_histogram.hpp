@@ -17,8 +17,8 @@ class VLALIGN_EXPORT LatencyHistogram {
   /// nothing.
   void record(double seconds);
 
-  /// The smallest duration, in seconds and within 2.5 %, that is at least as long as a share q of those recorded; 0 when
-  /// nothing was recorded. Throws Error unless q is between 0 and 1.
+  /// The smallest duration, in seconds and within 2.5 %, that is at least as long as a share q of those recorded; 0
+  /// when nothing was recorded. Throws Error unless q is between 0 and 1.
   double quantile(double q) const;
 
   std::int64_t count() const { return count_; }

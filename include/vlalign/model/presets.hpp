@@ -13,7 +13,8 @@ namespace vlalign {
 /// "ViT-B-16-SigLIP", then "align-base" and "tiny".
 VLALIGN_EXPORT std::vector<std::string> preset_names();
 
-/// A named model, whose sizes are those of open_clip's model_configs. Throws Error that lists the names for another one.
+/// A named model, whose sizes are those of open_clip's model_configs. Throws Error that lists the names for another
+/// one.
 VLALIGN_EXPORT ModelConfig preset(std::string_view name);
 
 }  // namespace vlalign

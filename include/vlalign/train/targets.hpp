@@ -29,9 +29,9 @@ struct TargetRule {
 /// Pairs with the same caption are one group: each of its images matches each of its texts.
 VLALIGN_EXPORT TargetRule equal_captions();
 
-/// Soft labels from the tokens that captions share. Of each row, the share `own` (0 to 1) stays with the row's own pair.
-/// The rest goes to all captions in proportion to the Jaccard index of their set of tokens and the row's own. The sets
-/// leave out padding, the end token and tokens that every caption has.
+/// Soft labels from the tokens that captions share. Of each row, the share `own` (0 to 1) stays with the row's own
+/// pair. The rest goes to all captions in proportion to the Jaccard index of their set of tokens and the row's own. The
+/// sets leave out padding, the end token and tokens that every caption has.
 VLALIGN_EXPORT TargetRule shared_tokens(const Tokenizer& tokenizer, double own = 0.8);
 
 }  // namespace vlalign

@@ -1,6 +1,6 @@
 #include "data/sources/lerobot_module.hpp"
 
-#include "core/module.hpp"
+#include "core/loadable_module.hpp"
 #include "core/naming.hpp"
 #include "data/sources/lerobot/lerobot_episodes.hpp"
 

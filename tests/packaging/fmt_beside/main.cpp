@@ -1,8 +1,8 @@
 #include <fmt/format.h>
 #include <torch/torch.h>
-#include <vlalign/vlalign.hpp>
 
 #include <string_view>
+#include <vlalign/vlalign.hpp>
 
 int main() {
   const auto included = fmt::format("{}.{}.{}", FMT_VERSION / 10000, FMT_VERSION / 100 % 100, FMT_VERSION % 100);

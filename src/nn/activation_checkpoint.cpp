@@ -1,4 +1,4 @@
-#include "nn/checkpoint.hpp"
+#include "nn/activation_checkpoint.hpp"
 
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>

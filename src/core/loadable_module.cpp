@@ -1,4 +1,4 @@
-#include "core/module.hpp"
+#include "core/loadable_module.hpp"
 
 #include <dlfcn.h>
 
