@@ -52,7 +52,7 @@ END
 
 run_room() {
   local room=$1 start=$SECONDS status=0
-  "$build/bin/vlalign_${room}_tests" --gtest_filter="$gtest_filter" --gtest_brief=1 >"$build/logs/$room.log" 2>&1 || status=$?
+  OMP_NUM_THREADS=1 "$build/bin/vlalign_${room}_tests" --gtest_filter="$gtest_filter" --gtest_brief=1 >"$build/logs/$room.log" 2>&1 || status=$?
   printf '%-10s %5d s  %s\n' "$room" $((SECONDS - start)) \
     "$(grep -a -E '^\[  (PASSED|FAILED)  \] [0-9]+ test' "$build/logs/$room.log" | tail -n 2 | tr '\n' ' ')"
   if ((status != 0)); then
@@ -78,7 +78,7 @@ test_programs() {
   for room in "$@"; do echo "vlalign_${room}_tests"; done
 }
 
-export OMP_NUM_THREADS=1 UBSAN_OPTIONS=print_stacktrace=1
+export UBSAN_OPTIONS=print_stacktrace=1
 case $kind in
   address)
     rooms=("$@")
@@ -101,7 +101,7 @@ case $kind in
     build_targets address,undefined vlalign_rounds
     suppressions
     export ASAN_OPTIONS=detect_leaks=1:detect_odr_violation=0 LSAN_OPTIONS="suppressions=$build/leak.supp"
-    "$build/bin/vlalign_rounds" "${1:-1000}"
+    OMP_NUM_THREADS=1 "$build/bin/vlalign_rounds" "${1:-1000}"
     ;;
   *) usage ;;
 esac
