@@ -74,7 +74,8 @@ TEST_P(PolicyOf, GradientsReachBothTowersFusionAndHead) {
     }
     EXPECT_TRUE(moved) << part;
   }
-  const auto* scale = policy.module()->named_parameters().find("weight_log_scale");
+  const auto parameters = policy.module()->named_parameters();
+  const auto* scale = parameters.find("weight_log_scale");
   if (scale && !resnet) {  // the ResNet's map is a single place
     EXPECT_NE(scale->grad().item<double>(), 0);
   }
