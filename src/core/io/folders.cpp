@@ -55,7 +55,7 @@ void exchange_by_steps(const fs::path& made, const fs::path& place) {
   check(::rename(place.c_str(), aside.c_str()) == 0, "{}: cannot be replaced: {}", place.string(),
         std::strerror(errno));
   if (::rename(made.c_str(), place.c_str()) != 0) {
-    const auto why = std::strerror(errno);
+    const std::string why = std::strerror(errno);  // before the next call changes it
     check(::rename(aside.c_str(), place.c_str()) == 0, "{}: cannot be replaced: {}; what was there is now {}",
           place.string(), why, aside.string());
     fail("{}: cannot be replaced: {}", place.string(), why);
