@@ -30,7 +30,8 @@ BatchParts operator|(const BatchParts& a, const BatchParts& b) {
           .tokens = a.tokens || b.tokens,
           .second_image = a.second_image || b.second_image,
           .teacher = a.teacher || b.teacher,
-          .frames = std::max(a.frames, b.frames)};
+          .frames = std::max(a.frames, b.frames),
+          .goal_frames = a.goal_frames || b.goal_frames};
 }
 
 std::shared_ptr<const ContrastiveLoss> AnyLoss::from_function(

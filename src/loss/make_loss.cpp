@@ -29,7 +29,6 @@ namespace {
 struct NamedLoss {
   const char* name;
   AnyLoss loss;
-  bool of_frames = false;  ///< the trainer can't feed it from image-text pairs
 };
 
 const std::vector<NamedLoss>& known() {
@@ -50,9 +49,9 @@ const std::vector<NamedLoss>& known() {
       {"triplet", SemiHardTriplet()},
       {"align_uniform", AlignmentUniformity()},
       {"temperature_free", TemperatureFree()},
-      {"vip", VIP(), /*of_frames=*/true},
-      {"liv", LIV(), /*of_frames=*/true},
-      {"r3m", TimeContrastive(), /*of_frames=*/true},
+      {"vip", VIP()},
+      {"liv", LIV()},
+      {"r3m", TimeContrastive()},
   };
   return all;
 }
@@ -129,8 +128,7 @@ AnyLoss parse_sum(std::string_view text, int depth) {
 
 std::vector<std::string> loss_names() {
   std::vector<std::string> names;
-  for (const auto& entry : known())
-    if (!entry.of_frames) names.emplace_back(entry.name);
+  for (const auto& entry : known()) names.emplace_back(entry.name);
   return names;
 }
 

@@ -89,7 +89,11 @@ Features DualEncoderImpl::text_features(const at::Tensor& tokens, std::span<cons
 }
 
 at::Tensor DualEncoderImpl::in_joint_space(const at::Tensor& features, const std::shared_ptr<Linear>& projection) {
-  return l2_normalize(projection ? projection->forward(features) : features);
+  return l2_normalize(projected(features, projection));
+}
+
+at::Tensor DualEncoderImpl::projected(const at::Tensor& features, const std::shared_ptr<Linear>& projection) {
+  return projection ? projection->forward(features) : features;
 }
 
 std::optional<DualEncoderImpl::Place> DualEncoderImpl::place_of(std::string_view name) const {

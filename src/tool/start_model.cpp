@@ -20,23 +20,22 @@ namespace {
 /// --tokenizer FILE or train:N; without it CLIP's vocabulary, or one trained on the captions for a model that has its
 /// own.
 std::shared_ptr<const Tokenizer> make_tokenizer(const std::string& flag, const ModelConfig& config,
-                                                const std::shared_ptr<const PairSource>& pairs) {
+                                                const Captions& captions) {
   constexpr std::string_view train_prefix = "train:";
-  if (flag.empty())
-    return config.text.own_vocabulary ? train_tokenizer(all_captions(pairs), config.text.vocab_size) : nullptr;
+  if (flag.empty()) return config.text.own_vocabulary ? train_tokenizer(captions(), config.text.vocab_size) : nullptr;
   if (!flag.starts_with(train_prefix)) return load_tokenizer(flag);
   const auto number = std::string_view(flag).substr(train_prefix.size());
   std::int64_t size = 0;
   const auto [end, error] = std::from_chars(number.begin(), number.end(), size);
   check(error == std::errc() && end == number.end(), "--tokenizer {}: expected train:N with N entries, e.g. train:4096",
         flag);
-  return train_tokenizer(all_captions(pairs), size);
+  return train_tokenizer(captions(), size);
 }
 
 /// open_clip's for SigLIP's loss (Zhai et al. 2023, section 3.2).
 constexpr double usual_bias = -10;
 
-DualEncoder create(const StartFlags& flags, const std::shared_ptr<const PairSource>& pairs, std::uint64_t seed) {
+DualEncoder create(const StartFlags& flags, const Captions& captions, std::uint64_t seed) {
   auto config = flags.model.ends_with(".json") ? read_model_config(flags.model) : preset(flags.model);
   if (flags.image_size) config.preprocess = with_image_size(config.preprocess, *flags.image_size, "--image-size");
   if (flags.context_length) config.text.context_length = *flags.context_length;
@@ -44,7 +43,7 @@ DualEncoder create(const StartFlags& flags, const std::shared_ptr<const PairSour
   if (flags.loss_uses_bias && !config.scale.bias) config.scale = {.initial = 10, .bias = usual_bias};
   if (flags.logit_bias) config.scale.bias = flags.logit_bias;
   if (flags.text_tower.empty())
-    return DualEncoder::create(config, make_tokenizer(flags.tokenizer, config, pairs), seed);
+    return DualEncoder::create(config, make_tokenizer(flags.tokenizer, config, captions), seed);
   check(flags.tokenizer.empty(), "--tokenizer: the text tower's folder brings its own");
   config.text = read_text_config(flags.text_tower);
   config.layout = Layout::open_clip;
@@ -91,12 +90,12 @@ void StartFlags::add(CLI::App& command) {
                      "What the logit bias of SigLIP's loss starts from; without it the model's own, or -10");
 }
 
-DualEncoder StartFlags::make(const std::shared_ptr<const PairSource>& pairs, std::uint64_t seed) const {
+DualEncoder StartFlags::make(const Captions& captions, std::uint64_t seed) const {
   check(init.empty() || tokenizer.empty(), "--tokenizer: the model folder given with --init brings its own");
   check(init.empty() || text_tower.empty(), "--text-tower: goes with --model, not with --init");
   check(!logit_bias || loss_uses_bias, "--logit-bias: the loss uses none");
   check(!logit_bias || std::isfinite(*logit_bias), "--logit-bias: expected a finite number, got {}", *logit_bias);
-  auto start = init.empty() ? create(*this, pairs, seed) : load(*this);
+  auto start = init.empty() ? create(*this, captions, seed) : load(*this);
   if (loss_uses_bias && family(start.config()) == "CLIP" && start.config().layout == Layout::hugging_face) {
     log_info("model {}: transformers' CLIP has no logit bias, so the trained model is written in open_clip's layout",
              start.config().name);

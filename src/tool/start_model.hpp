@@ -2,13 +2,16 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
-#include "vlalign/data/sources/pairs.hpp"
 #include "vlalign/model/dual_encoder.hpp"
 
 namespace vlalign::tool {
+
+using Captions = std::function<std::vector<std::string>()>;
 
 /// --model or --init, and what may differ from them.
 struct StartFlags {
@@ -20,8 +23,8 @@ struct StartFlags {
   bool loss_uses_bias = false;  ///< a model without one gets one
 
   void add(CLI::App& command);
-  /// pairs: whose captions a vocabulary may be trained on.
-  DualEncoder make(const std::shared_ptr<const PairSource>& pairs, std::uint64_t seed) const;
+  /// captions: gives what a vocabulary may be trained on.
+  DualEncoder make(const Captions& captions, std::uint64_t seed) const;
 };
 
 }  // namespace vlalign::tool

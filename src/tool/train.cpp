@@ -15,6 +15,7 @@
 #include "tool/output.hpp"
 #include "tool/print_scores.hpp"
 #include "tool/start_model.hpp"
+#include "vlalign/data/sources/episodes.hpp"
 #include "vlalign/eval/retrieval.hpp"
 #include "vlalign/loss/make_loss.hpp"
 #include "vlalign/model/lora.hpp"
@@ -31,6 +32,7 @@ constexpr std::array target_rules{"pairs", "captions", "tokens"};
 
 struct TrainFlags {
   DataFlags data;
+  EpisodeOptions video;
   RunFlags run;
   std::vector<std::string> tests, notes;
   StartFlags start;
@@ -78,13 +80,34 @@ double training_seconds(const TrainingMetrics& metrics) {
   return seconds;
 }
 
-std::vector<ReportFact> facts_of(const DualEncoder& model, const PairSource& pairs, const TrainFlags& flags,
+/// What --data names: pairs, or demonstrations where the loss is one on video.
+struct TrainingData {
+  std::shared_ptr<const PairSource> pairs;
+  std::shared_ptr<const EpisodeSource> episodes;
+
+  std::int64_t pictures() const {
+    if (pairs) return pairs->size();
+    std::int64_t steps = 0;
+    for (std::int64_t i = 0; i < episodes->size(); ++i) steps += episodes->episode(i).actions.size(0);
+    return steps;
+  }
+  std::vector<std::string> captions() const { return pairs ? all_captions(pairs) : all_instructions(episodes); }
+  TrainSummary fit(Trainer& trainer) const { return pairs ? data.fit(trainer) : trainer.fit(episodes); }
+};
+
+TrainingData open_data(const TrainFlags& flags, const ContrastiveLoss& loss) {
+  if (loss.uses().frames > 0) return {.pairs = nullptr, .episodes = open_episodes(flags.data.location, flags.video)};
+  check(flags.video.camera.empty(), "--camera: --loss {} is not one on video", flags.loss);
+  return {.pairs = flags.data.open(), .episodes = nullptr};
+}
+
+std::vector<ReportFact> facts_of(const DualEncoder& model, std::int64_t pictures, const TrainFlags& flags,
                                  const TrainSummary& summary, const TrainingMetrics& metrics) {
   return {{"Model", model.config().name},
           {"Parameters", with_thousands(model.parameter_count())},
           {"Image size", fmt::format("{0} × {0} px", model.config().preprocess.image_size)},
           {"Vocabulary", with_thousands(model.config().text.vocab_size) + " entries"},
-          {"Training pictures", with_thousands(pairs.size())},
+          {"Training pictures", with_thousands(pictures)},
           {"Pairs seen", with_thousands(summary.last.samples_seen)},
           {"Steps", with_thousands(summary.last.step)},
           {"Batch", with_thousands(flags.options.batch_size)},
@@ -151,16 +174,16 @@ void run(TrainFlags& flags) {
   check_results_place(options.out);
   const auto loss = make_loss(flags.loss);
   check_loss_flags(*loss, flags);
-  const auto pairs = flags.data.open();
+  const auto data = open_data(flags, *loss);
   const auto sets = open_held_out(flags.tests, flags.notes, flags.data.columns);
   flags.start.loss_uses_bias = loss->uses().logit_bias;
-  auto model = flags.start.make(pairs, flags.options.seed);
+  auto model = flags.start.make([&] { return data.captions(); }, flags.options.seed);
   model.checkpoint_activations(flags.checkpoints);
   options.targets = make_targets(flags.targets, *model.tokenizer());
   if (!flags.teacher.empty())
     options.teacher = DualEncoder::load(flags.teacher, {.image_size = model.config().preprocess.image_size,
                                                         .pixels_as = model.config().preprocess.pixels_as});
-  log_info("{}: {} pictures; {}: {} parameters", flags.data.location, with_thousands(pairs->size()),
+  log_info("{}: {} pictures; {}: {} parameters", flags.data.location, with_thousands(data.pictures()),
            model.config().name, with_thousands(model.parameter_count()));
   if (flags.lora_rank) {
     flags.lora.rank = *flags.lora_rank;
@@ -180,7 +203,7 @@ void run(TrainFlags& flags) {
                 .subtitle = {},
                 .tests = tests,
                 .metrics = metrics,
-                .facts = facts_of(model, *pairs, flags, summary, metrics)},
+                .facts = facts_of(model, data.pictures(), flags, summary, metrics)},
                report);
   if (flags.run.json) {
     results["steps"] = summary.last.step;
@@ -251,6 +274,9 @@ void add_loading_flags(CLI::App& command, TrainerOptions& o) {
 void add_flags(CLI::App& command, TrainFlags& flags) {
   auto& o = flags.options;
   flags.data.add(command);
+  command.add_option("--camera", flags.video.camera,
+                     "With --loss vip, liv or r3m --data names demonstrations; of a LeRobot dataset this camera's, by "
+                     "default the first by name");
   command.add_option("--val", flags.tests,
                      "Held-out pairs, evaluated at the end; NAME=DATA names a test, repeat for several");
   command.add_option("--val-note", flags.notes, "A sentence about each --val for the report, in the same order");

@@ -9,7 +9,10 @@
 #include <utility>
 #include <vector>
 
+#include "core/check.hpp"
 #include "core/log.hpp"
+#include "data/loading/episode_frames.hpp"
+#include "data/loading/pair_texts.hpp"
 #include "loss/batch_accuracy.hpp"
 #include "loss/checked_value.hpp"
 #include "train/run_identity.hpp"
@@ -65,29 +68,55 @@ AlignmentTask::AlignmentTask(DualEncoder model, AnyLoss loss, TrainerOptions opt
     : model_(std::move(model)), loss_(std::move(loss)), options_(std::move(options)), feed_(model_, *loss_, options_) {}
 
 void AlignmentTask::open(const std::shared_ptr<const PairSource>& pairs) {
-  loader_.emplace(pairs, model_.tokenizer(), model_.config().text.context_length, model_.config().preprocess,
-                  LoaderOptions{.batch_size = options_.batch_size,
-                                .micro_batch = options_.micro_batch,
-                                .threads = options_.loader_threads,
-                                .prefetch = options_.prefetch,
-                                .shuffle = options_.shuffle,
-                                .seed = options_.seed,
-                                .augmentation = options_.augmentation,
-                                .second_view = loss_->uses().second_image,
-                                .cache_mb = options_.cache_mb,
-                                .pin_memory = options_.device.is_cuda(),
-                                .max_bad = options_.max_bad});
+  check(loss_->uses().frames == 0,
+        "[Trainer] the loss {} uses frames of a video, and pairs have none: fit() takes demonstrations too, see "
+        "open_episodes()",
+        loss_->name());
   pairs_ = pairs;
+  load("Loader", "pairs", std::make_unique<PairTexts>(pairs, model_.config().preprocess, options_.augmentation));
+}
+
+void AlignmentTask::open(const std::shared_ptr<const EpisodeSource>& episodes) {
+  episodes_ = episodes;
+  const ClipOptions clip{.frames = loss_->uses().frames, .to_goal = loss_->uses().goal_frames};
+  const auto as = model_.config().preprocess.pixels_as;
+  load("EpisodeLoader", "steps",
+       std::make_unique<EpisodeFrames>(episodes, EpisodeSteps(episodes.get(), clip), clip, as));
+}
+
+void AlignmentTask::load(std::string_view loader, std::string_view noun, std::unique_ptr<const PictureTexts> records) {
+  const auto& config = model_.config();
+  batches_ = std::make_unique<BatchMaker>(loader, noun, std::move(records), model_.tokenizer(),
+                                          config.text.context_length, config.preprocess,
+                                          LoaderOptions{.batch_size = options_.batch_size,
+                                                        .micro_batch = options_.micro_batch,
+                                                        .threads = options_.loader_threads,
+                                                        .prefetch = options_.prefetch,
+                                                        .shuffle = options_.shuffle,
+                                                        .seed = options_.seed,
+                                                        .augmentation = options_.augmentation,
+                                                        .second_view = loss_->uses().second_image,
+                                                        .cache_mb = options_.cache_mb,
+                                                        .pin_memory = options_.device.is_cuda(),
+                                                        .max_bad = options_.max_bad});
   if (options_.micro_batch > 0) statistics_.emplace(*model_.module());
 }
 
-nlohmann::json AlignmentTask::settings() const { return {{"pairs", pairs_->size()}, {"loss", loss_->name()}}; }
+nlohmann::json AlignmentTask::settings() const {
+  nlohmann::json all{{"loss", loss_->name()}};
+  all[episodes_ ? "episodes" : "pairs"] = episodes_ ? episodes_->size() : pairs_->size();
+  return all;
+}
 
 nlohmann::json AlignmentTask::identity() const {
-  const auto captions = [this](std::int64_t record) { return pairs_->captions(record); };
-  return {{"names_and_captions", fingerprint_of(*pairs_)},
-          {"tokenizer", fingerprint_of(*model_.tokenizer(), pairs_->size(), captions)},
-          {"loss_options", loss_->options()}};
+  const auto texts = [this](std::int64_t record) {
+    return episodes_ ? episodes_->episode(record).instructions : pairs_->captions(record);
+  };
+  nlohmann::json all{{"loss_options", loss_->options()}};
+  all[episodes_ ? "demonstrations" : "names_and_captions"] =
+      episodes_ ? fingerprint_of(*episodes_) : fingerprint_of(*pairs_);
+  all["tokenizer"] = fingerprint_of(*model_.tokenizer(), episodes_ ? episodes_->size() : pairs_->size(), texts);
+  return all;
 }
 
 void AlignmentTask::warn_of_one_pair(std::size_t pairs) {
@@ -96,7 +125,7 @@ void AlignmentTask::warn_of_one_pair(std::size_t pairs) {
 }
 
 std::pair<at::Tensor, StepFigures> AlignmentTask::forward(std::int64_t step, double progress) {
-  const auto batch = loader_->next();
+  const auto batch = batches_->next();
   warn_of_one_pair(batch.records.size());
   seed_towers(options_, step, 0);
   auto encoded = feed_.encode(batch, /*with_teacher=*/true);
@@ -122,7 +151,7 @@ StepFigures AlignmentTask::backward_in_micro_batches(std::int64_t step, double p
   feed_.add_scale(whole, progress);
   const auto encode = [&](std::int64_t piece) {
     const bool first_pass = !at::GradMode::is_enabled();
-    const auto pairs = loader_->next();
+    const auto pairs = batches_->next();
     captions.add_wait(pairs.wait_s);
     if (first_pass) captions.add(pairs);
     if (!first_pass && piece == 0) statistics_->restore();

@@ -1,10 +1,11 @@
-// Two towers on pairs, with a contrastive loss. Internal.
+// Two towers on pairs or demonstrations, with a contrastive loss. Internal.
 #pragma once
 
 #include <memory>
 #include <optional>
 #include <utility>
 
+#include "data/loading/batch_maker.hpp"
 #include "train/batch_feed.hpp"
 #include "train/kept_buffers.hpp"
 #include "train/task.hpp"
@@ -17,6 +18,7 @@ class AlignmentTask : public Task {
   AlignmentTask(DualEncoder model, AnyLoss loss, TrainerOptions options);
 
   void open(const std::shared_ptr<const PairSource>& pairs);
+  void open(const std::shared_ptr<const EpisodeSource>& episodes);
 
   /// The next batch's loss with its graph, and what was measured with it.
   std::pair<at::Tensor, StepFigures> forward(std::int64_t step, double progress);
@@ -27,12 +29,13 @@ class AlignmentTask : public Task {
   nlohmann::json identity() const override;
   void write(const std::filesystem::path& folder) const override { model_.write(folder); }
   void load_weights(const std::filesystem::path& folder) override { model_.load_weights(folder); }
-  std::int64_t batches_per_epoch() const override { return loader_->batches_per_epoch(); }
-  void seek(std::int64_t step) override { loader_->seek(step); }
+  std::int64_t batches_per_epoch() const override { return batches_->batches_per_epoch(); }
+  void seek(std::int64_t step) override { batches_->seek(step); }
   StepFigures forward_backward(std::int64_t step, double progress) override;
-  std::vector<std::string> bad_records() const override { return loader_->bad_records(); }
+  std::vector<std::string> bad_records() const override { return batches_->bad_records(); }
 
  private:
+  void load(std::string_view loader, std::string_view noun, std::unique_ptr<const PictureTexts> records);
   void warn_of_one_pair(std::size_t pairs);
   StepFigures backward_in_micro_batches(std::int64_t step, double progress);
 
@@ -40,8 +43,9 @@ class AlignmentTask : public Task {
   AnyLoss loss_;
   TrainerOptions options_;
   BatchFeed feed_;
-  std::shared_ptr<const PairSource> pairs_;
-  std::optional<Loader> loader_;
+  std::shared_ptr<const PairSource> pairs_;        ///< these
+  std::shared_ptr<const EpisodeSource> episodes_;  ///< or these
+  std::unique_ptr<BatchMaker> batches_;
   std::optional<KeptBuffers> statistics_;  ///< where a batch is taken in pieces, and so twice
   bool warned_of_one_pair_ = false;
 };

@@ -23,6 +23,14 @@ bool changes_pictures(const Augmentation& a) {
   return all(a) != all(none);
 }
 
+/// [B * frames, ...] as [B, frames, ...].
+at::Tensor in_clips(const at::Tensor& rows, std::int64_t frames) { return rows.unflatten(0, {-1, frames}); }
+
+/// Of rows that are clips' frames, those that end them; all rows where there are no clips.
+at::Tensor last_frames(const at::Tensor& rows, std::int64_t frames) {
+  return frames == 0 ? rows : in_clips(rows, frames).select(1, frames - 1);
+}
+
 /// Whether they have a parameter in common, as copies of a DualEncoder have all of theirs.
 bool share_weights(const DualEncoder& a, const DualEncoder& b) {
   std::unordered_set<const void*> of_a;
@@ -41,8 +49,6 @@ BatchFeed::BatchFeed(DualEncoder model, const ContrastiveLoss& loss, const Train
       teacher_(options.teacher),
       targets_(options.targets) {
   const auto name = loss.name();
-  check(uses_.frames == 0,
-        "[Trainer] the loss {} uses frames of a video, and pairs have none: call it in a loop of your own", name);
   check(!uses_.logit_bias || model_.module()->logit_bias.defined(),
         "[Trainer] the loss {} uses a logit bias, and the model {} has none: create or load it with one", name,
         model_.config().name);
@@ -93,16 +99,28 @@ void BatchFeed::check_teacher() const {
         "[Trainer] teacher: its tokenizer is not the model's, so it can't read the same tokens");
 }
 
-void BatchFeed::encode_pairs(ContrastiveBatch& out, const at::Tensor& pixels, const at::Tensor& tokens) const {
-  if (!uses_.tokens) {
-    out.image = model_.encode_image(pixels, precision_);
-    out.text = model_.encode_text(tokens, precision_);
+/// Of each picture, or of each clip's last frame. Sets the batch's frames.
+Features BatchFeed::image_features(const at::Tensor& pixels, ContrastiveBatch& out) const {
+  auto features = model_.image_features(pixels, {}, precision_);
+  if (uses_.frames == 0) return features;
+  const auto& module = *model_.module();
+  out.frames = in_clips(module.projected(features.pooled, module.image_projection), uses_.frames);
+  for (auto* part : {&features.embedding, &features.tokens, &features.map, &features.mask})
+    if (part->defined()) *part = last_frames(*part, uses_.frames);
+  return features;
+}
+
+void BatchFeed::encode_pairs(ContrastiveBatch& out, const PairBatch& pairs) const {
+  if (!uses_.tokens && uses_.frames == 0) {
+    out.image = model_.encode_image(pairs.pixels, precision_);
+    out.text = model_.encode_text(pairs.tokens, precision_);
     return;
   }
-  const auto image = model_.image_features(pixels, {}, precision_), text = model_.text_features(tokens, {}, precision_);
+  const auto image = image_features(pairs.pixels, out), text = model_.text_features(pairs.tokens, {}, precision_);
   const auto& module = *model_.module();
   out.image = image.embedding;
   out.text = text.embedding;
+  if (!uses_.tokens) return;
   out.image_tokens = {.features = module.in_joint_space(places(image), module.image_projection), .mask = image.mask};
   out.text_tokens = {.features = module.in_joint_space(places(text), module.text_projection), .mask = text.mask};
 }
@@ -110,11 +128,12 @@ void BatchFeed::encode_pairs(ContrastiveBatch& out, const at::Tensor& pixels, co
 ContrastiveBatch BatchFeed::encode(const PairBatch& pairs, bool with_teacher) const {
   ContrastiveBatch out;
   if (pairs.records.empty()) return out;
-  encode_pairs(out, pairs.pixels, pairs.tokens);
-  if (uses_.second_image) out.second_image = model_.encode_image(pairs.second_pixels, precision_);
+  encode_pairs(out, pairs);
+  if (uses_.second_image)
+    out.second_image = model_.encode_image(last_frames(pairs.second_pixels, uses_.frames), precision_);
   if (uses_.teacher && with_teacher) {
     const at::NoGradGuard no_graph;
-    out.teacher_image = teacher_->encode_image(pairs.pixels, precision_);
+    out.teacher_image = teacher_->encode_image(last_frames(pairs.pixels, uses_.frames), precision_);
     out.teacher_text = teacher_->encode_text(pairs.tokens, precision_);
   }
   return out;

@@ -10,7 +10,8 @@ class BatchFeed {
   /// Throws Error when the model, the options or the data can't give what the loss uses.
   BatchFeed(DualEncoder model, const ContrastiveLoss& loss, const TrainerOptions& options);
 
-  /// The embeddings of the pairs, the teacher's only if asked for. Of no pairs, no embeddings.
+  /// The embeddings of the pairs, the teacher's only if asked for. Of no pairs, no embeddings. Where the loss uses
+  /// frames, pixels and second_pixels are theirs, [B * F, 3, S, S].
   ContrastiveBatch encode(const PairBatch& pairs, bool with_teacher) const;
 
   /// What belongs to the whole batch: scale, bias, progress.
@@ -22,7 +23,8 @@ class BatchFeed {
  private:
   void check_tokens() const;
   void check_teacher() const;
-  void encode_pairs(ContrastiveBatch& out, const at::Tensor& pixels, const at::Tensor& tokens) const;
+  Features image_features(const at::Tensor& pixels, ContrastiveBatch& out) const;
+  void encode_pairs(ContrastiveBatch& out, const PairBatch& pairs) const;
 
   DualEncoder model_;
   BatchParts uses_;

@@ -35,6 +35,13 @@ TrainSummary Trainer::fit(std::shared_ptr<const PairSource> pairs) {
   return TrainingRun(task, state_->options, state_->on_step, state_->stop).fit();
 }
 
+TrainSummary Trainer::fit(std::shared_ptr<const EpisodeSource> episodes) {
+  check(episodes != nullptr, "[Trainer::fit] episodes: expected demonstrations, got a null pointer");
+  AlignmentTask task(state_->model, state_->loss, state_->options);
+  task.open(episodes);
+  return TrainingRun(task, state_->options, state_->on_step, state_->stop).fit();
+}
+
 void Trainer::stop() noexcept { state_->stop = true; }
 
 }  // namespace vlalign

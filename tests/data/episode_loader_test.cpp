@@ -4,6 +4,7 @@
 #include <ATen/ops/equal.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <random>
@@ -47,7 +48,7 @@ class NumberedEpisodes : public EpisodeSource {
 
   std::int64_t size() const override { return static_cast<std::int64_t>(episodes_.size()); }
   const Episode& episode(std::int64_t index) const override { return episodes_.at(static_cast<std::size_t>(index)); }
-  Image frame(std::int64_t index, std::int64_t step) const override {
+  Image frame(std::int64_t index, std::int64_t step, PixelsAs) const override {
     const auto number = number_of(index, step);
     if (bad_.contains(number)) throw Error("its picture is broken");
     return {side, side, std::vector<std::uint8_t>(std::size_t{3} * side * side, static_cast<std::uint8_t>(number))};
@@ -186,6 +187,125 @@ TEST(EpisodeLoaderTest, StopsWhenTooManyFramesAreBad) {
   EXPECT_THROW(loader.next(), Error);
 }
 
+/// The numbers of the steps that a row's clip shows.
+std::vector<std::int64_t> steps_shown(const EpisodeBatch& batch, std::int64_t row) {
+  std::vector<std::int64_t> steps;
+  for (std::int64_t f = 0; f < batch.frames.size(1); ++f)
+    steps.push_back(batch.frames[row][f].max().item<std::int64_t>());
+  return steps;
+}
+
+/// Steps of episodes 0, 2 and 4, which alone have three or more.
+constexpr std::int64_t steps_of_long_episodes = 21;
+
+TEST(EpisodeLoaderTest, ClipsAreDifferentFramesOfOneEpisodeInTheOrderOfTime) {
+  auto loader = make_loader(std::make_shared<NumberedEpisodes>(),
+                            {.batch_size = steps_of_long_episodes, .clip = {.frames = 3}, .shuffle = false});
+  EXPECT_EQ(loader.bad_records(), (std::vector<std::string>{"episode 1: 1 step(s), and a clip of 3 frames needs 3",
+                                                            "episode 3: 2 step(s), and a clip of 3 frames needs 3"}));
+  std::map<std::vector<std::int64_t>, int> clips_of_step_1;
+  constexpr int epochs = 600;
+  for (int epoch = 0; epoch < epochs; ++epoch) {
+    const auto batch = loader.next();
+    ASSERT_EQ(batch.frames.sizes(), (at::IntArrayRef{steps_of_long_episodes, 3, 3, side, side}));
+    EXPECT_TRUE(at::equal(batch.pixels, batch.frames.select(1, 2)));
+    std::int64_t row = 0;
+    for (const std::size_t e : {0, 2, 4}) {
+      const auto first = NumberedEpisodes::number_of(static_cast<std::int64_t>(e), 0);
+      for (std::int64_t step = 0; step < lengths[e]; ++step, ++row) {
+        const auto steps = steps_shown(batch, row);
+        EXPECT_TRUE(first <= steps[0] && steps[0] < steps[1] && steps[1] < steps[2] && steps[2] < first + lengths[e]);
+        EXPECT_EQ(std::count(steps.begin(), steps.end(), first + step), 1);
+      }
+    }
+    ++clips_of_step_1[steps_shown(batch, 1)];
+  }
+  // Two of the four others: six clips, equally often. The deviation of each count is 9.
+  ASSERT_EQ(clips_of_step_1.size(), 6U);
+  for (const auto& [clip, count] : clips_of_step_1) EXPECT_NEAR(count, epochs / 6, 40);
+}
+
+TEST(EpisodeLoaderTest, ClipsToAGoalAreAStartAStepTheNextAndAGoal) {
+  constexpr std::int64_t steps_of_two_and_more = 23;
+  auto loader =
+      make_loader(std::make_shared<NumberedEpisodes>(),
+                  {.batch_size = steps_of_two_and_more, .clip = {.frames = 4, .to_goal = true}, .shuffle = false});
+  EXPECT_EQ(loader.bad_records(), (std::vector<std::string>{"episode 1: 1 step(s), and a clip of 4 frames needs 2"}));
+  std::map<std::vector<std::int64_t>, int> clips_of_step_2;
+  constexpr int epochs = 600;
+  for (int epoch = 0; epoch < epochs; ++epoch) {
+    const auto batch = loader.next();
+    std::int64_t row = 0;
+    for (const std::size_t e : {0, 2, 3, 4}) {
+      const auto first = NumberedEpisodes::number_of(static_cast<std::int64_t>(e), 0), last = first + lengths[e] - 1;
+      for (std::int64_t step = first; step <= last; ++step, ++row) {
+        const auto steps = steps_shown(batch, row);
+        EXPECT_EQ(steps[1], std::min(step, last - 1));
+        EXPECT_EQ(steps[2], steps[1] + 1);
+        EXPECT_TRUE(first <= steps[0] && steps[0] <= steps[1] && steps[2] <= steps[3] && steps[3] <= last);
+      }
+    }
+    ++clips_of_step_2[steps_shown(batch, 2)];
+  }
+  // Step 2 of 0 to 4: three starts and two goals.
+  ASSERT_EQ(clips_of_step_2.size(), 6U);
+  for (const auto& [clip, count] : clips_of_step_2) EXPECT_NEAR(count, epochs / 6, 40);
+}
+
+TEST(EpisodeLoaderTest, ClipsAreTheSameForAnyNumberOfThreadsAndAfterASeek) {
+  const auto source = std::make_shared<NumberedEpisodes>();
+  EpisodeLoaderOptions options{.batch_size = 5, .clip = {.frames = 3}, .seed = 4};
+  auto reference = make_loader(source, options);
+  std::vector<EpisodeBatch> expected;
+  for (int i = 0; i < 9; ++i) expected.push_back(reference.next());
+  options.threads = 3;
+  options.cache_mb = 0;
+  auto loader = make_loader(source, options);
+  loader.seek(3);
+  for (std::size_t i = 3; i < 9; ++i) {
+    const auto batch = loader.next();
+    EXPECT_TRUE(at::equal(batch.frames, expected[i].frames));
+    expect_same(batch, expected[i]);
+  }
+}
+
+/// Every frame is the same slope from dark to bright.
+class SlopingEpisodes : public NumberedEpisodes {
+ public:
+  Image frame(std::int64_t, std::int64_t, PixelsAs) const override {
+    Image image{16, 16, std::vector<std::uint8_t>(std::size_t{3} * 16 * 16)};
+    for (std::size_t i = 0; i < image.rgb.size(); ++i) image.rgb[i] = static_cast<std::uint8_t>(i / 3);
+    return image;
+  }
+};
+
+TEST(EpisodeLoaderTest, AClipsFramesAreAugmentedAlikeAndEachClipOtherwise) {
+  auto loader = make_loader(std::make_shared<SlopingEpisodes>(),
+                            {.batch_size = 8, .clip = {.frames = 3}, .augmentation = augmentation_policy("clip")});
+  const auto frames = loader.next().frames;
+  for (std::int64_t row = 0; row < 8; ++row) {
+    EXPECT_TRUE(at::equal(frames[row][0], frames[row][1]));
+    EXPECT_TRUE(at::equal(frames[row][0], frames[row][2]));
+  }
+  EXPECT_FALSE(at::equal(frames[0], frames[1]));
+}
+
+TEST(EpisodeLoaderTest, AClipWithAFrameThatCannotBeReadIsLeftOutAndTheFrameNamedOnce) {
+  const auto source = std::make_shared<NumberedEpisodes>(1, std::set<std::int64_t>{8});  // step 2 of episode 2
+  auto loader = make_loader(source, {.batch_size = steps_of_long_episodes, .clip = {.frames = 3}, .max_bad = 1});
+  std::int64_t left_out = 0;
+  for (int epoch = 0; epoch < 5; ++epoch) {
+    const auto batch = loader.next();
+    left_out += steps_of_long_episodes - batch.frames.size(0);
+    for (std::int64_t row = 0; row < batch.frames.size(0); ++row)
+      for (const auto step : steps_shown(batch, row)) EXPECT_NE(step, 8);
+  }
+  EXPECT_GT(left_out, 5);  // its own clip, and those that draw it
+  const auto bad = loader.bad_records();
+  ASSERT_EQ(bad.size(), 3U);
+  EXPECT_EQ(bad[2], "episode 2, step 2: its picture is broken");
+}
+
 TEST(EpisodeLoaderTest, RefusesOptionsOutOfRange) {
   const auto refusal = [](const EpisodeLoaderOptions& options) -> std::string {
     try {
@@ -197,6 +317,12 @@ TEST(EpisodeLoaderTest, RefusesOptionsOutOfRange) {
   };
   EXPECT_EQ(refusal({.batch_size = 4, .horizon = 0}), "[EpisodeLoader] horizon: expected at least 1, got 0");
   EXPECT_EQ(refusal({.batch_size = 4, .threads = 0}), "[EpisodeLoader] threads: expected at least 1, got 0");
+  EXPECT_EQ(refusal({.clip = {.frames = -1}}), "[EpisodeLoader] clip.frames: expected 0 or more, got -1");
+  EXPECT_EQ(refusal({.clip = {.frames = 3, .to_goal = true}}),
+            "[EpisodeLoader] clip.frames: expected 4 to a goal (start, one step, the next, goal), got 3");
+  EXPECT_EQ(refusal({.batch_size = 4, .clip = {.frames = 10}}),
+            "[EpisodeLoader] no episode is long enough; the first is episode 0: 5 step(s), and a clip of 10 frames "
+            "needs 10");
   EXPECT_EQ(
       refusal({.batch_size = 25}),
       "[EpisodeLoader] batch size 25 is larger than the data set's 24 steps: it has no full batch; choose at most "

@@ -31,6 +31,8 @@ std::string error_at_opening(const fs::path& folder, const EpisodeOptions& optio
 
 #ifdef VLALIGN_LEROBOT
 
+constexpr auto as = PixelsAs::vlalign;
+
 /// The number whose bits the bars of a picture show, the highest on the left.
 int number_shown(const Image& image) {
   int number = 0;
@@ -105,7 +107,7 @@ TEST_F(LerobotEpisodes, GiveTheFrameOfEachStepInAnyOrder) {
       const auto source = open_episodes(dataset(version).string(), {.camera = camera});
       const int shown_more = camera == wrist ? 100 : 0;
       const auto expect_shown = [&](const Step& step) {
-        const auto image = source->frame(step.episode, step.step);
+        const auto image = source->frame(step.episode, step.step, as);
         ASSERT_EQ(image.width, 64);
         ASSERT_EQ(image.height, 48);
         EXPECT_EQ(number_shown(image), step.number + shown_more);
@@ -126,15 +128,15 @@ TEST_F(LerobotEpisodes, GiveTheSamePixelsHoweverAFrameIsReached) {
   for (const auto* version : {"v21", "v30"}) {
     const auto source = open_episodes(dataset(version).string());
     std::vector<Image> in_order;
-    for (const auto& step : steps) in_order.push_back(source->frame(step.episode, step.step));
+    for (const auto& step : steps) in_order.push_back(source->frame(step.episode, step.step, as));
     for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
-      EXPECT_EQ(source->frame(step->episode, step->step).rgb, in_order[static_cast<std::size_t>(step->number)].rgb);
+      EXPECT_EQ(source->frame(step->episode, step->step, as).rgb, in_order[static_cast<std::size_t>(step->number)].rgb);
     }
   }
 }
 
 TEST_F(LerobotEpisodes, ShowBlackAndWhiteAsSuch) {
-  const auto image = open_episodes(dataset("v21").string())->frame(0, 15);  // 00001111
+  const auto image = open_episodes(dataset("v21").string())->frame(0, 15, as);  // 00001111
   const auto pixel = [&](int x) { return &image.rgb[static_cast<std::size_t>(3 * (24 * 64 + x))]; };
   for (int channel = 0; channel < 3; ++channel) {
     EXPECT_LE(pixel(12)[channel], 4);
@@ -153,7 +155,7 @@ TEST_F(LerobotEpisodes, GiveTheirFramesToSeveralThreads) {
       threads.emplace_back([&, t] {
         for (const auto i : random_permutation(static_cast<std::int64_t>(steps.size()), {t})) {
           const auto& step = steps[static_cast<std::size_t>(i)];
-          different += number_shown(source->frame(step.episode, step.step)) != step.number + shown_more;
+          different += number_shown(source->frame(step.episode, step.step, as)) != step.number + shown_more;
         }
       });
     }
@@ -164,14 +166,14 @@ TEST_F(LerobotEpisodes, GiveTheirFramesToSeveralThreads) {
 
 TEST_F(LerobotEpisodes, TakeTheFirstCameraByNameUnlessToldAnother) {
   const auto folder = dataset("v21").string();
-  EXPECT_EQ(number_shown(open_episodes(folder)->frame(1, 0)), 23);
-  EXPECT_EQ(number_shown(open_episodes(folder, {.camera = wrist})->frame(1, 0)), 123);
+  EXPECT_EQ(number_shown(open_episodes(folder)->frame(1, 0, as)), 23);
+  EXPECT_EQ(number_shown(open_episodes(folder, {.camera = wrist})->frame(1, 0, as)), 123);
   EXPECT_HAS(error_at_opening(folder, {.camera = "front"}),
              "meta/info.json: no camera \"front\"; expected one of observation.images.top, observation.images.wrist");
   const auto copy = copy_of("v21");
   replace(copy / "meta/info.json", "\"dtype\": \"video\",",
           R"("dtype": "video", "info": {"video.is_depth_map": true},)");
-  EXPECT_EQ(number_shown(open_episodes(copy.string())->frame(1, 0)), 123);  // depth is no picture
+  EXPECT_EQ(number_shown(open_episodes(copy.string())->frame(1, 0, as)), 123);  // depth is no picture
 }
 
 TEST_F(LerobotEpisodes, KeepArrowsSymbolsToThemselves) {
@@ -235,16 +237,16 @@ TEST_F(LerobotEpisodes, NameTheStepOfAFrameThatIsNotInTheVideo) {
   const auto videos = copy / "videos/chunk-000" / top;
   fs::copy_file(videos / "episode_000001.mp4", videos / "episode_000000.mp4", fs::copy_options::overwrite_existing);
   const auto source = open_episodes(copy.string());
-  EXPECT_EQ(number_shown(source->frame(0, 8)), 23 + 8);
+  EXPECT_EQ(number_shown(source->frame(0, 8, as)), 23 + 8);
   try {
-    source->frame(0, 9);
+    source->frame(0, 9, as);
     FAIL();
   } catch (const Error& error) {
     const std::string text = error.what();
     EXPECT_HAS(text, "episode 0, step 9: ");
     EXPECT_HAS(text, "episode_000000.mp4: no frame at 0.9");
   }
-  EXPECT_EQ(number_shown(source->frame(0, 3)), 23 + 3);
+  EXPECT_EQ(number_shown(source->frame(0, 3, as)), 23 + 3);
 }
 
 TEST_F(LerobotEpisodes, MeetDamagedFilesWithAnErrorAtWorst) {
@@ -267,7 +269,7 @@ TEST_F(LerobotEpisodes, MeetDamagedFilesWithAnErrorAtWorst) {
       for (const auto* camera : {top, wrist}) {
         try {
           const auto source = open_episodes(copy.string(), {.camera = camera});
-          for (const auto& step : all_steps()) source->frame(step.episode, step.step);
+          for (const auto& step : all_steps()) source->frame(step.episode, step.step, as);
         } catch (const Error&) {
           ++errors;
         }

@@ -304,7 +304,7 @@ class GivenEpisode : public EpisodeSource {
   explicit GivenEpisode(Episode episode) : episode_(std::move(episode)) {}
   std::int64_t size() const override { return 1; }
   const Episode& episode(std::int64_t) const override { return episode_; }
-  Image frame(std::int64_t, std::int64_t) const override { return {1, 1, {1, 2, 3}}; }
+  Image frame(std::int64_t, std::int64_t, PixelsAs) const override { return {1, 1, {1, 2, 3}}; }
 
  private:
   Episode episode_;

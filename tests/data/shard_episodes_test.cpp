@@ -88,7 +88,7 @@ void expect_episode(const EpisodeSource& source, std::int64_t index, const std::
   EXPECT_TRUE(at::equal(episode.states, tensor_of(expected.states))) << episode.states;
   EXPECT_TRUE(at::equal(episode.actions, tensor_of(expected.actions))) << episode.actions;
   for (std::int64_t step = 0; step < episode.actions.size(0); ++step) {
-    const auto image = source.frame(index, step);
+    const auto image = source.frame(index, step, PixelsAs::vlalign);
     EXPECT_EQ(image.rgb, std::vector<std::uint8_t>(12, grey_of(number, step))) << episode.name << " at " << step;
   }
 }
@@ -258,7 +258,7 @@ TEST_F(ShardEpisodes, NameTheRecordOfAFrameThatCannotBeDecodedAndOfOneThatIsNotT
   const auto source = open_episodes(write("a.tar", tar_of({{"7.png", "no picture"}, {"7.json", record.dump()}})));
   const auto error_of_frame = [&](std::int64_t episode, std::int64_t step) -> std::string {
     try {
-      source->frame(episode, step);
+      source->frame(episode, step, PixelsAs::vlalign);
     } catch (const Error& error) {
       return error.what();
     }

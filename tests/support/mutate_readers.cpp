@@ -94,7 +94,8 @@ void read_pairs(const fs::path& location) {
 void read_episodes(const fs::path& location) {
   const auto episodes = open_episodes(location.string());
   for (std::int64_t i = 0; i < episodes->size(); ++i) {
-    for (const auto step : {std::int64_t{0}, episodes->episode(i).actions.size(0) - 1}) episodes->frame(i, step);
+    for (const auto step : {std::int64_t{0}, episodes->episode(i).actions.size(0) - 1})
+      episodes->frame(i, step, PixelsAs::vlalign);
   }
 }
 

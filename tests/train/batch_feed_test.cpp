@@ -110,8 +110,9 @@ TEST_F(FedColours, AreLearntWithTheSigmoidLoss) {
 
 TEST_F(FedColours, WhatCannotBeFedIsRefusedBeforeTheFirstStep) {
   const auto uses = [](BatchParts parts) { return AnyLoss(loss_of_everything, parts, "mine"); };
-  EXPECT_EQ(refusal(model(), uses({.frames = 3}), options(1)),
-            "[Trainer] the loss mine uses frames of a video, and pairs have none: call it in a loop of your own");
+  EXPECT_EQ(message_of<Error>([&] { Trainer(model(), uses({.frames = 3}), options(1)).fit(pairs_); }),
+            "[Trainer] the loss mine uses frames of a video, and pairs have none: fit() takes demonstrations too, see "
+            "open_episodes()");
   EXPECT_EQ(refusal(model(), SigmoidLoss(), options(1)),
             "[Trainer] the loss siglip uses a logit bias, and the model small has none: create or load it "
             "with one");

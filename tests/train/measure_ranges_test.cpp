@@ -19,7 +19,7 @@ class Given : public EpisodeSource {
   explicit Given(std::vector<Episode> episodes) : episodes_(std::move(episodes)) {}
   std::int64_t size() const override { return std::ssize(episodes_); }
   const Episode& episode(std::int64_t i) const override { return episodes_.at(static_cast<std::size_t>(i)); }
-  Image frame(std::int64_t, std::int64_t) const override { throw Error("no pictures here"); }
+  Image frame(std::int64_t, std::int64_t, PixelsAs) const override { throw Error("no pictures here"); }
 
  private:
   std::vector<Episode> episodes_;

@@ -75,8 +75,10 @@ TEST_F(OptionChecks, TheOptimizerAloneChecksItsOptionsToo) {
 
 TEST_F(OptionChecks, NullPointersAndEmptyFunctionsAreNamed) {
   Trainer trainer(model(), InfoNCE(), options(2));
-  EXPECT_EQ(message_of<Error>([&] { trainer.fit(nullptr); }),
+  EXPECT_EQ(message_of<Error>([&] { trainer.fit(std::shared_ptr<const PairSource>()); }),
             "[Trainer::fit] pairs: expected a data set, got a null pointer");
+  EXPECT_EQ(message_of<Error>([&] { trainer.fit(std::shared_ptr<const EpisodeSource>()); }),
+            "[Trainer::fit] episodes: expected demonstrations, got a null pointer");
   EXPECT_EQ(message_of<Error>([&] { trainer.on_step({}); }),
             "[Trainer::on_step] callback: expected a function, got an empty one");
   EXPECT_EQ(message_of<Error>([] { AnyLoss{std::function<at::Tensor(const ContrastiveBatch&)>()}; }),

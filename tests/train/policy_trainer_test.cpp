@@ -43,7 +43,7 @@ class Lights : public EpisodeSource {
 
   std::int64_t size() const override { return std::ssize(episodes_); }
   const Episode& episode(std::int64_t i) const override { return episodes_.at(static_cast<std::size_t>(i)); }
-  Image frame(std::int64_t i, std::int64_t t) const override {
+  Image frame(std::int64_t i, std::int64_t t, PixelsAs) const override {
     Image image{32, 32, std::vector<std::uint8_t>(3 * 32 * 32)};
     for (std::size_t p = 0; p < image.rgb.size(); ++p)
       image.rgb[p] = (p / 3 % 32 < 16) == light_is_left(i, t) ? 255 : 0;
@@ -115,7 +115,7 @@ TEST_F(PolicyRuns, LearnWhatTheInstructionAsksForInTheFrame) {
   for (const std::int64_t i : {0, 1, 3, 4}) {
     const auto& episode = lights_->episode(i);
     const auto tokens = tokenize(*trained.encoder().tokenizer(), episode.instructions, 16);
-    auto image = lights_->frame(i, 1);
+    auto image = lights_->frame(i, 1, PixelsAs::vlalign);
     const auto pixels = at::tensor(image.rgb).view({1, 32, 32, 3}).permute({0, 3, 1, 2});
     const auto chunk = trained.act(pixels, trained.read(tokens), episode.states.narrow(0, 1, 1));
     EXPECT_LT((chunk[0] - episode.actions.narrow(0, 1, 3)).abs().max().item<double>(), 0.15) << episode.name;

@@ -175,7 +175,7 @@ class StillEpisodes : public EpisodeSource {
   }
   std::int64_t size() const override { return 2; }
   const Episode& episode(std::int64_t i) const override { return episodes_.at(static_cast<std::size_t>(i)); }
-  Image frame(std::int64_t, std::int64_t) const override {
+  Image frame(std::int64_t, std::int64_t, PixelsAs) const override {
     return {32, 32, std::vector<std::uint8_t>(3 * 32 * 32, 90)};
   }
 

@@ -83,7 +83,8 @@ struct ContrastiveBatch {
   at::Tensor teacher_image{}, teacher_text{};  ///< [B, T] unit rows of a teacher, without gradient
   at::Tensor teacher_logit_scale{};            ///< []
 
-  at::Tensor frames{};  ///< [B, F, D] embeddings of F frames of clip i in the order of time, of any length
+  /// [B, F, D] embeddings of F frames of clip i in the order of time, of any length. The image is the last of them.
+  at::Tensor frames{};
 
   /// Of a batch shared among several processes, the rows this one answers for; all of them without it. Every process
   /// holds the whole batch (gathered with its gradient) and answers for as many rows. The mean over processes of a loss
@@ -101,7 +102,8 @@ struct BatchParts {
   bool tokens = false;
   bool second_image = false;
   bool teacher = false;
-  std::int64_t frames = 0;  ///< how many of each clip
+  std::int64_t frames = 0;   ///< how many of each clip, different ones in the order of time
+  bool goal_frames = false;  ///< the clip's frames are a start, one step and the next, and a later goal
 };
 
 /// What either of two losses uses.

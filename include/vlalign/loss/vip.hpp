@@ -25,7 +25,7 @@ class VLALIGN_EXPORT VIP : public ContrastiveLoss {
   at::Tensor forward(const ContrastiveBatch& batch) const override;
   std::string name() const override { return "vip"; }
   std::string options() const override;
-  BatchParts uses() const override { return {.frames = 4}; }
+  BatchParts uses() const override { return {.frames = 4, .goal_frames = true}; }
 
  private:
   Options options_;

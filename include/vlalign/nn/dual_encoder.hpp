@@ -29,6 +29,8 @@ class VLALIGN_EXPORT DualEncoderImpl : public torch::nn::Module {
   Features text_features(const at::Tensor& tokens, std::span<const std::int64_t> layers,
                          at::ScalarType compute = at::kFloat);
 
+  /// Features through the projection of their tower, where it has one, of any length: float32 [..., D].
+  static at::Tensor projected(const at::Tensor& features, const std::shared_ptr<Linear>& projection);
   /// Pooled or token features in the joint space; the latter for losses and fusions between words and places.
   ///   features: [..., W]; projection: of their tower. Returns unit rows, float32 [..., D].
   static at::Tensor in_joint_space(const at::Tensor& features, const std::shared_ptr<Linear>& projection);

@@ -11,6 +11,7 @@
 #include "vlalign/core/device.hpp"
 #include "vlalign/core/export.hpp"
 #include "vlalign/data/loading/loader.hpp"
+#include "vlalign/data/sources/episodes.hpp"
 #include "vlalign/loss/contrastive_loss.hpp"
 #include "vlalign/model/dual_encoder.hpp"
 #include "vlalign/train/adamw.hpp"
@@ -75,11 +76,12 @@ struct TrainSummary {
   std::vector<std::string> bad_records;  ///< "name: why", each once
 };
 
-/// Trains a DualEncoder on pairs with a contrastive loss: AdamW, warm-up and cosine, bf16 if wanted, checkpoints that
-/// resume to the same bits.
+/// Trains a DualEncoder on pairs, or on robot demonstrations, with a contrastive loss: AdamW, warm-up and cosine, bf16
+/// if wanted, checkpoints that resume to the same bits.
 ///
 ///     Trainer trainer(model, InfoNCE(), {.batch_size = 256, .learning_rate = 5e-4, .precision = Precision::bf16});
 ///     trainer.fit(open_pairs("train.tsv"));
+///     Trainer(model, VIP()).fit(open_episodes("demos.tar"));
 ///
 /// Same seed, machine and thread count: the same bits. Torch's default generator is seeded from (seed, step) at every
 /// step, so that dropout in a tower repeats too.
@@ -105,6 +107,11 @@ class VLALIGN_EXPORT Trainer {
   /// or gradient isn't finite for 10 steps in a row, in the last step or in most, and when the weights aren't finite at
   /// a checkpoint or at the end.
   TrainSummary fit(std::shared_ptr<const PairSource> pairs);
+
+  /// The same on demonstrations: a sample is a step of an episode, its frame and its instruction, or where the loss
+  /// uses frames a clip (ClipOptions), whose last frame is the image. The frames' embeddings come out of the projection
+  /// without normalisation.
+  TrainSummary fit(std::shared_ptr<const EpisodeSource> episodes);
 
   /// Ends the run that fit() is at after the step it is in, with a checkpoint to resume from and without the folder's
   /// model/. May be called from on_step(), from another thread and from a signal handler; does nothing outside fit().

@@ -15,7 +15,6 @@
 
 #include "core/check.hpp"
 #include "kernels/thread_count.hpp"
-#include "vlalign/core/random.hpp"
 
 namespace vlalign {
 namespace {
@@ -24,6 +23,7 @@ namespace {
 constexpr std::uint64_t text_tag = 2;  // 1 is EpochOrders'
 constexpr std::uint64_t augment_tag = 3;
 constexpr std::uint64_t second_augment_tag = 4;
+constexpr std::uint64_t clip_tag = 5;
 
 constexpr std::int64_t last_batch = std::int64_t{1} << 62;
 constexpr int most_prefetched = 1024;  // batches; each takes memory
@@ -45,15 +45,15 @@ std::vector<std::int64_t> good_rows(const std::vector<std::string>& faults) {
   return good;
 }
 
-/// Moves the rows to the front and cuts off what follows: [rows, 3, S, S].
-at::Tensor compacted(at::Tensor& pixels, const std::vector<std::int64_t>& rows) {
-  const auto row_bytes = at(pixels.stride(0));
+/// Moves the rows of `each` pictures to the front and cuts off what follows: [rows * each, 3, S, S].
+at::Tensor compacted(at::Tensor& pixels, const std::vector<std::int64_t>& rows, std::int64_t each) {
+  const auto row_bytes = at(each * pixels.stride(0));
   auto* bytes = pixels.mutable_data_ptr<std::uint8_t>();
   for (std::size_t to = 0; to < rows.size(); ++to) {
     const auto from = at(rows[to]);
     if (from != to) std::memcpy(bytes + to * row_bytes, bytes + from * row_bytes, row_bytes);
   }
-  return pixels.narrow(0, 0, static_cast<std::int64_t>(rows.size())).permute({0, 3, 1, 2});
+  return pixels.narrow(0, 0, std::ssize(rows) * each).permute({0, 3, 1, 2});
 }
 
 /// int64 [rows, L], L the longest of them.
@@ -86,6 +86,8 @@ std::exception_ptr current_failure(const std::string& loader) {
 
 }  // namespace
 
+std::vector<std::int64_t> PictureTexts::choose(std::int64_t record, Rng&) const { return {record}; }
+
 struct BatchMaker::Slot {
   std::int64_t place = 0;   // counted from the start of the run
   std::int64_t number = 0;  // of the batch
@@ -95,9 +97,10 @@ struct BatchMaker::Slot {
   bool again = false;                             // its records were given before
   EpochOrders::Order order;                       // of the epoch, where it is shuffled
   std::vector<std::int64_t> records;              // [B]
-  at::Tensor pixels, second_pixels;               // uint8 [B, S, S, 3]; the second undefined unless asked for
+  at::Tensor pixels, second_pixels;               // uint8 [B * each, S, S, 3]; the second undefined unless asked for
   std::vector<std::vector<std::int64_t>> tokens;  // [B], each at most L
   std::vector<std::string> faults;                // [B], why a record is bad; empty for a good one
+  std::vector<std::int64_t> bad_pictures;         // [B], of a bad one the picture that could not be read
   std::int64_t rows_taken = 0;
   std::int64_t rows_done = 0;
   std::exception_ptr failure;  // what is no bad record: a fault of the source or the tokenizer
@@ -256,13 +259,14 @@ void BatchMaker::make_room(Slot& slot) const {
     slot.order = {};
   }
   const auto pixels = [&] {
-    return at::empty({slot.rows, how_.image_size, how_.image_size, 3},
+    return at::empty({slot.rows * records_->pictures_each(), how_.image_size, how_.image_size, 3},
                      at::TensorOptions(at::kByte).pinned_memory(options_.pin_memory));
   };
   slot.pixels = pixels();
   if (options_.second_view) slot.second_pixels = pixels();
   slot.tokens.resize(at(slot.rows));
   slot.faults.resize(at(slot.rows));
+  slot.bad_pictures.resize(at(slot.rows));
 }
 
 /// Ahead of its epoch, while other workers go on with this one.
@@ -291,10 +295,11 @@ void BatchMaker::fill_next_row(std::unique_lock<std::mutex>& lock) {
 std::exception_ptr BatchMaker::fill_row(Slot& slot, std::int64_t row) noexcept {
   const auto record = slot.records[at(row)];
   try {
+    auto& reading = slot.bad_pictures[at(row)];
     try {
-      write_pixels(slot, row);
+      write_pictures(slot, row, reading);
     } catch (const Error& error) {
-      slot.faults[at(row)] = describe_fault(records_->name(record), error.what());
+      slot.faults[at(row)] = describe_fault(records_->name(reading), error.what());
       return nullptr;
     }
     slot.tokens[at(row)] = tokenizer_->encode(pick_text(slot.epoch, record), context_length_);
@@ -304,25 +309,37 @@ std::exception_ptr BatchMaker::fill_row(Slot& slot, std::int64_t row) noexcept {
   }
 }
 
-void BatchMaker::write_pixels(Slot& slot, std::int64_t row) {
-  const auto record = slot.records[at(row)];
-  const auto original = picture(record);
+///   reading: the picture that is being read
+void BatchMaker::write_pictures(Slot& slot, std::int64_t row, std::int64_t& reading) {
+  const auto record = reading = slot.records[at(row)];
+  Rng rng({options_.seed, clip_tag, key(slot.epoch), key(record)});
+  auto place = row * records_->pictures_each();
+  for (const auto number : records_->choose(record, rng)) {
+    reading = number;
+    write_picture(slot, record, number, place++);
+  }
+}
+
+/// All pictures of a record are augmented alike.
+///   place: in the slot's pixels
+void BatchMaker::write_picture(Slot& slot, std::int64_t record, std::int64_t number, std::int64_t place) {
+  const auto original = picture(number);
   const auto write = [&](at::Tensor& pixels, std::uint64_t tag) {
     Rng rng({options_.seed, tag, key(slot.epoch), key(record)});
     const auto image = augment(*original, how_, options_.augmentation, rng);
     const auto row_bytes = at(pixels.stride(0));
     check(image.rgb.size() == row_bytes, "transformed to {}x{}, expected {}x{}", image.width, image.height,
           how_.image_size, how_.image_size);
-    std::memcpy(pixels.mutable_data_ptr<std::uint8_t>() + at(row) * row_bytes, image.rgb.data(), row_bytes);
+    std::memcpy(pixels.mutable_data_ptr<std::uint8_t>() + at(place) * row_bytes, image.rgb.data(), row_bytes);
   };
   write(slot.pixels, augment_tag);
   if (options_.second_view) write(slot.second_pixels, second_augment_tag);
 }
 
-std::shared_ptr<const Image> BatchMaker::picture(std::int64_t record) {
-  if (auto cached = cache_.find(record)) return cached;
-  auto image = std::make_shared<const Image>(records_->picture(record));
-  cache_.add(record, image);
+std::shared_ptr<const Image> BatchMaker::picture(std::int64_t number) {
+  if (auto cached = cache_.find(number)) return cached;
+  auto image = std::make_shared<const Image>(records_->picture(number));
+  cache_.add(number, image);
   return image;
 }
 
@@ -384,7 +401,7 @@ void BatchMaker::note_bad(const Slot& slot) {
   for (std::size_t row = 0; row < slot.faults.size(); ++row) {
     if (slot.faults[row].empty()) continue;
     left_out_.emplace(slot.records[row], slot.faults[row]);
-    if (known_bad_.insert(slot.records[row]).second) bad_.add(slot.faults[row]);
+    if (known_bad_.insert(slot.bad_pictures[row]).second) bad_.add(slot.faults[row]);
   }
   rows_read_ += slot.rows;
   if (!slot.is_last_of_first(options_.batch_size)) return;
@@ -400,8 +417,9 @@ PairBatch BatchMaker::assemble(Slot& slot) const {
   batch.number = slot.number;
   batch.epoch = slot.epoch;
   if (rows.empty()) return batch;
-  batch.pixels = compacted(slot.pixels, rows);
-  if (options_.second_view) batch.second_pixels = compacted(slot.second_pixels, rows);
+  const auto each = records_->pictures_each();
+  batch.pixels = compacted(slot.pixels, rows, each);
+  if (options_.second_view) batch.second_pixels = compacted(slot.second_pixels, rows, each);
   batch.tokens = stack_tokens(slot.tokens, rows, tokenizer_->pad_id());
   for (const auto row : rows) batch.records.push_back(slot.records[at(row)]);
   return batch;

@@ -20,20 +20,27 @@
 #include "data/loading/epoch_orders.hpp"
 #include "data/loading/image_cache.hpp"
 #include "data/sources/bad_records.hpp"
+#include "vlalign/core/random.hpp"
 #include "vlalign/data/loading/loader.hpp"
 #include "vlalign/image/image.hpp"
 
 namespace vlalign {
 
-/// What batches are made of. Reading is safe from several threads.
+/// What batches are made of: records of one picture, or of several where a record is a clip, with texts. Reading is
+/// safe from several threads.
 class PictureTexts {
  public:
   virtual ~PictureTexts() = default;
   virtual std::int64_t size() const = 0;
-  virtual std::string name(std::int64_t record) const = 0;                ///< for people
+  virtual std::string name(std::int64_t picture) const = 0;               ///< for people
   virtual std::vector<std::string> texts(std::int64_t record) const = 0;  ///< at least one
-  virtual Image picture(std::int64_t record) const = 0;                   ///< throws Error for a bad record
-  virtual std::vector<std::string> bad_records() const { return {}; }     ///< known before, and not among the others
+  virtual Image picture(std::int64_t picture) const = 0;                  ///< throws Error for a bad one
+  virtual std::int64_t pictures_each() const { return 1; }                ///< of every record
+  /// Chooses a record's pictures, pictures_each() of them. Pictures are numbered as records are: record i has picture
+  /// i, and a clip some others too.
+  ///   rng: the record's own in its epoch
+  virtual std::vector<std::int64_t> choose(std::int64_t record, Rng& rng) const;
+  virtual std::vector<std::string> bad_records() const { return {}; }  ///< known before, and not among the others
 };
 
 /// Keeps what Loader promises for any PictureTexts. Messages begin with the loader's name and call a record `noun`.
@@ -46,6 +53,7 @@ class BatchMaker {
 
   std::int64_t batches_per_epoch() const { return records_->size() / options_.batch_size; }
   void seek(std::int64_t number);
+  /// Where records have several pictures, pixels and second_pixels are [B * pictures_each(), 3, S, S].
   PairBatch next();
   std::vector<std::string> bad_records() const;
 
@@ -72,8 +80,9 @@ class BatchMaker {
   void make_next_order(std::unique_lock<std::mutex>& lock, std::int64_t epoch);
   void fill_next_row(std::unique_lock<std::mutex>& lock);
   std::exception_ptr fill_row(Slot& slot, std::int64_t row) noexcept;
-  void write_pixels(Slot& slot, std::int64_t row);
-  std::shared_ptr<const Image> picture(std::int64_t record);
+  void write_pictures(Slot& slot, std::int64_t row, std::int64_t& reading);
+  void write_picture(Slot& slot, std::int64_t record, std::int64_t picture, std::int64_t place);
+  std::shared_ptr<const Image> picture(std::int64_t number);
   std::string pick_text(std::int64_t epoch, std::int64_t record) const;
 
   // On the caller's thread.
@@ -106,7 +115,7 @@ class BatchMaker {
 
   // Of the batches that next() has given, under bad_mutex_.
   mutable std::mutex bad_mutex_;
-  std::unordered_set<std::int64_t> known_bad_;
+  std::unordered_set<std::int64_t> known_bad_;  // pictures
   BadRecords bad_;
   std::int64_t rows_read_ = 0;
 

@@ -5,6 +5,7 @@
 #include "core/check.hpp"
 #include "core/foreign_errors.hpp"
 #include "core/io/files.hpp"
+#include "data/sources/checked_source.hpp"
 #include "data/sources/lerobot_module.hpp"
 #include "data/sources/locations.hpp"
 #include "data/sources/shard_episodes.hpp"
@@ -29,8 +30,18 @@ std::shared_ptr<const EpisodeSource> open_episodes(std::string_view location, co
     for (const auto& file : files) check_shard(file, "a LeRobot dataset's folder");
     check(options.camera.empty(), "[open_episodes] camera: expected none, shards have one picture a step, got {}",
           options.camera);
-    return open_shard_episodes(files, options.pixels_as);
+    return open_shard_episodes(files);
   });
+}
+
+std::vector<std::string> all_instructions(const std::shared_ptr<const EpisodeSource>& source) {
+  const auto& episodes = checked_source(source, "[all_instructions] episodes");
+  std::vector<std::string> all;
+  for (std::int64_t i = 0; i < episodes.size(); ++i) {
+    const auto& instructions = episodes.episode(i).instructions;
+    all.insert(all.end(), instructions.begin(), instructions.end());
+  }
+  return all;
 }
 
 }  // namespace vlalign

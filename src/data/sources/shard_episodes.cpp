@@ -95,7 +95,7 @@ struct OpenEpisode {
 
 class ShardEpisodes : public EpisodeSource {
  public:
-  ShardEpisodes(const std::vector<fs::path>& files, PixelsAs pixels_as) : pixels_as_(pixels_as) {
+  explicit ShardEpisodes(const std::vector<fs::path>& files) {
     Reading reading;
     for (const auto& file : files) add_shard(reading, file);
     check(!reading.episodes.empty(),
@@ -110,11 +110,11 @@ class ShardEpisodes : public EpisodeSource {
     check(index >= 0 && index < size(), "[episodes] episode {}: expected 0 to {}", index, size() - 1);
     return episodes_[at(index)];
   }
-  Image frame(std::int64_t index, std::int64_t step) const override {
+  Image frame(std::int64_t index, std::int64_t step, PixelsAs as) const override {
     const auto steps = episode(index).actions.size(0);
     check(step >= 0 && step < steps, "[episodes] step {} of episode {}: expected 0 to {}", step, index, steps - 1);
     const auto record = records_[at(index)][at(step)];
-    return decode_image(pictures_.read(record), name(record), 0, pixels_as_);
+    return decode_image(pictures_.read(record), name(record), 0, as);
   }
 
  private:
@@ -177,7 +177,6 @@ class ShardEpisodes : public EpisodeSource {
     records_.push_back(std::move(records));
   }
 
-  PixelsAs pixels_as_;
   ShardPictures pictures_;
   StringList keys_;  // [records]
   std::vector<Episode> episodes_;
@@ -186,8 +185,8 @@ class ShardEpisodes : public EpisodeSource {
 
 }  // namespace
 
-std::shared_ptr<const EpisodeSource> open_shard_episodes(const std::vector<fs::path>& files, PixelsAs pixels_as) {
-  return std::make_shared<ShardEpisodes>(files, pixels_as);
+std::shared_ptr<const EpisodeSource> open_shard_episodes(const std::vector<fs::path>& files) {
+  return std::make_shared<ShardEpisodes>(files);
 }
 
 }  // namespace vlalign

@@ -7,7 +7,7 @@ namespace {
 
 bool opens_dataset(const std::string& folder) {
   const auto source = vlalign::open_episodes(folder);
-  return source->size() == 3 && source->frame(1, 0).width == 64;
+  return source->size() == 3 && source->frame(1, 0, vlalign::PixelsAs::vlalign).width == 64;
 }
 
 bool opens_tokenizer(const std::string& folder) {

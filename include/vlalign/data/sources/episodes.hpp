@@ -27,15 +27,14 @@ class VLALIGN_EXPORT EpisodeSource {
   virtual ~EpisodeSource() = default;
   virtual std::int64_t size() const = 0;                         ///< episodes
   virtual const Episode& episode(std::int64_t index) const = 0;  ///< lives as long as the source
-  /// The picture of a step, decoded; throws Error naming the record.
-  virtual Image frame(std::int64_t episode, std::int64_t step) const = 0;
+  /// The picture of a step, decoded, since most come out of videos; throws Error naming the record.
+  ///   as: what a picture file's transparency and orientation become, for the encoder that looks at it
+  virtual Image frame(std::int64_t episode, std::int64_t step, PixelsAs as) const = 0;
 };
 
 struct EpisodeOptions {
   /// Which of a LeRobot dataset's cameras, e.g. "observation.images.top"; empty: the first by name.
   std::string camera;
-  /// For the encoder that the frames are for: its config().preprocess.pixels_as.
-  PixelsAs pixels_as = PixelsAs::vlalign;
 };
 
 /// Opens demonstrations: tar shards (as open_pairs takes them) with a record a step, a picture beside a JSON object
@@ -47,5 +46,8 @@ struct EpisodeOptions {
 /// Arrow and FFmpeg. Throws Error naming file and record for what is missing, of another size than before, or twice.
 VLALIGN_EXPORT std::shared_ptr<const EpisodeSource> open_episodes(std::string_view location,
                                                                   const EpisodeOptions& options = {});
+
+/// Every instruction of every episode, in the source's order: what a vocabulary is trained on.
+VLALIGN_EXPORT std::vector<std::string> all_instructions(const std::shared_ptr<const EpisodeSource>& episodes);
 
 }  // namespace vlalign

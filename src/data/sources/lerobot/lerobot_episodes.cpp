@@ -245,8 +245,7 @@ at::Tensor cut(const ParquetFile::Matrix& matrix, std::int64_t first, std::int64
 
 class LerobotEpisodes : public EpisodeSource {
  public:
-  LerobotEpisodes(const fs::path& folder, const EpisodeOptions& options)
-      : pixels_as_(options.pixels_as), info_(read_info(folder, options.camera)) {
+  LerobotEpisodes(const fs::path& folder, const EpisodeOptions& options) : info_(read_info(folder, options.camera)) {
     const auto tasks = read_tasks(folder, info_);
     const auto spans = info_.version == 2 ? read_spans_v2(folder, info_) : read_spans_v3(folder, info_);
     std::map<std::int64_t, std::size_t> order;
@@ -263,13 +262,13 @@ class LerobotEpisodes : public EpisodeSource {
     check(index >= 0 && index < size(), "[episodes] episode {}: expected 0 to {}", index, size() - 1);
     return episodes_[at(index)];
   }
-  Image frame(std::int64_t index, std::int64_t step) const override {
+  Image frame(std::int64_t index, std::int64_t step, PixelsAs as) const override {
     const auto& [name, instructions, states, actions] = episode(index);
     const auto steps = actions.size(0);
     check(step >= 0 && step < steps, "[episodes] step {} of episode {}: expected 0 to {}", step, index, steps - 1);
     const auto& frames = frames_[at(index)];
     const auto where = fmt::format("{}, step {}", name, step);
-    return naming(where, [&] { return info_.camera.is_video ? video_frame(frames, step) : picture(frames, step); });
+    return naming(where, [&] { return info_.camera.is_video ? video_frame(frames, step) : picture(frames, step, as); });
   }
 
  private:
@@ -326,13 +325,12 @@ class LerobotEpisodes : public EpisodeSource {
     return videos_.use(frames.file, [&](Video& video) { return video.frame(frames.times[at(step)], half_frame); });
   }
 
-  Image picture(const Frames& frames, std::int64_t step) const {
+  Image picture(const Frames& frames, std::int64_t step, PixelsAs as) const {
     const auto bytes = tables_.use(
         frames.file, [&](ParquetFile& table) { return table.bytes(info_.camera.key, frames.first_row + step); });
-    return decode_image(bytes, frames.file.string(), 0, pixels_as_);
+    return decode_image(bytes, frames.file.string(), 0, as);
   }
 
-  PixelsAs pixels_as_;
   Info info_;
   std::vector<Episode> episodes_;
   std::vector<Frames> frames_;
