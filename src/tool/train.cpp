@@ -92,7 +92,7 @@ struct TrainingData {
     return steps;
   }
   std::vector<std::string> captions() const { return pairs ? all_captions(pairs) : all_instructions(episodes); }
-  TrainSummary fit(Trainer& trainer) const { return pairs ? data.fit(trainer) : trainer.fit(episodes); }
+  TrainSummary fit(Trainer& trainer) const { return pairs ? trainer.fit(pairs) : trainer.fit(episodes); }
 };
 
 TrainingData open_data(const TrainFlags& flags, const ContrastiveLoss& loss) {
@@ -191,7 +191,7 @@ void run(TrainFlags& flags) {
   }
   Trainer trainer(model, loss, options);
   trainer.on_step(Progress());
-  const auto summary = trainer.fit(pairs);
+  const auto summary = data.fit(trainer);
   warn_of_skipped(summary);
 
   const auto tests = evaluate(model, sets, flags.run.embed_options());

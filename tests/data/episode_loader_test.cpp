@@ -281,7 +281,7 @@ class SlopingEpisodes : public NumberedEpisodes {
 
 TEST(EpisodeLoaderTest, AClipsFramesAreAugmentedAlikeAndEachClipOtherwise) {
   auto loader = make_loader(std::make_shared<SlopingEpisodes>(),
-                            {.batch_size = 8, .clip = {.frames = 3}, .augmentation = augmentation_policy("clip")});
+                            {.batch_size = 8, .clip = {.frames = 3}, .augmentation = augmentation_policy("strong")});
   const auto frames = loader.next().frames;
   for (std::int64_t row = 0; row < 8; ++row) {
     EXPECT_TRUE(at::equal(frames[row][0], frames[row][1]));
