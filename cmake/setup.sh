@@ -20,13 +20,16 @@ readonly torch arrow steps=$(($# > 0 ? 5 : 4))
 readonly torch_version=2.11.0
 readonly pyarrow_version=26.0.1
 readonly open_clip_version=3.3.0
-readonly debian_packages=(
+debian_packages=(
   g++ cmake ninja-build ccache pkg-config unzip python3-pip
   libfmt-dev libspdlog-dev libcli11-dev nlohmann-json3-dev libeigen3-dev libgtest-dev
-  libjpeg-dev libpng-dev libwebp-dev libarchive-dev zlib1g-dev libicu-dev libxml2-dev libsentencepiece-dev
+  libjpeg-dev libpng-dev libwebp-dev libhwy-dev libdeflate-dev libarchive-dev zlib1g-dev libicu-dev libxml2-dev libsentencepiece-dev
   libavformat-dev libavcodec-dev libswscale-dev
   libharfbuzz-dev fonts-noto-color-emoji unicode-cldr-core
   libmujoco-dev libegl-dev libgl-dev libegl-mesa0 libgl1-mesa-dri)
+# For tests/tools/lint.sh, where VLALIGN_LINT=1 asks for them.
+if [[ ${VLALIGN_LINT:-} == 1 ]]; then debian_packages+=(clang-format-14 clang-tidy-14 doxygen); fi
+readonly debian_packages
 
 fail() {
   printf '\nsetup: %s\n' "$*" >&2

@@ -12,6 +12,7 @@
 #include "core/check.hpp"
 #include "core/foreign_errors.hpp"
 #include "image/codecs.hpp"
+#include "image/unpacked_png.hpp"
 
 namespace vlalign {
 namespace {
@@ -21,6 +22,7 @@ namespace {
 struct Reader {
   Bytes rest;
   PixelsAs as;
+  bool are_sums_known;  ///< the pixels were unpacked before, and their sum was right
   png_structp png = nullptr;
   png_infop info = nullptr;
   std::jmp_buf on_fault{};
@@ -28,7 +30,7 @@ struct Reader {
   bool has_doubtful_end = false;  ///< zlib's sum is wrong or was not reached
   char message[128] = "out of memory";
 
-  Reader(Bytes bytes, PixelsAs pixels) : rest(bytes), as(pixels) {}
+  Reader(Bytes bytes, PixelsAs pixels, bool sums_known) : rest(bytes), as(pixels), are_sums_known(sums_known) {}
   Reader(const Reader&) = delete;
   Reader& operator=(const Reader&) = delete;
   ~Reader() { png_destroy_read_struct(&png, &info, nullptr); }
@@ -90,6 +92,7 @@ bool read_header(Reader& reader) {
   if (reader.info == nullptr) return false;
   png_set_read_fn(png, &reader, take);
   png_set_crc_action(png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
+  if (reader.are_sums_known) png_set_option(png, PNG_IGNORE_ADLER32, PNG_OPTION_ON);
   png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_ALWAYS, reinterpret_cast<png_const_bytep>("eXIf"), 1);
   png_read_info(png, reader.info);
   choose_format(reader);
@@ -108,7 +111,7 @@ bool is_past_last_row(const Reader& reader) {
 bool read_pixels(Reader& reader, std::vector<std::uint8_t*>& rows) {
   if (setjmp(reader.on_fault)) return is_past_last_row(reader) && !reader.has_wrong_crc;
   reader.has_doubtful_end = false;
-  png_set_crc_action(reader.png, PNG_CRC_WARN_USE, PNG_CRC_QUIET_USE);
+  png_set_crc_action(reader.png, reader.are_sums_known ? PNG_CRC_QUIET_USE : PNG_CRC_WARN_USE, PNG_CRC_QUIET_USE);
   png_read_image(reader.png, rows.data());
   return !(reader.has_wrong_crc && reader.has_doubtful_end);
 }
@@ -198,7 +201,8 @@ std::vector<std::uint8_t*> row_pointers(std::uint8_t* pixels, std::size_t height
 }  // namespace
 
 Image decode_png(Bytes bytes, std::string_view name, PixelsAs as) {
-  Reader reader(bytes, as);
+  const auto unpacked = unpacked_png(bytes);
+  Reader reader(unpacked ? Bytes(*unpacked) : bytes, as, unpacked.has_value());
   const auto broken = [&] { fail("[decode_image] {}: broken PNG file: {}", name, reader.message); };
   if (!read_header(reader)) broken();
   const auto width = png_get_image_width(reader.png, reader.info);

@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <vector>
 
 namespace vlalign {
@@ -34,7 +33,10 @@ struct ResampleKernels {
   void (*columns)(const RgbView& image, const Taps& taps, std::uint8_t* out);
 };
 
-/// Those that this processor can run: plain loops first, then the same results with ever wider vectors.
-std::span<const ResampleKernels> resample_kernels();
+/// With this processor's vectors.
+ResampleKernels resample_kernels();
+
+/// The same results by plain loops.
+ResampleKernels plain_resample_kernels();
 
 }  // namespace vlalign

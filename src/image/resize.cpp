@@ -127,11 +127,11 @@ void Resizer::operator()(const RgbView& image, std::int64_t width, std::int64_t 
   if (const Sizes sizes{image.width, image.height, width, height, part}; sizes != sizes_) prepare(sizes);
   const RgbView used = crop(image, used_);
   if (columns_first(image, width, height)) {
-    kernels_->columns(used, along_columns_, between_.rgb.data());
-    kernels_->rows(view_of(between_), along_rows_, out);
+    kernels_.columns(used, along_columns_, between_.rgb.data());
+    kernels_.rows(view_of(between_), along_rows_, out);
   } else {
-    kernels_->rows(used, along_rows_, between_.rgb.data());
-    kernels_->columns(view_of(between_), along_columns_, out);
+    kernels_.rows(used, along_rows_, between_.rgb.data());
+    kernels_.columns(view_of(between_), along_columns_, out);
   }
 }
 

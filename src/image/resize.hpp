@@ -36,8 +36,8 @@ ResizePlan evaluation_plan(int width, int height, const Preprocess& how);
 /// Resizes pictures and keeps what that takes, so that one of the same sizes as the one before allocates nothing.
 class Resizer {
  public:
-  explicit Resizer(Interpolation interpolation, const ResampleKernels& kernels = resample_kernels().back())
-      : interpolation_(interpolation), kernels_(&kernels) {}
+  explicit Resizer(Interpolation interpolation, const ResampleKernels& kernels = resample_kernels())
+      : interpolation_(interpolation), kernels_(kernels) {}
 
   /// The pixels inside `part` of the picture resized to width x height. Only these are computed.
   ///   out: rows without padding, [part.height, part.width, 3]
@@ -53,7 +53,7 @@ class Resizer {
   void prepare(const Sizes& sizes);
 
   Interpolation interpolation_;
-  const ResampleKernels* kernels_;
+  ResampleKernels kernels_;
   Sizes sizes_;  // that the following are for
   Taps along_rows_, along_columns_;
   Box used_;       // what any output needs of the input
@@ -62,6 +62,6 @@ class Resizer {
 
 /// The same once.
 Image resize_part(const RgbView& image, std::int64_t width, std::int64_t height, const Box& part,
-                  Interpolation interpolation, const ResampleKernels& kernels = resample_kernels().back());
+                  Interpolation interpolation, const ResampleKernels& kernels = resample_kernels());
 
 }  // namespace vlalign

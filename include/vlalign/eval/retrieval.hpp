@@ -66,8 +66,8 @@ struct RetrievalRanks {
 
 /// Ranks by cosine, both ways, in tiles of block x block scores: never an [N, M] matrix.
 ///
-/// A picture's rank is that of the best of its captions, so recall@k asks whether any of them is among the k best, as
-/// CLIP_benchmark's recall@k does (github.com/LAION-AI/CLIP_benchmark, zeroshot_retrieval.py); its other captions are
+/// A picture's rank is that of the best of its captions, so `recall@k` asks whether any of them is among the k best, as
+/// CLIP_benchmark's `recall@k` does (github.com/LAION-AI/CLIP_benchmark, zeroshot_retrieval.py); its other captions are
 /// not competitors. A caption has one right picture.
 ///
 /// Ties count against the query: a wrong candidate within 1e-6 of the right one's cosine is ranked before it (float32
@@ -83,8 +83,8 @@ VLALIGN_EXPORT RetrievalRanks retrieval_ranks(const Embeddings& embeddings, std:
 VLALIGN_EXPORT RecallScores recall_scores(std::span<const std::int64_t> ranks);
 VLALIGN_EXPORT RecallScores recall_scores(std::span<const std::int64_t> ranks, std::span<const double> precisions);
 
-/// What random scores give on average: for a query with P right ones among M candidates recall@k is
-/// 1 - C(M - P, k) / C(M, k), which is k / M for one; AP@k is sum_{r <= k} P / M (1 + (r - 1) (P - 1) / (M - 1)) / r
+/// What random scores give on average: for a query with P right ones among M candidates `recall@k` is
+/// 1 - C(M - P, k) / C(M, k), which is k / M for one; `AP@k` is sum_{r <= k} P / M (1 + (r - 1) (P - 1) / (M - 1)) / r
 /// over min(P, k); the median rank is that of the mixture over queries, (M + 1) / 2 when each has one.
 ///   positives: P of each query, 1 <= P <= candidates
 VLALIGN_EXPORT RecallScores chance_scores(std::span<const std::int64_t> positives, std::int64_t candidates);

@@ -54,7 +54,7 @@ fs::path place_of(const fs::path& path) {
     }
     if (place.filename() != "." && place.filename() != "..") return place;
     std::error_code error;
-    const auto named = fs::canonical(place, error);
+    auto named = fs::canonical(place, error);
     check(!error, "{}: cannot look there: {}", path.string(), error.message());
     return named;
   }
