@@ -57,6 +57,7 @@
 #include "vlalign/model/lora.hpp"
 #include "vlalign/model/peers/read_config.hpp"
 #include "vlalign/model/presets.hpp"
+#include "vlalign/ranks/ranks.hpp"
 #include "vlalign/report/report.hpp"
 #include "vlalign/tokenizers/tokenizer.hpp"
 #include "vlalign/train/adamw.hpp"

@@ -58,8 +58,8 @@ File inflated(const File& file, std::size_t size) {
   std::size_t at = 8;
   File packed;
   while (at + 8 <= file.size()) {
-    const std::size_t length = std::size_t{file[at]} << 24 | std::size_t{file[at + 1]} << 16 |
-                               std::size_t{file[at + 2]} << 8 | file[at + 3];
+    const std::size_t length =
+        std::size_t{file[at]} << 24 | std::size_t{file[at + 1]} << 16 | std::size_t{file[at + 2]} << 8 | file[at + 3];
     const auto data = file.begin() + static_cast<std::ptrdiff_t>(at) + 8;
     if (std::string(data - 4, data) == "IDAT")
       packed.insert(packed.end(), data, data + static_cast<std::ptrdiff_t>(length));

@@ -1,0 +1,298 @@
+#include "vlalign/ranks/ranks.hpp"
+
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/zeros.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+#include <torch/csrc/distributed/c10d/FileStore.hpp>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+#include <utility>
+
+#include "core/check.hpp"
+#include "ranks/environment.hpp"
+#include "ranks/ranks_state.hpp"
+
+namespace vlalign {
+namespace {
+
+using std::chrono::milliseconds;
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "unknown";
+}
+
+c10::intrusive_ptr<c10d::Store> make_tcp_store(const std::string& host, int port, bool serves) {
+  c10d::TCPStoreOptions options;
+  options.port = static_cast<std::uint16_t>(port);
+  options.isServer = serves;
+  options.waitWorkers = false;
+  return c10::make_intrusive<c10d::TCPStore>(host, options);
+}
+
+int port_of(std::string_view text) {
+  int port = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  vlalign::check(error == std::errc() && port >= 1 && port <= 65535,
+                 "[Ranks] store: expected a port from 1 to 65535, got {}", text);
+  return port;
+}
+
+std::string left_key(int rank) { return fmt::format("left/{}", rank); }
+std::string host_key(int rank) { return fmt::format("host/{}", rank); }
+
+/// The first line of what LibTorch throws: its own places in its code follow.
+std::string first_line(const std::exception& error) {
+  const std::string_view text = error.what();
+  return std::string(text.substr(0, text.find('\n')));
+}
+
+}  // namespace
+
+Ranks::State::State(int its_rank, int its_size, int its_local_rank, const RanksOptions& its_options)
+    : rank(its_rank), size(its_size), local_rank(its_local_rank), options(its_options) {
+  vlalign::check(size >= 1, "[Ranks] size: expected at least 1, got {}", size);
+  vlalign::check(rank >= 0 && rank < size, "[Ranks] rank: expected 0 to {}, got {}", size - 1, rank);
+  vlalign::check(options.timeout.count() >= 1, "[Ranks] timeout: expected at least 1 s, got {}",
+                 options.timeout.count());
+}
+
+Ranks::State::~State() {
+  watch.reset();
+  if (!broken) {
+    leave();
+    return;
+  }
+  // What is still on its way never ends, and its group would wait for it.
+  backend.release();
+  store.release();
+}
+
+/// The store is in rank 0's process, which is the last to go.
+void Ranks::State::leave() noexcept {
+  if (!store) return;
+  try {
+    backend.reset();
+    store->set(left_key(rank), "");
+    if (rank > 0) return;
+    std::vector<std::string> keys;
+    for (int r = 1; r < size; ++r) keys.push_back(left_key(r));
+    store->wait(keys, std::chrono::duration_cast<milliseconds>(options.timeout));
+  } catch (const std::exception&) {  // they have ended otherwise
+  }
+}
+
+void Ranks::State::meet(const std::function<c10::intrusive_ptr<c10d::Store>()>& make) {
+  const auto patience = std::chrono::duration_cast<milliseconds>(options.timeout);
+  try {
+    store = make();
+    Watch::begin(*store, rank);
+    store->set(host_key(rank), host_name());
+    for (int r = 0; r < size; ++r)
+      names.push_back(fmt::format("rank {} on host {}", r, store->get_to_str(host_key(r))));
+    backend = make_gloo_group(store, rank, size, patience);
+    constexpr auto no_limit = std::chrono::hours(24 * 365);  // how long a rank may work while the others wait
+    backend->setTimeout(std::chrono::duration_cast<milliseconds>(no_limit));
+    watch = std::make_unique<Watch>(store->clone(), rank, names, patience * 8 / 10);
+  } catch (const std::exception& error) {
+    broken = true;
+    vlalign::fail("[Ranks] rank {} of {} could not meet the others: {}", rank, size, first_line(error));
+  }
+}
+
+c10::intrusive_ptr<c10d::Work> Ranks::State::start(
+    const std::function<c10::intrusive_ptr<c10d::Work>(c10d::Backend&)>& collective) {
+  vlalign::check(!broken, "[Ranks] another rank was lost before");
+  try {
+    return collective(*backend);
+  } catch (const std::exception& error) {
+    give_up(wait_for_a_name(first_line(error)));
+  }
+}
+
+void Ranks::State::wait(const c10::intrusive_ptr<c10d::Work>& work) {
+  constexpr milliseconds slice{500};
+  for (;;) {
+    try {
+      work->wait(slice);
+      return;
+    } catch (const std::exception& error) {
+      const bool over = work->isCompleted();
+      if (const auto fault = watch->fault()) give_up(*fault);
+      if (over) give_up(wait_for_a_name(first_line(error)));
+    }
+  }
+}
+
+/// A connection that broke doesn't say whose it was: the watch will.
+std::string Ranks::State::wait_for_a_name(const std::string& otherwise) {
+  const auto until = Watch::Clock::now() + options.timeout;
+  while (Watch::Clock::now() < until) {
+    if (const auto fault = watch->fault()) return *fault;
+    std::this_thread::sleep_for(milliseconds(20));
+  }
+  return otherwise;
+}
+
+void Ranks::State::give_up(const std::string& why) {
+  broken = true;
+  vlalign::fail("[Ranks] {}", why);
+}
+
+namespace {
+
+/// [n_0 + n_1 + ...] of [n_r]; counts: the n of each rank
+at::Tensor gather_rows(Ranks::State& ranks, const at::Tensor& rows, const std::vector<std::int64_t>& counts) {
+  const auto most = *std::max_element(counts.begin(), counts.end());
+  auto shape = rows.sizes().vec();
+  shape[0] = most;
+  auto own = rows.contiguous();
+  if (rows.size(0) < most) {
+    own = at::zeros(shape, rows.options());
+    own.narrow(0, 0, rows.size(0)).copy_(rows);
+  }
+  shape.insert(shape.begin(), ranks.size);
+  auto all = at::empty(shape, rows.options());
+  auto flat = all.flatten(0, 1);
+  ranks.wait(ranks.start([&](c10d::Backend& backend) { return backend._allgather_base(flat, own); }));
+  ranks.bytes += static_cast<std::int64_t>(own.nbytes()) * (ranks.size - 1);
+  if (std::all_of(counts.begin(), counts.end(), [&](auto count) { return count == most; })) return flat;
+  std::vector<at::Tensor> parts;
+  for (int r = 0; r < ranks.size; ++r) parts.push_back(all[r].narrow(0, 0, counts[static_cast<std::size_t>(r)]));
+  return at::cat(parts);
+}
+
+std::vector<std::int64_t> counts_of_rows(Ranks::State& ranks, std::int64_t own) {
+  const auto counts = gather_rows(ranks, at::full({1}, own, at::kLong),
+                                  std::vector<std::int64_t>(static_cast<std::size_t>(ranks.size), 1));
+  return {counts.const_data_ptr<std::int64_t>(), counts.const_data_ptr<std::int64_t>() + ranks.size};
+}
+
+struct Gather : torch::autograd::Function<Gather> {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& rows, const Ranks& ranks) {
+    const auto counts = counts_of_rows(*ranks.state(), rows.size(0));
+    std::int64_t before = 0;
+    for (int r = 0; r < ranks.rank(); ++r) before += counts[static_cast<std::size_t>(r)];
+    context->saved_data["before"] = before;
+    context->saved_data["rows"] = rows.size(0);
+    context->saved_data["ranks"] = c10::IValue::make_capsule(c10::make_intrusive<Holder>(ranks));
+    return gather_rows(*ranks.state(), rows, counts);
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& upstream) {
+    const auto holder = context->saved_data["ranks"].toCapsule();
+    const auto& ranks = static_cast<const Holder&>(*holder).ranks;
+    auto gradient = upstream[0].contiguous().clone();
+    ranks.sum(gradient);
+    return {gradient.narrow(0, context->saved_data["before"].toInt(), context->saved_data["rows"].toInt()),
+            at::Tensor()};
+  }
+
+  struct Holder : torch::CustomClassHolder {
+    explicit Holder(Ranks its_ranks) : ranks(std::move(its_ranks)) {}
+    Ranks ranks;
+  };
+};
+
+/// Bytes of a whole tensor that a ring of ranks sends for its sum.
+std::int64_t bytes_of_sum(const at::Tensor& numbers, int size) {
+  return 2 * static_cast<std::int64_t>(numbers.nbytes()) * (size - 1) / size;
+}
+
+}  // namespace
+
+Ranks::Ranks() : state_(std::make_shared<State>(0, 1, 0, RanksOptions())) {}
+
+Ranks::Ranks(const std::string& store, int rank, int size, const RanksOptions& options)
+    : state_(std::make_shared<State>(rank, size, rank, options)) {
+  if (size == 1) return;
+  const auto colon = store.rfind(':');
+  const auto port = colon == store.npos ? std::string_view() : std::string_view(store).substr(colon + 1);
+  const bool is_address = !port.empty() && port.find_first_not_of("0123456789") == port.npos;
+  vlalign::check(!store.empty(), "[Ranks] store: expected HOST:PORT or a file's path, got none");
+  state_->meet([&]() -> c10::intrusive_ptr<c10d::Store> {
+    if (!is_address) return c10::make_intrusive<c10d::FileStore>(store, size);
+    return make_tcp_store(store.substr(0, colon), port_of(port), rank == 0);
+  });
+}
+
+Ranks Ranks::from_environment(const RanksOptions& options) {
+  const auto place = read_job_place([](const char* name) -> std::optional<std::string> {
+    const char* value = std::getenv(name);
+    return value == nullptr || *value == '\0' ? std::nullopt : std::optional<std::string>(value);
+  });
+  Ranks ranks;
+  ranks.state_ = std::make_shared<State>(place.rank, place.size, place.local_rank, options);
+  if (place.size == 1) return ranks;
+  ranks.state_->meet([&]() -> c10::intrusive_ptr<c10d::Store> {
+    return c10::make_intrusive<c10d::PrefixStore>(
+        place.prefix, make_tcp_store(place.host, place.port, place.rank == 0 && !place.store_is_served));
+  });
+  return ranks;
+}
+
+int Ranks::rank() const noexcept { return state_->rank; }
+int Ranks::size() const noexcept { return state_->size; }
+int Ranks::local_rank() const noexcept { return state_->local_rank; }
+std::int64_t Ranks::bytes_sent() const noexcept { return state_->bytes; }
+
+std::string Ranks::name(int rank) const {
+  vlalign::check(rank >= 0 && rank < size(), "[Ranks::name] rank: expected 0 to {}, got {}", size() - 1, rank);
+  return alone() ? "rank 0" : state_->names[static_cast<std::size_t>(rank)];
+}
+
+void Ranks::sum(at::Tensor numbers) const {
+  if (alone()) return;
+  vlalign::check(numbers.is_contiguous(), "[Ranks::sum] numbers: expected a dense tensor");
+  std::vector<at::Tensor> all{std::move(numbers)};
+  state_->wait(state_->start([&](c10d::Backend& backend) { return backend.allreduce(all); }));
+  state_->bytes += bytes_of_sum(all[0], size());
+}
+
+at::Tensor Ranks::gather(const at::Tensor& rows) const {
+  if (alone()) return rows;
+  vlalign::check(rows.defined() && rows.dim() >= 1, "[Ranks::gather] rows: expected [n, ...]");
+  return Gather::apply(rows, *this);
+}
+
+std::vector<std::string> Ranks::gather(std::string_view text) const {
+  if (alone()) return {std::string(text)};
+  auto own = at::empty({static_cast<std::int64_t>(text.size())}, at::kByte);
+  std::memcpy(own.mutable_data_ptr(), text.data(), text.size());
+  const auto counts = counts_of_rows(*state_, own.size(0));
+  const auto all = gather_rows(*state_, own, counts);
+  const auto* next = static_cast<const char*>(all.const_data_ptr());
+  std::vector<std::string> texts;
+  for (const auto count : counts) texts.emplace_back(next, static_cast<std::size_t>(count)), next += count;
+  return texts;
+}
+
+void Ranks::broadcast(at::Tensor numbers, int from) const {
+  if (alone()) return;
+  vlalign::check(numbers.is_contiguous(), "[Ranks::broadcast] numbers: expected a dense tensor");
+  std::vector<at::Tensor> all{std::move(numbers)};
+  c10d::BroadcastOptions options;
+  options.rootRank = from;
+  state_->wait(state_->start([&](c10d::Backend& backend) { return backend.broadcast(all, options); }));
+  state_->bytes += rank() == from ? static_cast<std::int64_t>(all[0].nbytes()) : 0;
+}
+
+void Ranks::barrier() const { sum(at::zeros({1})); }
+
+void Ranks::fail(std::string_view why) const noexcept {
+  if (alone() || state_->broken) return;
+  state_->broken = true;
+  state_->watch->tell(why);
+}
+
+}  // namespace vlalign

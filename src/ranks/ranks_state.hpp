@@ -1,0 +1,48 @@
+// What Ranks is behind its pointer. Internal.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ranks/gloo_group.hpp"
+#include "ranks/watch.hpp"
+#include "vlalign/ranks/ranks.hpp"
+
+namespace vlalign {
+
+struct Ranks::State {
+  State(int its_rank, int its_size, int its_local_rank, const RanksOptions& its_options);
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+  ~State();
+
+  /// Finds the others in a store, which `make` connects to.
+  void meet(const std::function<c10::intrusive_ptr<c10d::Store>()>& make);
+
+  /// Starts a collective; what it gives is waited for with wait().
+  c10::intrusive_ptr<c10d::Work> start(const std::function<c10::intrusive_ptr<c10d::Work>(c10d::Backend&)>& collective);
+  /// Throws Error naming the rank that is lost.
+  void wait(const c10::intrusive_ptr<c10d::Work>& work);
+
+  int rank, size, local_rank;
+  RanksOptions options;
+  std::vector<std::string> names;
+  std::atomic<std::int64_t> bytes{0};
+
+ private:
+  void leave() noexcept;
+  std::string wait_for_a_name(const std::string& otherwise);
+  [[noreturn]] void give_up(const std::string& why);
+
+ public:
+  c10::intrusive_ptr<c10d::Store> store;
+  c10::intrusive_ptr<c10d::Backend> backend;
+  std::unique_ptr<Watch> watch;
+  bool broken = false;
+};
+
+}  // namespace vlalign
