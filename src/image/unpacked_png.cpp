@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <cstring>
+#include <initializer_list>
 #include <memory>
 #include <string_view>
 

@@ -32,17 +32,16 @@ struct Ranks::State {
   RanksOptions options;
   std::vector<std::string> names;
   std::atomic<std::int64_t> bytes{0};
+  std::unique_ptr<Watch> watch;
+  bool broken = false;  ///< a rank was lost, or this one told that it ends
 
  private:
   void leave() noexcept;
   std::string wait_for_a_name(const std::string& otherwise);
   [[noreturn]] void give_up(const std::string& why);
 
- public:
   c10::intrusive_ptr<c10d::Store> store;
   c10::intrusive_ptr<c10d::Backend> backend;
-  std::unique_ptr<Watch> watch;
-  bool broken = false;
 };
 
 }  // namespace vlalign

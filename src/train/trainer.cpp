@@ -13,6 +13,12 @@ struct Trainer::State {
   TrainerOptions options;
   OnStep on_step = [](const StepResult&) {};
   StopFlag stop{};
+
+  TrainSummary fit(const auto& source) {
+    AlignmentTask task(model, loss, options);
+    task.open(source);
+    return TrainingRun(task, options, on_step, stop).fit();
+  }
 };
 
 Trainer::Trainer(DualEncoder model, AnyLoss loss, TrainerOptions options)
@@ -30,16 +36,12 @@ void Trainer::on_step(std::function<void(const StepResult&)> callback) {
 
 TrainSummary Trainer::fit(std::shared_ptr<const PairSource> pairs) {
   check(pairs != nullptr, "[Trainer::fit] pairs: expected a data set, got a null pointer");
-  AlignmentTask task(state_->model, state_->loss, state_->options);
-  task.open(pairs);
-  return TrainingRun(task, state_->options, state_->on_step, state_->stop).fit();
+  return state_->fit(pairs);
 }
 
 TrainSummary Trainer::fit(std::shared_ptr<const EpisodeSource> episodes) {
   check(episodes != nullptr, "[Trainer::fit] episodes: expected demonstrations, got a null pointer");
-  AlignmentTask task(state_->model, state_->loss, state_->options);
-  task.open(episodes);
-  return TrainingRun(task, state_->options, state_->on_step, state_->stop).fit();
+  return state_->fit(episodes);
 }
 
 void Trainer::stop() noexcept { state_->stop = true; }

@@ -9,7 +9,8 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
-#include <functional>
+#include <map>
+#include <optional>
 
 #include "ranks/environment.hpp"
 #include "ranks/job.hpp"

@@ -27,7 +27,7 @@ format() {
   formatter=$(tool clang-format)
   [[ -n $formatter && $("$formatter" --version) == *"version 14."* ]] || { without 'clang-format 14' && return; }
   find include src tests examples -name '*.[hc]pp' -not -path '*/fixtures/*' -print0 |
-    xargs -0 "$formatter" --dry-run --Werror
+    xargs -0 "$formatter" --dry-run --Werror || return 1  # xargs ends with a number of its own
 }
 
 tidy_headers() {
