@@ -102,7 +102,7 @@ void Ranks::State::meet(const std::function<c10::intrusive_ptr<c10d::Store>()>& 
     backend = make_gloo_group(store, rank, size, patience);
     constexpr auto no_limit = std::chrono::hours(24 * 365);  // how long a rank may work while the others wait
     backend->setTimeout(std::chrono::duration_cast<milliseconds>(no_limit));
-    watch = std::make_unique<Watch>(store->clone(), rank, names, patience * 8 / 10);
+    watch = std::make_unique<Watch>(store->clone(), rank, names, patience * 7 / 10);
   } catch (const std::exception& error) {
     broken = true;
     vlalign::fail("[Ranks] rank {} of {} could not meet the others: {}", rank, size, first_line(error));
@@ -145,6 +145,7 @@ std::string Ranks::State::wait_for_a_name(const std::string& otherwise) {
 
 void Ranks::State::give_up(const std::string& why) {
   broken = true;
+  if (rank == 0) watch->tell(why);  // before its end takes the store along, and is taken for the fault itself
   vlalign::fail("[Ranks] {}", why);
 }
 
@@ -292,7 +293,7 @@ void Ranks::barrier() const { sum(at::zeros({1})); }
 void Ranks::fail(std::string_view why) const noexcept {
   if (alone() || state_->broken) return;
   state_->broken = true;
-  state_->watch->tell(why);
+  state_->watch->tell(fmt::format("{} ended: {}", name(rank()), why));
 }
 
 }  // namespace vlalign

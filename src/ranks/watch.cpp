@@ -55,10 +55,13 @@ std::optional<std::string> Watch::fault() const {
                      std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - answered_.load()).count());
 }
 
-void Watch::tell(std::string_view why) noexcept {
+void Watch::tell(std::string_view fault) noexcept {
   try {
-    const std::lock_guard lock(store_mutex_);
-    store_->set(failure_key, bytes_of(fmt::format("{} ended: {}", names_[static_cast<std::size_t>(rank_)], why)));
+    {
+      const std::lock_guard lock(store_mutex_);
+      store_->set(failure_key, bytes_of(fault));
+    }
+    if (rank_ == 0) std::this_thread::sleep_for(2 * period());
   } catch (const std::exception&) {  // the others will miss its beat
   }
 }
@@ -73,10 +76,13 @@ void Watch::note_fault(std::string fault) {
   if (!fault_) fault_ = std::move(fault);
 }
 
-void Watch::run() {
+std::chrono::milliseconds Watch::period() const {
   constexpr std::chrono::milliseconds shortest{100}, longest{2000};
-  const auto period = std::clamp(patience_ / 10, shortest, longest);
-  while (!is_asked_to_stop(period)) {
+  return std::clamp(patience_ / 10, shortest, longest);
+}
+
+void Watch::run() {
+  while (!is_asked_to_stop(period())) {
     try {
       look();
       answered_ = Clock::now();

@@ -34,10 +34,11 @@ class Watch {
   /// What became of a rank; none while all are well.
   std::optional<std::string> fault() const;
 
-  /// Tells the others that this rank can't go on.
-  void tell(std::string_view why) noexcept;
+  /// Tells the others what became of a rank. On rank 0, whose end takes the store along, until they have looked.
+  void tell(std::string_view fault) noexcept;
 
  private:
+  std::chrono::milliseconds period() const;
   void run();
   void look();
   void note_fault(std::string fault);
