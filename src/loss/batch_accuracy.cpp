@@ -25,16 +25,17 @@ at::Tensor nearest(const at::Tensor& image, const at::Tensor& text, tiles::RowRa
 
 }  // namespace
 
-at::Tensor accuracy_on_device(const at::Tensor& image, const at::Tensor& text) {
+at::Tensor accuracy_on_device(const at::Tensor& image, const at::Tensor& text, std::optional<tiles::RowRange> own) {
   check(image.dim() == 2 && image.size(0) > 0 && image.sizes() == text.sizes(),
         "[batch_accuracy] image, text: expected both [B, D], got {} and {}", image.sizes().vec(), text.sizes().vec());
   constexpr std::int64_t elements = std::int64_t{1} << 21;  // of the cosines that are there at a time
   const auto x = widened(image.detach()), y = widened(text.detach());
-  const auto size = x.size(0), step = std::max<std::int64_t>(1, elements / size);
+  const auto rows = own.value_or(tiles::RowRange{0, x.size(0)});
+  const auto end = rows.begin + rows.count, step = std::max<std::int64_t>(1, elements / x.size(0));
   const auto right = at::zeros({}, x.options().dtype(at::kLong));
-  for (std::int64_t begin = 0; begin < size; begin += step)
-    right.add_(nearest(x, y, {begin, std::min(step, size - begin)}));
-  return right.to(at::kDouble) / static_cast<double>(size);
+  for (auto begin = rows.begin; begin < end; begin += step)
+    right.add_(nearest(x, y, {begin, std::min(step, end - begin)}));
+  return right.to(at::kDouble) / static_cast<double>(std::max<std::int64_t>(1, rows.count));
 }
 
 double batch_accuracy(const at::Tensor& image, const at::Tensor& text) {

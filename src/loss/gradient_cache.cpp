@@ -41,7 +41,7 @@ constexpr std::array embeddings{
 /// drop would leave holes in the memory.
 class Rows {
  public:
-  bool empty() const { return count_ == 0; }
+  bool empty() const { return !rows_.defined(); }
 
   /// Whether a part can lie behind those before, which may be shorter or longer where they are `padded`.
   bool takes(const at::Tensor& part, bool padded) const {

@@ -133,6 +133,10 @@ void Ranks::State::wait(const c10::intrusive_ptr<c10d::Work>& work) {
   }
 }
 
+std::int64_t Ranks::State::bytes_of_sum(const at::Tensor& numbers) const {
+  return 2 * static_cast<std::int64_t>(numbers.nbytes()) * (size - 1) / size;
+}
+
 /// A connection that broke doesn't say whose it was: the watch will.
 std::string Ranks::State::wait_for_a_name(const std::string& otherwise) {
   const auto until = Watch::Clock::now() + options.timeout;
@@ -178,37 +182,55 @@ std::vector<std::int64_t> counts_of_rows(Ranks::State& ranks, std::int64_t own) 
   return {counts.const_data_ptr<std::int64_t>(), counts.const_data_ptr<std::int64_t>() + ranks.size};
 }
 
+/// Of parts of the same rows, those of all ranks, in one collective: [n_0 + n_1 + ..., ...] each.
+std::vector<at::Tensor> gather_side_by_side(Ranks::State& ranks, const std::vector<at::Tensor>& parts,
+                                            const std::vector<std::int64_t>& counts) {
+  auto common = parts.front().scalar_type();
+  for (const auto& part : parts) {
+    if (part.scalar_type() == common) continue;
+    common = part.scalar_type() == at::kDouble || common == at::kDouble ? at::kDouble : at::kFloat;
+  }
+  std::vector<at::Tensor> columns;
+  std::vector<std::int64_t> widths;
+  for (const auto& part : parts) {
+    widths.push_back(c10::multiply_integers(part.sizes().slice(1)));
+    columns.push_back(part.detach().reshape({part.size(0), widths.back()}).to(common));
+  }
+  auto all = gather_rows(ranks, at::cat(columns, 1), counts).split_with_sizes(widths, 1);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    auto shape = parts[i].sizes().vec();
+    shape[0] = all[i].size(0);
+    all[i] = all[i].to(parts[i].scalar_type()).reshape(shape);
+  }
+  return all;
+}
+
+/// Where a rank's rows are among all that were gathered.
+struct GatheredRows : torch::CustomClassHolder {
+  GatheredRows(Ranks its_ranks, at::Tensor its_all) : ranks(std::move(its_ranks)), all(std::move(its_all)) {}
+
+  Ranks ranks;
+  at::Tensor all;  ///< until they are given
+  std::int64_t before = 0, own = 0;
+};
+
+/// Of one part: one that a loss doesn't use must have no gradient, where one of zeros would let its weights decay.
 struct Gather : torch::autograd::Function<Gather> {
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& rows, const Ranks& ranks) {
-    const auto counts = counts_of_rows(*ranks.state(), rows.size(0));
-    std::int64_t before = 0;
-    for (int r = 0; r < ranks.rank(); ++r) before += counts[static_cast<std::size_t>(r)];
-    context->saved_data["before"] = before;
-    context->saved_data["rows"] = rows.size(0);
-    context->saved_data["ranks"] = c10::IValue::make_capsule(c10::make_intrusive<Holder>(ranks));
-    return gather_rows(*ranks.state(), rows, counts);
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor&,
+                            const c10::intrusive_ptr<GatheredRows>& rows) {
+    context->saved_data["rows"] = c10::IValue::make_capsule(rows);
+    return std::exchange(rows->all, {});
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& upstream) {
-    const auto holder = context->saved_data["ranks"].toCapsule();
-    const auto& ranks = static_cast<const Holder&>(*holder).ranks;
-    auto gradient = upstream[0].contiguous().clone();
-    ranks.sum(gradient);
-    return {gradient.narrow(0, context->saved_data["before"].toInt(), context->saved_data["rows"].toInt()),
-            at::Tensor()};
+    const auto holder = context->saved_data["rows"].toCapsule();
+    const auto& rows = static_cast<const GatheredRows&>(*holder);
+    auto gradient = upstream[0].clone(at::MemoryFormat::Contiguous);
+    rows.ranks.sum(gradient);
+    return {gradient.narrow(0, rows.before, rows.own), at::Tensor()};
   }
-
-  struct Holder : torch::CustomClassHolder {
-    explicit Holder(Ranks its_ranks) : ranks(std::move(its_ranks)) {}
-    Ranks ranks;
-  };
 };
-
-/// Bytes of a whole tensor that a ring of ranks sends for its sum.
-std::int64_t bytes_of_sum(const at::Tensor& numbers, int size) {
-  return 2 * static_cast<std::int64_t>(numbers.nbytes()) * (size - 1) / size;
-}
 
 }  // namespace
 
@@ -257,13 +279,25 @@ void Ranks::sum(at::Tensor numbers) const {
   vlalign::check(numbers.is_contiguous(), "[Ranks::sum] numbers: expected a dense tensor");
   std::vector<at::Tensor> all{std::move(numbers)};
   state_->wait(state_->start([&](c10d::Backend& backend) { return backend.allreduce(all); }));
-  state_->bytes += bytes_of_sum(all[0], size());
+  state_->bytes += state_->bytes_of_sum(all[0]);
 }
 
-at::Tensor Ranks::gather(const at::Tensor& rows) const {
-  if (alone()) return rows;
-  vlalign::check(rows.defined() && rows.dim() >= 1, "[Ranks::gather] rows: expected [n, ...]");
-  return Gather::apply(rows, *this);
+at::Tensor Ranks::gather(const at::Tensor& rows) const { return gather(std::vector<at::Tensor>{rows}).front(); }
+
+std::vector<at::Tensor> Ranks::gather(const std::vector<at::Tensor>& parts) const {
+  if (alone() || parts.empty()) return parts;
+  for (const auto& part : parts)
+    vlalign::check(part.defined() && part.dim() >= 1 && part.size(0) == parts.front().size(0),
+                   "[Ranks::gather] rows: expected [n, ...] of each part");
+  const auto counts = counts_of_rows(*state_, parts.front().size(0));
+  auto all = gather_side_by_side(*state_, parts, counts);
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    auto rows = c10::make_intrusive<GatheredRows>(*this, all[i]);
+    rows->own = parts[i].size(0);
+    for (int r = 0; r < rank(); ++r) rows->before += counts[static_cast<std::size_t>(r)];
+    all[i] = Gather::apply(parts[i], rows);
+  }
+  return all;
 }
 
 std::vector<std::string> Ranks::gather(std::string_view text) const {

@@ -27,6 +27,8 @@ struct Ranks::State {
   c10::intrusive_ptr<c10d::Work> start(const std::function<c10::intrusive_ptr<c10d::Work>(c10d::Backend&)>& collective);
   /// Throws Error naming the rank that is lost.
   void wait(const c10::intrusive_ptr<c10d::Work>& work);
+  /// Bytes that a ring of ranks sends for the sum of a tensor.
+  std::int64_t bytes_of_sum(const at::Tensor& numbers) const;
 
   int rank, size, local_rank;
   RanksOptions options;

@@ -2,6 +2,8 @@
 
 #include <array>
 #include <cctype>
+#include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -171,7 +173,8 @@ void run(TrainFlags& flags) {
   options.data_name = flags.data.location;
   flags.data.columns.max_bad = options.max_bad;
 
-  check_results_place(options.out);
+  const bool leads = options.ranks.rank() == 0;  // and speaks, and writes
+  if (leads) check_results_place(options.out);
   const auto loss = make_loss(flags.loss);
   check_loss_flags(*loss, flags);
   const auto data = open_data(flags, *loss);
@@ -183,15 +186,17 @@ void run(TrainFlags& flags) {
   if (!flags.teacher.empty())
     options.teacher = DualEncoder::load(flags.teacher, {.image_size = model.config().preprocess.image_size,
                                                         .pixels_as = model.config().preprocess.pixels_as});
-  log_info("{}: {} pictures; {}: {} parameters", flags.data.location, with_thousands(data.pictures()),
-           model.config().name, with_thousands(model.parameter_count()));
+  if (leads)
+    log_info("{}: {} pictures; {}: {} parameters", flags.data.location, with_thousands(data.pictures()),
+             model.config().name, with_thousands(model.parameter_count()));
   if (flags.lora_rank) {
     flags.lora.rank = *flags.lora_rank;
     add_lora(model, flags.lora, options.seed);
   }
   Trainer trainer(model, loss, options);
-  trainer.on_step(Progress());
+  if (leads) trainer.on_step(Progress());
   const auto summary = data.fit(trainer);
+  if (!leads) return;
   warn_of_skipped(summary);
 
   const auto tests = evaluate(model, sets, flags.run.embed_options());
@@ -215,6 +220,25 @@ void run(TrainFlags& flags) {
   }
   for (const auto& test : tests) print_scores(test.name, test.scores);
   fmt::print("model  {}\nreport {}\n", (options.out / "model").string(), report.string());
+}
+
+/// The others learn at once of what goes wrong on one rank, which then ends without waiting for what is on its way to
+/// them.
+void run_on_ranks(TrainFlags& flags) {
+  auto& ranks = flags.options.ranks = Ranks::from_environment();
+  if (ranks.alone()) return run(flags);
+  const auto status = exit_status_of([&] {
+    try {
+      run(flags);
+    } catch (const std::exception& error) {
+      ranks.fail(error.what());
+      throw;
+    }
+    return 0;
+  });
+  if (status == 0) return;
+  std::fflush(nullptr);
+  std::_Exit(status);
 }
 
 void add_fine_tuning_flags(CLI::App& command, TrainFlags& flags) {
@@ -330,7 +354,7 @@ void add_train(CLI::App& program) {
       program.add_subcommand("train", "Train a model on image-text pairs; writes a run folder with a report");
   const auto flags = std::make_shared<TrainFlags>();
   add_flags(*command, *flags);
-  command->callback([flags] { run(*flags); });
+  command->callback([flags] { run_on_ranks(*flags); });
 }
 
 }  // namespace vlalign::tool

@@ -3,6 +3,8 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/constant_pad_nd.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -15,6 +17,7 @@
 #include "data/loading/pair_texts.hpp"
 #include "loss/batch_accuracy.hpp"
 #include "loss/checked_value.hpp"
+#include "train/job_batch.hpp"
 #include "train/run_identity.hpp"
 #include "vlalign/loss/gradient_cache.hpp"
 
@@ -51,15 +54,22 @@ class Captions {
   std::vector<at::Tensor> pieces_;
 };
 
-StepFigures measured(const PairBatch& batch, const ContrastiveBatch& encoded, const at::Tensor& value) {
+///   batch, gathered: the rank's own, and all of it
+StepFigures measured(const Ranks& ranks, const PairBatch& batch, const ContrastiveBatch& gathered,
+                     const at::Tensor& value) {
   StepFigures figures;
   figures.known.epoch = batch.epoch;
   figures.known.samples_seen = static_cast<std::int64_t>(batch.records.size());
   figures.known.wait_s = batch.wait_s;
   figures.loss = value.detach();
-  figures.logit_scale = encoded.logit_scale.detach();
-  figures.accuracy = accuracy_on_device(encoded.image, encoded.text);
+  figures.logit_scale = gathered.logit_scale.detach();
+  figures.accuracy =
+      accuracy_on_device(gathered.image, gathered.text, gathered.own) * share_of_own_rows(ranks, gathered);
   return figures;
+}
+
+void keep_no_rows(at::Tensor& rows) {
+  if (rows.defined()) rows = rows.narrow(0, 0, 0);
 }
 
 }  // namespace
@@ -89,6 +99,7 @@ void AlignmentTask::load(std::string_view loader, std::string_view noun, std::un
   batches_ = std::make_unique<BatchMaker>(loader, noun, std::move(records), model_.tokenizer(),
                                           config.text.context_length, config.preprocess,
                                           LoaderOptions{.batch_size = options_.batch_size,
+                                                        .share = share(),
                                                         .micro_batch = options_.micro_batch,
                                                         .threads = options_.loader_threads,
                                                         .prefetch = options_.prefetch,
@@ -119,50 +130,89 @@ nlohmann::json AlignmentTask::identity() const {
   return all;
 }
 
-void AlignmentTask::warn_of_one_pair(std::size_t pairs) {
+void AlignmentTask::warn_of_one_pair(std::int64_t pairs) {
   if (pairs == 1 && !std::exchange(warned_of_one_pair_, true))
     log_warning("a batch of one pair has no negatives: a loss that compares pairs, such as InfoNCE, learns nothing");
 }
 
-std::pair<at::Tensor, StepFigures> AlignmentTask::forward(std::int64_t step, double progress) {
-  const auto batch = batches_->next();
-  warn_of_one_pair(batch.records.size());
-  seed_towers(options_, step, 0);
-  auto encoded = feed_.encode(batch, /*with_teacher=*/true);
-  feed_.add_scale(encoded, progress);
-  feed_.add_targets(encoded, batch);
-  const auto value = checked_value(*loss_, encoded, "[Trainer] ");
-  return {value, measured(batch, encoded, value)};
+/// Of no pairs, where other ranks may have some, embeddings [0, ...].
+ContrastiveBatch AlignmentTask::encode(const PairBatch& pairs, bool with_teacher) const {
+  const bool none = pairs.records.empty() && !options_.ranks.alone();
+  return none ? encode_none() : feed_.encode(pairs, with_teacher);
 }
 
-StepFigures AlignmentTask::forward_backward(std::int64_t step, double progress) {
-  if (options_.micro_batch > 0) return backward_in_micro_batches(step, progress);
+/// Those of a black picture with a word, without its row.
+ContrastiveBatch AlignmentTask::encode_none() const {
+  const auto& config = model_.config();
+  const std::int64_t size = config.preprocess.image_size;
+  const auto pictures = std::max<std::int64_t>(1, loss_->uses().frames);
+  const auto pixels = at::zeros({pictures, 3, size, size}, at::kByte);
+  const auto tokens = at::tensor(model_.tokenizer()->encode("a", config.text.context_length), at::kLong).unsqueeze(0);
+  auto batch = feed_.encode({.pixels = pixels, .second_pixels = pixels, .tokens = tokens, .records = {0}}, true);
+  for (auto* part :
+       {&batch.image, &batch.text, &batch.second_image, &batch.frames, &batch.teacher_image, &batch.teacher_text,
+        &batch.image_tokens.features, &batch.image_tokens.mask, &batch.text_tokens.features, &batch.text_tokens.mask})
+    keep_no_rows(*part);
+  return batch;
+}
+
+/// Of the whole batch.
+void AlignmentTask::add_targets(ContrastiveBatch& whole, const PairBatch& batch) const {
+  if (options_.targets) feed_.add_targets(whole, gather_captions(options_.ranks, batch, model_.tokenizer()->pad_id()));
+}
+
+/// The part of the whole batch's loss that this rank answers for, of its own rows.
+///   gathered: becomes the whole batch
+AnyLoss AlignmentTask::loss_of_job(ContrastiveBatch& gathered) const {
+  return [this, &gathered](const ContrastiveBatch& rows) {
+    gathered = gather_batch(options_.ranks, rows);
+    return loss_of_own_rows(options_.ranks, *loss_, gathered);
+  };
+}
+
+std::pair<at::Tensor, StepFigures> AlignmentTask::forward(std::int64_t step, double progress) {
+  const auto batch = batches_->next();
+  seed_towers(options_, step, share().begin(options_.batch_size));
+  auto encoded = encode(batch, /*with_teacher=*/true);
+  feed_.add_scale(encoded, progress);
+  add_targets(encoded, batch);
+  ContrastiveBatch gathered;
+  const auto value = checked_value(*loss_of_job(gathered), encoded, "[Trainer] ");
+  warn_of_one_pair(gathered.image.size(0));
+  return {value, measured(options_.ranks, batch, gathered, value)};
+}
+
+StepFigures AlignmentTask::forward_backward(std::int64_t step, double progress, GradientExchange& exchange) {
+  if (options_.micro_batch > 0) return backward_in_micro_batches(step, progress, exchange);
   const auto [value, figures] = forward(step, progress);
+  exchange.arm();
   value.backward();
   return figures;
 }
 
 /// Random state and batch-norm statistics are as in one pass.
-StepFigures AlignmentTask::backward_in_micro_batches(std::int64_t step, double progress) {
-  const auto pieces = (options_.batch_size - 1) / options_.micro_batch + 1;
+StepFigures AlignmentTask::backward_in_micro_batches(std::int64_t step, double progress, GradientExchange& exchange) {
+  const auto begin = share().begin(options_.batch_size), rows = share().rows(options_.batch_size);
+  const auto pieces = (rows - 1) / options_.micro_batch + 1;
   statistics_->keep();
   Captions captions(model_.tokenizer()->pad_id());
-  ContrastiveBatch whole;
+  ContrastiveBatch whole, gathered;
   feed_.add_scale(whole, progress);
-  const auto encode = [&](std::int64_t piece) {
-    const bool first_pass = !at::GradMode::is_enabled();
+  const auto encode_piece = [&](std::int64_t piece) {
+    const bool first_pass = !at::GradMode::is_enabled(), last = piece == pieces - 1;
     const auto pairs = batches_->next();
     captions.add_wait(pairs.wait_s);
     if (first_pass) captions.add(pairs);
     if (!first_pass && piece == 0) statistics_->restore();
-    seed_towers(options_, step, piece * options_.micro_batch);
-    auto encoded = feed_.encode(pairs, /*with_teacher=*/first_pass);
-    if (first_pass && piece == pieces - 1) feed_.add_targets(whole, captions.batch());
+    if (!first_pass && last) exchange.arm();
+    seed_towers(options_, step, begin + piece * options_.micro_batch);
+    auto encoded = encode(pairs, /*with_teacher=*/first_pass);
+    if (first_pass && last) add_targets(whole, captions.batch());
     return encoded;
   };
-  const auto value = backward_in_pieces(*loss_, pieces, encode, whole);
-  warn_of_one_pair(captions.batch().records.size());
-  return measured(captions.batch(), whole, value);
+  const auto value = backward_in_pieces(*loss_of_job(gathered), pieces, encode_piece, whole);
+  warn_of_one_pair(gathered.image.size(0));
+  return measured(options_.ranks, captions.batch(), gathered, value);
 }
 
 }  // namespace vlalign

@@ -29,15 +29,18 @@ class AlignmentTask : public Task {
   nlohmann::json identity() const override;
   void write(const std::filesystem::path& folder) const override { model_.write(folder); }
   void load_weights(const std::filesystem::path& folder) override { model_.load_weights(folder); }
-  std::int64_t batches_per_epoch() const override { return batches_->batches_per_epoch(); }
-  void seek(std::int64_t step) override { batches_->seek(step); }
-  StepFigures forward_backward(std::int64_t step, double progress) override;
-  std::vector<std::string> bad_records() const override { return batches_->bad_records(); }
+  std::vector<BatchMaker*> batches() const override { return {batches_.get()}; }
+  StepFigures forward_backward(std::int64_t step, double progress, GradientExchange& exchange) override;
 
  private:
   void load(std::string_view loader, std::string_view noun, std::unique_ptr<const PictureTexts> records);
-  void warn_of_one_pair(std::size_t pairs);
-  StepFigures backward_in_micro_batches(std::int64_t step, double progress);
+  void warn_of_one_pair(std::int64_t pairs);
+  BatchShare share() const { return {.index = options_.ranks.rank(), .count = options_.ranks.size()}; }
+  ContrastiveBatch encode(const PairBatch& pairs, bool with_teacher) const;
+  ContrastiveBatch encode_none() const;
+  void add_targets(ContrastiveBatch& whole, const PairBatch& batch) const;
+  AnyLoss loss_of_job(ContrastiveBatch& gathered) const;
+  StepFigures backward_in_micro_batches(std::int64_t step, double progress, GradientExchange& exchange);
 
   DualEncoder model_;
   AnyLoss loss_;

@@ -16,8 +16,9 @@ KeptBuffers::KeptBuffers(const torch::nn::Module& module) {
     const auto& buffer = item.value();
     buffers_.push_back(buffer.detach());
     kept_.push_back(buffer.detach().clone());
-    if (buffer.is_floating_point() && buffer.numel() > 0 && all_finite(buffer))
-      watched_.emplace_back(item.key(), buffers_.back());
+    if (!buffer.is_floating_point() || buffer.numel() == 0 || !all_finite(buffer)) continue;
+    watched_.push_back(buffers_.back());
+    watched_names_.push_back(item.key());
   }
 }
 
@@ -33,14 +34,12 @@ void KeptBuffers::restore() const {
 
 at::Tensor KeptBuffers::largest() const {
   if (watched_.empty()) return {};
-  std::vector<at::Tensor> values;
-  for (const auto& [name, buffer] : watched_) values.push_back(buffer);
-  return at::stack(at::_foreach_norm(values, std::numeric_limits<double>::infinity())).max();
+  return at::stack(at::_foreach_norm(watched_, std::numeric_limits<double>::infinity())).max();
 }
 
 std::string KeptBuffers::first_not_finite() const {
-  for (const auto& [name, buffer] : watched_)
-    if (!all_finite(buffer)) return name;
+  for (std::size_t i = 0; i < watched_.size(); ++i)
+    if (!all_finite(watched_[i])) return watched_names_[i];
   return {};
 }
 

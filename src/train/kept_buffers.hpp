@@ -21,16 +21,18 @@ class KeptBuffers {
   /// Puts back what was kept, to the bit.
   void restore() const;
 
-  /// The largest size of a number in the floating buffers, a scalar [] on their device: NaN or infinite where one of
-  /// them isn't finite. Buffers that weren't finite at first, such as a mask, are left out. Undefined where there are
-  /// none.
+  /// The floating buffers, without those that weren't finite at first, such as a mask.
+  const std::vector<at::Tensor>& watched() const { return watched_; }
+  /// The largest size of a number in the watched buffers, a scalar [] on their device: NaN or infinite where one of
+  /// them isn't finite. Undefined where there are none.
   at::Tensor largest() const;
   /// The name of the first buffer for which largest() isn't finite; empty: none.
   std::string first_not_finite() const;
 
  private:
   std::vector<at::Tensor> buffers_, kept_;
-  std::vector<std::pair<std::string, at::Tensor>> watched_;
+  std::vector<at::Tensor> watched_;
+  std::vector<std::string> watched_names_;
 };
 
 }  // namespace vlalign

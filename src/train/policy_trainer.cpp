@@ -2,6 +2,8 @@
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <cmath>
@@ -58,6 +60,7 @@ class PolicyTask : public Task {
     const auto& config = encoder_.config();
     loader_.emplace(episodes, encoder_.tokenizer(), config.text.context_length, config.preprocess,
                     EpisodeLoaderOptions{.batch_size = options_.batch_size,
+                                         .share = {.index = options_.ranks.rank(), .count = options_.ranks.size()},
                                          .horizon = policy_.config().actions.horizon,
                                          .threads = options_.loader_threads,
                                          .prefetch = options_.prefetch,
@@ -74,8 +77,11 @@ class PolicyTask : public Task {
   std::string encoder_prefix() const override { return "encoder."; }
   void write(const std::filesystem::path& folder) const override { policy_.write(folder); }
   void load_weights(const std::filesystem::path& folder) override { policy_.load_weights(folder); }
-  std::int64_t batches_per_epoch() const override { return loader_->batches_per_epoch(); }
-  std::vector<std::string> bad_records() const override { return loader_->bad_records(); }
+  std::vector<BatchMaker*> batches() const override {
+    std::vector<BatchMaker*> all{&loader_->maker()};
+    if (alignment_) all.push_back(alignment_->batches().front());
+    return all;
+  }
 
   json settings() const override {
     const auto beside = alignment_ ? alignment_->settings() : json();
@@ -96,15 +102,10 @@ class PolicyTask : public Task {
     return all;
   }
 
-  void seek(std::int64_t step) override {
-    loader_->seek(step);
-    if (alignment_) alignment_->seek(step);
-  }
-
-  StepFigures forward_backward(std::int64_t step, double progress) override {
+  StepFigures forward_backward(std::int64_t step, double progress, GradientExchange& exchange) override {
     const auto batch = loader_->next();
-    seed_towers(options_, step, 0);
-    auto loss = policy_.loss(batch, options_.precision, noise(step));
+    seed_towers(options_, step, options_.batch_size / options_.ranks.size() * options_.ranks.rank());
+    auto loss = action_loss_of(batch, noise(step));
     StepFigures figures;
     const auto action_loss = loss.detach();
     if (alignment_) {
@@ -113,16 +114,43 @@ class PolicyTask : public Task {
       loss = loss + weight_ * beside;
     }
     figures.action_loss = action_loss;
+    exchange.arm();
     loss.backward();
     figures.loss = loss.detach();
     figures.known.epoch = batch.epoch;
-    figures.known.samples_seen = batch.pixels.size(0);
+    figures.known.samples_seen = batch.mask.size(0);
     figures.known.wait_s += batch.wait_s;
     figures.logit_scale = encoder_.logit_scale().detach();
     return figures;
   }
 
  private:
+  /// Of all ranks' samples, on each of them.
+  at::Tensor action_loss_of(const EpisodeBatch& batch, const at::Generator& noise) const {
+    const auto& ranks = options_.ranks;
+    if (ranks.alone()) return policy_.loss(batch, options_.precision, noise);
+    const auto rows = batch.mask.size(0);
+    return policy_.loss_of_all(
+        rows > 0 ? batch : blank(batch), options_.precision, noise, [&](const Policy::HeadBatch& own) {
+          const auto all = [&](const at::Tensor& part) { return ranks.gather(part.narrow(0, 0, rows)); };
+          return Policy::HeadBatch{all(own.features), all(own.actions), all(own.mask)};
+        });
+  }
+
+  /// A black picture with a word, as a rank sees it that could read none of its samples.
+  EpisodeBatch blank(EpisodeBatch batch) const {
+    const auto& config = encoder_.config();
+    const auto size = config.preprocess.image_size;
+    batch.pixels = at::zeros({1, 3, size, size}, at::kByte);
+    batch.tokens = at::tensor(encoder_.tokenizer()->encode("a", config.text.context_length), at::kLong).unsqueeze(0);
+    for (auto* part : {&batch.state, &batch.actions, &batch.mask}) {
+      auto shape = part->sizes().vec();
+      shape[0] = 1;
+      *part = at::zeros(shape, part->options());
+    }
+    return batch;
+  }
+
   void check_dims(const EpisodeSource& episodes) const {
     check(episodes.size() > 0, "[PolicyTrainer::fit] episodes: expected at least one, got none");
     const auto& first = episodes.episode(0);

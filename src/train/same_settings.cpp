@@ -28,7 +28,7 @@ enum class Effect { other_run, other_roundings, none };
 
 Effect effect_of(const std::string& key, const json& was, const json& now, bool has_identity) {
   if (key == "data" && has_identity) return Effect::none;  // its names and captions are compared
-  if (key == "threads") return Effect::other_roundings;
+  if (key == "threads" || key == "ranks") return Effect::other_roundings;
   if (key == "device") return kind_of_device(was) == kind_of_device(now) ? Effect::none : Effect::other_roundings;
   return Effect::other_run;
 }
@@ -41,7 +41,7 @@ class Comparison {
   void settings(const json& now) {
     for (const auto& [key, value] : now.items()) {
       if (key == identity_key) continue;
-      const auto was = before_.value(key, json());
+      const auto was = before_.value(key, key == "ranks" ? json(1) : json());  // older versions knew one
       if (was != value) add(key, was, value, effect_of(key, was, value, has_identity_));
     }
   }

@@ -6,14 +6,17 @@
 #include <string>
 #include <vector>
 
+#include "data/loading/batch_maker.hpp"
+#include "train/gradient_exchange.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 #include "vlalign/train/trainer.hpp"
 
 namespace vlalign {
 
 /// What a step's batch gave. The figures are scalars [] without a graph, still on the device: reading one waits for it.
+/// Each is a rank's share: the batch's is their mean over the ranks.
 struct StepFigures {
-  StepResult known;  ///< epoch, samples_seen (those of the batch) and wait_s
+  StepResult known;  ///< epoch, samples_seen (the rank's own of the batch) and wait_s
   at::Tensor loss, logit_scale;
   at::Tensor accuracy, action_loss;  ///< undefined where there is none
 };
@@ -36,13 +39,11 @@ class Task {
   virtual void write(const std::filesystem::path& folder) const = 0;
   virtual void load_weights(const std::filesystem::path& folder) = 0;
 
-  virtual std::int64_t batches_per_epoch() const = 0;
-  /// The next batch is the one of this step, counted from 0.
-  virtual void seek(std::int64_t step) = 0;
+  /// What makes its batches: the first counts the epochs.
+  virtual std::vector<BatchMaker*> batches() const = 0;
   /// Takes the next batch and leaves its gradients.
-  ///   step: counted from 0; progress: of the run, from 0 to 1
-  virtual StepFigures forward_backward(std::int64_t step, double progress) = 0;
-  virtual std::vector<std::string> bad_records() const = 0;
+  ///   step: counted from 0; progress: of the run, from 0 to 1; exchange: to be armed before the last backward pass
+  virtual StepFigures forward_backward(std::int64_t step, double progress, GradientExchange& exchange) = 0;
 };
 
 /// Seeds LibTorch's default generator, for dropout in a tower, from (seed, step, place in the batch).

@@ -2,6 +2,7 @@
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
+#include <ATen/ops/full_like.h>
 #include <ATen/ops/stack.h>
 
 #include <algorithm>
@@ -18,6 +19,7 @@
 #include "nn/finite_weights.hpp"
 #include "train/gradient_reach.hpp"
 #include "train/last_result.hpp"
+#include "train/over_ranks.hpp"
 #include "train/run_identity.hpp"
 #include "vlalign/core/random.hpp"
 #include "vlalign/model/lora.hpp"
@@ -41,6 +43,12 @@ AdamW::NamedParameters named_parameters(const torch::nn::Module& module) {
   return all;
 }
 
+std::vector<at::Tensor> trained_parameters(const torch::nn::Module& module) {
+  auto all = module.parameters();
+  std::erase_if(all, [](const auto& parameter) { return !parameter.requires_grad(); });
+  return all;
+}
+
 template <typename T>
 json to_json(const std::optional<T>& value) {
   return value ? json(*value) : json();
@@ -60,6 +68,14 @@ json to_json(const FineTuning& f) {
 json lora_of(const DualEncoder& model) {
   const auto options = lora_options(model);
   return options ? json::parse(to_json(*options)) : json();
+}
+
+/// All that a checkpoint restores.
+std::vector<at::Tensor> all_tensors(const torch::nn::Module& module, const NamedTensors& others) {
+  auto all = module.parameters();
+  for (const auto& buffer : module.buffers()) all.push_back(buffer);
+  for (const auto& [name, tensor] : others) all.push_back(tensor);
+  return all;
 }
 
 Towers towers_of(const Task& task) { return {*task.encoder().module(), task.encoder_prefix()}; }
@@ -114,12 +130,14 @@ void check_task(const Task& task, const TrainerOptions& options) {
 TrainingRun::TrainingRun(Task& task, const TrainerOptions& options, OnStep on_step, StopFlag& stop)
     : task_(task),
       options_(options),
+      ranks_(options.ranks),
       on_step_(std::move(on_step)),
       stop_(stop),
       scope_(task.module(), options),
       freezing_(task.module(), towers_of(task), options.fine_tuning),
       optimizer_(named_parameters(task.module()), options.adamw,
                  learning_rate_factors(task.module(), towers_of(task), options.fine_tuning)),
+      exchange_(ranks_, trained_parameters(task.module())),
       buffers_(task.module()) {
   if (options.fine_tuning.freeze_batch_norm && !freezing_.has_norms())
     log_warning("freeze_batch_norm: there is no batch norm to freeze");
@@ -127,12 +145,22 @@ TrainingRun::TrainingRun(Task& task, const TrainerOptions& options, OnStep on_st
 }
 
 TrainSummary TrainingRun::fit() {
+  try {
+    return train();
+  } catch (const std::exception& error) {
+    ranks_.fail(error.what());
+    throw;
+  }
+}
+
+TrainSummary TrainingRun::train() {
   const auto start = Clock::now();
   stop_ = false;
   check_task(task_, options_);
   plan();
+  check_same_on_ranks(ranks_, settings());
   if (!options_.out.empty()) open_folder();
-  task_.seek(progression_.step);
+  for (auto* batches : task_.batches()) batches->seek(progression_.step);
 
   TrainSummary summary;
   if (folder_ && progression_.step > 0) summary.last = last_result(options_.out / "metrics.jsonl");
@@ -148,14 +176,16 @@ TrainSummary TrainingRun::fit() {
     const bool due = options_.checkpoint_every > 0 && progression_.step % options_.checkpoint_every == 0;
     const bool over = progression_.step == steps_;
     const bool failing = progression_.skipped_in_a_row > 0;
-    summary.stopped = stop_ && !over;
+    summary.stopped = is_to_stop() && !over;
     if (folder_ && (due || over || summary.stopped) && !failing) save_checkpoint();
   }
   check_weights();
   if (folder_ && !summary.stopped) folder_->save_model([this](const auto& place) { task_.write(place); }, "model");
   check_outcome();
+  ranks_.barrier();  // rank 0 may fail where it writes
   summary.skipped_steps = progression_.skipped_steps;
-  summary.bad_records = task_.bad_records();
+  for (const auto* batches : task_.batches())
+    for (auto& fault : batches->bad_records()) summary.bad_records.push_back(std::move(fault));
   summary.seconds = seconds_since(start);
   return summary;
 }
@@ -164,7 +194,7 @@ void TrainingRun::plan() {
   if (options_.steps) {
     steps_ = *options_.steps;
   } else {
-    const auto batches = task_.batches_per_epoch();
+    const auto batches = task_.batches().front()->batches_per_epoch();
     check(!__builtin_mul_overflow(options_.epochs, batches, &steps_),
           "[Trainer] epochs: expected at most {} of {} steps each, got {}",
           std::numeric_limits<std::int64_t>::max() / batches, batches, options_.epochs);
@@ -176,9 +206,13 @@ void TrainingRun::plan() {
 /// With the run's newest checkpoint restored, if there is one.
 void TrainingRun::open_folder() {
   check_savable(task_.encoder());
-  folder_.emplace(options_.out, settings(), options_.resume);
-  progression_ = folder_->restore([this](const auto& checkpoint) { task_.load_weights(checkpoint); }, tensors(), steps_,
-                                  options_.batch_size);
+  if (ranks_.rank() == 0) {
+    folder_.emplace(options_.out, settings(), options_.resume);
+    progression_ = folder_->restore([this](const auto& checkpoint) { task_.load_weights(checkpoint); }, tensors(),
+                                    steps_, options_.batch_size);
+  }
+  share_progression(ranks_, progression_);
+  if (progression_.step > 0) share_tensors(ranks_, all_tensors(task_.module(), tensors()));
 }
 
 /// Whatever decides the bits of the run; check_same_settings() says what a resumed run must agree in.
@@ -206,7 +240,8 @@ json TrainingRun::settings() const {
            {"shuffle", o.shuffle},
            {"seed", o.seed},
            {"device", o.device.str()},
-           {"threads", at::get_num_threads()}};
+           {"threads", at::get_num_threads()},
+           {"ranks", ranks_.size()}};
   all.update(task_.settings());
   auto& identity = all["identity"] = task_.identity();
   identity["teacher_weights"] = o.teacher ? json(fingerprint_of(*o.teacher->module())) : json();
@@ -271,18 +306,16 @@ StepResult TrainingRun::train_step() {
   const auto step = progression_.step;
   optimizer_.zero_grad();  // what was there before isn't this step's
   buffers_.keep();
-  const auto figures = task_.forward_backward(step, static_cast<double>(step) / static_cast<double>(steps_));
+  const auto figures = task_.forward_backward(step, static_cast<double>(step) / static_cast<double>(steps_), exchange_);
+  exchange_.finish();
   if (step == 0) check_reach(task_.module(), towers_of(task_));
-  const auto norm = optimizer_.grad_norm();
-  const auto [loss, logit_scale, accuracy, action_loss, grad_norm, largest_buffer] = read_together<6>(
-      {figures.loss, figures.logit_scale, figures.accuracy, figures.action_loss, norm, buffers_.largest()});
+  average_buffers(ranks_, buffers_.watched(), figures.known.samples_seen);
   auto result = figures.known;
-  result.loss = loss;
-  result.logit_scale = logit_scale;
-  result.accuracy = accuracy;
-  if (figures.action_loss.defined()) result.action_loss = action_loss;
-  result.grad_norm = grad_norm;
+  const auto norm = optimizer_.grad_norm();
+  const auto largest_buffer = read_figures(figures, norm, result);
+  share_bad_records();
   result.learning_rate = options_.learning_rate * warmup_cosine(step, warmup_, steps_);
+  const auto loss = result.loss, grad_norm = result.grad_norm;
   const bool finite = std::isfinite(loss) && std::isfinite(grad_norm);
   result.skipped = !finite || !std::isfinite(largest_buffer);
   if (!finite) {
@@ -293,11 +326,40 @@ StepResult TrainingRun::train_step() {
   if (result.skipped) {
     buffers_.restore();
   } else {
-    update(norm, result.learning_rate);
+    update(ranks_.alone() ? norm : at::full_like(norm, grad_norm), result.learning_rate);
   }
   optimizer_.zero_grad();
   return result;
 }
+
+/// Into the result, the whole batch's; returns the largest number in a buffer.
+double TrainingRun::read_figures(const StepFigures& figures, const at::Tensor& norm, StepResult& result) const {
+  const auto [loss, logit_scale, accuracy, action_loss, grad_norm, largest_buffer] = read_together<6>(
+      {figures.loss, figures.logit_scale, figures.accuracy, figures.action_loss, norm, buffers_.largest()});
+  SharedFigures shared{loss, logit_scale, accuracy, action_loss, grad_norm, largest_buffer};
+  share_figures(ranks_, shared, result);
+  result.loss = shared.loss;
+  result.logit_scale = shared.logit_scale;
+  result.accuracy = shared.accuracy;
+  if (figures.action_loss.defined()) result.action_loss = shared.action_loss;
+  result.grad_norm = shared.grad_norm;
+  return shared.largest_buffer;
+}
+
+/// A record is bad for all ranks when one of them could not read it.
+void TrainingRun::share_bad_records() {
+  if (ranks_.alone()) return;
+  for (auto* batches : task_.batches()) {
+    const auto own = batches->new_bad_records();
+    if (!any_of_ranks(ranks_, !own.empty())) continue;
+    for (const auto& text : ranks_.gather(json(own).dump(-1, ' ', false, json::error_handler_t::replace)))
+      batches->add_bad_records(json::parse(text).get<std::vector<std::string>>());
+    batches->check_bad_records();
+  }
+}
+
+/// The ranks end after the same step.
+bool TrainingRun::is_to_stop() const { return any_of_ranks(ranks_, stop_); }
 
 void TrainingRun::update(const at::Tensor& grad_norm, double learning_rate) {
   if (options_.grad_clip) optimizer_.clip_grad_norm(grad_norm, *options_.grad_clip);

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "train/freezing.hpp"
+#include "train/gradient_exchange.hpp"
 #include "train/kept_buffers.hpp"
 #include "train/run_folder.hpp"
 #include "train/run_scope.hpp"
@@ -40,17 +41,23 @@ class TrainingRun {
   void check_weights() const;
   void save_checkpoint();
   void check_outcome() const;
+  TrainSummary train();
   StepResult step();
   StepResult train_step();
+  double read_figures(const StepFigures& figures, const at::Tensor& norm, StepResult& result) const;
+  void share_bad_records();
+  bool is_to_stop() const;
   void update(const at::Tensor& grad_norm, double learning_rate);
 
   Task& task_;
   const TrainerOptions& options_;
+  const Ranks& ranks_;
   OnStep on_step_;
   StopFlag& stop_;
   RunScope scope_;
   Freezing freezing_;
   AdamW optimizer_;
+  GradientExchange exchange_;
   std::optional<WeightAverage> average_;
   std::optional<RunFolder> folder_;
   KeptBuffers buffers_;

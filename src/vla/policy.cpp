@@ -240,7 +240,8 @@ void Policy::load_weights(const fs::path& folder) {
   }
 }
 
-at::Tensor Policy::loss(const EpisodeBatch& batch, Precision precision, const at::Generator& generator) const {
+at::Tensor Policy::loss_of_all(const EpisodeBatch& batch, Precision precision, const at::Generator& generator,
+                               const std::function<HeadBatch(const HeadBatch&)>& join) const {
   auto& module = *state_->module;
   const auto& config = state_->config;
   check_pixels(batch.pixels, state_->encoder.config().preprocess.image_size);
@@ -249,8 +250,10 @@ at::Tensor Policy::loss(const EpisodeBatch& batch, Precision precision, const at
   check_target(batch, rows, config.actions);
   const auto text = read(batch.tokens, precision);
   const auto pixels = normalize_pixels(on_device(batch.pixels, device()), state_->encoder.config().preprocess);
-  const auto features = module.features(pixels, text, batch.state, dtype_of(precision));
-  return module.head->loss(features, module.to_head(on_device(batch.actions, device())), batch.mask, generator);
+  const auto all = join({.features = module.features(pixels, text, batch.state, dtype_of(precision)),
+                         .actions = module.to_head(on_device(batch.actions, device())),
+                         .mask = batch.mask});
+  return module.head->loss(all.features, all.actions, all.mask, generator);
 }
 
 Features Policy::read(const at::Tensor& tokens, Precision precision) const {

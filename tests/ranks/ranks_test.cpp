@@ -13,7 +13,7 @@
 #include <optional>
 
 #include "ranks/environment.hpp"
-#include "ranks/job.hpp"
+#include "support/job.hpp"
 #include "vlalign/core/error.hpp"
 
 namespace vlalign::ranks_test {

@@ -15,7 +15,8 @@ namespace vlalign {
 /// share of that gradient is sent (Gao et al. 2021, GradCache). Gradients are accumulated in the leaves' grad(), those
 /// of the logit scale and bias once.
 ///   encode: gives the embeddings of a piece, a batch without scale, bias and targets; called twice for each, in order.
-///     A piece without image and text is passed over. Token features with a mask may differ in length.
+///     A piece without image and text is passed over, and one may have [0, ...] rows. Token features with a mask may
+///     differ in length.
 ///   whole: what belongs to the whole batch: scale, bias, targets, progress; its embeddings are filled in. The loss is
 ///     computed when encode() has been called once for each, so that it may still fill in what depends on all pieces.
 /// Returns the loss, a scalar [] without a graph. Throws Error unless the loss gives a floating scalar with a gradient.

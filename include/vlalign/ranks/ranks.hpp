@@ -58,6 +58,10 @@ class VLALIGN_EXPORT Ranks {
   /// ranks ask for.
   at::Tensor gather(const at::Tensor& rows) const;
 
+  /// The same of several parts of each row, [n_r, ...] each, which travel together. All ranks must ask for the
+  /// gradients of the same parts.
+  std::vector<at::Tensor> gather(const std::vector<at::Tensor>& parts) const;
+
   /// The text of each rank.
   std::vector<std::string> gather(std::string_view text) const;
 

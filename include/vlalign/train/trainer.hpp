@@ -14,6 +14,7 @@
 #include "vlalign/data/sources/episodes.hpp"
 #include "vlalign/loss/contrastive_loss.hpp"
 #include "vlalign/model/dual_encoder.hpp"
+#include "vlalign/ranks/ranks.hpp"
 #include "vlalign/train/adamw.hpp"
 #include "vlalign/train/fine_tuning.hpp"
 #include "vlalign/train/targets.hpp"
@@ -21,7 +22,7 @@
 namespace vlalign {
 
 struct TrainerOptions {
-  std::int64_t batch_size = 256;
+  std::int64_t batch_size = 256;         ///< of all ranks together
   std::int64_t epochs = 32;              ///< CLIP's
   std::optional<std::int64_t> steps{};   ///< instead of epochs
   double learning_rate = 5e-4;           ///< the peak
@@ -45,7 +46,8 @@ struct TrainerOptions {
   int prefetch = 4;              ///< batches made ahead
   std::int64_t cache_mb = 1024;  ///< decoded pictures kept in memory
   double max_bad = 0.05;         ///< the run stops when more than this share of the records (and at least 10) is bad
-  std::filesystem::path out{};   ///< the run folder; empty: nothing is written
+  Ranks ranks{};                 ///< the processes that share each batch, see Trainer
+  std::filesystem::path out{};   ///< the run folder, which rank 0 alone sees and writes; empty: nothing is written
   std::string data_name{};       ///< what config.json calls the data, for people
   bool resume = false;           ///< go on from the run folder's newest checkpoint, if there is one
   std::int64_t checkpoint_every = 0;  ///< steps; 0: only at the end
@@ -83,8 +85,14 @@ struct TrainSummary {
 ///     trainer.fit(open_pairs("train.tsv"));
 ///     Trainer(model, VIP()).fit(open_episodes("demos.tar"));
 ///
-/// Same seed, machine and thread count: the same bits. Torch's default generator is seeded from (seed, step) at every
-/// step, so that dropout in a tower repeats too.
+/// On several ranks, each a process that does all of this with the same options, model and data: each batch is shared
+/// among them, a rank reads and encodes its rows, and the loss, its gradient and every figure are the whole batch's.
+///
+///     const auto ranks = Ranks::from_environment();
+///     Trainer(model, InfoNCE(), {.batch_size = 4096, .ranks = ranks}).fit(open_pairs("train.tsv"));
+///
+/// Same seed, machine, thread count and number of ranks: the same bits. Torch's default generator is seeded from (seed,
+/// step) at every step, so that dropout in a tower repeats too.
 class VLALIGN_EXPORT Trainer {
  public:
   /// Throws Error on options that can't work, and when model and options can't give what the loss uses.
@@ -102,6 +110,8 @@ class VLALIGN_EXPORT Trainer {
   /// The model is on options.device afterwards, in evaluation mode. All else that the run changes is put back, whether
   /// it comes through or throws: what is frozen, gradients, the teacher, thread count, gradient mode and Torch's
   /// default generator.
+  ///
+  /// On several ranks all throw where one does, and where they differ in what decides the run: options, data, model.
   ///
   /// Throws Error on a null pointer, on a run folder that holds another run, when too many records are bad, when loss
   /// or gradient isn't finite for 10 steps in a row, in the last step or in most, and when the weights aren't finite at

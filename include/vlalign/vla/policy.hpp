@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -87,7 +88,19 @@ class VLALIGN_EXPORT Policy {
   /// the field that is of another shape or dtype than the policy's, and the row of a state or of actions that count
   /// which isn't finite. A batch on a GPU isn't waited for: there the loss of such a row is NaN.
   at::Tensor loss(const EpisodeBatch& batch, Precision precision = Precision::fp32,
-                  const at::Generator& generator = {}) const;
+                  const at::Generator& generator = {}) const {
+    return loss_of_all(batch, precision, generator, [](const HeadBatch& rows) { return rows; });
+  }
+
+  /// What the head learns from: features [B, width] of each sample with their graph, actions float32 [B, H, A] as the
+  /// head has them, and the batch's mask.
+  struct HeadBatch {
+    at::Tensor features, actions, mask;
+  };
+  /// The loss of a batch that several processes hold parts of: `join` makes all rows of this process's, with their
+  /// gradient, and the head sees them all.
+  at::Tensor loss_of_all(const EpisodeBatch& batch, Precision precision, const at::Generator& generator,
+                         const std::function<HeadBatch(const HeadBatch&)>& join) const;
 
   /// What the text tower makes of instructions, to be kept as long as they stand. tokens: int64 [B, L].
   Features read(const at::Tensor& tokens, Precision precision = Precision::fp32) const;

@@ -92,7 +92,7 @@ struct BatchMaker::Slot {
   std::int64_t place = 0;   // counted from the start of the run
   std::int64_t number = 0;  // of the batch
   std::int64_t epoch = 0;
-  std::int64_t begin = 0;                         // of its rows in the batch
+  std::int64_t begin = 0;                         // of its rows in the share
   std::int64_t rows = 0;                          // B
   bool again = false;                             // its records were given before
   EpochOrders::Order order;                       // of the epoch, where it is shuffled
@@ -105,14 +105,14 @@ struct BatchMaker::Slot {
   std::int64_t rows_done = 0;
   std::exception_ptr failure;  // what is no bad record: a fault of the source or the tokenizer
 
-  bool is_last_of_first(std::int64_t batch_size) const { return !again && begin + rows == batch_size; }
+  bool is_last_of_first(std::int64_t own_rows) const { return !again && begin + rows == own_rows; }
 };
 
 std::int64_t BatchMaker::piece_size() const {
-  return options_.micro_batch > 0 ? std::min(options_.micro_batch, options_.batch_size) : options_.batch_size;
+  return options_.micro_batch > 0 ? std::min(options_.micro_batch, own_rows()) : own_rows();
 }
 
-std::int64_t BatchMaker::pieces() const { return (options_.batch_size - 1) / piece_size() + 1; }
+std::int64_t BatchMaker::pieces() const { return (own_rows() - 1) / piece_size() + 1; }
 
 std::int64_t BatchMaker::slots_per_batch() const { return options_.micro_batch > 0 ? 2 * pieces() : 1; }
 
@@ -149,6 +149,11 @@ void BatchMaker::check_options() const {
   check(options_.batch_size <= records_->size(),
         "[{}] batch size {} is larger than the data set's {} {}: it has no full batch; choose at most {}", loader_,
         options_.batch_size, records_->size(), noun_, records_->size());
+  const auto& share = options_.share;
+  check(share.count >= 1 && share.index >= 0 && share.index < share.count,
+        "[{}] share: expected an index from 0 and below its count, got {} of {}", loader_, share.index, share.count);
+  check(share.count <= options_.batch_size, "[{}] batch size {} leaves some of the {} shares without a record", loader_,
+        options_.batch_size, share.count);
 }
 
 void BatchMaker::check_range(std::string_view what, std::int64_t value, std::int64_t least, std::int64_t most) const {
@@ -242,7 +247,7 @@ std::shared_ptr<BatchMaker::Slot> BatchMaker::reserve_slot() {
   slot->epoch = slot->number / batches_per_epoch();
   slot->again = slot->place % slots_per_batch() >= pieces();
   slot->begin = slot->place % pieces() * piece_size();
-  slot->rows = std::min(piece_size(), options_.batch_size - slot->begin);
+  slot->rows = std::min(piece_size(), own_rows() - slot->begin);
   if (options_.shuffle) slot->order = orders_.of(slot->epoch);
   slots_.push_back(slot);
   return slot;
@@ -251,8 +256,9 @@ std::shared_ptr<BatchMaker::Slot> BatchMaker::reserve_slot() {
 /// For the batch's rows, and which they are.
 void BatchMaker::make_room(Slot& slot) const {
   slot.records.resize(at(slot.rows));
-  std::iota(slot.records.begin(), slot.records.end(),
-            slot.number % batches_per_epoch() * options_.batch_size + slot.begin);
+  std::iota(
+      slot.records.begin(), slot.records.end(),
+      slot.number % batches_per_epoch() * options_.batch_size + options_.share.begin(options_.batch_size) + slot.begin);
   if (options_.shuffle) {
     const auto& order = slot.order.get();
     for (auto& record : slot.records) record = order[at(record)];
@@ -401,16 +407,22 @@ void BatchMaker::note_bad(const Slot& slot) {
   for (std::size_t row = 0; row < slot.faults.size(); ++row) {
     if (slot.faults[row].empty()) continue;
     left_out_.emplace(slot.records[row], slot.faults[row]);
-    if (known_bad_.insert(slot.bad_pictures[row]).second) bad_.add(slot.faults[row]);
+    if (!known_bad_.insert(slot.bad_pictures[row]).second) continue;
+    if (is_shared()) {
+      if (!shared_bad_.insert(slot.faults[row]).second) continue;
+      new_bad_.push_back(slot.faults[row]);
+    }
+    bad_.add(slot.faults[row]);
   }
-  rows_read_ += slot.rows;
-  if (!slot.is_last_of_first(options_.batch_size)) return;
+  if (!slot.is_last_of_first(own_rows())) return;
+  rows_read_ += options_.batch_size;
+  if (is_shared()) return;
   bad_.check_share(fmt::format("[{}]", loader_), std::min(rows_read_, records_->size()), options_.max_bad);
 }
 
 PairBatch BatchMaker::assemble(Slot& slot) const {
   const auto rows = good_rows(slot.faults);
-  check(!slot.is_last_of_first(options_.batch_size) || std::ssize(left_out_) < options_.batch_size,
+  check(is_shared() || !slot.is_last_of_first(own_rows()) || std::ssize(left_out_) < own_rows(),
         "[{}] none of the {} records of batch {} could be read; the first is {}", loader_, options_.batch_size,
         slot.number, slot.faults.front());
   PairBatch batch;
@@ -430,6 +442,22 @@ std::vector<std::string> BatchMaker::bad_records() const {
   const std::lock_guard lock(bad_mutex_);
   all.insert(all.end(), bad_.faults().begin(), bad_.faults().end());
   return all;
+}
+
+std::vector<std::string> BatchMaker::new_bad_records() {
+  const std::lock_guard lock(bad_mutex_);
+  return std::exchange(new_bad_, {});
+}
+
+void BatchMaker::add_bad_records(const std::vector<std::string>& faults) {
+  const std::lock_guard lock(bad_mutex_);
+  for (const auto& fault : faults)
+    if (shared_bad_.insert(fault).second) bad_.add_quietly(fault);
+}
+
+void BatchMaker::check_bad_records() const {
+  const std::lock_guard lock(bad_mutex_);
+  bad_.check_share(fmt::format("[{}]", loader_), std::min(rows_read_, records_->size()), options_.max_bad);
 }
 
 }  // namespace vlalign

@@ -57,10 +57,20 @@ class BatchMaker {
   PairBatch next();
   std::vector<std::string> bad_records() const;
 
+  // Where several loaders share each batch, these let every one of them know all bad records.
+  /// Those that this loader found since it was last asked.
+  std::vector<std::string> new_bad_records();
+  /// Takes note of what others found.
+  void add_bad_records(const std::vector<std::string>& faults);
+  /// Throws Error when too many records of the batches so far are bad, as next() does for a loader without others.
+  void check_bad_records() const;
+
  private:
   /// A batch, or a piece of one, in the making. Each row is written by one worker.
   struct Slot;
 
+  bool is_shared() const { return options_.share.count > 1; }
+  std::int64_t own_rows() const { return options_.share.rows(options_.batch_size); }
   std::int64_t piece_size() const;
   std::int64_t pieces() const;           ///< of a batch; 1 where it comes whole
   std::int64_t slots_per_batch() const;  ///< twice the pieces where it comes in pieces
@@ -117,7 +127,9 @@ class BatchMaker {
   mutable std::mutex bad_mutex_;
   std::unordered_set<std::int64_t> known_bad_;  // pictures
   BadRecords bad_;
-  std::int64_t rows_read_ = 0;
+  std::vector<std::string> new_bad_;            // see new_bad_records()
+  std::unordered_set<std::string> shared_bad_;  // all that are known, where others share the batch
+  std::int64_t rows_read_ = 0;                  // of all shares
 
   // Of the batch that next() gives.
   std::unordered_map<std::int64_t, std::string> left_out_;  // records that could not be read the first time, and why

@@ -15,6 +15,7 @@ namespace {
 
 LoaderOptions loader_options(const EpisodeLoaderOptions& options) {
   return {.batch_size = options.batch_size,
+          .share = options.share,
           .threads = options.threads,
           .prefetch = options.prefetch,
           .shuffle = options.shuffle,

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace vlalign {
@@ -15,6 +16,8 @@ std::string describe_fault(const std::string& name, const std::string& why);
 class BadRecords {
  public:
   void add(std::string fault);
+  /// Adds one that another process has named in its log.
+  void add_quietly(std::string fault) { faults_.push_back(std::move(fault)); }
   std::int64_t size() const { return std::ssize(faults_); }
   const std::vector<std::string>& faults() const { return faults_; }
 

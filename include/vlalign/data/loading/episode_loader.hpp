@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "vlalign/core/export.hpp"
+#include "vlalign/data/loading/loader.hpp"
 #include "vlalign/data/sources/episodes.hpp"
 #include "vlalign/image/transform.hpp"
 #include "vlalign/tokenizers/tokenizer.hpp"
@@ -41,6 +42,7 @@ struct ClipOptions {
 
 struct EpisodeLoaderOptions {
   std::int64_t batch_size = 256;
+  BatchShare share{};        ///< the samples of the batch that this loader makes, as LoaderOptions has it
   std::int64_t horizon = 1;  ///< H, the length of a chunk of actions
   ClipOptions clip{};
   int threads = 1;      ///< worker threads that decode and transform
@@ -74,6 +76,8 @@ class VLALIGN_EXPORT EpisodeLoader {
 
   /// Episodes too short for a clip, and frames that could not be read so far, each named once: "name: why".
   std::vector<std::string> bad_records() const;
+
+  BatchMaker& maker() const noexcept { return *batches_; }
 
  private:
   std::shared_ptr<const EpisodeSource> source_;

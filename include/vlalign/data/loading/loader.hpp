@@ -28,8 +28,25 @@ struct PairBatch {
   double wait_s = 0.0;  ///< how long next() had to wait for it
 };
 
+/// Which of a batch's records a process makes, where `count` of them share each batch: their rows follow each other in
+/// the order of the processes, and no two of them differ by more than one in their number.
+struct BatchShare {
+  std::int64_t index = 0, count = 1;
+
+  std::int64_t begin(std::int64_t batch_size) const { return cut(batch_size, index); }
+  std::int64_t rows(std::int64_t batch_size) const { return cut(batch_size, index + 1) - begin(batch_size); }
+
+ private:
+  std::int64_t cut(std::int64_t batch_size, std::int64_t i) const {
+    return batch_size / count * i + batch_size % count * i / count;
+  }
+};
+
 struct LoaderOptions {
-  std::int64_t batch_size = 256;
+  std::int64_t batch_size = 256;  ///< of all shares together
+  /// The records of the batch that this loader makes; the others are neither read nor counted. How many records are
+  /// bad is judged for the whole batch, and so by the one who knows all shares: max_bad is for a single share alone.
+  BatchShare share{};
   /// Above 0, each batch comes in pieces of so many records (the last may be smaller), all of them once and then all
   /// again, as backward_in_pieces() asks for them. So memory holds a few pieces, not a batch; pictures that the cache
   /// doesn't hold are decoded twice.

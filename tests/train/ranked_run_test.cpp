@@ -1,0 +1,342 @@
+// A run on several ranks is the run of one process: each test with DISABLED_ in its name runs in all processes of a
+// job, and rank 0 compares with a process alone.
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/zeros.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <memory>
+
+#include "support/colours.hpp"
+#include "support/growing_bars.hpp"
+#include "support/job.hpp"
+#include "vlalign/core/error.hpp"
+#include "vlalign/loss/make_loss.hpp"
+#include "vlalign/model/lora.hpp"
+#include "vlalign/nn/dual_encoder.hpp"
+#include "vlalign/train/policy_trainer.hpp"
+
+namespace vlalign::ranked_run_test {
+namespace {
+
+using test::message_of;
+using test::TempFolder;
+using Tensors = std::map<std::string, at::Tensor>;
+
+struct Outcome {
+  std::vector<StepResult> steps;
+  TrainSummary summary;
+  Tensors weights;
+};
+
+Tensors copies_of(const torch::nn::Module& module) {
+  Tensors all;
+  for (const auto& item : module.named_parameters()) all[item.key()] = item.value().detach().clone();
+  return all;
+}
+
+/// The largest difference of two numbers, relative where they are above 1.
+double difference(double a, double b) { return std::abs(a - b) / std::max(1.0, std::abs(b)); }
+
+///   accuracy: the captions are all different; ties are none where two were encoded beside others
+void expect_same_run(const Outcome& job, const Outcome& alone, const std::string& what, bool accuracy = true) {
+  ASSERT_EQ(job.steps.size(), alone.steps.size()) << what;
+  for (std::size_t i = 0; i < job.steps.size(); ++i) {
+    const auto &a = job.steps[i], &b = alone.steps[i];
+    EXPECT_LT(difference(a.loss, b.loss), 1e-5) << what << ", step " << i + 1;
+    EXPECT_LT(difference(a.grad_norm, b.grad_norm), 1e-4) << what << ", step " << i + 1;
+    EXPECT_LT(difference(a.logit_scale, b.logit_scale), 1e-5) << what << ", step " << i + 1;
+    if (accuracy) EXPECT_NEAR(a.accuracy, b.accuracy, 1e-9) << what << ", step " << i + 1;
+    EXPECT_EQ(a.samples_seen, b.samples_seen) << what << ", step " << i + 1;
+    EXPECT_EQ(a.skipped, b.skipped) << what << ", step " << i + 1;
+  }
+  for (const auto& [name, value] : alone.weights)
+    EXPECT_LT((job.weights.at(name) - value).abs().max().item<double>(), 2e-5) << what << ": " << name;
+}
+
+/// In the processes of a job.
+class RankOfRun : public test::Colours {
+ protected:
+  static void SetUpTestSuite() { ranks_ = std::make_unique<Ranks>(Ranks::from_environment()); }
+  static void TearDownTestSuite() { ranks_.reset(); }
+
+  TrainerOptions how(std::int64_t steps, std::int64_t batch_size) const {
+    auto o = options(steps);
+    o.batch_size = batch_size;
+    o.adamw.eps = 1e-2;  // where gradients are small, the sign of a rounding doesn't decide a step
+    o.grad_clip = 0.5;
+    return o;
+  }
+
+  using Fit = std::function<Outcome(const TrainerOptions&)>;
+
+  /// With these ranks and then, on rank 0, alone; fit: makes a fresh model and trains it.
+  static void expect_as_alone(const Fit& fit, TrainerOptions how, const std::string& what, bool accuracy = true) {
+    const auto alone = how;
+    how.ranks = *ranks_;
+    const auto job = fit(how);
+    if (ranks_->rank() == 0) expect_same_run(job, fit(alone), what, accuracy);
+  }
+
+  template <typename Source>
+  static Outcome fit(const DualEncoder& model, const AnyLoss& loss, const TrainerOptions& how, const Source& source) {
+    Outcome outcome;
+    Trainer trainer(model, loss, how);
+    trainer.on_step([&](const StepResult& step) { outcome.steps.push_back(step); });
+    outcome.summary = trainer.fit(source);
+    outcome.weights = copies_of(*model.module());
+    return outcome;
+  }
+
+  Fit of_pairs(const AnyLoss& loss, const std::function<DualEncoder()>& make) const {
+    return [=, this](const TrainerOptions& o) { return fit(make(), loss, o, pairs_); };
+  }
+  Fit of_pairs(const char* loss = "infonce") const {
+    return of_pairs(make_loss(loss), [] { return model(); });
+  }
+
+  static DualEncoder model_with_bias() {
+    auto config = model().config();
+    config.scale.bias = -3.0;
+    return DualEncoder::create(config, model().tokenizer(), 1);
+  }
+
+  static std::unique_ptr<Ranks> ranks_;
+};
+
+std::unique_ptr<Ranks> RankOfRun::ranks_;
+
+TEST_F(RankOfRun, DISABLED_EveryLossOfPairs) {
+  auto names = loss_names();
+  names.insert(names.end(), {"infonce+0.5*simclr", "infonce+0:0.5@0:0.1*cyclip"});
+  for (const auto& name : names) {
+    const auto loss = make_loss(name);
+    const auto uses = loss->uses();
+    if (uses.frames > 0) continue;
+    auto o = how(4, 7);  // 3 or 4 for each of two
+    if (uses.teacher) o.teacher = model(5);
+    expect_as_alone(of_pairs(loss, model_with_bias), o, name);
+  }
+}
+
+TEST_F(RankOfRun, DISABLED_EveryLossOnVideo) {
+  const std::shared_ptr<const EpisodeSource> bars = std::make_shared<test::GrowingBars>();
+  for (const auto* name : {"vip", "liv", "r3m"}) {
+    const auto fit_bars = [&](const TrainerOptions& o) { return fit(model(), make_loss(name), o, bars); };
+    auto o = how(3, 5);
+    o.augmentation = {};
+    expect_as_alone(fit_bars, o, name, /*accuracy=*/false);
+  }
+}
+
+TEST_F(RankOfRun, DISABLED_ALossOfOnesOwnAndTargets) {
+  const AnyLoss own([](const ContrastiveBatch& b) {
+    return (b.image - b.text).square().sum(1).mean() + (b.logit_scale * b.image.matmul(b.text.t())).exp().mean().log();
+  });
+  expect_as_alone(of_pairs(own, [] { return model(); }), how(4, 5), "a lambda");
+  auto o = how(4, 6);
+  o.targets = equal_captions();
+  expect_as_alone(of_pairs(), o, "equal captions");
+  o.targets = shared_tokens(*model().tokenizer());
+  expect_as_alone(of_pairs(), o, "shared tokens");
+}
+
+TEST_F(RankOfRun, DISABLED_WhateverATowerIsAndWhateverTrains) {
+  auto o = how(4, 8);
+  o.micro_batch = 3;
+  expect_as_alone(of_pairs(), o, "micro-batches");
+  o = how(4, 6);
+  o.ema_decay = 0.9;
+  expect_as_alone(of_pairs(), o, "EMA");
+  o = how(4, 6);
+  o.fine_tuning.lock_image = 0;
+  expect_as_alone(of_pairs(), o, "locked image tower");
+  const auto with_adapter = [] {
+    auto adapted = model();
+    add_lora(adapted, {.rank = 2}, 3);
+    return adapted;
+  };
+  expect_as_alone(of_pairs(make_loss("infonce"), with_adapter), how(4, 6), "LoRA");
+  const auto checkpointed = [] {
+    auto made = model(1, false, 3);
+    made.checkpoint_activations(true);
+    return made;
+  };
+  expect_as_alone(of_pairs(make_loss("infonce"), checkpointed), how(4, 6), "checkpointed activations");
+  const auto large_table = [] {
+    auto config = model().config();
+    config.text.vocab_size = 20'000;  // of which a batch reads so few rows that their gradient is sparse
+    return DualEncoder::create(config, model().tokenizer(), 1);
+  };
+  expect_as_alone(of_pairs(make_loss("infonce"), large_table), how(4, 6), "sparse table");
+}
+
+/// Each rank has the statistics of its rows, as one process has those of its micro-batches.
+TEST_F(RankOfRun, DISABLED_BatchNorm) {
+  const auto resnet = of_pairs(make_loss("infonce"), [] { return model(1, true); });
+  auto o = how(3, 8);
+  o.ranks = *ranks_;
+  const auto job = resnet(o);
+  if (ranks_->rank() > 0) return;
+  o.ranks = Ranks();
+  o.micro_batch = 8 / ranks_->size();
+  expect_same_run(job, resnet(o), "batch norm");
+}
+
+TEST_F(RankOfRun, DISABLED_APolicyWithAnAlignmentBeside) {
+  const std::shared_ptr<const EpisodeSource> bars = std::make_shared<test::GrowingBars>();
+  for (const auto* head : {"mse", "flow_matching"}) {
+    const auto train_policy = [&](const TrainerOptions& o) {
+      vla::PolicyConfig config{.fusion = "text_queries", .head = head, .actions = {.horizon = 3}, .width = 32};
+      vla::measure_ranges(bars, config);
+      const auto policy = vla::Policy::create(model(), config, 1);
+      Outcome outcome;
+      vla::PolicyTrainer trainer(
+          policy, o,
+          vla::AlignmentBeside{.loss = make_loss("infonce"), .pairs = pairs_, .weight = 0.5, .batch_size = 5});
+      trainer.on_step([&](const StepResult& step) { outcome.steps.push_back(step); });
+      outcome.summary = trainer.fit(bars);
+      outcome.weights = copies_of(*policy.module());
+      return outcome;
+    };
+    auto o = how(4, 7);
+    o.augmentation = {};
+    expect_as_alone(train_policy, o, head);
+  }
+}
+
+/// Four of the twelve records are bad, and without shuffling all of one rank's in the first batch.
+TEST_F(RankOfRun, DISABLED_BadRecordsAreTheJobs) {
+  std::string table = read_file(folder_.path() / "pairs.tsv");
+  const auto head = table.find('\n') + 1;
+  std::string bad;
+  for (int i = 0; i < 4; ++i) {
+    const auto name = "bad" + std::to_string(i) + ".png";
+    write_file_atomically(folder_.path() / name, "no picture");
+    bad += name + "\ta broken square\n";
+  }
+  write_file_atomically(folder_.path() / "dirty.tsv", table.insert(head, bad));
+  const auto pairs = open_pairs((folder_.path() / "dirty.tsv").string());
+  auto o = how(5, 8);
+  o.shuffle = false;
+  o.epochs = 1;
+  Outcome last;
+  const auto run = [&](const TrainerOptions& with) {
+    last = fit(model(), make_loss("infonce"), with, pairs);
+    EXPECT_EQ(last.summary.bad_records.size(), 4U);
+    EXPECT_EQ(last.steps.front().samples_seen, 4);
+    return last;
+  };
+  expect_as_alone(run, o, "bad records");
+  o.shuffle = true;
+  o.batch_size = 6;
+  expect_as_alone([&](const auto& with) { return fit(model(), make_loss("filip"), with, pairs); }, o, "shuffled");
+}
+
+TEST_F(RankOfRun, DISABLED_ARunGoesOnOnAnyNumberOfRanks) {
+  const TempFolder own;
+  const auto shared = std::filesystem::path(ranks_->gather(own.path().string()).front());
+  auto o = how(3, 6);
+  o.ema_decay = 0.9;
+  const auto train_in = [&](const char* name, std::int64_t steps, const Ranks& ranks) {
+    o.out = shared / name;
+    o.steps = 8;
+    o.resume = true;
+    o.ranks = ranks;
+    const auto trained = model();
+    Trainer trainer(trained, make_loss("infonce"), o);
+    Outcome outcome;
+    trainer.on_step([&](const StepResult& step) {
+      outcome.steps.push_back(step);
+      if (step.step == steps && ranks.rank() == ranks.size() - 1) trainer.stop();  // one says so, all stop
+    });
+    outcome.summary = trainer.fit(pairs_);
+    EXPECT_EQ(outcome.summary.stopped, steps < 8);
+    EXPECT_EQ(outcome.steps.back().step, steps);
+    outcome.weights = copies_of(*trained.module());
+    return outcome;
+  };
+  const auto whole = train_in("whole", 8, *ranks_);
+  train_in("resumed", 3, *ranks_);
+  const auto resumed = train_in("resumed", 8, *ranks_);
+  for (const auto& [name, value] : whole.weights) EXPECT_TRUE(resumed.weights.at(name).equal(value)) << name;
+
+  train_in("handed on", 3, *ranks_);
+  if (ranks_->rank() == 0) {
+    auto alone = train_in("handed on", 8, Ranks());
+    alone.steps.insert(alone.steps.begin(), whole.steps.begin(), whole.steps.begin() + 3);
+    expect_same_run(alone, whole, "from many to one");
+    train_in("taken over", 3, Ranks());
+  }
+  ranks_->barrier();
+  auto many = train_in("taken over", 8, *ranks_);
+  many.steps.insert(many.steps.begin(), whole.steps.begin(), whole.steps.begin() + 3);
+  expect_same_run(many, whole, "from one to many");
+  ranks_->barrier();
+}
+
+std::string error_of(const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+  return "nothing was thrown";
+}
+
+TEST_F(RankOfRun, DISABLED_WhatDiffersIsNamedBeforeTheFirstStep) {
+  const auto refusal = [&](const std::function<void(TrainerOptions&)>& change, std::uint64_t seed = 1) {
+    auto o = how(2, 6);
+    o.ranks = *ranks_;
+    if (ranks_->rank() == 1) change(o);
+    return error_of([&] { fit(model(ranks_->rank() == 1 ? seed : 1), make_loss("infonce"), o, pairs_); });
+  };
+  const auto names = [](const std::string& refusal, const std::string& what) {
+    return refusal.find("they are not about the same run") != std::string::npos &&
+           refusal.find(what) != std::string::npos && refusal.find("rank 1 on host") != std::string::npos;
+  };
+  const auto other_seed = refusal([](auto& o) { o.seed = 8; });
+  EXPECT_TRUE(names(other_seed, "/seed is 7 on rank 0")) << other_seed;
+}
+
+TEST_F(RankOfRun, DISABLED_AnErrorOnOneRankEndsAll) {
+  auto o = how(50, 6);
+  o.ranks = *ranks_;
+  Trainer trainer(model(), make_loss("infonce"), o);
+  trainer.on_step([&](const StepResult& step) {
+    if (step.step == 2 && ranks_->rank() == 1) throw std::runtime_error("the arm fell off");
+  });
+  const auto why = error_of([&] { trainer.fit(pairs_); });
+  EXPECT_NE(why.find("the arm fell off"), std::string::npos) << why;
+  EXPECT_EQ(why.find("rank 1 on host") != std::string::npos, ranks_->rank() == 0) << why;
+}
+
+// ---- who starts them ----
+
+void expect_all_well(int size, const std::string& test) {
+  for (const auto& end : test::run_job(size, "RankOfRun.DISABLED_" + test)) EXPECT_EQ(end.status, 0) << end.said;
+}
+
+TEST(RankedRun, EveryLossIsThatOfOneProcess) {
+  expect_all_well(2, "EveryLossOfPairs");
+  expect_all_well(2, "EveryLossOnVideo");
+  expect_all_well(3, "ALossOfOnesOwnAndTargets");
+}
+
+TEST(RankedRun, TrainsAsOneProcessWhateverATowerIsAndWhateverTrains) {
+  expect_all_well(2, "WhateverATowerIsAndWhateverTrains");
+  expect_all_well(2, "BatchNorm");
+  expect_all_well(2, "APolicyWithAnAlignmentBeside");
+}
+
+TEST(RankedRun, CountsBadRecordsOnce) { expect_all_well(2, "BadRecordsAreTheJobs"); }
+
+TEST(RankedRun, GoesOnOnAnyNumberOfRanks) { expect_all_well(2, "ARunGoesOnOnAnyNumberOfRanks"); }
+
+TEST(RankedRun, EndsOnAllRanksWithWhatIsWrongOnOne) {
+  expect_all_well(2, "WhatDiffersIsNamedBeforeTheFirstStep");
+  expect_all_well(2, "AnErrorOnOneRankEndsAll");
+}
+
+}  // namespace
+}  // namespace vlalign::ranked_run_test
