@@ -158,7 +158,7 @@ TrainSummary TrainingRun::train() {
   stop_ = false;
   check_task(task_, options_);
   plan();
-  check_same_on_ranks(ranks_, settings());
+  if (!ranks_.alone()) check_same_on_ranks(ranks_, settings());
   if (!options_.out.empty()) open_folder();
   for (auto* batches : task_.batches()) batches->seek(progression_.step);
 
@@ -218,13 +218,15 @@ void TrainingRun::open_folder() {
 /// Whatever decides the bits of the run; check_same_settings() says what a resumed run must agree in.
 json TrainingRun::settings() const {
   const auto& o = options_;
+  // One that no layout holds has no config, and weights all the same.
+  const auto described = [&](const DualEncoder& model) { return o.out.empty() ? json() : config_of(model); };
   json all{{"data", o.data_name},
-           {"model", config_of(task_.encoder())},
+           {"model", described(task_.encoder())},
            {"lora", lora_of(task_.encoder())},
            {"fine_tuning", to_json(o.fine_tuning)},
            {"ema_decay", to_json(o.ema_decay)},
            {"targets", o.targets ? json(o.targets->name) : json()},
-           {"teacher", o.teacher ? config_of(*o.teacher) : json()},
+           {"teacher", o.teacher ? described(*o.teacher) : json()},
            {"steps", steps_},
            {"warmup", warmup_},
            {"batch_size", o.batch_size},
