@@ -183,6 +183,19 @@ TEST_F(RankOfRun, DISABLED_BatchNorm) {
   expect_same_run(job, resnet(o), "batch norm");
 }
 
+/// Each rank has those of all rows, as one process has, and the running ones too.
+TEST_F(RankOfRun, DISABLED_SharedBatchNorm) {
+  auto o = how(4, 7);
+  o.sync_batch_norm = true;
+  const auto resnet = [this](const TrainerOptions& with) {
+    const auto trained = model(1, true);
+    auto outcome = fit(trained, make_loss("infonce"), with, pairs_);
+    for (const auto& item : trained.module()->named_buffers()) outcome.weights[item.key()] = item.value().clone();
+    return outcome;
+  };
+  expect_as_alone(resnet, o, "shared batch norm");
+}
+
 TEST_F(RankOfRun, DISABLED_APolicyWithAnAlignmentBeside) {
   const std::shared_ptr<const EpisodeSource> bars = std::make_shared<test::GrowingBars>();
   for (const auto* head : {"mse", "flow_matching"}) {
@@ -326,6 +339,7 @@ TEST(RankedRun, EveryLossIsThatOfOneProcess) {
 TEST(RankedRun, TrainsAsOneProcessWhateverATowerIsAndWhateverTrains) {
   expect_all_well(2, "WhateverATowerIsAndWhateverTrains");
   expect_all_well(2, "BatchNorm");
+  expect_all_well(3, "SharedBatchNorm");
   expect_all_well(2, "APolicyWithAnAlignmentBeside");
 }
 
