@@ -121,9 +121,11 @@ c10::intrusive_ptr<c10d::Work> Ranks::State::start(
 
 void Ranks::State::wait(const c10::intrusive_ptr<c10d::Work>& work) {
   constexpr milliseconds slice{500};
+  const auto start = Watch::Clock::now();
   for (;;) {
     try {
       work->wait(slice);
+      waited += std::chrono::duration<double>(Watch::Clock::now() - start).count();
       return;
     } catch (const std::exception& error) {
       const bool over = work->isCompleted();
@@ -268,6 +270,7 @@ int Ranks::rank() const noexcept { return state_->rank; }
 int Ranks::size() const noexcept { return state_->size; }
 int Ranks::local_rank() const noexcept { return state_->local_rank; }
 std::int64_t Ranks::bytes_sent() const noexcept { return state_->bytes; }
+double Ranks::seconds_waited() const noexcept { return state_->waited; }
 
 std::string Ranks::name(int rank) const {
   vlalign::check(rank >= 0 && rank < size(), "[Ranks::name] rank: expected 0 to {}, got {}", size() - 1, rank);

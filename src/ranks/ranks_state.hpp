@@ -34,6 +34,7 @@ struct Ranks::State {
   RanksOptions options;
   std::vector<std::string> names;
   std::atomic<std::int64_t> bytes{0};
+  std::atomic<double> waited{0};
   std::unique_ptr<Watch> watch;
   bool broken = false;  ///< a rank was lost, or this one told that it ends
 

@@ -15,6 +15,7 @@
 namespace vlalign::tool {
 
 void add_train(CLI::App& program);
+void add_launch(CLI::App& program);
 void add_bench(CLI::App& program);
 void add_eval(CLI::App& program);
 void add_zero_shot(CLI::App& program);

@@ -49,13 +49,15 @@ int run(int argc, char** argv) {
   program.require_subcommand(1);
   program.set_version_flag("--version", vlalign::version());
   using namespace vlalign::tool;
-  for (const auto add : {add_train, add_eval, add_zero_shot, add_linear_probe, add_embed, add_search, add_inspect,
-                         add_convert, add_interpolate, add_bench})
+  for (const auto add : {add_train, add_launch, add_eval, add_zero_shot, add_linear_probe, add_embed, add_search,
+                         add_inspect, add_convert, add_interpolate, add_bench})
     add(program);
   check_numbers(program);
   try {
     program.parse(argc, argv);
     return 0;
+  } catch (const CLI::RuntimeError& status) {  // of the processes that a command has started
+    return status.get_exit_code();
   } catch (const CLI::ParseError& error) {
     return program.exit(error) == 0 ? 0 : wrong_usage;
   }

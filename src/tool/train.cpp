@@ -336,6 +336,7 @@ void add_flags(CLI::App& command, TrainFlags& flags) {
       .add_option("--aug", flags.augmentation,
                   "Augmentation: " + fmt::format("{}", fmt::join(augmentation_policies(), ", ")))
       ->capture_default_str();
+  command.add_flag("--sync-batch-norm", o.sync_batch_norm, "On several ranks: batch norms see the rows of all");
   command.add_flag("--no-shuffle", flags.no_shuffle, "Keep the data's order");
   command.add_option("--seed", o.seed, "Of weights, order, captions and augmentation")->capture_default_str();
   command.add_flag("--resume", o.resume, "Go on from the run folder's newest checkpoint, to the same bits");

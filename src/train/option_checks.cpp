@@ -55,6 +55,8 @@ void check_options(const TrainerOptions& o) {
   check(!o.targets || o.targets->make, "[Trainer] targets: the rule \"{}\" has no function make",
         o.targets ? o.targets->name : "");
   check(o.checkpoint_every >= 0, "[Trainer] checkpoint_every: expected 0 or more steps, got {}", o.checkpoint_every);
+  check(!o.sync_batch_norm || o.micro_batch == 0,
+        "[Trainer] sync_batch_norm: the ranks' micro-batches are not each other's; leave one of them out");
   check(!o.resume || !o.out.empty(), "[Trainer] resume: needs the run folder in out");
 }
 

@@ -13,6 +13,7 @@
 #include "core/check.hpp"
 #include "core/json/dump_json.hpp"
 #include "core/json/parse_json.hpp"
+#include "core/log.hpp"
 #include "vlalign/core/version.hpp"
 
 namespace vlalign {
@@ -91,7 +92,7 @@ void share_figures(const Ranks& ranks, SharedFigures& figures, StepResult& known
   if (ranks.alone()) return;
   auto& f = figures;
   const auto own = at::tensor({f.loss, f.accuracy, f.action_loss, f.grad_norm, f.largest_buffer,
-                               static_cast<double>(known.samples_seen), known.wait_s});
+                               static_cast<double>(known.samples_seen), known.wait_s, f.own_seconds.front()});
   const auto all = ranks.gather(own.unsqueeze(0));
   const auto mean = all.mean(0), largest = all.amax(0);
   const auto at = [](const at::Tensor& row, std::int64_t i) { return row.const_data_ptr<double>()[i]; };
@@ -102,6 +103,23 @@ void share_figures(const Ranks& ranks, SharedFigures& figures, StepResult& known
   f.largest_buffer = at(largest, 4);
   known.samples_seen = static_cast<std::int64_t>(at(all.sum(0), 5));
   known.wait_s = at(largest, 6);
+  f.own_seconds.clear();
+  for (int rank = 0; rank < ranks.size(); ++rank) f.own_seconds.push_back(at(all[rank], 7));
+}
+
+void SlowRank::note(const Ranks& ranks, const std::vector<double>& own_seconds) {
+  constexpr double much = 1.5, least = 0.02;  // of the others' time; seconds
+  constexpr int steps = 20, again = 1000;
+  auto sorted = own_seconds;
+  std::sort(sorted.begin(), sorted.end());
+  const auto slowest = static_cast<int>(std::max_element(own_seconds.begin(), own_seconds.end()) - own_seconds.begin());
+  const auto longest = sorted.back(), usual = sorted[(sorted.size() - 1) / 2];
+  const bool is_slow = longest > much * usual && longest > usual + least;
+  in_a_row_ = is_slow && slowest == rank_ ? in_a_row_ + 1 : 0;
+  rank_ = slowest;
+  if (in_a_row_ % again == steps && ranks.rank() == 0)
+    log_warning("{} is slow: its part of a step took {:.2f} s, the others' {:.2f} s", ranks.name(slowest), longest,
+                usual);
 }
 
 bool any_of_ranks(const Ranks& ranks, bool yes) {

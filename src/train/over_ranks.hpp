@@ -24,9 +24,20 @@ void share_tensors(const Ranks& ranks, const std::vector<at::Tensor>& tensors);
 ///   rows: this rank's own
 void average_buffers(const Ranks& ranks, const std::vector<at::Tensor>& buffers, std::int64_t rows);
 
+/// Tells in the log which rank holds up the others.
+class SlowRank {
+ public:
+  /// own_seconds: of a step, on each rank, without those in which it waited for others
+  void note(const Ranks& ranks, const std::vector<double>& own_seconds);
+
+ private:
+  int rank_ = -1, in_a_row_ = 0;
+};
+
 /// A step's figures, of which a rank has measured its share.
 struct SharedFigures {
   double loss = 0, logit_scale = 0, accuracy = 0, action_loss = 0, grad_norm = 0, largest_buffer = 0;
+  std::vector<double> own_seconds{0};  ///< this rank's; then those of each
 };
 /// Makes them the whole batch's, the same bits on each rank.
 ///   known: samples_seen becomes the sum, wait_s the longest

@@ -43,11 +43,25 @@ TeacherAtWork::~TeacherAtWork() {
   }
 }
 
+SharedNorms::SharedNorms(const torch::nn::Module& module, const Ranks& ranks) {
+  for (const auto& part : module.modules(/*include_self=*/false)) {
+    if (auto norm = std::dynamic_pointer_cast<nn::BatchNorm2d>(part)) {
+      norm->ranks = ranks;
+      norms_.push_back(std::move(norm));
+    }
+  }
+}
+
+SharedNorms::~SharedNorms() {
+  for (const auto& norm : norms_) norm->ranks = Ranks();
+}
+
 RunScope::RunScope(torch::nn::Module& module, const TrainerOptions& options)
     : module_(module), threads_(options.threads), generator_(options.device) {
   if (options.teacher) teacher_.emplace(*options.teacher, options.device);
   module.to(options.device);
   gradients_.emplace(module);
+  if (options.sync_batch_norm) norms_.emplace(module, options.ranks);
 }
 
 RunScope::~RunScope() { module_.train(false); }

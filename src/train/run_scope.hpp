@@ -5,12 +5,14 @@
 #include <c10/core/InferenceMode.h>
 #include <torch/nn/module.h>
 
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "kernels/thread_count.hpp"
 #include "nn/evaluation_mode.hpp"
+#include "vlalign/nn/layers.hpp"
 #include "vlalign/train/trainer.hpp"
 
 namespace vlalign {
@@ -54,6 +56,18 @@ class TeacherAtWork {
   nn::EvaluationMode mode_;
 };
 
+/// Batch norms have the statistics of all ranks' rows while it lives.
+class SharedNorms {
+ public:
+  SharedNorms(const torch::nn::Module& module, const Ranks& ranks);
+  SharedNorms(const SharedNorms&) = delete;
+  SharedNorms& operator=(const SharedNorms&) = delete;
+  ~SharedNorms();
+
+ private:
+  std::vector<std::shared_ptr<nn::BatchNorm2d>> norms_;
+};
+
 /// Everything outside the trained weights that a run changes is as before when this goes, however it goes: the calling
 /// thread's count of threads and gradient mode, the default generator, the teacher, gradients. The module goes to the
 /// run's device and stays there, in evaluation mode.
@@ -71,6 +85,7 @@ class RunScope {
   KeptGenerator generator_;
   std::optional<TeacherAtWork> teacher_;
   std::optional<GradientsAside> gradients_;
+  std::optional<SharedNorms> norms_;
 };
 
 }  // namespace vlalign

@@ -23,6 +23,12 @@ std::string kind_of_device(const json& device) {
   return name.substr(0, name.find(':'));
 }
 
+/// What a setting was before there was a choice.
+json as_of_old(const std::string& key) {
+  if (key == "ranks") return 1;
+  return key == "sync_batch_norm" ? json(false) : json();
+}
+
 /// What a difference in this setting does.
 enum class Effect { other_run, other_roundings, none };
 
@@ -41,7 +47,7 @@ class Comparison {
   void settings(const json& now) {
     for (const auto& [key, value] : now.items()) {
       if (key == identity_key) continue;
-      const auto was = before_.value(key, key == "ranks" ? json(1) : json());  // older versions knew one
+      const auto was = before_.value(key, as_of_old(key));
       if (was != value) add(key, was, value, effect_of(key, was, value, has_identity_));
     }
   }

@@ -243,7 +243,8 @@ json TrainingRun::settings() const {
            {"seed", o.seed},
            {"device", o.device.str()},
            {"threads", at::get_num_threads()},
-           {"ranks", ranks_.size()}};
+           {"ranks", ranks_.size()},
+           {"sync_batch_norm", o.sync_batch_norm}};
   all.update(task_.settings());
   auto& identity = all["identity"] = task_.identity();
   identity["teacher_weights"] = o.teacher ? json(fingerprint_of(*o.teacher->module())) : json();
@@ -306,6 +307,8 @@ StepResult TrainingRun::step() {
 
 StepResult TrainingRun::train_step() {
   const auto step = progression_.step;
+  const auto start = Clock::now();
+  const auto waited = ranks_.seconds_waited();
   optimizer_.zero_grad();  // what was there before isn't this step's
   buffers_.keep();
   const auto figures = task_.forward_backward(step, static_cast<double>(step) / static_cast<double>(steps_), exchange_);
@@ -314,7 +317,8 @@ StepResult TrainingRun::train_step() {
   average_buffers(ranks_, buffers_.watched(), figures.known.samples_seen);
   auto result = figures.known;
   const auto norm = optimizer_.grad_norm();
-  const auto largest_buffer = read_figures(figures, norm, result);
+  const auto own_seconds = seconds_since(start) - (ranks_.seconds_waited() - waited);
+  const auto largest_buffer = read_figures(figures, norm, own_seconds, result);
   share_bad_records();
   result.learning_rate = options_.learning_rate * warmup_cosine(step, warmup_, steps_);
   const auto loss = result.loss, grad_norm = result.grad_norm;
@@ -335,11 +339,13 @@ StepResult TrainingRun::train_step() {
 }
 
 /// Into the result, the whole batch's; returns the largest number in a buffer.
-double TrainingRun::read_figures(const StepFigures& figures, const at::Tensor& norm, StepResult& result) const {
+double TrainingRun::read_figures(const StepFigures& figures, const at::Tensor& norm, double own_seconds,
+                                 StepResult& result) {
   const auto [loss, logit_scale, accuracy, action_loss, grad_norm, largest_buffer] = read_together<6>(
       {figures.loss, figures.logit_scale, figures.accuracy, figures.action_loss, norm, buffers_.largest()});
-  SharedFigures shared{loss, logit_scale, accuracy, action_loss, grad_norm, largest_buffer};
+  SharedFigures shared{loss, logit_scale, accuracy, action_loss, grad_norm, largest_buffer, {own_seconds}};
   share_figures(ranks_, shared, result);
+  if (!ranks_.alone()) slow_rank_.note(ranks_, shared.own_seconds);
   result.loss = shared.loss;
   result.logit_scale = shared.logit_scale;
   result.accuracy = shared.accuracy;

@@ -8,6 +8,7 @@
 #include "train/freezing.hpp"
 #include "train/gradient_exchange.hpp"
 #include "train/kept_buffers.hpp"
+#include "train/over_ranks.hpp"
 #include "train/run_folder.hpp"
 #include "train/run_scope.hpp"
 #include "train/task.hpp"
@@ -44,7 +45,7 @@ class TrainingRun {
   TrainSummary train();
   StepResult step();
   StepResult train_step();
-  double read_figures(const StepFigures& figures, const at::Tensor& norm, StepResult& result) const;
+  double read_figures(const StepFigures& figures, const at::Tensor& norm, double own_seconds, StepResult& result);
   void share_bad_records();
   bool is_to_stop() const;
   void update(const at::Tensor& grad_norm, double learning_rate);
@@ -61,6 +62,7 @@ class TrainingRun {
   std::optional<WeightAverage> average_;
   std::optional<RunFolder> folder_;
   KeptBuffers buffers_;
+  SlowRank slow_rank_;
   std::int64_t steps_ = 0, warmup_ = 0;
   Progression progression_;
 };

@@ -11,6 +11,7 @@
 
 #include "vlalign/config/model_config.hpp"
 #include "vlalign/core/export.hpp"
+#include "vlalign/ranks/ranks.hpp"
 
 namespace vlalign::nn {
 
@@ -125,6 +126,10 @@ class VLALIGN_EXPORT BatchNorm2d : public torch::nn::Module {
 
   Tensor weight, bias, running_mean, running_var, num_batches_tracked;
   bool frozen = false;  ///< the running statistics are used and kept, while training too
+  Ranks ranks{};        ///< batch statistics are those of all their rows; each calls forward() as often
+
+  double eps() const { return eps_; }
+  double momentum() const { return momentum_; }
 
  private:
   double eps_, momentum_;

@@ -78,6 +78,9 @@ class VLALIGN_EXPORT Ranks {
   /// 2 n b (R - 1) / R, gather() n b (R - 1) for the largest n of any rank, and the rank that broadcasts n b.
   std::int64_t bytes_sent() const noexcept;
 
+  /// Seconds that this process has waited for others in collective functions.
+  double seconds_waited() const noexcept;
+
   struct VLALIGN_HIDDEN State;
   State* state() const noexcept { return state_.get(); }
 

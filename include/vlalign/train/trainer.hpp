@@ -47,6 +47,7 @@ struct TrainerOptions {
   std::int64_t cache_mb = 1024;  ///< decoded pictures kept in memory
   double max_bad = 0.05;         ///< the run stops when more than this share of the records (and at least 10) is bad
   Ranks ranks{};                 ///< the processes that share each batch, see Trainer
+  bool sync_batch_norm = false;  ///< batch norms see all ranks' rows, not only a rank's own
   std::filesystem::path out{};   ///< the run folder, which rank 0 alone sees and writes; empty: nothing is written
   std::string data_name{};       ///< what config.json calls the data, for people
   bool resume = false;           ///< go on from the run folder's newest checkpoint, if there is one
