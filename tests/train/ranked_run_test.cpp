@@ -2,6 +2,8 @@
 // job, and rank 0 compares with a process alone.
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/zeros.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -293,6 +295,29 @@ TEST_F(RankOfRun, DISABLED_ARunGoesOnOnAnyNumberOfRanks) {
   ranks_->barrier();
 }
 
+/// Of docs/scale.md, also where the batch is taken in pieces.
+TEST_F(RankOfRun, DISABLED_AStepSendsWhatTheFormulaSays) {
+  const double size = ranks_->size(), batch = 24, width = 16;
+  double parameters = 0;
+  for (const auto& parameter : model().module()->parameters()) parameters += static_cast<double>(parameter.numel());
+  const auto formula = 8 * (batch / size) * width * (size - 1) + 16 * batch * width * (size - 1) / size +
+                       8 * parameters * (size - 1) / size;
+  std::vector<std::string> three(3, (folder_.path() / "pairs.tsv").string());
+  const auto many = open_pairs(fmt::format("{}", fmt::join(three, "::")));
+  for (const std::int64_t micro_batch : {0, 2}) {
+    const auto bytes_of = [&](std::int64_t steps) {
+      auto o = how(steps, static_cast<std::int64_t>(batch));
+      o.micro_batch = micro_batch;
+      o.ranks = *ranks_;
+      const auto before = ranks_->bytes_sent();
+      fit(model(), make_loss("infonce"), o, many);
+      return static_cast<double>(ranks_->bytes_sent() - before);
+    };
+    const auto first = bytes_of(1);
+    EXPECT_NEAR((bytes_of(3) - first) / 2 / formula, 1.0, 0.02) << "micro-batch " << micro_batch;
+  }
+}
+
 std::string error_of(const std::function<void()>& work) {
   try {
     work();
@@ -346,6 +371,10 @@ TEST(RankedRun, TrainsAsOneProcessWhateverATowerIsAndWhateverTrains) {
   expect_all_well(2, "BatchNorm");
   expect_all_well(3, "SharedBatchNorm");
   expect_all_well(2, "APolicyWithAnAlignmentBeside");
+}
+
+TEST(RankedRun, SendsWhatTheFormulaSays) {
+  for (const int size : {2, 4}) expect_all_well(size, "AStepSendsWhatTheFormulaSays");
 }
 
 TEST(RankedRun, CountsBadRecordsOnce) { expect_all_well(2, "BadRecordsAreTheJobs"); }
