@@ -143,13 +143,12 @@ int launch(const LaunchFlags& flags) {
   const auto all = places_of(read_hosts(flags.hosts, flags.ranks), flags.ranks, flags.hosts);
   auto places = all;
   for (int attempt = 0;; ++attempt) {
-    constexpr std::chrono::seconds patience{10};  // for what the others know
+    constexpr std::chrono::seconds patience{3};  // for what the others know
     const auto end = RankProcesses(commands_of(flags, places, attempt)).wait(patience);
     constexpr int wrong_usage = 2;
     if (end.status == 0 || end.interrupted || end.status == wrong_usage || attempt == flags.restarts) return end.status;
     places = flags.elastic ? places_left(all, end, *flags.elastic) : all;
-    log_warning("rank {} ended with status {}: all start again on {} rank(s), {} restart(s) left", end.first,
-                end.status, places.size(), flags.restarts - attempt - 1);
+    log_warning("all start again on {} rank(s); {} restart(s) are left", places.size(), flags.restarts - attempt - 1);
   }
 }
 

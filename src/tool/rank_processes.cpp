@@ -15,6 +15,7 @@
 #include <cstring>
 
 #include "core/check.hpp"
+#include "core/log.hpp"
 
 namespace vlalign::tool {
 namespace {
@@ -172,7 +173,10 @@ void RankProcesses::note_ends(JobEnd& end) {
     if (WIFSIGNALED(how) || status == ssh_failed) end.lost.push_back(static_cast<int>(rank));
     if (status == 0 || end.status != 0) continue;
     end.status = status;
-    end.first = static_cast<int>(rank);
+    log_warning("rank {} {}", rank,
+                WIFSIGNALED(how)
+                    ? fmt::format("was killed by signal {} ({})", WTERMSIG(how), ::strsignal(WTERMSIG(how)))
+                    : fmt::format("ended with status {}", status));
   }
 }
 

@@ -19,7 +19,6 @@ struct RankCommand {
 /// How a job of several processes ended.
 struct JobEnd {
   int status = 0;            ///< of the first that failed, as a shell has it: 128 + N for signal N; 0: none did
-  int first = -1;            ///< which that was
   std::vector<int> lost;     ///< ranks that didn't end by themselves, or that ssh couldn't reach
   bool interrupted = false;  ///< a signal asked this process to end
 };
@@ -34,8 +33,8 @@ class RankProcesses {
   RankProcesses& operator=(const RankProcesses&) = delete;
   ~RankProcesses();
 
-  /// Waits for all. When one fails the others have some time to say what they know of it, and are killed then. SIGINT
-  /// and SIGTERM are handed on to all.
+  /// Waits for all. The first that fails is named in the log; the others have some time to say what they know of it,
+  /// and are killed then. SIGINT and SIGTERM are handed on to all.
   JobEnd wait(std::chrono::seconds patience);
 
  private:

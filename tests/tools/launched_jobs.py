@@ -154,8 +154,8 @@ def outlives_a_kill(jobs, ranks, undisturbed, out, steps, moment, signal_number,
     seconds = time.monotonic() - began
     text = job.communicate(timeout=240)[0]
     expect(job.returncode == 0, f"{out}: ended with {job.returncode}: {text}")
-    named = f"rank {victim} on host" in text or victim == 0
-    expect(named, f"{out}: rank {victim} is named in: {text}")
+    named = f"rank {victim} was killed" if signal_number == signal.SIGKILL else f"rank {victim} on host"
+    expect(named in text, f"{out}: rank {victim} is named in: {text}")
     expect(seconds < 30, f"{out}: the others ended after {seconds:.1f} s")
     expect(jobs.weights(out) == undisturbed, f"{out}: the weights are an undisturbed run's")
     return seconds
