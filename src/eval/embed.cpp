@@ -2,10 +2,13 @@
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <future>
+#include <string_view>
 #include <unordered_map>
+#include <utility>
 
 #include "core/check.hpp"
 #include "data/loading/pixel_batch.hpp"
@@ -37,6 +40,38 @@ void check_options(const EmbedOptions& options) {
         options.threads);
 }
 
+/// Where a rank's share of `count` begins, and where it ends is the next one's begin.
+std::int64_t share_begin(const Ranks& ranks, int rank, std::int64_t count) {
+  return count / ranks.size() * rank + count % ranks.size() * rank / ranks.size();
+}
+
+/// Rows that each rank has some of, in the order of the ranks; undefined where nobody has one.
+at::Tensor rows_of_all(const Ranks& ranks, const std::vector<at::Tensor>& parts) {
+  const auto own = parts.empty() ? at::Tensor() : at::cat(parts);
+  if (ranks.alone()) return own;
+  const auto width = ranks.gather(at::tensor({own.defined() ? own.size(1) : 0})).max().item<std::int64_t>();
+  if (width == 0) return {};
+  return ranks.gather(own.defined() ? own : at::zeros({0, width}));
+}
+
+/// The same of what else is known of the pictures.
+void gather(const Ranks& ranks, ImageEmbeddings& images) {
+  if (ranks.alone()) return;
+  const auto records = ranks.gather(at::tensor(images.records, at::kLong));
+  images.records.assign(records.const_data_ptr<std::int64_t>(),
+                        records.const_data_ptr<std::int64_t>() + records.numel());
+  const auto own = std::exchange(images.bad, {});
+  const auto texts = ranks.gather(fmt::format("{}", fmt::join(own, std::string_view("\0", 1))));
+  const auto counts = ranks.gather(at::tensor({std::ssize(own)}));
+  for (std::size_t rank = 0; rank < texts.size(); ++rank) {
+    std::string_view rest = texts[rank];
+    for (auto left = counts[static_cast<std::int64_t>(rank)].item<std::int64_t>(); left > 0; --left) {
+      images.bad.emplace_back(rest.substr(0, rest.find('\0')));
+      rest.remove_prefix(std::min(rest.size(), images.bad.back().size() + 1));
+    }
+  }
+}
+
 }  // namespace
 
 ImageEmbeddings embed_images(const DualEncoder& model, std::int64_t count,
@@ -45,8 +80,10 @@ ImageEmbeddings embed_images(const DualEncoder& model, std::int64_t count,
   check(count > 0, "[embed_images] there is no picture");
   check(read != nullptr, "[embed_images] read: expected a function, got an empty one");
   const auto& how = model.config().preprocess;
+  const auto& ranks = options.ranks;
+  const auto first = share_begin(ranks, ranks.rank(), count), last = share_begin(ranks, ranks.rank() + 1, count);
   const auto load = [&](std::int64_t start) {
-    const auto end = std::min(count, start + options.batch_size);
+    const auto end = std::min(last, start + options.batch_size);
     return load_pixels(start, end, options.threads, how.image_size,
                        [&](std::int64_t record) { return preprocess(read(record), how); });
   };
@@ -60,17 +97,20 @@ ImageEmbeddings embed_images(const DualEncoder& model, std::int64_t count,
   ImageEmbeddings out;
   std::vector<at::Tensor> rows;
   constexpr auto beside = std::launch::async | std::launch::deferred;  // the second where there is no thread to be had
-  auto coming = std::async(beside, load, 0);
-  for (std::int64_t start = 0; start < count; start += options.batch_size) {
+  std::future<PixelBatch> coming;
+  if (first < last) coming = std::async(beside, load, first);
+  for (auto start = first; start < last; start += options.batch_size) {
     const auto batch = coming.get();
-    if (start + options.batch_size < count) coming = std::async(beside, load, start + options.batch_size);
+    if (start + options.batch_size < last) coming = std::async(beside, load, start + options.batch_size);
     if (!batch.records.empty()) rows.push_back(encode(batch.pixels));
     out.records.insert(out.records.end(), batch.records.begin(), batch.records.end());
     out.bad.insert(out.bad.end(), batch.bad.begin(), batch.bad.end());
-    if (options.progress) options.progress(std::min(count, start + options.batch_size), count);
+    if (options.progress) options.progress(std::min(last, start + options.batch_size) - first, last - first);
   }
-  if (rows.empty()) fail("[embed_images] none of the {} pictures could be read; the first: {}", count, out.bad.front());
-  out.image = at::cat(rows);
+  out.image = rows_of_all(ranks, rows);
+  gather(ranks, out);
+  if (!out.image.defined())
+    fail("[embed_images] none of the {} pictures could be read; the first: {}", count, out.bad.front());
   checked_rows(out.image, "embed_images", "the model's embeddings");
   return out;
 }
@@ -103,13 +143,16 @@ at::Tensor embed_texts(const DualEncoder& model, std::span<const std::string> te
 
   const Evaluating evaluating(model);
   std::vector<at::Tensor> rows;
-  for (std::size_t start = 0; start < distinct.size(); start += static_cast<std::size_t>(options.batch_size)) {
-    const auto length = std::min(static_cast<std::size_t>(options.batch_size), distinct.size() - start);
-    const auto batch = std::span<const std::string>(distinct).subspan(start, length);
+  const auto& ranks = options.ranks;
+  const auto last = share_begin(ranks, ranks.rank() + 1, std::ssize(distinct));
+  for (auto start = share_begin(ranks, ranks.rank(), std::ssize(distinct)); start < last; start += options.batch_size) {
+    const auto length = std::min(options.batch_size, last - start);
+    const auto batch = std::span<const std::string>(distinct).subspan(static_cast<std::size_t>(start),
+                                                                      static_cast<std::size_t>(length));
     const auto tokens = tokenize(*model.tokenizer(), batch, model.config().text.context_length);
     rows.push_back(model.encode_text(tokens, options.precision));
   }
-  const auto all = at::cat(rows);
+  const auto all = rows_of_all(ranks, rows);
   checked_rows(all, "embed_texts", "the model's embeddings");
   return all.index_select(0, at::tensor(row_of_text, at::kLong).to(all.device()));
 }

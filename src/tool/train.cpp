@@ -128,6 +128,7 @@ std::vector<ReportTest> evaluate(const DualEncoder& model, const std::vector<Hel
                     .scores = {},
                     .embeddings = embed_pairs(model, set.pairs, options),
                     .source = set.pairs};
+    if (options.ranks.rank() > 0) continue;
     warn_of_bad(test.embeddings.bad);
     test.scores = evaluate_retrieval(test.embeddings);
     test.scores.temperature = 1 / model.logit_scale().item<double>();
@@ -196,10 +197,11 @@ void run(TrainFlags& flags) {
   Trainer trainer(model, loss, options);
   if (leads) trainer.on_step(Progress());
   const auto summary = data.fit(trainer);
+  auto embedding = flags.run.embed_options();
+  embedding.ranks = options.ranks;
+  const auto tests = evaluate(model, sets, embedding);
   if (!leads) return;
   warn_of_skipped(summary);
-
-  const auto tests = evaluate(model, sets, flags.run.embed_options());
   auto results = eval_json(tests, sets);
   if (!tests.empty()) write_file_atomically(options.out / "eval.json", indented(results) + "\n");
   const auto metrics = read_metrics(options.out / "metrics.jsonl");

@@ -13,6 +13,7 @@
 #include "support/growing_bars.hpp"
 #include "support/job.hpp"
 #include "vlalign/core/error.hpp"
+#include "vlalign/eval/embed.hpp"
 #include "vlalign/loss/make_loss.hpp"
 #include "vlalign/model/lora.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
@@ -98,6 +99,20 @@ class RankOfRun : public test::Colours {
   }
   Fit of_pairs(const char* loss = "infonce") const {
     return of_pairs(make_loss(loss), [] { return model(); });
+  }
+
+  /// Four bad pictures before the eight colours.
+  std::shared_ptr<const PairSource> dirty_pairs() const {
+    std::string table = read_file(folder_.path() / "pairs.tsv");
+    const auto head = table.find('\n') + 1;
+    std::string bad;
+    for (int i = 0; i < 4; ++i) {
+      const auto name = "bad" + std::to_string(i) + ".png";
+      write_file_atomically(folder_.path() / name, "no picture");
+      bad += name + "\ta broken square\n";
+    }
+    write_file_atomically(folder_.path() / "dirty.tsv", table.insert(head, bad));
+    return open_pairs((folder_.path() / "dirty.tsv").string());
   }
 
   static DualEncoder model_with_bias() {
@@ -227,16 +242,7 @@ TEST_F(RankOfRun, DISABLED_APolicyWithAnAlignmentBeside) {
 
 /// Four of the twelve records are bad, and without shuffling all of one rank's in the first batch.
 TEST_F(RankOfRun, DISABLED_BadRecordsAreTheJobs) {
-  std::string table = read_file(folder_.path() / "pairs.tsv");
-  const auto head = table.find('\n') + 1;
-  std::string bad;
-  for (int i = 0; i < 4; ++i) {
-    const auto name = "bad" + std::to_string(i) + ".png";
-    write_file_atomically(folder_.path() / name, "no picture");
-    bad += name + "\ta broken square\n";
-  }
-  write_file_atomically(folder_.path() / "dirty.tsv", table.insert(head, bad));
-  const auto pairs = open_pairs((folder_.path() / "dirty.tsv").string());
+  const auto pairs = dirty_pairs();
   auto o = how(5, 8);
   o.shuffle = false;
   o.epochs = 1;
@@ -251,6 +257,21 @@ TEST_F(RankOfRun, DISABLED_BadRecordsAreTheJobs) {
   o.shuffle = true;
   o.batch_size = 6;
   expect_as_alone([&](const auto& with) { return fit(model(), make_loss("filip"), with, pairs); }, o, "shuffled");
+}
+
+/// Each rank gets all rows, where one share holds bad pictures only.
+TEST_F(RankOfRun, DISABLED_EmbedsAShareEach) {
+  const auto pairs = dirty_pairs();
+  const auto trained = model();
+  const auto job = embed_pairs(trained, pairs, {.batch_size = 2, .ranks = *ranks_});
+  const auto alone = embed_pairs(trained, pairs, {.batch_size = 2});
+  EXPECT_EQ(job.records, alone.records);
+  EXPECT_EQ(job.names, alone.names);
+  EXPECT_EQ(job.bad, alone.bad);
+  EXPECT_EQ(job.bad.size(), 4U);
+  EXPECT_LT((job.image - alone.image).abs().max().item<double>(), 1e-6);
+  EXPECT_LT((job.text - alone.text).abs().max().item<double>(), 1e-6);
+  ranks_->barrier();
 }
 
 TEST_F(RankOfRun, DISABLED_ARunGoesOnOnAnyNumberOfRanks) {
@@ -376,6 +397,8 @@ TEST(RankedRun, TrainsAsOneProcessWhateverATowerIsAndWhateverTrains) {
 TEST(RankedRun, SendsWhatTheFormulaSays) {
   for (const int size : {2, 4}) expect_all_well(size, "AStepSendsWhatTheFormulaSays");
 }
+
+TEST(RankedRun, EmbedsAsOneProcess) { expect_all_well(3, "EmbedsAShareEach"); }
 
 TEST(RankedRun, CountsBadRecordsOnce) { expect_all_well(2, "BadRecordsAreTheJobs"); }
 

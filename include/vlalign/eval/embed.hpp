@@ -12,6 +12,7 @@
 #include "vlalign/core/device.hpp"
 #include "vlalign/core/export.hpp"
 #include "vlalign/image/image.hpp"
+#include "vlalign/ranks/ranks.hpp"
 
 namespace vlalign {
 
@@ -25,6 +26,7 @@ struct EmbedOptions {
   bool projected = true;  ///< false: pictures get the tower's own features [N, W], before projection and normalisation
   std::function<void(std::int64_t done, std::int64_t total)>
       progress{};  ///< called after each batch of pictures, if set
+  Ranks ranks{};   ///< processes that each embed a share, and all get the whole
 };
 
 /// Embeddings of pictures; those that could not be read are left out and named.
