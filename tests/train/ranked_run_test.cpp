@@ -267,7 +267,9 @@ TEST_F(RankOfRun, DISABLED_EmbedsAShareEach) {
   const auto alone = embed_pairs(trained, pairs, {.batch_size = 2});
   EXPECT_EQ(job.records, alone.records);
   EXPECT_EQ(job.names, alone.names);
-  EXPECT_EQ(job.bad, alone.bad);
+  if (ranks_->rank() == 0) {  // which met them; the others have their pictures in another folder
+    EXPECT_EQ(job.bad, alone.bad);
+  }
   EXPECT_EQ(job.bad.size(), 4U);
   EXPECT_LT((job.image - alone.image).abs().max().item<double>(), 1e-6);
   EXPECT_LT((job.text - alone.text).abs().max().item<double>(), 1e-6);
