@@ -8,7 +8,6 @@
 #include <future>
 #include <string_view>
 #include <unordered_map>
-#include <utility>
 
 #include "core/check.hpp"
 #include "data/loading/pixel_batch.hpp"
@@ -16,6 +15,8 @@
 #include "eval/rows.hpp"
 #include "kernels/thread_count.hpp"
 #include "nn/evaluation_mode.hpp"
+#include "ranks/gather_texts.hpp"
+#include "vlalign/data/loading/loader.hpp"
 #include "vlalign/data/sources/pairs.hpp"
 #include "vlalign/image/transform.hpp"
 #include "vlalign/model/dual_encoder.hpp"
@@ -40,10 +41,7 @@ void check_options(const EmbedOptions& options) {
         options.threads);
 }
 
-/// Where a rank's share of `count` begins, and where it ends is the next one's begin.
-std::int64_t share_begin(const Ranks& ranks, int rank, std::int64_t count) {
-  return count / ranks.size() * rank + count % ranks.size() * rank / ranks.size();
-}
+BatchShare share_of(const Ranks& ranks) { return {.index = ranks.rank(), .count = ranks.size()}; }
 
 /// Rows that each rank has some of, in the order of the ranks; undefined where nobody has one.
 at::Tensor rows_of_all(const Ranks& ranks, const std::vector<at::Tensor>& parts) {
@@ -60,16 +58,7 @@ void gather(const Ranks& ranks, ImageEmbeddings& images) {
   const auto records = ranks.gather(at::tensor(images.records, at::kLong));
   images.records.assign(records.const_data_ptr<std::int64_t>(),
                         records.const_data_ptr<std::int64_t>() + records.numel());
-  const auto own = std::exchange(images.bad, {});
-  const auto texts = ranks.gather(fmt::format("{}", fmt::join(own, std::string_view("\0", 1))));
-  const auto counts = ranks.gather(at::tensor({std::ssize(own)}));
-  for (std::size_t rank = 0; rank < texts.size(); ++rank) {
-    std::string_view rest = texts[rank];
-    for (auto left = counts[static_cast<std::int64_t>(rank)].item<std::int64_t>(); left > 0; --left) {
-      images.bad.emplace_back(rest.substr(0, rest.find('\0')));
-      rest.remove_prefix(std::min(rest.size(), images.bad.back().size() + 1));
-    }
-  }
+  images.bad = gather_texts(ranks, images.bad);
 }
 
 }  // namespace
@@ -81,7 +70,8 @@ ImageEmbeddings embed_images(const DualEncoder& model, std::int64_t count,
   check(read != nullptr, "[embed_images] read: expected a function, got an empty one");
   const auto& how = model.config().preprocess;
   const auto& ranks = options.ranks;
-  const auto first = share_begin(ranks, ranks.rank(), count), last = share_begin(ranks, ranks.rank() + 1, count);
+  const auto share = share_of(ranks);
+  const auto first = share.begin(count), last = first + share.rows(count);
   const auto load = [&](std::int64_t start) {
     const auto end = std::min(last, start + options.batch_size);
     return load_pixels(start, end, options.threads, how.image_size,
@@ -144,8 +134,9 @@ at::Tensor embed_texts(const DualEncoder& model, std::span<const std::string> te
   const Evaluating evaluating(model);
   std::vector<at::Tensor> rows;
   const auto& ranks = options.ranks;
-  const auto last = share_begin(ranks, ranks.rank() + 1, std::ssize(distinct));
-  for (auto start = share_begin(ranks, ranks.rank(), std::ssize(distinct)); start < last; start += options.batch_size) {
+  const auto share = share_of(ranks);
+  const auto first = share.begin(std::ssize(distinct)), last = first + share.rows(std::ssize(distinct));
+  for (auto start = first; start < last; start += options.batch_size) {
     const auto length = std::min(options.batch_size, last - start);
     const auto batch = std::span<const std::string>(distinct).subspan(static_cast<std::size_t>(start),
                                                                       static_cast<std::size_t>(length));

@@ -1,7 +1,6 @@
 // What the ranks of a run tell each other beside its batches and gradients. Internal; nothing happens on a rank alone.
 #pragma once
 
-#include <array>
 #include <nlohmann/json_fwd.hpp>
 #include <vector>
 

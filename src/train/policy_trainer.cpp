@@ -60,7 +60,7 @@ class PolicyTask : public Task {
     const auto& config = encoder_.config();
     loader_.emplace(episodes, encoder_.tokenizer(), config.text.context_length, config.preprocess,
                     EpisodeLoaderOptions{.batch_size = options_.batch_size,
-                                         .share = {.index = options_.ranks.rank(), .count = options_.ranks.size()},
+                                         .share = share(),
                                          .horizon = policy_.config().actions.horizon,
                                          .threads = options_.loader_threads,
                                          .prefetch = options_.prefetch,
@@ -104,7 +104,7 @@ class PolicyTask : public Task {
 
   StepFigures forward_backward(std::int64_t step, double progress, GradientExchange& exchange) override {
     const auto batch = loader_->next();
-    seed_towers(options_, step, options_.batch_size / options_.ranks.size() * options_.ranks.rank());
+    seed_towers(options_, step, share().begin(options_.batch_size));
     auto loss = action_loss_of(batch, noise(step));
     StepFigures figures;
     const auto action_loss = loss.detach();
@@ -125,6 +125,8 @@ class PolicyTask : public Task {
   }
 
  private:
+  BatchShare share() const { return {.index = options_.ranks.rank(), .count = options_.ranks.size()}; }
+
   /// Of all ranks' samples, on each of them.
   at::Tensor action_loss_of(const EpisodeBatch& batch, const at::Generator& noise) const {
     const auto& ranks = options_.ranks;

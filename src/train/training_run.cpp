@@ -17,6 +17,7 @@
 #include "model/peers/config_json.hpp"
 #include "model/savable.hpp"
 #include "nn/finite_weights.hpp"
+#include "ranks/gather_texts.hpp"
 #include "train/gradient_reach.hpp"
 #include "train/last_result.hpp"
 #include "train/over_ranks.hpp"
@@ -360,8 +361,7 @@ void TrainingRun::share_bad_records() {
   for (auto* batches : task_.batches()) {
     const auto own = batches->new_bad_records();
     if (!any_of_ranks(ranks_, !own.empty())) continue;
-    for (const auto& text : ranks_.gather(json(own).dump(-1, ' ', false, json::error_handler_t::replace)))
-      batches->add_bad_records(json::parse(text).get<std::vector<std::string>>());
+    batches->add_bad_records(gather_texts(ranks_, own));
     batches->check_bad_records();
   }
 }
