@@ -339,6 +339,8 @@ void add_flags(CLI::App& command, TrainFlags& flags) {
                   "Augmentation: " + fmt::format("{}", fmt::join(augmentation_policies(), ", ")))
       ->capture_default_str();
   command.add_flag("--sync-batch-norm", o.sync_batch_norm, "On several ranks: batch norms see the rows of all");
+  command.add_flag("--shard-optimizer", o.shard_optimizer,
+                   "On several ranks: each keeps a part of the optimizer's moments (ZeRO-1)");
   command.add_flag("--no-shuffle", flags.no_shuffle, "Keep the data's order");
   command.add_option("--seed", o.seed, "Of weights, order, captions and augmentation")->capture_default_str();
   command.add_flag("--resume", o.resume, "Go on from the run folder's newest checkpoint, to the same bits");

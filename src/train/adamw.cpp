@@ -41,8 +41,8 @@ const at::Tensor& merged(const at::Tensor& parameter) {
 }  // namespace
 
 AdamW::AdamW(const NamedParameters& parameters, const AdamWOptions& options,
-             const std::map<std::string, double>& factors)
-    : options_(options) {
+             const std::map<std::string, double>& factors, const Ranks& ranks)
+    : options_(options), ranks_(ranks) {
   check_options(options);
   std::map<std::pair<double, bool>, Group, std::greater<>> groups;
   for (const auto& [name, parameter] : parameters) {
@@ -56,8 +56,8 @@ AdamW::AdamW(const NamedParameters& parameters, const AdamWOptions& options,
     group.weight_decay = decayed ? options.weight_decay : 0.0;
     group.names.push_back(name);
     group.parameters.push_back(parameter);
-    group.exp_avg.push_back(at::zeros_like(parameter.detach()));
-    group.exp_avg_sq.push_back(at::zeros_like(parameter.detach()));
+    group.exp_avg.push_back(Shard::zeros_like(parameter, ranks));
+    group.exp_avg_sq.push_back(Shard::zeros_like(parameter, ranks));
     group.dense.emplace_back();
     group.steps.push_back(at::zeros({}, parameter.options().dtype(at::kFloat).requires_grad(false)));
   }
@@ -68,28 +68,39 @@ void AdamW::step(double learning_rate) {
   check(std::isfinite(learning_rate) && learning_rate >= 0, "[AdamW::step] learning_rate: expected 0 or more, got {}",
         learning_rate);
   at::NoGradGuard no_grad;
+  std::vector<at::Tensor> moved;
   for (auto& group : groups_) {
-    std::vector<at::Tensor> parameters, gradients, exp_avg, exp_avg_sq, steps;
-    for (std::size_t i = 0; i < group.parameters.size(); ++i) {
-      if (!group.parameters[i].grad().defined()) continue;
-      parameters.push_back(group.parameters[i]);
-      gradients.push_back(group.dense_gradient(i));
-      exp_avg.push_back(group.exp_avg[i]);
-      exp_avg_sq.push_back(group.exp_avg_sq[i]);
-      steps.push_back(group.steps[i] += 1);
-    }
-    if (parameters.empty()) continue;
-    at::_fused_adamw_(parameters, gradients, exp_avg, exp_avg_sq, /*max_exp_avg_sqs=*/{}, steps,
-                      group.factor * learning_rate, options_.beta1, options_.beta2, group.weight_decay, options_.eps,
-                      /*amsgrad=*/false,
-                      /*maximize=*/false);
-    // The fused operator doesn't count its change as one, and what was made from a parameter would pass for current.
-    for (const auto& parameter : parameters) parameter.unsafeGetTensorImpl()->bump_version();
-    for (std::size_t i = 0; i < group.parameters.size(); ++i) {
-      const auto& gradient = group.parameters[i].grad();
-      if (gradient.defined() && gradient.is_sparse()) group.dense[i].index_fill_(0, gradient._indices()[0], 0);
-    }
+    for (auto& parameter : group.step(learning_rate, options_)) moved.push_back(std::move(parameter));
   }
+  share_parts(ranks_, moved);
+}
+
+/// Returns those that have a gradient.
+std::vector<at::Tensor> AdamW::Group::step(double learning_rate, const AdamWOptions& options) {
+  std::vector<at::Tensor> moved, own, gradients, averages, squares, counts;
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    if (!parameters[i].grad().defined()) continue;
+    moved.push_back(parameters[i]);
+    steps[i] += 1;
+    const auto& part = exp_avg[i];
+    if (part.own().numel() == 0) continue;
+    own.push_back(part.own_of(parameters[i]));
+    gradients.push_back(part.own_of(dense_gradient(i)));
+    averages.push_back(part.own());
+    squares.push_back(exp_avg_sq[i].own());
+    counts.push_back(steps[i]);
+  }
+  if (!own.empty())
+    at::_fused_adamw_(own, gradients, averages, squares, /*max_exp_avg_sqs=*/{}, counts, factor * learning_rate,
+                      options.beta1, options.beta2, weight_decay, options.eps, /*amsgrad=*/false, /*maximize=*/false);
+  // The fused operator doesn't count its change as one, and what was made from a parameter would pass for current.
+  for (const auto& parameter : moved) parameter.unsafeGetTensorImpl()->bump_version();
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    const auto& gradient = parameters[i].grad();
+    if (gradient.defined() && gradient.is_sparse() && dense[i].defined())
+      dense[i].index_fill_(0, gradient._indices()[0], 0);
+  }
+  return moved;
 }
 
 at::Tensor AdamW::Group::dense_gradient(std::size_t i) {
@@ -143,13 +154,14 @@ void AdamW::clip_grad_norm(const at::Tensor& norm, double max_norm) {
   at::_foreach_mul_(all, (max_norm / (norm + 1e-6)).clamp_max(1.0));
 }
 
-std::map<std::string, at::Tensor> AdamW::state() const {
-  std::map<std::string, at::Tensor> state;
+NamedShards AdamW::state() const {
+  NamedShards state;
   for (const auto& group : groups_) {
     for (std::size_t i = 0; i < group.names.size(); ++i) {
-      state[group.names[i] + ".exp_avg"] = group.exp_avg[i];
-      state[group.names[i] + ".exp_avg_sq"] = group.exp_avg_sq[i];
-      state[group.names[i] + ".step"] = group.steps[i];
+      const auto& name = group.names[i];
+      state.emplace(name + ".exp_avg", group.exp_avg[i]);
+      state.emplace(name + ".exp_avg_sq", group.exp_avg_sq[i]);
+      state.emplace(name + ".step", Shard::of_each(group.steps[i], ranks_));
     }
   }
   return state;

@@ -18,6 +18,7 @@
 #include "core/io/files.hpp"
 #include "core/io/folders.hpp"
 #include "core/io/partial.hpp"
+#include "core/io/safetensors_stream.hpp"
 #include "core/json/dump_json.hpp"
 #include "core/json/json_section.hpp"
 #include "core/json/parse_json.hpp"
@@ -132,13 +133,14 @@ Progression read_progression(const fs::path& checkpoint, std::int64_t steps, std
   return p;
 }
 
-/// What the views are to become; throws Error before any is changed.
-NamedTensors read_tensors(const fs::path& file, const NamedTensors& views) {
+/// Throws Error unless there is one of each shape and type that is kept.
+NamedTensors read_tensors(const fs::path& file, const NamedShards& kept) {
   auto stored = read_safetensors(file).tensors;
-  for (const auto& [name, view] : views) {
+  for (const auto& [name, shard] : kept) {
     const auto found = stored.find(name);
-    check(found != stored.end() && found->second.sizes() == view.sizes() &&
-              found->second.scalar_type() == view.scalar_type(),
+    const auto like = shard.like();
+    check(found != stored.end() && found->second.sizes() == like.sizes() &&
+              found->second.scalar_type() == like.scalar_type(),
           "{}: {} is missing or of another shape", file.string(), name);
   }
   return stored;
@@ -230,8 +232,8 @@ std::optional<fs::path> RunFolder::newest_checkpoint() const {
        way_out(checkpoints(), latest));
 }
 
-Progression RunFolder::restore(const std::function<void(const fs::path&)>& load, const NamedTensors& tensors,
-                               std::int64_t steps, std::int64_t batch_size) {
+Progression RunFolder::restore(const std::function<void(const fs::path&)>& load, const NamedShards& kept,
+                               NamedTensors& stored, std::int64_t steps, std::int64_t batch_size) {
   Progression progression;
   const auto checkpoint = newest_checkpoint();
   try {
@@ -242,9 +244,8 @@ Progression RunFolder::restore(const std::function<void(const fs::path&)>& load,
   for (const auto& [step, path] : checkpoints_in(checkpoints(), /*whole=*/false))
     if (step > progression.step) check_folder_place(path, replaceable());  // it will be replaced
   if (checkpoint) {
-    const auto stored = read_tensors(*checkpoint / trainer_tensors_file, tensors);
+    stored = read_tensors(*checkpoint / trainer_tensors_file, kept);
     load(*checkpoint);
-    for (const auto& [name, tensor] : tensors) tensor.copy_(stored.at(name));
   }
   open_logs(progression.step);
   return progression;
@@ -270,11 +271,13 @@ void RunFolder::log(const StepResult& result) {
                                  {"train/pairs_per_s", result.pairs_per_s}});
 }
 
-void RunFolder::save_checkpoint(const Progression& progression, const WriteModel& write, const NamedTensors& tensors) {
+void RunFolder::save_checkpoint(const Progression& progression, const WriteModel& write, const NamedShards& kept) {
+  NamedTensors like;
+  for (const auto& [name, shard] : kept) like[name] = shard.like();
   const auto name = checkpoint_name(progression.step);
   write_folder_atomically(checkpoints() / name, replaceable(), [&](const fs::path& place) {
     write(place);
-    write_safetensors(place / trainer_tensors_file, tensors);
+    write_safetensors(place / trainer_tensors_file, like, [&](const std::string& of) { return kept.at(of).collect(); });
     const json state{{"step", progression.step},
                      {"samples_seen", progression.samples_seen},
                      {"skipped_steps", progression.skipped_steps},

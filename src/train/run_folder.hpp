@@ -12,6 +12,7 @@
 
 #include "train/event_file.hpp"
 #include "vlalign/core/io/safetensors.hpp"
+#include "vlalign/ranks/shard.hpp"
 #include "vlalign/train/trainer.hpp"
 
 namespace vlalign {
@@ -45,17 +46,19 @@ class RunFolder {
   /// have to replace and isn't its own.
   RunFolder(std::filesystem::path folder, const nlohmann::json& settings, bool resume);
 
-  /// Restores the checkpoint that checkpoints/latest names, the model first, then the other tensors, which are views;
-  /// the run's begin where there is none. Then cuts the metrics to what had happened by that step and opens them for
-  /// more. Throws Error for a checkpoint that isn't whole or can't be this run's, naming those that are whole.
-  ///   load: reads the model's weights from the checkpoint's folder; steps, batch_size: of the whole run
-  Progression restore(const std::function<void(const std::filesystem::path&)>& load, const NamedTensors& tensors,
-                      std::int64_t steps, std::int64_t batch_size);
+  /// Loads the model's weights from the checkpoint that checkpoints/latest names and reads its other tensors; the run
+  /// begins where there is none. Then cuts the metrics to what had happened by that step and opens them for more.
+  /// Throws Error for a checkpoint that isn't whole or can't be this run's, naming those that are whole.
+  ///   load: reads the model's weights from the checkpoint's folder; kept: the other tensors, which aren't changed
+  ///   stored: gets what they were; steps, batch_size: of the whole run
+  Progression restore(const std::function<void(const std::filesystem::path&)>& load, const NamedShards& kept,
+                      NamedTensors& stored, std::int64_t steps, std::int64_t batch_size);
 
   void log(const StepResult& result);
   ///   write: writes the model's files into a folder that is there
   using WriteModel = std::function<void(const std::filesystem::path& folder)>;
-  void save_checkpoint(const Progression& progression, const WriteModel& write, const NamedTensors& tensors);
+  ///   kept: collected one after another
+  void save_checkpoint(const Progression& progression, const WriteModel& write, const NamedShards& kept);
   void save_model(const WriteModel& write, const char* name);
 
  private:

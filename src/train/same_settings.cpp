@@ -26,7 +26,7 @@ std::string kind_of_device(const json& device) {
 /// What a setting was before there was a choice.
 json as_of_old(const std::string& key) {
   if (key == "ranks") return 1;
-  return key == "sync_batch_norm" ? json(false) : json();
+  return key == "sync_batch_norm" || key == "shard_optimizer" ? json(false) : json();
 }
 
 /// What a difference in this setting does.
@@ -34,6 +34,7 @@ enum class Effect { other_run, other_roundings, none };
 
 Effect effect_of(const std::string& key, const json& was, const json& now, bool has_identity) {
   if (key == "data" && has_identity) return Effect::none;  // its names and captions are compared
+  if (key == "shard_optimizer") return Effect::none;
   if (key == "threads" || key == "ranks") return Effect::other_roundings;
   if (key == "device") return kind_of_device(was) == kind_of_device(now) ? Effect::none : Effect::other_roundings;
   return Effect::other_run;

@@ -71,11 +71,9 @@ json lora_of(const DualEncoder& model) {
   return options ? json::parse(to_json(*options)) : json();
 }
 
-/// All that a checkpoint restores.
-std::vector<at::Tensor> all_tensors(const torch::nn::Module& module, const NamedTensors& others) {
+std::vector<at::Tensor> parameters_and_buffers(const torch::nn::Module& module) {
   auto all = module.parameters();
   for (const auto& buffer : module.buffers()) all.push_back(buffer);
-  for (const auto& [name, tensor] : others) all.push_back(tensor);
   return all;
 }
 
@@ -137,7 +135,8 @@ TrainingRun::TrainingRun(Task& task, const TrainerOptions& options, OnStep on_st
       scope_(task.module(), options),
       freezing_(task.module(), towers_of(task), options.fine_tuning),
       optimizer_(named_parameters(task.module()), options.adamw,
-                 learning_rate_factors(task.module(), towers_of(task), options.fine_tuning)),
+                 learning_rate_factors(task.module(), towers_of(task), options.fine_tuning),
+                 options.shard_optimizer ? ranks_ : Ranks()),
       exchange_(ranks_, trained_parameters(task.module())),
       buffers_(task.module()) {
   if (options.fine_tuning.freeze_batch_norm && !freezing_.has_norms())
@@ -178,7 +177,7 @@ TrainSummary TrainingRun::train() {
     const bool over = progression_.step == steps_;
     const bool failing = progression_.skipped_in_a_row > 0;
     summary.stopped = is_to_stop() && !over;
-    if (folder_ && (due || over || summary.stopped) && !failing) save_checkpoint();
+    if (!options_.out.empty() && (due || over || summary.stopped) && !failing) save_checkpoint();
   }
   check_weights();
   if (folder_ && !summary.stopped) folder_->save_model([this](const auto& place) { task_.write(place); }, "model");
@@ -207,13 +206,21 @@ void TrainingRun::plan() {
 /// With the run's newest checkpoint restored, if there is one.
 void TrainingRun::open_folder() {
   check_savable(task_.encoder());
+  NamedTensors stored;
   if (ranks_.rank() == 0) {
     folder_.emplace(options_.out, settings(), options_.resume);
-    progression_ = folder_->restore([this](const auto& checkpoint) { task_.load_weights(checkpoint); }, tensors(),
+    progression_ = folder_->restore([this](const auto& checkpoint) { task_.load_weights(checkpoint); }, kept(), stored,
                                     steps_, options_.batch_size);
   }
   share_progression(ranks_, progression_);
-  if (progression_.step > 0) share_tensors(ranks_, all_tensors(task_.module(), tensors()));
+  if (progression_.step > 0) restore(stored);
+}
+
+/// On all ranks, from what rank 0 has read: its model's weights, and the others.
+void TrainingRun::restore(const NamedTensors& stored) {
+  share_tensors(ranks_, parameters_and_buffers(task_.module()));
+  const at::NoGradGuard no_graph;
+  for (auto& [name, shard] : kept()) shard.distribute(ranks_.rank() == 0 ? stored.at(name) : at::Tensor());
 }
 
 /// Whatever decides the bits of the run; check_same_settings() says what a resumed run must agree in.
@@ -245,7 +252,8 @@ json TrainingRun::settings() const {
            {"device", o.device.str()},
            {"threads", at::get_num_threads()},
            {"ranks", ranks_.size()},
-           {"sync_batch_norm", o.sync_batch_norm}};
+           {"sync_batch_norm", o.sync_batch_norm},
+           {"shard_optimizer", o.shard_optimizer}};
   all.update(task_.settings());
   auto& identity = all["identity"] = task_.identity();
   identity["teacher_weights"] = o.teacher ? json(fingerprint_of(*o.teacher->module())) : json();
@@ -253,15 +261,23 @@ json TrainingRun::settings() const {
   return all;
 }
 
-/// What a checkpoint holds beside the model folder, as views. That folder's weights have the adapter merged in, which
+/// What a checkpoint holds beside the model folder. That folder's weights have the adapter merged in, which
 /// can't be taken out again to the same bits: so they are here without it too.
-NamedTensors TrainingRun::tensors() const {
+NamedShards TrainingRun::kept() const {
   const auto& module = task_.module();
-  auto all = optimizer_.state();
-  if (average_) all.merge(average_->state());
-  all.merge(nn::adapter_tensors(module));
+  NamedTensors on_each;
+  if (average_) on_each.merge(average_->state());
+  on_each.merge(nn::adapter_tensors(module));
   const auto parameters = module.named_parameters();
-  for (const auto& [name, lora] : nn::adapters(module)) all["base." + name] = parameters[name].detach();
+  for (const auto& [name, lora] : nn::adapters(module)) on_each["base." + name] = parameters[name].detach();
+  NamedShards all;
+  for (const auto& [name, shard] : optimizer_.state()) {
+    if (shard.on_each())
+      on_each[name] = shard.own();
+    else
+      all.emplace(name, shard);
+  }
+  for (const auto& [name, tensor] : on_each) all.emplace(name, Shard::of_each(tensor, ranks_));
   return all;
 }
 
@@ -274,9 +290,14 @@ void TrainingRun::save_checkpoint() {
   const auto write = [this](const std::filesystem::path& place) { task_.write(place); };
   if (average_) {
     const AveragesInPlace averages(*average_);
-    folder_->save_model(write, "model-ema");
+    if (folder_) folder_->save_model(write, "model-ema");
   }
-  folder_->save_checkpoint(progression_, write, tensors());
+  const auto all = kept();
+  if (folder_) {
+    folder_->save_checkpoint(progression_, write, all);
+  } else {
+    for (const auto& [name, shard] : all) shard.collect();  // as rank 0 asks for them, in the same order
+  }
 }
 
 /// A run that got through its steps may have failed all the same.

@@ -37,8 +37,9 @@ class TrainingRun {
  private:
   void plan();
   nlohmann::json settings() const;
-  NamedTensors tensors() const;
+  NamedShards kept() const;
   void open_folder();
+  void restore(const NamedTensors& stored);
   void check_weights() const;
   void save_checkpoint();
   void check_outcome() const;

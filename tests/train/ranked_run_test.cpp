@@ -318,6 +318,71 @@ TEST_F(RankOfRun, DISABLED_ARunGoesOnOnAnyNumberOfRanks) {
   ranks_->barrier();
 }
 
+/// The weights are those of whole moments, whatever is trained and wherever the run goes on.
+TEST_F(RankOfRun, DISABLED_ShardedMoments) {
+  const auto large_table = [] {
+    auto config = model().config();
+    config.text.vocab_size = 20'000;
+    return DualEncoder::create(config, model().tokenizer(), 1);
+  };
+  const auto with_adapter = [] {
+    auto adapted = model();
+    add_lora(adapted, {.rank = 2}, 3);
+    return adapted;
+  };
+  const std::vector<std::function<DualEncoder()>> makers{large_table, with_adapter, [] { return model(1, true); }};
+  for (const auto& make : makers) {
+    auto o = how(4, 6);
+    o.ranks = *ranks_;
+    o.sync_batch_norm = true;
+    const auto run = of_pairs(make_loss("infonce"), make);
+    const auto whole = run(o);
+    o.shard_optimizer = true;
+    const auto sharded = run(o);
+    EXPECT_EQ(sharded.summary.skipped_steps, 0);
+    for (const auto& [name, value] : whole.weights) EXPECT_TRUE(sharded.weights.at(name).equal(value)) << name;
+  }
+}
+
+/// A checkpoint is whole, whoever wrote it: with sharded moments or without, on one rank or on all.
+TEST_F(RankOfRun, DISABLED_ShardedMomentsGoOnAsWholeOnes) {
+  const TempFolder own;
+  const auto shared = std::filesystem::path(ranks_->gather(own.path().string()).front());
+  const auto train_in = [&](const std::string& name, std::int64_t steps, const Ranks& ranks, bool shard) {
+    auto o = how(8, 6);
+    o.out = shared / name;
+    o.resume = true;
+    o.ranks = ranks;
+    o.shard_optimizer = shard;
+    const auto trained = model();
+    Trainer trainer(trained, make_loss("infonce"), o);
+    trainer.on_step([&](const StepResult& step) {
+      if (step.step == steps) trainer.stop();
+    });
+    trainer.fit(pairs_);
+    return copies_of(*trained.module());
+  };
+  const auto expect_equal = [](const Tensors& a, const Tensors& b, const std::string& what) {
+    for (const auto& [name, value] : a) EXPECT_TRUE(b.at(name).equal(value)) << what << ": " << name;
+  };
+  const auto whole = train_in("whole", 8, *ranks_, false);
+  train_in("to whole", 3, *ranks_, true);
+  expect_equal(train_in("to whole", 8, *ranks_, false), whole, "to whole");
+  train_in("to shards", 3, *ranks_, false);
+  expect_equal(train_in("to shards", 8, *ranks_, true), whole, "to shards");
+
+  if (ranks_->rank() == 0) {
+    for (const auto* name : {"one to whole", "one to shards"}) train_in(name, 3, Ranks(), true);
+  }
+  ranks_->barrier();
+  expect_equal(train_in("one to shards", 8, *ranks_, true), train_in("one to whole", 8, *ranks_, false), "from one");
+
+  for (const bool shard : {true, false}) train_in(fmt::format("{} to one", shard), 3, *ranks_, shard);
+  if (ranks_->rank() == 0)
+    expect_equal(train_in("true to one", 8, Ranks(), false), train_in("false to one", 8, Ranks(), true), "to one");
+  ranks_->barrier();
+}
+
 /// Of docs/scale.md, also where the batch is taken in pieces.
 TEST_F(RankOfRun, DISABLED_AStepSendsWhatTheFormulaSays) {
   const double size = ranks_->size(), batch = 24, width = 16;
@@ -405,6 +470,14 @@ TEST(RankedRun, EmbedsAsOneProcess) { expect_all_well(3, "EmbedsAShareEach"); }
 TEST(RankedRun, CountsBadRecordsOnce) { expect_all_well(2, "BadRecordsAreTheJobs"); }
 
 TEST(RankedRun, GoesOnOnAnyNumberOfRanks) { expect_all_well(2, "ARunGoesOnOnAnyNumberOfRanks"); }
+
+TEST(RankedRun, HasTheSameWeightsWithShardedMoments) {
+  for (const int size : {2, 3}) expect_all_well(size, "ShardedMoments");
+}
+
+TEST(RankedRun, GoesOnWithShardedMomentsOrWithout) {
+  for (const int size : {2, 4}) expect_all_well(size, "ShardedMomentsGoOnAsWholeOnes");
+}
 
 TEST(RankedRun, EndsOnAllRanksWithWhatIsWrongOnOne) {
   expect_all_well(2, "WhatDiffersIsNamedBeforeTheFirstStep");

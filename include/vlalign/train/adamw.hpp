@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "vlalign/core/export.hpp"
+#include "vlalign/ranks/shard.hpp"
 
 namespace vlalign {
 
@@ -30,11 +31,13 @@ class VLALIGN_EXPORT AdamW {
 
   /// Parameters that don't require a gradient are left alone. Throws Error on options and factors out of range.
   ///   factors: on the learning rate, by name, >= 0; 1 for those that are not in it
+  ///   ranks: that hold a part of the moments each (ZeRO's first stage, Rajbhandari et al. 2020) and have the same
+  ///   parameters; each updates its part and gets the others'. The weights are those of an AdamW alone, to the bit.
   AdamW(const NamedParameters& parameters, const AdamWOptions& options,
-        const std::map<std::string, double>& factors = {});
+        const std::map<std::string, double>& factors = {}, const Ranks& ranks = {});
 
-  /// One update from the parameters' gradients; those without a gradient stay as they are. Throws Error unless the
-  /// rate is finite and 0 or more.
+  /// One update from the parameters' gradients; those without a gradient stay as they are. On several ranks collective,
+  /// and the gradients must be the same on all. Throws Error unless the rate is finite and 0 or more.
   void step(double learning_rate);
   void zero_grad();
   /// Whether a step at this rate moves the parameter: it is one of those that train, has a gradient, and its factor
@@ -46,9 +49,9 @@ class VLALIGN_EXPORT AdamW {
   /// Scales all gradients by max_norm / (norm + 1e-6) where that is below 1, as torch.nn.utils.clip_grad_norm_.
   void clip_grad_norm(const at::Tensor& norm, double max_norm);
 
-  /// Moments and step counts, "NAME.exp_avg", "NAME.exp_avg_sq", "NAME.step": views, so that copying into them
-  /// restores.
-  std::map<std::string, at::Tensor> state() const;
+  /// Moments and step counts, "NAME.exp_avg", "NAME.exp_avg_sq", "NAME.step". They share the optimizer's memory, so
+  /// that distributing into them restores.
+  NamedShards state() const;
 
  private:
   /// Parameters of one weight decay and one factor on the learning rate.
@@ -56,14 +59,17 @@ class VLALIGN_EXPORT AdamW {
     double weight_decay = 0.0;
     double factor = 1.0;
     std::vector<std::string> names;
-    std::vector<at::Tensor> parameters, exp_avg, exp_avg_sq, steps;
+    std::vector<at::Tensor> parameters, steps;
+    std::vector<Shard> exp_avg, exp_avg_sq;
     std::vector<at::Tensor> dense;  ///< zeros, kept for the sparse gradients that are laid into them for a step
 
     at::Tensor dense_gradient(std::size_t i);
+    std::vector<at::Tensor> step(double learning_rate, const AdamWOptions& options);
   };
   std::vector<at::Tensor> gradients() const;
 
   AdamWOptions options_;
+  Ranks ranks_;
   std::vector<Group> groups_;
 };
 

@@ -48,6 +48,7 @@ struct TrainerOptions {
   double max_bad = 0.05;         ///< the run stops when more than this share of the records (and at least 10) is bad
   Ranks ranks{};                 ///< the processes that share each batch, see Trainer
   bool sync_batch_norm = false;  ///< batch norms see all ranks' rows, not only a rank's own
+  bool shard_optimizer = false;  ///< a rank keeps its part of AdamW's moments only (ZeRO stage 1), to the same bits
   std::filesystem::path out{};   ///< the run folder, which rank 0 alone sees and writes; empty: nothing is written
   std::string data_name{};       ///< what config.json calls the data, for people
   bool resume = false;           ///< go on from the run folder's newest checkpoint, if there is one

@@ -19,6 +19,7 @@
 #include "core/io/input_file.hpp"
 #include "core/io/place.hpp"
 #include "core/io/safetensors_place.hpp"
+#include "core/io/safetensors_stream.hpp"
 #include "core/json/dump_json.hpp"
 #include "core/json/json_reason.hpp"
 #include "core/json/parse_json.hpp"
@@ -222,14 +223,21 @@ void check_safetensors_place(const fs::path& file) { check_file_place(file, {"a 
 
 void write_safetensors(const fs::path& file, const NamedTensors& tensors,
                        const std::map<std::string, std::string>& metadata) {
+  write_safetensors(
+      file, tensors, [&](const std::string& name) { return tensors.at(name); }, metadata);
+}
+
+void write_safetensors(const fs::path& file, const NamedTensors& like,
+                       const std::function<at::Tensor(const std::string&)>& tensor_of,
+                       const std::map<std::string, std::string>& metadata) {
   check_safetensors_place(file);
-  const auto header = header_of(tensors, metadata);
+  const auto header = header_of(like, metadata);
   const std::uint64_t header_size = header.size();
   write_file_atomically(file, [&](const std::function<void(std::string_view)>& write) {
     write({reinterpret_cast<const char*>(&header_size), length_bytes});
     write(header);
-    for (const auto& [name, tensor] : tensors) {
-      const auto bytes = tensor.detach().cpu().contiguous();
+    for (const auto& [name, shape] : like) {
+      const auto bytes = tensor_of(name).detach().cpu().contiguous();
       write({static_cast<const char*>(bytes.const_data_ptr()), bytes.nbytes()});
     }
   });
