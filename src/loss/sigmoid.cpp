@@ -23,4 +23,12 @@ at::Tensor SigmoidLoss::forward(const ContrastiveBatch& batch) const {
   return (tiles::softplus_sum(rows, text, scale, bias) - matching) / static_cast<double>(own.count);
 }
 
+SumOverTexts SigmoidLoss::over_other_texts() const {
+  return [](const ContrastiveBatch& batch, const at::Tensor& texts) {
+    const auto image = widened(batch.image);
+    return tiles::softplus_sum(image, widened(texts), checked_scale(batch, "SigmoidLoss", image),
+                               checked_scalar(batch.logit_bias, "SigmoidLoss", "logit_bias", image));
+  };
+}
+
 }  // namespace vlalign

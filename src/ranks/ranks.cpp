@@ -12,6 +12,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
+#include <future>
 #include <torch/csrc/distributed/c10d/FileStore.hpp>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
@@ -135,6 +136,39 @@ void Ranks::State::wait(const c10::intrusive_ptr<c10d::Work>& work) {
   }
 }
 
+c10::intrusive_ptr<c10d::Work> Ranks::State::send(at::Tensor numbers, int to, int tag) {
+  bytes += static_cast<std::int64_t>(numbers.nbytes());
+  std::vector<at::Tensor> all{std::move(numbers)};
+  return start([&](c10d::Backend& with) { return with.send(all, to, tag); });
+}
+
+c10::intrusive_ptr<c10d::Work> Ranks::State::receive(at::Tensor numbers, int from, int tag) {
+  std::vector<at::Tensor> all{std::move(numbers)};
+  return start([&](c10d::Backend& with) { return with.recv(all, from, tag); });
+}
+
+/// In a thread of its own: a wait with a limit would close every connection when it is over.
+void Ranks::State::wait_for_message(const c10::intrusive_ptr<c10d::Work>& message) {
+  constexpr milliseconds slice{500};
+  const auto start = Watch::Clock::now();
+  auto done = std::async(std::launch::async, [&] { return message->wait(); });
+  while (done.wait_for(slice) != std::future_status::ready) {
+    if (const auto fault = watch->fault()) {
+      message->abort();
+      done.wait();
+      give_up(*fault);
+    }
+  }
+  try {
+    if (!done.get()) give_up(wait_for_a_name("a message to another rank was lost"));
+  } catch (const Error&) {
+    throw;
+  } catch (const std::exception& error) {
+    give_up(wait_for_a_name(first_line(error)));
+  }
+  waited += std::chrono::duration<double>(Watch::Clock::now() - start).count();
+}
+
 std::int64_t Ranks::State::bytes_of_sum(const at::Tensor& numbers) const {
   return 2 * static_cast<std::int64_t>(numbers.nbytes()) * (size - 1) / size;
 }
@@ -178,11 +212,15 @@ at::Tensor gather_rows(Ranks::State& ranks, const at::Tensor& rows, const std::v
   return at::cat(parts);
 }
 
+}  // namespace
+
 std::vector<std::int64_t> counts_of_rows(Ranks::State& ranks, std::int64_t own) {
   const auto counts = gather_rows(ranks, at::full({1}, own, at::kLong),
                                   std::vector<std::int64_t>(static_cast<std::size_t>(ranks.size), 1));
   return {counts.const_data_ptr<std::int64_t>(), counts.const_data_ptr<std::int64_t>() + ranks.size};
 }
+
+namespace {
 
 /// Of parts of the same rows, those of all ranks, in one collective: [n_0 + n_1 + ..., ...] each.
 std::vector<at::Tensor> gather_side_by_side(Ranks::State& ranks, const std::vector<at::Tensor>& parts,

@@ -27,6 +27,11 @@ struct Ranks::State {
   c10::intrusive_ptr<c10d::Work> start(const std::function<c10::intrusive_ptr<c10d::Work>(c10d::Backend&)>& collective);
   /// Throws Error naming the rank that is lost.
   void wait(const c10::intrusive_ptr<c10d::Work>& work);
+  /// Starts to send numbers to one rank, or to receive them from it; which is waited for with wait_for_message(), while
+  /// the tensor lives. tag: tells messages between the same two apart
+  c10::intrusive_ptr<c10d::Work> send(at::Tensor numbers, int to, int tag);
+  c10::intrusive_ptr<c10d::Work> receive(at::Tensor numbers, int from, int tag);
+  void wait_for_message(const c10::intrusive_ptr<c10d::Work>& message);
   /// Bytes that a ring of ranks sends for the sum of a tensor.
   std::int64_t bytes_of_sum(const at::Tensor& numbers) const;
 
@@ -46,5 +51,8 @@ struct Ranks::State {
   c10::intrusive_ptr<c10d::Store> store;
   c10::intrusive_ptr<c10d::Backend> backend;
 };
+
+/// How many rows each rank has. Collective.
+std::vector<std::int64_t> counts_of_rows(Ranks::State& ranks, std::int64_t own);
 
 }  // namespace vlalign

@@ -15,9 +15,9 @@
 #include "core/log.hpp"
 #include "data/loading/episode_frames.hpp"
 #include "data/loading/pair_texts.hpp"
-#include "loss/batch_accuracy.hpp"
 #include "loss/checked_value.hpp"
 #include "train/job_batch.hpp"
+#include "train/loss_of_job.hpp"
 #include "train/run_identity.hpp"
 #include "vlalign/loss/gradient_cache.hpp"
 
@@ -54,17 +54,14 @@ class Captions {
   std::vector<at::Tensor> pieces_;
 };
 
-///   batch, gathered: the rank's own, and all of it
-StepFigures measured(const Ranks& ranks, const PairBatch& batch, const ContrastiveBatch& gathered,
-                     const at::Tensor& value) {
+StepFigures measured(const PairBatch& batch, const LossOfJob& job, const at::Tensor& logit_scale) {
   StepFigures figures;
   figures.known.epoch = batch.epoch;
   figures.known.samples_seen = static_cast<std::int64_t>(batch.records.size());
   figures.known.wait_s = batch.wait_s;
-  figures.loss = value.detach();
-  figures.logit_scale = gathered.logit_scale.detach();
-  figures.accuracy =
-      accuracy_on_device(gathered.image, gathered.text, gathered.own) * share_of_own_rows(ranks, gathered);
+  figures.loss = job.value.detach();
+  figures.logit_scale = logit_scale.detach();
+  figures.accuracy = job.accuracy;
   return figures;
 }
 
@@ -162,11 +159,11 @@ void AlignmentTask::add_targets(ContrastiveBatch& whole, const PairBatch& batch)
 }
 
 /// The part of the whole batch's loss that this rank answers for, of its own rows.
-///   gathered: becomes the whole batch
-AnyLoss AlignmentTask::loss_of_job(ContrastiveBatch& gathered) const {
-  return [this, &gathered](const ContrastiveBatch& rows) {
-    gathered = gather_batch(options_.ranks, rows);
-    return loss_of_own_rows(options_.ranks, *loss_, gathered);
+///   job: gets it, with its figures
+AnyLoss AlignmentTask::own_part(LossOfJob& job) const {
+  return [this, &job](const ContrastiveBatch& rows) {
+    job = loss_of_job(options_.ranks, *loss_, rows, choose_exchange(*loss_, rows, options_.batch_size));
+    return job.value;
   };
 }
 
@@ -176,10 +173,10 @@ std::pair<at::Tensor, StepFigures> AlignmentTask::forward(std::int64_t step, dou
   auto encoded = encode(batch, /*with_teacher=*/true);
   feed_.add_scale(encoded, progress);
   add_targets(encoded, batch);
-  ContrastiveBatch gathered;
-  const auto value = checked_value(*loss_of_job(gathered), encoded, "[Trainer] ");
-  warn_of_one_pair(gathered.image.size(0));
-  return {value, measured(options_.ranks, batch, gathered, value)};
+  LossOfJob job;
+  const auto value = checked_value(*own_part(job), encoded, "[Trainer] ");
+  warn_of_one_pair(job.pairs);
+  return {value, measured(batch, job, encoded.logit_scale)};
 }
 
 StepFigures AlignmentTask::forward_backward(std::int64_t step, double progress, GradientExchange& exchange) {
@@ -196,7 +193,8 @@ StepFigures AlignmentTask::backward_in_micro_batches(std::int64_t step, double p
   const auto pieces = (rows - 1) / options_.micro_batch + 1;
   statistics_->keep();
   Captions captions(model_.tokenizer()->pad_id());
-  ContrastiveBatch whole, gathered;
+  ContrastiveBatch whole;
+  LossOfJob job;
   feed_.add_scale(whole, progress);
   const auto encode_piece = [&](std::int64_t piece) {
     const bool first_pass = !at::GradMode::is_enabled(), last = piece == pieces - 1;
@@ -210,9 +208,9 @@ StepFigures AlignmentTask::backward_in_micro_batches(std::int64_t step, double p
     if (first_pass && last) add_targets(whole, captions.batch());
     return encoded;
   };
-  const auto value = backward_in_pieces(*loss_of_job(gathered), pieces, encode_piece, whole);
-  warn_of_one_pair(gathered.image.size(0));
-  return measured(options_.ranks, captions.batch(), gathered, value);
+  backward_in_pieces(*own_part(job), pieces, encode_piece, whole);
+  warn_of_one_pair(job.pairs);
+  return measured(captions.batch(), job, whole.logit_scale);
 }
 
 }  // namespace vlalign

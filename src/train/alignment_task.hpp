@@ -8,6 +8,7 @@
 #include "data/loading/batch_maker.hpp"
 #include "train/batch_feed.hpp"
 #include "train/kept_buffers.hpp"
+#include "train/loss_of_job.hpp"
 #include "train/task.hpp"
 
 namespace vlalign {
@@ -39,7 +40,7 @@ class AlignmentTask : public Task {
   ContrastiveBatch encode(const PairBatch& pairs, bool with_teacher) const;
   ContrastiveBatch encode_none() const;
   void add_targets(ContrastiveBatch& whole, const PairBatch& batch) const;
-  AnyLoss loss_of_job(ContrastiveBatch& gathered) const;
+  AnyLoss own_part(LossOfJob& job) const;
   StepFigures backward_in_micro_batches(std::int64_t step, double progress, GradientExchange& exchange);
 
   DualEncoder model_;

@@ -80,9 +80,4 @@ double share_of_own_rows(const Ranks& ranks, const ContrastiveBatch& batch) {
   return static_cast<double>(ranks.size() * own) / static_cast<double>(batch.image.size(0));
 }
 
-at::Tensor loss_of_own_rows(const Ranks& ranks, const ContrastiveLoss& loss, const ContrastiveBatch& batch) {
-  const auto value = loss.forward(batch);
-  return ranks.alone() ? value : value * share_of_own_rows(ranks, batch);
-}
-
 }  // namespace vlalign

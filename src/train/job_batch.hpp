@@ -21,7 +21,4 @@ PairBatch gather_captions(const Ranks& ranks, const PairBatch& batch, std::int64
 /// rows.
 double share_of_own_rows(const Ranks& ranks, const ContrastiveBatch& batch);
 
-/// A loss of which the mean over the ranks is the whole batch's: that of the rank's own rows, by their share.
-at::Tensor loss_of_own_rows(const Ranks& ranks, const ContrastiveLoss& loss, const ContrastiveBatch& batch);
-
 }  // namespace vlalign

@@ -119,34 +119,14 @@ TEST(RanksTest, OneProcessAloneHasNothingToExchange) {
   EXPECT_EQ(alone.bytes_sent(), 0);
 }
 
-/// A signal to one rank of three once they work; the others end by themselves and name it.
-void expect_named(int lost, int signal) {
-  const auto ends = run_job(3, "Rank.DISABLED_WaitsForAll", [&](const std::vector<pid_t>& processes) {
-    ::sleep(3);
-    ::kill(processes[static_cast<std::size_t>(lost)], signal);
-    for (int rank = 0; rank < 3; ++rank) {
-      siginfo_t ended{};
-      if (rank != lost)
-        ::waitid(P_PID, static_cast<id_t>(processes[static_cast<std::size_t>(rank)]), &ended, WEXITED | WNOWAIT);
-    }
-    ::kill(processes[static_cast<std::size_t>(lost)], SIGKILL);
-  });
-  for (int rank = 0; rank < 3; ++rank) {
-    if (rank == lost) continue;
-    const auto& end = ends[static_cast<std::size_t>(rank)];
-    EXPECT_TRUE(WIFEXITED(end.status) && WEXITSTATUS(end.status) == 1) << end.said;
-    EXPECT_NE(end.said.find("[Ranks] rank " + std::to_string(lost) + " on host "), std::string::npos) << end.said;
-  }
-}
-
 TEST(RanksTest, AKilledRankIsNamedByTheOthers) {
-  expect_named(1, SIGKILL);
-  expect_named(0, SIGKILL);  // which holds the store
+  test::expect_lost_rank_named("Rank.DISABLED_WaitsForAll", 1, SIGKILL);
+  test::expect_lost_rank_named("Rank.DISABLED_WaitsForAll", 0, SIGKILL);  // which holds the store
 }
 
 TEST(RanksTest, AStoppedRankIsNamedByTheOthers) {
-  expect_named(2, SIGSTOP);
-  expect_named(0, SIGSTOP);
+  test::expect_lost_rank_named("Rank.DISABLED_WaitsForAll", 2, SIGSTOP);
+  test::expect_lost_rank_named("Rank.DISABLED_WaitsForAll", 0, SIGSTOP);
 }
 
 TEST(RanksTest, ARankThatFailsTellsTheOthersWhy) {

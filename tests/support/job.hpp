@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -74,6 +75,27 @@ inline std::vector<RankEnd> run_job(int size, const std::string& test,
     ends.push_back(std::move(end));
   }
   return ends;
+}
+
+/// Sends a signal to one rank of three once they are at work in a test that ends with status 1 and the error's text;
+/// the others end by themselves and name it.
+inline void expect_lost_rank_named(const std::string& test, int lost, int signal) {
+  const auto ends = run_job(3, test, [&](const std::vector<pid_t>& processes) {
+    ::sleep(3);
+    ::kill(processes[static_cast<std::size_t>(lost)], signal);
+    for (int rank = 0; rank < 3; ++rank) {
+      siginfo_t ended{};
+      if (rank != lost)
+        ::waitid(P_PID, static_cast<id_t>(processes[static_cast<std::size_t>(rank)]), &ended, WEXITED | WNOWAIT);
+    }
+    ::kill(processes[static_cast<std::size_t>(lost)], SIGKILL);
+  });
+  for (int rank = 0; rank < 3; ++rank) {
+    if (rank == lost) continue;
+    const auto& end = ends[static_cast<std::size_t>(rank)];
+    EXPECT_TRUE(WIFEXITED(end.status) && WEXITSTATUS(end.status) == 1) << end.said;
+    EXPECT_NE(end.said.find("[Ranks] rank " + std::to_string(lost) + " on host "), std::string::npos) << end.said;
+  }
 }
 
 }  // namespace vlalign::test

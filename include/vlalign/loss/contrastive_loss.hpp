@@ -109,6 +109,9 @@ struct BatchParts {
 /// What either of two losses uses.
 VLALIGN_EXPORT BatchParts operator|(const BatchParts& a, const BatchParts& b);
 
+/// Of a batch's images, a sum over other pairs' texts [M, D]: a scalar [], differentiable as a loss is.
+using SumOverTexts = std::function<at::Tensor(const ContrastiveBatch& batch, const at::Tensor& texts)>;
+
 /// A loss over a batch of aligned embeddings. Derive from it, or give the trainer a lambda:
 ///
 ///     #include <ATen/TensorOperators.h>  // for a - b and such
@@ -126,6 +129,11 @@ class VLALIGN_EXPORT ContrastiveLoss {
   /// The settings that the value depends on beside the batch, such as "temperature=0.1"; empty where there are none. A
   /// run is resumed only with the same.
   virtual std::string options() const { return {}; }
+
+  /// Where there are no targets and the loss is the mean over images of a sum over all texts, what texts of other pairs
+  /// add to all images' sums together. Processes then pass their texts around in place of gathering the whole batch.
+  /// Empty for every other loss.
+  virtual SumOverTexts over_other_texts() const { return {}; }
 
   /// The trainer supplies these, or refuses the loss before the first step.
   virtual BatchParts uses() const { return {}; }

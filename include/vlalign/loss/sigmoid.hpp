@@ -16,6 +16,7 @@ class VLALIGN_EXPORT SigmoidLoss : public ContrastiveLoss {
  public:
   at::Tensor forward(const ContrastiveBatch& batch) const override;
   std::string name() const override { return "siglip"; }
+  SumOverTexts over_other_texts() const override;
   BatchParts uses() const override { return {.logit_bias = true, .groups = true, .soft_targets = true}; }
 };
 
