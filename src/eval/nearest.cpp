@@ -1,5 +1,10 @@
 #include "eval/nearest.hpp"
 
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+
 namespace vlalign {
 namespace {
 
@@ -29,6 +34,27 @@ void Nearest::add_columns(const at::Tensor& scores, std::int64_t query, std::int
     for (std::int64_t column = 0; column < tile.size(1); ++column) {
       if (score[column] > bar[column])
         insert(query + column, {score[column], static_cast<std::int32_t>(candidate + row)});
+    }
+  }
+}
+
+void Nearest::merge(const Ranks& ranks) {
+  if (ranks.alone()) return;
+  static_assert(sizeof(Neighbour) == sizeof(std::int64_t));  // as which it travels
+  constexpr std::int64_t at_once = std::int64_t{1} << 20;    // neighbours
+  const auto queries = std::ssize(bar_), step = std::max<std::int64_t>(1, at_once / k_);
+  for (std::int64_t begin = 0; begin < queries; begin += step) {
+    const auto count = std::min(step, queries - begin);
+    auto* const own = best_.data() + begin * k_;
+    const auto sent = at::empty({1, count * k_}, at::kLong);
+    std::copy_n(own, count * k_, static_cast<Neighbour*>(sent.mutable_data_ptr()));
+    const auto all = ranks.gather(sent);
+    std::fill_n(own, count * k_, Neighbour{});
+    std::fill_n(bar_.begin() + begin, count, Neighbour{}.score);
+    for (int rank = 0; rank < ranks.size(); ++rank) {
+      const auto* theirs = static_cast<const Neighbour*>(all[rank].const_data_ptr());
+      for (std::int64_t i = 0; i < count * k_; ++i)
+        if (theirs[i].score > bar_[static_cast<std::size_t>(begin + i / k_)]) insert(begin + i / k_, theirs[i]);
     }
   }
 }

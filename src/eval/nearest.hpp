@@ -8,6 +8,8 @@
 #include <span>
 #include <vector>
 
+#include "vlalign/ranks/ranks.hpp"
+
 namespace vlalign {
 
 class Nearest {
@@ -25,6 +27,10 @@ class Nearest {
   void add(const at::Tensor& scores, std::int64_t query, std::int64_t candidate);
   /// The same for scores [c, q], a query a column.
   void add_columns(const at::Tensor& scores, std::int64_t query, std::int64_t candidate);
+
+  /// Takes in what other ranks have seen of the same queries, where a rank's candidates come before the next rank's.
+  /// Collective.
+  void merge(const Ranks& ranks);
 
   /// The k best of a query, best first; entries without a candidate where there are fewer.
   std::span<const Neighbour> of(std::int64_t query) const;

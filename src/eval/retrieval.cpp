@@ -7,6 +7,7 @@
 #include <ATen/ops/ge.h>
 #include <ATen/ops/logical_and.h>
 #include <ATen/ops/ones.h>
+#include <ATen/ops/tensor.h>
 
 #include <algorithm>
 #include <functional>
@@ -19,6 +20,7 @@
 #include "eval/paired_rows.hpp"
 #include "eval/rows.hpp"
 #include "kernels/product.hpp"
+#include "vlalign/data/loading/loader.hpp"
 #include "vlalign/eval/space.hpp"
 #include "vlalign/model/dual_encoder.hpp"
 
@@ -85,6 +87,17 @@ class RankCounter {
     wrong_captions_.add(scores, pictures.start, captions.start);
   }
 
+  /// Takes in what other ranks have found in other pictures' tiles.
+  void merge(const Ranks& ranks) {
+    if (ranks.alone()) return;
+    for (auto& rank : {image_rank_, caption_rank_}) {
+      const auto before = (rank - 1).cpu();
+      ranks.sum(before);
+      rank.copy_(before + 1);
+    }
+    wrong_captions_.merge(ranks);
+  }
+
   RetrievalRanks ranks() const {
     return {to_vector<std::int64_t>(image_rank_), to_vector<std::int64_t>(caption_rank_), average_precisions()};
   }
@@ -127,10 +140,12 @@ class RankCounter {
 };
 
 /// Calls visit(pictures, captions, scores) for tiles of cosines, float32, that the visitor may write on.
+///   share: the pictures whose tiles are visited
 template <typename Visit>
-void for_each_tile(const CheckedEmbeddings& e, std::int64_t block, Visit visit) {
-  for_each_block(e.image.size(0), block, [&](std::int64_t start, std::int64_t end) {
-    const Range pictures{start, end};
+void for_each_tile(const CheckedEmbeddings& e, std::int64_t block, const BatchShare& share, Visit visit) {
+  const auto first_picture = share.begin(e.image.size(0));
+  for_each_block(share.rows(e.image.size(0)), block, [&](std::int64_t start, std::int64_t end) {
+    const Range pictures{first_picture + start, first_picture + end};
     const auto rows = pictures.rows_of(e.image);
     for_each_block(e.text.size(0), block, [&](std::int64_t first, std::int64_t last) {
       const Range captions{first, last};
@@ -146,19 +161,31 @@ struct Counts {
   Hubness captions, pictures;
 };
 
-Counts count(const CheckedEmbeddings& e) {
+std::vector<std::int64_t> sum_over(const Ranks& ranks, const std::vector<std::int64_t>& counts) {
+  if (ranks.alone()) return counts;
+  const auto sums = at::tensor(counts, at::kLong);
+  ranks.sum(sums);
+  return to_vector<std::int64_t>(sums);
+}
+
+/// Each rank goes through the tiles of its share of the pictures.
+Counts count(const CheckedEmbeddings& e, const Ranks& ranks) {
   const auto n = e.image.size(0);
   const auto m = e.text.size(0);
-  RankCounter ranks(e);
+  RankCounter counter(e);
   Nearest captions_near(n, std::min(k, m));
   Nearest pictures_near(m, std::min(k, n));
-  for_each_tile(e, default_block, [&](Range pictures, Range captions, at::Tensor& scores) {
+  const BatchShare share{.index = ranks.rank(), .count = ranks.size()};
+  for_each_tile(e, default_block, share, [&](Range pictures, Range captions, at::Tensor& scores) {
     captions_near.add(scores, pictures.start, captions.start);
     pictures_near.add_columns(scores, captions.start, pictures.start);
     mask_own(e, pictures, captions, scores);
-    ranks.add(pictures, captions, scores);
+    counter.add(pictures, captions, scores);
   });
-  return {ranks.ranks(), hubness(captions_near.occurrences(m)), hubness(pictures_near.occurrences(n))};
+  counter.merge(ranks);
+  pictures_near.merge(ranks);
+  return {counter.ranks(), hubness(sum_over(ranks, captions_near.occurrences(m))),
+          hubness(pictures_near.occurrences(n))};
 }
 
 std::vector<double> hits_within(std::span<const std::int64_t> ranks, std::int64_t best) {
@@ -215,7 +242,7 @@ RetrievalRanks retrieval_ranks(const Embeddings& embeddings, std::int64_t block)
   check(block > 0, "[retrieval_ranks] block: expected at least 1, got {}", block);
   const auto e = checked_embeddings(embeddings, "retrieval_ranks");
   RankCounter counter(e);
-  for_each_tile(e, block, [&](Range pictures, Range captions, at::Tensor& scores) {
+  for_each_tile(e, block, {}, [&](Range pictures, Range captions, at::Tensor& scores) {
     mask_own(e, pictures, captions, scores);
     counter.add(pictures, captions, scores);
   });
@@ -246,9 +273,9 @@ RecallScores recall_scores(std::span<const std::int64_t> ranks, std::span<const 
           .map_at_10 = sum / static_cast<double>(precisions.size())};
 }
 
-RetrievalScores evaluate_retrieval(const Embeddings& embeddings) {
+RetrievalScores evaluate_retrieval(const Embeddings& embeddings, const Ranks& processes) {
   const auto e = checked_embeddings(embeddings, "retrieval_ranks");
-  const auto [ranks, captions, pictures] = count(e);
+  const auto [ranks, captions, pictures] = count(e, processes);
   const PairedRows pairs{e.image, e.text, e.owner};
   const std::vector<std::int64_t> one_each(embeddings.image_of_text.size(), 1);
   return {
@@ -275,7 +302,7 @@ RetrievalScores evaluate_retrieval(const Embeddings& embeddings) {
 
 RetrievalScores evaluate_retrieval(const DualEncoder& model, const std::shared_ptr<const PairSource>& source,
                                    const EmbedOptions& options) {
-  auto scores = evaluate_retrieval(embed_pairs(model, source, options));
+  auto scores = evaluate_retrieval(embed_pairs(model, source, options), options.ranks);
   scores.temperature = 1.0 / model.logit_scale().item<double>();
   return scores;
 }

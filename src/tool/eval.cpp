@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "tool/commands.hpp"
+#include "tool/output.hpp"
 #include "tool/print_scores.hpp"
 #include "vlalign/eval/retrieval.hpp"
 
@@ -16,17 +17,22 @@ void add_eval(CLI::App& program) {
   flags->model.add(*command);
   flags->data.add(*command);
   command->callback([flags] {
-    const auto pairs = flags->data.open();
-    const auto model = flags->model.load();
-    const auto embeddings = embed_pairs(model, pairs, flags->model.embed_options());
-    warn_of_bad(embeddings.bad);
-    auto scores = evaluate_retrieval(embeddings);
-    scores.temperature = 1.0 / model.logit_scale().item<double>();
-    if (flags->model.json) {
-      fmt::print("{}\n", to_json(scores));
-    } else {
-      print_scores(flags->data.location, scores);
-    }
+    run_on_ranks([&](const Ranks& ranks) {
+      const auto pairs = flags->data.open();
+      const auto model = flags->model.load();
+      auto options = flags->model.embed_options();
+      options.ranks = ranks;
+      const auto embeddings = embed_pairs(model, pairs, options);
+      auto scores = evaluate_retrieval(embeddings, ranks);
+      if (ranks.rank() > 0) return;
+      warn_of_bad(embeddings.bad);
+      scores.temperature = 1.0 / model.logit_scale().item<double>();
+      if (flags->model.json) {
+        fmt::print("{}\n", to_json(scores));
+      } else {
+        print_scores(flags->data.location, scores);
+      }
+    });
   });
 }
 

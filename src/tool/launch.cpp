@@ -5,11 +5,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <charconv>
 #include <cstdlib>
 #include <filesystem>
+#include <numeric>
 #include <sstream>
+#include <string_view>
 #include <thread>
 
 #include "core/check.hpp"
@@ -106,7 +109,9 @@ std::vector<RankCommand> commands_of(const LaunchFlags& flags, const std::vector
   for (const auto& place : places) ++all[place];
   auto words = flags.command;
   words.insert(words.begin(), this_program());
-  if (attempt > 0 && std::find(words.begin(), words.end(), "--resume") == words.end()) words.push_back("--resume");
+  const bool trains = flags.command.front() == "train";
+  if (trains && attempt > 0 && std::find(words.begin(), words.end(), "--resume") == words.end())
+    words.push_back("--resume");
   const auto port = std::to_string(flags.port > 0 ? flags.port : free_port());
   std::vector<RankCommand> commands;
   for (std::size_t rank = 0; rank < places.size(); ++rank) {
@@ -127,28 +132,40 @@ std::vector<RankCommand> commands_of(const LaunchFlags& flags, const std::vector
   return commands;
 }
 
-/// The places without those whose ranks were lost, as long as they are enough.
-std::vector<std::string> places_left(std::vector<std::string> places, const JobEnd& end, int least) {
-  std::vector<std::string> left;
-  for (int rank = 0; rank < std::ssize(places); ++rank)
-    if (std::find(end.lost.begin(), end.lost.end(), rank) == end.lost.end())
-      left.push_back(places[static_cast<std::size_t>(rank)]);
-  return std::ssize(left) >= least ? left : places;
+/// Where the ranks of an attempt are, as indices of all places.
+using Seats = std::vector<std::size_t>;
+
+/// All, without those whose ranks were lost in the last attempt, as long as they are enough: one that was lost before
+/// that may be back.
+Seats seats_left(const Seats& all, const Seats& last, const JobEnd& end, int least) {
+  Seats left;
+  for (const auto seat : all) {
+    const bool lost = std::any_of(end.lost.begin(), end.lost.end(),
+                                  [&](int rank) { return last[static_cast<std::size_t>(rank)] == seat; });
+    if (!lost) left.push_back(seat);
+  }
+  return std::ssize(left) >= least ? left : all;
 }
 
 int launch(const LaunchFlags& flags) {
-  check(flags.command.front() == "train", "launch: runs train on several ranks, not {}", flags.command.front());
+  constexpr std::array<std::string_view, 3> commands{"train", "eval", "zero-shot"};
+  check(std::find(commands.begin(), commands.end(), flags.command.front()) != commands.end(),
+        "launch: runs train, eval and zero-shot on several ranks, not {}", flags.command.front());
   check(!flags.elastic || *flags.elastic <= flags.ranks, "--elastic: expected at most the job's {} ranks, got {}",
         flags.ranks, flags.elastic.value_or(0));
   const auto all = places_of(read_hosts(flags.hosts, flags.ranks), flags.ranks, flags.hosts);
-  auto places = all;
+  Seats all_seats(all.size());
+  std::iota(all_seats.begin(), all_seats.end(), std::size_t{0});
+  auto seats = all_seats;
   for (int attempt = 0;; ++attempt) {
+    std::vector<std::string> places;
+    for (const auto seat : seats) places.push_back(all[seat]);
     constexpr std::chrono::seconds patience{3};  // for what the others know
     const auto end = RankProcesses(commands_of(flags, places, attempt)).wait(patience);
     constexpr int wrong_usage = 2;
     if (end.status == 0 || end.interrupted || end.status == wrong_usage || attempt == flags.restarts) return end.status;
-    places = flags.elastic ? places_left(all, end, *flags.elastic) : all;
-    log_warning("all start again on {} rank(s); {} restart(s) are left", places.size(), flags.restarts - attempt - 1);
+    seats = flags.elastic ? seats_left(all_seats, seats, end, *flags.elastic) : all_seats;
+    log_warning("all start again on {} rank(s); {} restart(s) are left", seats.size(), flags.restarts - attempt - 1);
   }
 }
 
@@ -156,7 +173,7 @@ int launch(const LaunchFlags& flags) {
 
 void add_launch(CLI::App& program) {
   auto* command = program.add_subcommand(
-      "launch", "Train on several processes, here or on several hosts: launch -n 4 -- train --data ...");
+      "launch", "Train or evaluate on several processes, here or on several hosts: launch -n 4 -- train --data ...");
   const auto flags = std::make_shared<LaunchFlags>();
   command->add_option("-n,--ranks", flags->ranks, "Processes to start")->required()->check(CLI::Range(1, 1 << 20));
   command
@@ -172,7 +189,7 @@ void add_launch(CLI::App& program) {
       ->check(CLI::PositiveNumber);
   command->add_option("--port", flags->port, "Of the first host, where the ranks meet; any that is free without it")
       ->check(CLI::Range(1, 65535));
-  command->add_option("command", flags->command, "After --: train and its options")->required();
+  command->add_option("command", flags->command, "After --: train, eval or zero-shot, and its options")->required();
   command->callback([flags] {
     if (const int status = launch(*flags); status != 0) throw CLI::RuntimeError(status);
   });

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <iostream>
@@ -96,6 +97,24 @@ int exit_status_of(const std::function<int()>& work) {
   } catch (const std::exception& error) {
     return failed_inside(error.what());
   }
+}
+
+void run_on_ranks(const std::function<void(const Ranks&)>& work) {
+  const auto ranks = Ranks::from_environment();
+  if (ranks.alone()) return work(ranks);
+  const auto status = exit_status_of([&] {
+    try {
+      work(ranks);
+      ranks.barrier();
+    } catch (const std::exception& error) {
+      ranks.fail(error.what());
+      throw;
+    }
+    return 0;
+  });
+  if (status == 0) return;
+  std::fflush(nullptr);
+  std::_Exit(status);
 }
 
 }  // namespace vlalign::tool

@@ -128,9 +128,8 @@ std::vector<ReportTest> evaluate(const DualEncoder& model, const std::vector<Hel
                     .scores = {},
                     .embeddings = embed_pairs(model, set.pairs, options),
                     .source = set.pairs};
-    if (options.ranks.rank() > 0) continue;
-    warn_of_bad(test.embeddings.bad);
-    test.scores = evaluate_retrieval(test.embeddings);
+    if (options.ranks.rank() == 0) warn_of_bad(test.embeddings.bad);
+    test.scores = evaluate_retrieval(test.embeddings, options.ranks);
     test.scores.temperature = 1 / model.logit_scale().item<double>();
     tests.push_back(std::move(test));
   }
@@ -222,25 +221,6 @@ void run(TrainFlags& flags) {
   }
   for (const auto& test : tests) print_scores(test.name, test.scores);
   fmt::print("model  {}\nreport {}\n", (options.out / "model").string(), report.string());
-}
-
-/// The others learn at once of what goes wrong on one rank, which then ends without waiting for what is on its way to
-/// them.
-void run_on_ranks(TrainFlags& flags) {
-  auto& ranks = flags.options.ranks = Ranks::from_environment();
-  if (ranks.alone()) return run(flags);
-  const auto status = exit_status_of([&] {
-    try {
-      run(flags);
-    } catch (const std::exception& error) {
-      ranks.fail(error.what());
-      throw;
-    }
-    return 0;
-  });
-  if (status == 0) return;
-  std::fflush(nullptr);
-  std::_Exit(status);
 }
 
 void add_fine_tuning_flags(CLI::App& command, TrainFlags& flags) {
@@ -359,7 +339,12 @@ void add_train(CLI::App& program) {
       program.add_subcommand("train", "Train a model on image-text pairs; writes a run folder with a report");
   const auto flags = std::make_shared<TrainFlags>();
   add_flags(*command, *flags);
-  command->callback([flags] { run_on_ranks(*flags); });
+  command->callback([flags] {
+    run_on_ranks([&](const Ranks& ranks) {
+      flags->options.ranks = ranks;
+      run(*flags);
+    });
+  });
 }
 
 }  // namespace vlalign::tool

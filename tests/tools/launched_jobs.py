@@ -123,9 +123,26 @@ def trains_as_one_process(jobs):
     expect(again.returncode == 0 and jobs.weights("again") == jobs.weights("two"), "two runs on two ranks are equal")
 
 
+def evaluates_as_one_process(jobs):
+    (jobs.folder / "classes.txt").write_text("".join(f"a square of colour {i}\n" for i in range(48)))
+    common = ["--model", str(jobs.folder / "alone" / "model"), "--data", str(jobs.folder / "pairs.tsv"), "--json"]
+    for words in (["eval", *common], ["zero-shot", *common, "--classes", str(jobs.folder / "classes.txt")]):
+        alone, three = jobs.run([jobs.program, *words]), jobs.run(jobs.launch(3, words))
+        expect(three.returncode == 0, three.stderr)
+        expect(close(json.loads(alone.stdout), json.loads(three.stdout)), f"{words[0]}: {three.stdout} of {alone.stdout}")
+
+
+def close(a, b):
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(close(a[key], b[key]) for key in a)
+    if isinstance(a, list):
+        return len(a) == len(b) and all(map(close, a, b))
+    return a == b or abs(a - b) <= 1e-6
+
+
 def says_what_is_wrong(jobs):
     for words, status, what in (
-            (jobs.launch(2, ["evaluate"]), 1, "launch: runs train"),
+            (jobs.launch(2, ["evaluate"]), 1, "launch: runs train, eval and zero-shot"),
             (jobs.launch(2, jobs.train("two", 12)), 1, "already holds a run"),
             (jobs.launch(2, jobs.train("none", 2, data="nowhere.tsv")), 1, "nowhere.tsv"),
             (jobs.launch(7, jobs.train("none", 2)), 1, "batch size 6"),
@@ -189,6 +206,7 @@ def main():
         steps = 300 if flags.disturb else 60
         if not flags.disturb:
             trains_as_one_process(jobs)
+            evaluates_as_one_process(jobs)
             says_what_is_wrong(jobs)
             ends_with_its_launcher(jobs)
         ended = jobs.run(jobs.launch(ranks, jobs.train("undisturbed", steps)))

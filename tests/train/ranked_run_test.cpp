@@ -1,6 +1,8 @@
 // A run on several ranks is the run of one process: each test with DISABLED_ in its name runs in all processes of a
 // job, and rank 0 compares with a process alone.
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -13,7 +15,8 @@
 #include "support/growing_bars.hpp"
 #include "support/job.hpp"
 #include "vlalign/core/error.hpp"
-#include "vlalign/eval/embed.hpp"
+#include "vlalign/core/normalize.hpp"
+#include "vlalign/eval/retrieval.hpp"
 #include "vlalign/loss/make_loss.hpp"
 #include "vlalign/model/lora.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
@@ -137,6 +140,22 @@ TEST_F(RankOfRun, DISABLED_EveryLossOfPairs) {
     if (uses.teacher) o.teacher = model(5);
     expect_as_alone(of_pairs(loss, model_with_bias), o, name);
   }
+}
+
+/// A batch so large that the texts go around a ring.
+TEST_F(RankOfRun, DISABLED_SigmoidLossOfALargeBatch) {
+  std::vector<std::string> many(64, (folder_.path() / "pairs.tsv").string());
+  const auto pairs = open_pairs(fmt::format("{}", fmt::join(many, "::")));
+  const auto wide = [] {
+    auto config = model_with_bias().config();
+    config.embed_dim = 4096;
+    return DualEncoder::create(config, model().tokenizer(), 1);
+  };
+  const auto run = [&](const TrainerOptions& o) { return fit(wide(), make_loss("siglip"), o, pairs); };
+  auto o = how(2, 512);
+  expect_as_alone(run, o, "a ring", /*accuracy=*/false);
+  o.micro_batch = 100;
+  expect_as_alone(run, o, "a ring in micro-batches", /*accuracy=*/false);
 }
 
 TEST_F(RankOfRun, DISABLED_EveryLossOnVideo) {
@@ -274,6 +293,25 @@ TEST_F(RankOfRun, DISABLED_EmbedsAShareEach) {
   EXPECT_LT((job.image - alone.image).abs().max().item<double>(), 1e-6);
   EXPECT_LT((job.text - alone.text).abs().max().item<double>(), 1e-6);
   ranks_->barrier();
+}
+
+/// Several captions a picture, and fewer pictures than neighbours that are looked for.
+TEST_F(RankOfRun, DISABLED_SearchesAShareEach) {
+  for (const std::int64_t pictures : {1, 7, 300}) {
+    at::manual_seed(5);
+    Embeddings e{.image = l2_normalize(at::randn({pictures, 8})),
+                 .text = {},
+                 .image_of_text = {},
+                 .records = {},
+                 .names = {},
+                 .captions = {},
+                 .bad = {}};
+    for (std::int64_t i = 0; i < 2 * pictures; ++i) e.image_of_text.push_back(i * 11 % pictures);
+    e.text = e.image.index_select(0, at::tensor(e.image_of_text, at::kLong)) + 0.5 * at::randn({2 * pictures, 8});
+    e.text = l2_normalize(e.text);
+    e.text[0].copy_(e.text[1]);  // a tie
+    EXPECT_EQ(to_json(evaluate_retrieval(e, *ranks_)), to_json(evaluate_retrieval(e))) << pictures;
+  }
 }
 
 TEST_F(RankOfRun, DISABLED_ARunGoesOnOnAnyNumberOfRanks) {
@@ -452,6 +490,7 @@ TEST(RankedRun, EveryLossIsThatOfOneProcess) {
   expect_all_well(2, "EveryLossOfPairs");
   expect_all_well(2, "EveryLossOnVideo");
   expect_all_well(3, "ALossOfOnesOwnAndTargets");
+  expect_all_well(2, "SigmoidLossOfALargeBatch");
 }
 
 TEST(RankedRun, TrainsAsOneProcessWhateverATowerIsAndWhateverTrains) {
@@ -465,7 +504,11 @@ TEST(RankedRun, SendsWhatTheFormulaSays) {
   for (const int size : {2, 4}) expect_all_well(size, "AStepSendsWhatTheFormulaSays");
 }
 
-TEST(RankedRun, EmbedsAsOneProcess) { expect_all_well(3, "EmbedsAShareEach"); }
+TEST(RankedRun, EmbedsAndSearchesAsOneProcess) {
+  expect_all_well(3, "EmbedsAShareEach");
+  expect_all_well(2, "SearchesAShareEach");
+  expect_all_well(3, "SearchesAShareEach");
+}
 
 TEST(RankedRun, CountsBadRecordsOnce) { expect_all_well(2, "BadRecordsAreTheJobs"); }
 

@@ -90,7 +90,8 @@ VLALIGN_EXPORT RecallScores recall_scores(std::span<const std::int64_t> ranks, s
 VLALIGN_EXPORT RecallScores chance_scores(std::span<const std::int64_t> positives, std::int64_t candidates);
 
 /// All of RetrievalScores for embeddings; needs no model. Throws as retrieval_ranks does.
-VLALIGN_EXPORT RetrievalScores evaluate_retrieval(const Embeddings& embeddings);
+///   processes: that all have the same embeddings, and each compare a share of the pictures with all captions
+VLALIGN_EXPORT RetrievalScores evaluate_retrieval(const Embeddings& embeddings, const Ranks& processes = {});
 
 /// Embeds the data set and evaluates it: `evaluate_retrieval(model, *open_pairs("val.tsv"))`.
 VLALIGN_EXPORT RetrievalScores evaluate_retrieval(const DualEncoder& model,
