@@ -123,7 +123,7 @@ fetch_libtorch() {
     # The CUDA packages the wheel asks for, and no other part of its Python side.
     mapfile -t packages < <(unzip -p "$wheel" '*.dist-info/METADATA' |
       sed -n 's/^Requires-Dist: \(\(nvidia-\|cuda-toolkit\)[^;]*\).*/\1/p')
-    parts=('torch/lib/*' 'nvidia/*/lib/*')
+    parts=('torch/lib/*' 'nvidia/*/lib/*' 'nvidia/*/include/*')  # the headers for NCCL's
   fi
   download "$work/wheels" "${packages[@]}"
 

@@ -20,6 +20,7 @@
 
 #include "core/check.hpp"
 #include "ranks/environment.hpp"
+#include "ranks/nccl_group.hpp"
 #include "ranks/ranks_state.hpp"
 
 namespace vlalign {
@@ -74,7 +75,8 @@ Ranks::State::~State() {
     return;
   }
   // What is still on its way never ends, and its group would wait for it.
-  backend.release();
+  among_cpus.release();
+  among_gpus.release();
   store.release();
 }
 
@@ -82,7 +84,8 @@ Ranks::State::~State() {
 void Ranks::State::leave() noexcept {
   if (!store) return;
   try {
-    backend.reset();
+    among_gpus.reset();
+    among_cpus.reset();
     store->set(left_key(rank), "");
     if (rank > 0) return;
     std::vector<std::string> keys;
@@ -100,9 +103,10 @@ void Ranks::State::meet(const std::function<c10::intrusive_ptr<c10d::Store>()>& 
     store->set(host_key(rank), host_name());
     for (int r = 0; r < size; ++r)
       names.push_back(fmt::format("rank {} on host {}", r, store->get_to_str(host_key(r))));
-    backend = make_gloo_group(store, rank, size, patience);
+    among_cpus = make_gloo_group(store, rank, size, patience);
+    among_gpus = make_nccl_group(store, rank, size);
     constexpr auto no_limit = std::chrono::hours(24 * 365);  // how long a rank may work while the others wait
-    backend->setTimeout(std::chrono::duration_cast<milliseconds>(no_limit));
+    among_cpus->setTimeout(std::chrono::duration_cast<milliseconds>(no_limit));
     watch = std::make_unique<Watch>(store->clone(), rank, names, patience * 7 / 10);
   } catch (const std::exception& error) {
     broken = true;
@@ -110,19 +114,32 @@ void Ranks::State::meet(const std::function<c10::intrusive_ptr<c10d::Store>()>& 
   }
 }
 
+c10d::Backend& Ranks::State::backend_of(const at::Tensor& numbers) const {
+  if (!numbers.is_cuda()) return *among_cpus;
+  vlalign::check(among_gpus != nullptr, "[Ranks] numbers on {}: this build of vlalign is without NCCL",
+                 numbers.device().str());
+  return *among_gpus;
+}
+
 c10::intrusive_ptr<c10d::Work> Ranks::State::start(
-    const std::function<c10::intrusive_ptr<c10d::Work>(c10d::Backend&)>& collective) {
+    const at::Tensor& numbers, const std::function<c10::intrusive_ptr<c10d::Work>(c10d::Backend&)>& collective) {
   vlalign::check(!broken, "[Ranks] another rank was lost before");
+  auto& backend = backend_of(numbers);
   try {
-    return collective(*backend);
+    return collective(backend);
   } catch (const std::exception& error) {
     give_up(wait_for_a_name(first_line(error)));
   }
 }
 
-void Ranks::State::wait(const c10::intrusive_ptr<c10d::Work>& work) {
+void Ranks::State::wait(const at::Tensor& numbers, const c10::intrusive_ptr<c10d::Work>& work) {
   constexpr milliseconds slice{500};
   const auto start = Watch::Clock::now();
+  // NCCL's own wait lets the GPU's queue wait, for ever where a rank is lost.
+  while (numbers.is_cuda() && !work->isCompleted()) {
+    if (const auto fault = watch->fault()) give_up(*fault);
+    std::this_thread::sleep_for(std::chrono::microseconds(50));
+  }
   for (;;) {
     try {
       work->wait(slice);
@@ -139,12 +156,12 @@ void Ranks::State::wait(const c10::intrusive_ptr<c10d::Work>& work) {
 c10::intrusive_ptr<c10d::Work> Ranks::State::send(at::Tensor numbers, int to, int tag) {
   bytes += static_cast<std::int64_t>(numbers.nbytes());
   std::vector<at::Tensor> all{std::move(numbers)};
-  return start([&](c10d::Backend& with) { return with.send(all, to, tag); });
+  return start(all[0], [&](c10d::Backend& backend) { return backend.send(all, to, tag); });
 }
 
 c10::intrusive_ptr<c10d::Work> Ranks::State::receive(at::Tensor numbers, int from, int tag) {
   std::vector<at::Tensor> all{std::move(numbers)};
-  return start([&](c10d::Backend& with) { return with.recv(all, from, tag); });
+  return start(all[0], [&](c10d::Backend& backend) { return backend.recv(all, from, tag); });
 }
 
 /// In a thread of its own: a wait with a limit would close every connection when it is over.
@@ -204,7 +221,7 @@ at::Tensor gather_rows(Ranks::State& ranks, const at::Tensor& rows, const std::v
   shape.insert(shape.begin(), ranks.size);
   auto all = at::empty(shape, rows.options());
   auto flat = all.flatten(0, 1);
-  ranks.wait(ranks.start([&](c10d::Backend& backend) { return backend._allgather_base(flat, own); }));
+  ranks.wait(own, ranks.start(own, [&](c10d::Backend& backend) { return backend._allgather_base(flat, own); }));
   ranks.bytes += static_cast<std::int64_t>(own.nbytes()) * (ranks.size - 1);
   if (std::all_of(counts.begin(), counts.end(), [&](auto count) { return count == most; })) return flat;
   std::vector<at::Tensor> parts;
@@ -319,7 +336,7 @@ void Ranks::sum(at::Tensor numbers) const {
   if (alone()) return;
   vlalign::check(numbers.is_contiguous(), "[Ranks::sum] numbers: expected a dense tensor");
   std::vector<at::Tensor> all{std::move(numbers)};
-  state_->wait(state_->start([&](c10d::Backend& backend) { return backend.allreduce(all); }));
+  state_->wait(all[0], state_->start(all[0], [&](c10d::Backend& backend) { return backend.allreduce(all); }));
   state_->bytes += state_->bytes_of_sum(all[0]);
 }
 
@@ -359,7 +376,7 @@ void Ranks::broadcast(at::Tensor numbers, int from) const {
   std::vector<at::Tensor> all{std::move(numbers)};
   c10d::BroadcastOptions options;
   options.rootRank = from;
-  state_->wait(state_->start([&](c10d::Backend& backend) { return backend.broadcast(all, options); }));
+  state_->wait(all[0], state_->start(all[0], [&](c10d::Backend& backend) { return backend.broadcast(all, options); }));
   state_->bytes += rank() == from ? static_cast<std::int64_t>(all[0].nbytes()) : 0;
 }
 

@@ -23,10 +23,11 @@ struct Ranks::State {
   /// Finds the others in a store, which `make` connects to.
   void meet(const std::function<c10::intrusive_ptr<c10d::Store>()>& make);
 
-  /// Starts a collective; what it gives is waited for with wait().
-  c10::intrusive_ptr<c10d::Work> start(const std::function<c10::intrusive_ptr<c10d::Work>(c10d::Backend&)>& collective);
+  /// Starts a collective of numbers on some device; what it gives is waited for with wait().
+  c10::intrusive_ptr<c10d::Work> start(const at::Tensor& numbers,
+                                       const std::function<c10::intrusive_ptr<c10d::Work>(c10d::Backend&)>& collective);
   /// Throws Error naming the rank that is lost.
-  void wait(const c10::intrusive_ptr<c10d::Work>& work);
+  void wait(const at::Tensor& numbers, const c10::intrusive_ptr<c10d::Work>& work);
   /// Starts to send numbers to one rank, or to receive them from it; which is waited for with wait_for_message(), while
   /// the tensor lives. tag: tells messages between the same two apart
   c10::intrusive_ptr<c10d::Work> send(at::Tensor numbers, int to, int tag);
@@ -45,11 +46,12 @@ struct Ranks::State {
 
  private:
   void leave() noexcept;
+  c10d::Backend& backend_of(const at::Tensor& numbers) const;
   std::string wait_for_a_name(const std::string& otherwise);
   [[noreturn]] void give_up(const std::string& why);
 
   c10::intrusive_ptr<c10d::Store> store;
-  c10::intrusive_ptr<c10d::Backend> backend;
+  c10::intrusive_ptr<c10d::Backend> among_cpus, among_gpus;
 };
 
 /// How many rows each rank has. Collective.

@@ -65,7 +65,7 @@ class Exchange {
     auto& state = *ranks_.state();
     auto received = all.flatten();
     auto sent = own;
-    state.wait(state.start([&](c10d::Backend& backend) { return backend._allgather_base(received, sent); }));
+    state.wait(own, state.start(own, [&](c10d::Backend& backend) { return backend._allgather_base(received, sent); }));
     state.bytes += static_cast<std::int64_t>(own.nbytes()) * (ranks_.size() - 1);
     at = 0;
     for (const auto& s : stretches_) {

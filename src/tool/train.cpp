@@ -166,6 +166,8 @@ void run(TrainFlags& flags) {
   auto& options = flags.options;
   flags.run.apply();
   options.device = parse_device(flags.run.device);
+  if (flags.run.device == "cuda" && !options.ranks.alone())
+    options.device = parse_device(fmt::format("cuda:{}", options.ranks.local_rank()));
   options.precision = parse_precision(flags.run.precision);
   options.threads = flags.run.threads;
   options.augmentation = augmentation_policy(flags.augmentation);

@@ -151,7 +151,7 @@ struct GradientExchange::State {
   void send(Bucket& bucket) const {
     std::vector<at::Tensor> numbers{bucket.numbers};
     auto& state = *ranks.state();
-    bucket.work = state.start([&](c10d::Backend& backend) { return backend.allreduce(numbers); });
+    bucket.work = state.start(bucket.numbers, [&](c10d::Backend& backend) { return backend.allreduce(numbers); });
     state.bytes += state.bytes_of_sum(bucket.numbers);
   }
 
@@ -172,7 +172,7 @@ struct GradientExchange::State {
     for (std::size_t i = 0; i < slots.size(); ++i)
       if (!slots[i].filled) fill(i);
     send_until(buckets.size());
-    for (auto& bucket : buckets) ranks.state()->wait(bucket.work);
+    for (auto& bucket : buckets) ranks.state()->wait(bucket.numbers, bucket.work);
   }
 
   void take(const Bucket& bucket) const {
