@@ -124,7 +124,10 @@ JobEnd RankProcesses::wait(std::chrono::seconds patience) {
       if (end.status == 0) end.status = 128 + signal, failed = Clock::now();
       send(signal);
     }
-    if (end.status != 0 && Clock::now() - failed > patience) send(SIGKILL);
+    if (end.status != 0 && Clock::now() - failed > patience) {
+      only_slow_ = only_slow_ || !end.lost.empty();
+      send(SIGKILL);
+    }
   }
   read_outputs(0);
   return end;
@@ -170,7 +173,8 @@ void RankProcesses::note_ends(JobEnd& end) {
     if (process.id < 0 || ::waitpid(process.id, &how, WNOHANG) != process.id) continue;
     process.id = -1;
     const int status = status_of(how);
-    if (WIFSIGNALED(how) || status == ssh_failed) end.lost.push_back(static_cast<int>(rank));
+    const bool lost = status == ssh_failed || (WIFSIGNALED(how) && !only_slow_);
+    if (lost) end.lost.push_back(static_cast<int>(rank));
     if (status == 0 || end.status != 0) continue;
     end.status = status;
     log_warning("rank {} {}", rank,

@@ -53,6 +53,8 @@ class RankProcesses {
   void note_ends(JobEnd& end);
 
   std::vector<Process> processes_;
+  bool only_slow_ =
+      false;  ///< those that still run don't hang: they are slow to end, since another is known to be lost
 };
 
 }  // namespace vlalign::tool

@@ -1,5 +1,3 @@
-#include "ranks/nccl_group.hpp"
-
 #include <ATen/Context.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
@@ -7,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <torch/csrc/distributed/c10d/HashStore.hpp>
+
+#include "ranks/nccl_group.hpp"
 
 namespace vlalign::nccl_test {
 namespace {

@@ -14,6 +14,7 @@
 #include <functional>
 #include <iterator>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "support/temp_folder.hpp"
@@ -54,6 +55,8 @@ inline std::vector<RankEnd> run_job(int size, const std::string& test,
     std::vector<char*> arguments, environment;
     for (auto& word : words) arguments.push_back(word.data());
     for (const auto& variable : set) environment.push_back(const_cast<char*>(variable.c_str()));
+    for (char** own = environ; *own != nullptr; ++own)
+      if (std::string_view(*own).starts_with("VLALIGN_")) environment.push_back(*own);
     arguments.push_back(nullptr), environment.push_back(nullptr);
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);

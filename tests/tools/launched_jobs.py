@@ -178,6 +178,28 @@ def outlives_a_kill(jobs, ranks, undisturbed, out, steps, moment, signal_number,
     return seconds
 
 
+def goes_on_with_those_that_are_left(jobs):
+    """Four ranks, then the three that outlive a kill, then four again: the same batches, and the losses of one process."""
+    steps, words = 50, lambda out: jobs.train(out, 50, "--checkpoint-every", "5", "--resume")
+    alone = jobs.run([jobs.program, *words("of one")])
+    expect(alone.returncode == 0, alone.stderr)
+    metrics = jobs.folder / "elastic" / "metrics.jsonl"
+    job = jobs.start(jobs.launch(4, words("elastic"), "--restarts", "1", "--elastic", "3"))
+    expect(wait_for(lambda: lines_in(metrics) >= 12, 120), "four ranks train")
+    four = children_of(job.pid)
+    os.kill(four[2], signal.SIGKILL)
+    expect(wait_for(lambda: children_of(job.pid) and not set(four) & set(children_of(job.pid)), 60), "all start again")
+    expect(wait_for(lambda: lines_in(metrics) >= 25, 120), "those that are left train")
+    expect(len(children_of(job.pid)) == 3, "three ranks are left")
+    job.send_signal(signal.SIGTERM)
+    text = job.communicate(timeout=60)[0]
+    expect("rank 2 was killed" in text and "start again on 3 rank(s)" in text, text)
+    ended = jobs.run(jobs.launch(4, words("elastic")))
+    expect(ended.returncode == 0, ended.stderr)
+    losses = list(zip(jobs.losses("of one"), jobs.losses("elastic"), strict=True))
+    expect(len(losses) == steps and all(abs(a - b) <= 1e-5 * abs(a) for a, b in losses), f"losses differ: {losses}")
+
+
 def ends_with_its_launcher(jobs):
     for how in (signal.SIGTERM, signal.SIGKILL):
         job = jobs.start(jobs.launch(2, jobs.train(f"ends {how}", 100000)))
@@ -208,6 +230,7 @@ def main():
             trains_as_one_process(jobs)
             evaluates_as_one_process(jobs)
             says_what_is_wrong(jobs)
+            goes_on_with_those_that_are_left(jobs)
             ends_with_its_launcher(jobs)
         ended = jobs.run(jobs.launch(ranks, jobs.train("undisturbed", steps)))
         expect(ended.returncode == 0, ended.stderr)

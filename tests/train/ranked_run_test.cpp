@@ -1,5 +1,6 @@
 // A run on several ranks is the run of one process: each test with DISABLED_ in its name runs in all processes of a
-// job, and rank 0 compares with a process alone.
+// job, and rank 0 compares with a process alone. For a longer comparison: VLALIGN_RANKED_STEPS=50
+// VLALIGN_RANKED_SIZE=4.
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/tensor.h>
@@ -9,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <memory>
 
 #include "support/colours.hpp"
@@ -41,6 +43,12 @@ Tensors copies_of(const torch::nn::Module& module) {
   return all;
 }
 
+/// A number from the environment, where there is one.
+int number_or(int usual, const char* variable) {
+  const char* value = std::getenv(variable);
+  return value == nullptr ? usual : std::atoi(value);
+}
+
 /// The largest difference of two numbers, relative where they are above 1.
 double difference(double a, double b) { return std::abs(a - b) / std::max(1.0, std::abs(b)); }
 
@@ -69,7 +77,7 @@ class RankOfRun : public test::Colours {
   static void TearDownTestSuite() { ranks_.reset(); }
 
   TrainerOptions how(std::int64_t steps, std::int64_t batch_size) const {
-    auto o = options(steps);
+    auto o = options(number_or(static_cast<int>(steps), "VLALIGN_RANKED_STEPS"));
     o.batch_size = batch_size;
     o.adamw.eps = 1e-2;  // where gradients are small, the sign of a rounding doesn't decide a step
     o.grad_clip = 0.5;
@@ -482,7 +490,8 @@ TEST_F(RankOfRun, DISABLED_AnErrorOnOneRankEndsAll) {
 
 // ---- who starts them ----
 
-void expect_all_well(int size, const std::string& test) {
+void expect_all_well(int usual_size, const std::string& test) {
+  const int size = number_or(usual_size, "VLALIGN_RANKED_SIZE");
   for (const auto& end : test::run_job(size, "RankOfRun.DISABLED_" + test)) EXPECT_EQ(end.status, 0) << end.said;
 }
 
