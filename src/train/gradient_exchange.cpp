@@ -47,6 +47,21 @@ class Hook : public torch::autograd::PostAccumulateGradHook {
 
 }  // namespace
 
+std::vector<at::Tensor> trained_parameters(const torch::nn::Module& module, const std::string& prefix) {
+  std::vector<at::Tensor> image, text, others;
+  for (const auto& item : module.named_parameters()) {
+    if (!item.value().requires_grad()) continue;
+    const auto is_of = [&](const char* part) { return item.key().starts_with(prefix + part); };
+    auto& own = is_of("visual.") || is_of("image_projection.") ? image
+                : is_of("text.") || is_of("text_projection.")  ? text
+                                                               : others;
+    own.push_back(item.value());
+  }
+  image.insert(image.end(), text.begin(), text.end());
+  image.insert(image.end(), others.begin(), others.end());
+  return image;
+}
+
 struct GradientExchange::State {
   State(const Ranks& its_ranks, std::vector<at::Tensor> its_parameters)
       : ranks(its_ranks), parameters(std::move(its_parameters)), slots(parameters.size()) {

@@ -2,13 +2,20 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <torch/nn/module.h>
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "vlalign/ranks/ranks.hpp"
 
 namespace vlalign {
+
+/// A module's parameters that require a gradient, from the input to the output: the image tower with its projection,
+/// the text tower with its own, all others.
+///   prefix: of the names of the dual encoder's parameters
+std::vector<at::Tensor> trained_parameters(const torch::nn::Module& module, const std::string& prefix = {});
 
 /// Averages the gradients of parameters over the ranks, in buckets that travel while the backward pass goes on with
 /// those behind them (Li et al. 2020, PyTorch Distributed). A parameter has a gradient afterwards where it has one on

@@ -44,12 +44,6 @@ AdamW::NamedParameters named_parameters(const torch::nn::Module& module) {
   return all;
 }
 
-std::vector<at::Tensor> trained_parameters(const torch::nn::Module& module) {
-  auto all = module.parameters();
-  std::erase_if(all, [](const auto& parameter) { return !parameter.requires_grad(); });
-  return all;
-}
-
 template <typename T>
 json to_json(const std::optional<T>& value) {
   return value ? json(*value) : json();
@@ -137,7 +131,7 @@ TrainingRun::TrainingRun(Task& task, const TrainerOptions& options, OnStep on_st
       optimizer_(named_parameters(task.module()), options.adamw,
                  learning_rate_factors(task.module(), towers_of(task), options.fine_tuning),
                  options.shard_optimizer ? ranks_ : Ranks()),
-      exchange_(ranks_, trained_parameters(task.module())),
+      exchange_(ranks_, trained_parameters(task.module(), task.encoder_prefix())),
       buffers_(task.module()) {
   if (options.fine_tuning.freeze_batch_norm && !freezing_.has_norms())
     log_warning("freeze_batch_norm: there is no batch norm to freeze");

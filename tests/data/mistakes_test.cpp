@@ -79,7 +79,7 @@ class Mistakes : public testing::Test {
   void expect_named(const std::string& name, const std::function<void(const fs::path&)>& open) {
     for (const auto& [why, place] : bad_places(name)) {
       SCOPED_TRACE(why);
-      const auto message = message_of<Error>([&] { open(place); });
+      const auto message = message_of<Error>([&, &bad = place] { open(bad); });
       EXPECT_NE(message.find(place.string()), std::string::npos) << message;
     }
     for (const auto& entry : fs::directory_iterator(folder())) fs::remove_all(entry.path());

@@ -55,9 +55,9 @@ TEST(Memory, OfMeasuresOverRowsDoesNotGrowWithTheRows) {
       {"effective_rank", [](const auto& a, const auto&) { vlalign::effective_rank(a); }},
   };
   for (const auto& [name, measure] : measures) {
-    EXPECT_LT(peak_megabytes([&] { measure(x, y); }), 100.0) << name;
+    EXPECT_LT(peak_megabytes([&, &of = measure] { of(x, y); }), 100.0) << name;
     const auto half_x = x.to(at::kBFloat16), half_y = y.to(at::kBFloat16);
-    EXPECT_LT(peak_megabytes([&] { measure(half_x, half_y); }), 100.0) << name << " of bfloat16";
+    EXPECT_LT(peak_megabytes([&, &of = measure] { of(half_x, half_y); }), 100.0) << name << " of bfloat16";
   }
 }
 

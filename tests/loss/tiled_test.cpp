@@ -56,8 +56,8 @@ TEST_P(TiledLogSumExp, EqualsTheDenseFormAndItsGradients) {
   const auto row_weight = at::randn({rows}, at::kDouble), column_weight = at::randn({columns}, at::kDouble),
              diagonal_weight = at::randn({std::min(rows, columns)}, at::kDouble);
 
-  const auto run = [&](auto function) {
-    std::vector<at::Tensor> in{leaf(x), leaf(y), leaf(scalar(scale_value))};
+  const auto run = [&, factor = scale_value](auto function) {
+    std::vector<at::Tensor> in{leaf(x), leaf(y), leaf(scalar(factor))};
     const tiles::LogSumExp sums = function(in[0], in[1], in[2], filter);
     ((sums.rows * row_weight).sum() + (sums.columns * column_weight).sum() - (sums.diagonal * diagonal_weight).sum())
         .backward();

@@ -57,8 +57,8 @@ TEST(Scene, AnotherObjectSharesTheTargetsColourAndAnotherItsShape) {
     for (std::uint64_t seed = 0; seed < seeds; ++seed) {
       const auto [scene, task, instruction] = make_episode(seed, cell, Wording::demonstrated);
       const auto& target = scene.objects[task.target];
-      const auto count = [&](auto member) {
-        return std::count_if(scene.objects.begin(), scene.objects.end(),
+      const auto count = [&, &objects = scene.objects](auto member) {
+        return std::count_if(objects.begin(), objects.end(),
                              [&](const auto& object) { return object.*member == target.*member; });
       };
       EXPECT_GE(count(&Object::colour), 2);

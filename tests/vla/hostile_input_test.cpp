@@ -153,13 +153,13 @@ TEST_P(HostileHead, NamesWhatDoesNotFit) {
   EXPECT_NO_THROW(head->loss(features, actions, at::ones({4, 3}, at::kBool), generator()));
   for (const auto& [what, wrong] : wrong_tensors(features)) {
     expect_named(
-        "features", [&] { head->predict(wrong, generator()); }, what);
+        "features", [&, &bad = wrong] { head->predict(bad, generator()); }, what);
     expect_named(
-        "features", [&] { head->loss(wrong, actions, {}, generator()); }, what);
+        "features", [&, &bad = wrong] { head->loss(bad, actions, {}, generator()); }, what);
   }
   for (const auto& [what, wrong] : wrong_tensors(actions))
     expect_named(
-        "actions", [&] { head->loss(features, wrong, {}, generator()); }, what);
+        "actions", [&, &bad = wrong] { head->loss(features, bad, {}, generator()); }, what);
   for (const auto& mask : {at::ones({4, 3}), at::ones({4, 2}, at::kBool), at::ones({4}, at::kBool)})
     expect_named(
         "mask", [&] { head->loss(features, actions, mask, generator()); }, "mask");
