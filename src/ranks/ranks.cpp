@@ -95,7 +95,8 @@ void Ranks::State::leave() noexcept {
   }
 }
 
-void Ranks::State::meet(const std::function<c10::intrusive_ptr<c10d::Store>()>& make) {
+void Ranks::State::meet(const std::function<c10::intrusive_ptr<c10d::Store>()>& make,
+                        const std::optional<Route>& route) {
   const auto patience = std::chrono::duration_cast<milliseconds>(options.timeout);
   try {
     store = make();
@@ -103,7 +104,8 @@ void Ranks::State::meet(const std::function<c10::intrusive_ptr<c10d::Store>()>& 
     store->set(host_key(rank), host_name());
     for (int r = 0; r < size; ++r)
       names.push_back(fmt::format("rank {} on host {}", r, store->get_to_str(host_key(r))));
-    among_cpus = make_gloo_group(store, rank, size, patience);
+    const auto address = route ? own_address(*store, rank, size, *route) : std::nullopt;
+    among_cpus = make_gloo_group(store, rank, size, patience, address);
     among_gpus = make_nccl_group(store, rank, size);
     constexpr auto no_limit = std::chrono::hours(24 * 365);  // how long a rank may work while the others wait
     among_cpus->setTimeout(std::chrono::duration_cast<milliseconds>(no_limit));
@@ -300,10 +302,13 @@ Ranks::Ranks(const std::string& store, int rank, int size, const RanksOptions& o
   const auto port = colon == store.npos ? std::string_view() : std::string_view(store).substr(colon + 1);
   const bool is_address = !port.empty() && port.find_first_not_of("0123456789") == port.npos;
   vlalign::check(!store.empty(), "[Ranks] store: expected HOST:PORT or a file's path, got none");
-  state_->meet([&]() -> c10::intrusive_ptr<c10d::Store> {
-    if (!is_address) return c10::make_intrusive<c10d::FileStore>(store, size);
-    return make_tcp_store(store.substr(0, colon), port_of(port), rank == 0);
-  });
+  if (!is_address) {
+    state_->meet([&] { return c10::make_intrusive<c10d::FileStore>(store, size); }, {});
+    return;
+  }
+  const auto host = store.substr(0, colon);
+  const int number = port_of(port);
+  state_->meet([&] { return make_tcp_store(host, number, rank == 0); }, route_to(host, number));
 }
 
 Ranks Ranks::from_environment(const RanksOptions& options) {
@@ -314,10 +319,11 @@ Ranks Ranks::from_environment(const RanksOptions& options) {
   Ranks ranks;
   ranks.state_ = std::make_shared<State>(place.rank, place.size, place.local_rank, options);
   if (place.size == 1) return ranks;
-  ranks.state_->meet([&]() -> c10::intrusive_ptr<c10d::Store> {
-    return c10::make_intrusive<c10d::PrefixStore>(
-        place.prefix, make_tcp_store(place.host, place.port, place.rank == 0 && !place.store_is_served));
-  });
+  const auto connect = [&] {
+    const bool serves = place.rank == 0 && !place.store_is_served;
+    return c10::make_intrusive<c10d::PrefixStore>(place.prefix, make_tcp_store(place.host, place.port, serves));
+  };
+  ranks.state_->meet(connect, route_to(place.host, place.port));
   return ranks;
 }
 

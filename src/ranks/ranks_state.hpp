@@ -4,11 +4,13 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "ranks/gloo_group.hpp"
+#include "ranks/own_address.hpp"
 #include "ranks/watch.hpp"
 #include "vlalign/ranks/ranks.hpp"
 
@@ -21,7 +23,8 @@ struct Ranks::State {
   ~State();
 
   /// Finds the others in a store, which `make` connects to.
-  void meet(const std::function<c10::intrusive_ptr<c10d::Store>()>& make);
+  ///   route: to the host of rank 0, where it is known
+  void meet(const std::function<c10::intrusive_ptr<c10d::Store>()>& make, const std::optional<Route>& route);
 
   /// Starts a collective of numbers on some device; what it gives is waited for with wait().
   c10::intrusive_ptr<c10d::Work> start(const at::Tensor& numbers,

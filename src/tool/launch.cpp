@@ -124,6 +124,8 @@ std::vector<RankCommand> commands_of(const LaunchFlags& flags, const std::vector
                                       {"MASTER_ADDR", places[0].empty() ? "127.0.0.1" : places[0]},
                                       {"MASTER_PORT", port},
                                       {"TORCHELASTIC_RESTART_COUNT", std::to_string(attempt)}}};
+    // LibTorch warns of every socket whose address has no name.
+    if (std::getenv("TORCH_CPP_LOG_LEVEL") == nullptr) command.variables["TORCH_CPP_LOG_LEVEL"] = "ERROR";
     if (std::getenv("OMP_NUM_THREADS") == nullptr && place.empty())
       command.variables["OMP_NUM_THREADS"] =
           std::to_string(std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / all[place]));

@@ -106,8 +106,7 @@ class Machines:
     def start(self, jobs, words):
         started = []
         for rank in range(self.count):
-            variables = {"RANK": str(rank), "WORLD_SIZE": str(self.count), "MASTER_ADDR": "10.77.0.1", "MASTER_PORT": "29500",
-                         "GLOO_SOCKET_IFNAME": "lan"}
+            variables = {"RANK": str(rank), "WORLD_SIZE": str(self.count), "MASTER_ADDR": "10.77.0.1", "MASTER_PORT": "29500"}
             started.append(subprocess.Popen(["ip", "netns", "exec", f"va-{rank}", jobs.program, *words],
                                             env={**jobs.environment, **variables}, stdout=subprocess.PIPE,
                                             stderr=subprocess.STDOUT, text=True))
