@@ -120,7 +120,11 @@ at::Tensor checked_scale(const ContrastiveBatch& batch, std::string_view loss, c
   return checked_scale(batch.logit_scale, loss, "logit_scale", like);
 }
 
-at::Tensor narrowed(const at::Tensor& rows, tiles::RowRange range) { return rows.narrow(0, range.begin, range.count); }
+at::Tensor narrowed(const at::Tensor& rows, tiles::RowRange range) {
+  // Of all rows: a part's gradient would be made as large again.
+  if (range.begin == 0 && range.count == rows.size(0)) return rows;
+  return rows.narrow(0, range.begin, range.count);
+}
 
 at::Tensor sum_of_products(const at::Tensor& x, const at::Tensor& y) { return at::dot(x.reshape(-1), y.reshape(-1)); }
 
