@@ -167,7 +167,7 @@ BatchNorm2d::BatchNorm2d(std::int64_t channels, double eps, double momentum)
 Tensor BatchNorm2d::forward(const Tensor& x) {
   const bool training = is_training() && !frozen;
   if (training) num_batches_tracked += 1;
-  if (training && !ranks.alone()) return batch_norm_over_ranks(ranks, x, *this);
+  if (training && !ranks.alone()) return batch_norm_over_ranks(x, *this);
   return at::batch_norm(x, weight, bias, running_mean, running_var, training, momentum_, eps_, /*cudnn_enabled=*/true);
 }
 

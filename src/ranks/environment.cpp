@@ -42,6 +42,10 @@ JobPlace read_job_place(const ReadVariable& read) {
   JobPlace place;
   for (const auto& [rank, size, local_rank, local_size] : launchers) {
     const auto own = read(rank), all = read(size);
+    const bool half_set = std::string_view(rank) == "RANK" && own.has_value() != all.has_value() &&
+                          (own.value_or("0") != "0" || all.value_or("1") != "1");
+    check(!half_set, "{} is set and {} isn't: a job of several processes needs both", own ? rank : size,
+          own ? size : rank);
     if (!own || !all) continue;  // SLURM sets one of them in a shell too
     place.size = number_of(size, *all, 1, most_ranks);
     place.rank = number_of(rank, *own, 0, place.size - 1);

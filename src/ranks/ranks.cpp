@@ -2,7 +2,7 @@
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/full.h>
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <unistd.h>
@@ -19,6 +19,7 @@
 #include <utility>
 
 #include "core/check.hpp"
+#include "core/log.hpp"
 #include "ranks/environment.hpp"
 #include "ranks/nccl_group.hpp"
 #include "ranks/ranks_state.hpp"
@@ -95,6 +96,20 @@ void Ranks::State::leave() noexcept {
   }
 }
 
+std::string Ranks::State::host_of(int other) {
+  constexpr std::chrono::seconds soon{20};
+  try {
+    store->wait({host_key(other)}, soon);
+  } catch (const std::exception&) {
+    log_info("rank {} of {} waits for rank {}", rank, size, other);
+  }
+  try {
+    return store->get_to_str(host_key(other));
+  } catch (const std::exception& error) {
+    vlalign::fail("rank {} didn't come: {}", other, first_line(error));
+  }
+}
+
 void Ranks::State::meet(const std::function<c10::intrusive_ptr<c10d::Store>()>& make,
                         const std::optional<Route>& route) {
   const auto patience = std::chrono::duration_cast<milliseconds>(options.timeout);
@@ -102,8 +117,7 @@ void Ranks::State::meet(const std::function<c10::intrusive_ptr<c10d::Store>()>& 
     store = make();
     Watch::begin(*store, rank);
     store->set(host_key(rank), host_name());
-    for (int r = 0; r < size; ++r)
-      names.push_back(fmt::format("rank {} on host {}", r, store->get_to_str(host_key(r))));
+    for (int r = 0; r < size; ++r) names.push_back(fmt::format("rank {} on host {}", r, host_of(r)));
     const auto address = route ? own_address(*store, rank, size, *route) : std::nullopt;
     among_cpus = make_gloo_group(store, rank, size, patience, address);
     among_gpus = make_nccl_group(store, rank, size);
@@ -233,33 +247,52 @@ at::Tensor gather_rows(Ranks::State& ranks, const at::Tensor& rows, const std::v
 
 }  // namespace
 
-std::vector<std::int64_t> counts_of_rows(Ranks::State& ranks, std::int64_t own) {
-  const auto counts = gather_rows(ranks, at::full({1}, own, at::kLong),
-                                  std::vector<std::int64_t>(static_cast<std::size_t>(ranks.size), 1));
-  return {counts.const_data_ptr<std::int64_t>(), counts.const_data_ptr<std::int64_t>() + ranks.size};
+std::vector<std::int64_t> counts_of_rows(Ranks::State& ranks, std::int64_t own, std::int64_t width) {
+  const auto all = gather_rows(ranks, at::tensor({own, width}).unsqueeze(0),
+                               std::vector<std::int64_t>(static_cast<std::size_t>(ranks.size), 1));
+  std::vector<std::int64_t> counts;
+  for (int r = 0; r < ranks.size; ++r) {
+    const auto* theirs = all.const_data_ptr<std::int64_t>() + 2 * r;
+    vlalign::check(theirs[1] == width, "[Ranks] gather: rows of {} bytes here, of {} on {}", width, theirs[1],
+                   ranks.names[static_cast<std::size_t>(r)]);
+    counts.push_back(theirs[0]);
+  }
+  return counts;
 }
 
 namespace {
 
+void check_numbers(const at::Tensor& numbers, const char* function) {
+  constexpr std::array types{at::kFloat, at::kDouble, at::kHalf, at::kBFloat16,
+                             at::kByte,  at::kChar,   at::kInt,  at::kLong};
+  vlalign::check(
+      numbers.defined() && numbers.is_contiguous() &&
+          std::find(types.begin(), types.end(), numbers.scalar_type()) != types.end(),
+      "[Ranks::{}] numbers: expected a contiguous tensor of float32, float64, float16, bfloat16, uint8, int8, "
+      "int32 or int64, got {}",
+      function, numbers.defined() ? c10::toString(numbers.scalar_type()) : "none");
+}
+
+/// The bytes of each row, [n, w].
+at::Tensor bytes_of_rows(const at::Tensor& part) {
+  const auto width = c10::multiply_integers(part.sizes().slice(1));
+  return part.detach().reshape({part.size(0), width}).contiguous().view(at::kByte);
+}
+
 /// Of parts of the same rows, those of all ranks, in one collective: [n_0 + n_1 + ..., ...] each.
 std::vector<at::Tensor> gather_side_by_side(Ranks::State& ranks, const std::vector<at::Tensor>& parts,
                                             const std::vector<std::int64_t>& counts) {
-  auto common = parts.front().scalar_type();
-  for (const auto& part : parts) {
-    if (part.scalar_type() == common) continue;
-    common = part.scalar_type() == at::kDouble || common == at::kDouble ? at::kDouble : at::kFloat;
-  }
   std::vector<at::Tensor> columns;
   std::vector<std::int64_t> widths;
   for (const auto& part : parts) {
-    widths.push_back(c10::multiply_integers(part.sizes().slice(1)));
-    columns.push_back(part.detach().reshape({part.size(0), widths.back()}).to(common));
+    columns.push_back(bytes_of_rows(part));
+    widths.push_back(columns.back().size(1));
   }
   auto all = gather_rows(ranks, at::cat(columns, 1), counts).split_with_sizes(widths, 1);
   for (std::size_t i = 0; i < all.size(); ++i) {
     auto shape = parts[i].sizes().vec();
     shape[0] = all[i].size(0);
-    all[i] = all[i].to(parts[i].scalar_type()).reshape(shape);
+    all[i] = all[i].contiguous().view(parts[i].scalar_type()).reshape(shape);
   }
   return all;
 }
@@ -340,7 +373,7 @@ std::string Ranks::name(int rank) const {
 
 void Ranks::sum(at::Tensor numbers) const {
   if (alone()) return;
-  vlalign::check(numbers.is_contiguous(), "[Ranks::sum] numbers: expected a dense tensor");
+  check_numbers(numbers, "sum");
   std::vector<at::Tensor> all{std::move(numbers)};
   state_->wait(all[0], state_->start(all[0], [&](c10d::Backend& backend) { return backend.allreduce(all); }));
   state_->bytes += state_->bytes_of_sum(all[0]);
@@ -353,7 +386,9 @@ std::vector<at::Tensor> Ranks::gather(const std::vector<at::Tensor>& parts) cons
   for (const auto& part : parts)
     vlalign::check(part.defined() && part.dim() >= 1 && part.size(0) == parts.front().size(0),
                    "[Ranks::gather] rows: expected [n, ...] of each part");
-  const auto counts = counts_of_rows(*state_, parts.front().size(0));
+  std::int64_t width = 0;
+  for (const auto& part : parts) width += bytes_of_rows(part.narrow(0, 0, 0)).size(1);
+  const auto counts = counts_of_rows(*state_, parts.front().size(0), width);
   auto all = gather_side_by_side(*state_, parts, counts);
   for (std::size_t i = 0; i < parts.size(); ++i) {
     auto rows = c10::make_intrusive<GatheredRows>(*this, all[i]);
@@ -368,7 +403,7 @@ std::vector<std::string> Ranks::gather(std::string_view text) const {
   if (alone()) return {std::string(text)};
   auto own = at::empty({static_cast<std::int64_t>(text.size())}, at::kByte);
   std::memcpy(own.mutable_data_ptr(), text.data(), text.size());
-  const auto counts = counts_of_rows(*state_, own.size(0));
+  const auto counts = counts_of_rows(*state_, own.size(0), 1);
   const auto all = gather_rows(*state_, own, counts);
   const auto* next = static_cast<const char*>(all.const_data_ptr());
   std::vector<std::string> texts;
@@ -378,7 +413,9 @@ std::vector<std::string> Ranks::gather(std::string_view text) const {
 
 void Ranks::broadcast(at::Tensor numbers, int from) const {
   if (alone()) return;
-  vlalign::check(numbers.is_contiguous(), "[Ranks::broadcast] numbers: expected a dense tensor");
+  check_numbers(numbers, "broadcast");
+  vlalign::check(from >= 0 && from < size(), "[Ranks::broadcast] from: expected a rank from 0 to {}, got {}",
+                 size() - 1, from);
   std::vector<at::Tensor> all{std::move(numbers)};
   c10d::BroadcastOptions options;
   options.rootRank = from;

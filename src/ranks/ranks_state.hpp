@@ -49,6 +49,7 @@ struct Ranks::State {
 
  private:
   void leave() noexcept;
+  std::string host_of(int other);
   c10d::Backend& backend_of(const at::Tensor& numbers) const;
   std::string wait_for_a_name(const std::string& otherwise);
   [[noreturn]] void give_up(const std::string& why);
@@ -57,7 +58,8 @@ struct Ranks::State {
   c10::intrusive_ptr<c10d::Backend> among_cpus, among_gpus;
 };
 
-/// How many rows each rank has. Collective.
-std::vector<std::int64_t> counts_of_rows(Ranks::State& ranks, std::int64_t own);
+/// How many rows each rank has. Collective; throws Error on all ranks where their rows aren't equally wide.
+///   width: bytes of a row
+std::vector<std::int64_t> counts_of_rows(Ranks::State& ranks, std::int64_t own, std::int64_t width);
 
 }  // namespace vlalign

@@ -124,8 +124,8 @@ Shard Shard::of_each(at::Tensor tensor, const Ranks& ranks) { return {tensor, te
 
 at::Tensor Shard::own_of(const at::Tensor& tensor) const {
   check(tensor.sizes() == sizes_ && tensor.strides() == strides_,
-        "[Shard::own_of] expected a tensor of sizes {}, got {}", fmt::join(sizes_, "x"),
-        fmt::join(tensor.sizes(), "x"));
+        "[Shard::own_of] expected a tensor of sizes {} and strides {}, got {} and {}", fmt::join(sizes_, "x"),
+        fmt::join(strides_, "x"), fmt::join(tensor.sizes(), "x"), fmt::join(tensor.strides(), "x"));
   return on_each_ ? tensor : run_in(flat(tensor), ranks_.rank(), ranks_.size());
 }
 

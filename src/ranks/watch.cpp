@@ -82,9 +82,15 @@ std::chrono::milliseconds Watch::period() const {
 }
 
 void Watch::run() {
-  while (!is_asked_to_stop(period())) {
+  constexpr std::chrono::milliseconds soon{500};  // what another tells is to be known at once
+  auto next = Clock::now();
+  while (!is_asked_to_stop(std::min(soon, period()))) {
     try {
-      look();
+      if (Clock::now() >= next) {
+        look();
+        next = Clock::now() + period();
+      }
+      listen();
       answered_ = Clock::now();
     } catch (const std::exception&) {
       if (!is_asked_to_stop(std::chrono::milliseconds(0)))
@@ -108,6 +114,11 @@ void Watch::look() {
       note_fault(fmt::format("{} has given no sign of life for {} s: it was killed or stopped, or is cut off",
                              names_[r], std::chrono::duration_cast<std::chrono::seconds>(now - changed_[r]).count()));
   }
+}
+
+/// To what another rank tells.
+void Watch::listen() {
+  const std::lock_guard lock(store_mutex_);
   if (store_->check({failure_key})) {
     const auto why = store_->get(failure_key);
     note_fault({why.begin(), why.end()});

@@ -41,6 +41,7 @@ class Watch {
   std::chrono::milliseconds period() const;
   void run();
   void look();
+  void listen();
   void note_fault(std::string fault);
   bool is_asked_to_stop(std::chrono::milliseconds wait);
 

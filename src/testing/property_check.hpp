@@ -85,6 +85,7 @@ std::optional<Violation> check_edges(const Subject& subject);
 std::optional<Violation> check_bfloat16(const Subject& subject);
 std::optional<Violation> check_micro_batches(const Subject& subject);
 std::optional<Violation> check_processes(const Subject& subject);
+std::optional<Violation> check_other_texts(const Subject& subject);
 std::optional<Violation> check_cuda(const Subject& subject);
 
 }  // namespace vlalign::kit

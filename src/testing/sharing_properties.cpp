@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "testing/property_check.hpp"
 #include "vlalign/core/normalize.hpp"
@@ -80,7 +81,38 @@ ValueAndGradients over_processes(const Subject& subject, const Case& one, std::i
   return {mean.item<double>(), gradients_of(leaves)};
 }
 
+/// The loss of two parts, each by itself and then against the other's texts.
+ValueAndGradients part_by_part(const Subject& subject, const Case& one, const SumOverTexts& over_others) {
+  const auto leaves = as_leaves(one.batch);
+  at::Tensor sum;
+  const std::int64_t half = one.size / 2;
+  const tiles::RowRange first{0, half}, second{half, one.size - half};
+  for (const auto& [own, others] : {std::pair{first, second}, {second, first}}) {
+    const auto rows = changed(leaves, BatchTensor::pairs,
+                              [&, &range = own](const at::Tensor& t) { return t.narrow(0, range.begin, range.count); });
+    const auto texts = leaves.text.narrow(0, others.begin, others.count);
+    const auto part = forward(subject.loss, rows) * static_cast<double>(own.count) + over_others(rows, texts);
+    sum = sum.defined() ? sum + part : part;
+  }
+  const auto mean = sum / static_cast<double>(one.size);
+  mean.backward();
+  return {mean.item<double>(), gradients_of(leaves)};
+}
+
 }  // namespace
+
+std::optional<Violation> check_other_texts(const Subject& subject) {
+  const auto over_others = subject.loss.over_other_texts();
+  if (!over_others) return {};
+  auto grid = plain_cases();
+  grid.sizes = {2, 3, 8};
+  return first_violation(subject, grid, [&](const Case& one) -> Finding {
+    if (one.size / 2 < subject.claims.smallest_batch) return {};
+    auto found = difference(part_by_part(subject, one, over_others), value_and_gradients(subject.loss, one.batch),
+                            tolerance::rounding);
+    return found ? fmt::format("in two parts with over_other_texts(), {}", *found) : found;
+  });
+}
 
 std::optional<Violation> check_micro_batches(const Subject& subject) {
   auto grid = all_cases(subject);

@@ -36,6 +36,7 @@ constexpr std::array entries{
     Entry{Property::bfloat16, "BFloat16EmbeddingsGiveTheValueOfFloat32", check_bfloat16},
     Entry{Property::micro_batches, "PiecesGiveTheGradientOfTheWhole", check_micro_batches},
     Entry{Property::processes, "ProcessesTogetherGiveTheWholeBatch", check_processes},
+    Entry{Property::other_texts, "OtherTextsAddUp", check_other_texts},
     Entry{Property::cuda, "OnCudaItIsAsOnTheCpu", check_cuda},
 };
 

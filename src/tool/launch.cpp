@@ -137,16 +137,15 @@ std::vector<RankCommand> commands_of(const LaunchFlags& flags, const std::vector
 /// Where the ranks of an attempt are, as indices of all places.
 using Seats = std::vector<std::size_t>;
 
-/// All, without those whose ranks were lost in the last attempt, as long as they are enough: one that was lost before
-/// that may be back.
-Seats seats_left(const Seats& all, const Seats& last, const JobEnd& end, int least) {
+/// All, without those whose ranks were lost in the last attempt: one that was lost before that may be back.
+Seats seats_left(const Seats& all, const Seats& last, const JobEnd& end) {
   Seats left;
   for (const auto seat : all) {
     const bool lost = std::any_of(end.lost.begin(), end.lost.end(),
                                   [&](int rank) { return last[static_cast<std::size_t>(rank)] == seat; });
     if (!lost) left.push_back(seat);
   }
-  return std::ssize(left) >= least ? left : all;
+  return left;
 }
 
 int launch(const LaunchFlags& flags) {
@@ -155,6 +154,8 @@ int launch(const LaunchFlags& flags) {
         "launch: runs train, eval and zero-shot on several ranks, not {}", flags.command.front());
   check(!flags.elastic || *flags.elastic <= flags.ranks, "--elastic: expected at most the job's {} ranks, got {}",
         flags.ranks, flags.elastic.value_or(0));
+  check(!flags.elastic || flags.restarts > 0,
+        "--elastic: says how all start again, and --restarts how often; name both");
   const auto all = places_of(read_hosts(flags.hosts, flags.ranks), flags.ranks, flags.hosts);
   Seats all_seats(all.size());
   std::iota(all_seats.begin(), all_seats.end(), std::size_t{0});
@@ -162,11 +163,17 @@ int launch(const LaunchFlags& flags) {
   for (int attempt = 0;; ++attempt) {
     std::vector<std::string> places;
     for (const auto seat : seats) places.push_back(all[seat]);
-    constexpr std::chrono::seconds patience{3};  // for what the others know
+    constexpr std::chrono::seconds patience{5};  // for what the others know
     const auto end = RankProcesses(commands_of(flags, places, attempt)).wait(patience);
     constexpr int wrong_usage = 2;
-    if (end.status == 0 || end.interrupted || end.status == wrong_usage || attempt == flags.restarts) return end.status;
-    seats = flags.elastic ? seats_left(all_seats, seats, end, *flags.elastic) : all_seats;
+    const bool lost_one = !end.lost.empty();  // what a rank refused it would refuse again
+    if (end.status == 0 || end.interrupted || end.status == wrong_usage || attempt == flags.restarts || !lost_one)
+      return end.status;
+    seats = flags.elastic ? seats_left(all_seats, seats, end) : all_seats;
+    if (std::ssize(seats) < flags.elastic.value_or(1)) {
+      log_warning("{} rank(s) are left, --elastic asks for at least {}", seats.size(), flags.elastic.value_or(1));
+      return end.status;
+    }
     log_warning("all start again on {} rank(s); {} restart(s) are left", seats.size(), flags.restarts - attempt - 1);
   }
 }
@@ -184,10 +191,13 @@ void add_launch(CLI::App& program) {
                    "0, and all see the program, the data and this folder at the same paths")
       ->check(not_empty);
   command
-      ->add_option("--restarts", flags->restarts, "How often all start again from the last checkpoint when one is lost")
+      ->add_option("--restarts", flags->restarts,
+                   "How often all start again from the last checkpoint when one was killed, hangs or was cut off")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  command->add_option("--elastic", flags->elastic, "Start again without the ranks that were lost, at least this many")
+  command
+      ->add_option("--elastic", flags->elastic,
+                   "With --restarts: start again without the ranks that were lost, as long as this many are left")
       ->check(CLI::PositiveNumber);
   command->add_option("--port", flags->port, "Of the first host, where the ranks meet; any that is free without it")
       ->check(CLI::Range(1, 65535));

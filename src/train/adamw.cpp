@@ -14,6 +14,7 @@
 #include <array>
 #include <cmath>
 #include <functional>
+#include <set>
 #include <string_view>
 
 #include "core/check.hpp"
@@ -45,12 +46,14 @@ AdamW::AdamW(const NamedParameters& parameters, const AdamWOptions& options,
     : options_(options), ranks_(ranks) {
   check_options(options);
   std::map<std::pair<double, bool>, Group, std::greater<>> groups;
+  std::set<std::string> names;
   for (const auto& [name, parameter] : parameters) {
     if (!parameter.requires_grad()) continue;
     const auto found = factors.find(name);
     const double factor = found == factors.end() ? 1.0 : found->second;
     check(std::isfinite(factor) && factor >= 0, "[AdamW] factors: expected 0 or more for {}, got {}", name, factor);
     const bool decayed = is_decayed(name, parameter);
+    check(names.insert(name).second, "[AdamW] parameters: {} is there twice", name);
     auto& group = groups[{factor, decayed}];
     group.factor = factor;
     group.weight_decay = decayed ? options.weight_decay : 0.0;

@@ -16,6 +16,7 @@
 #include "data/loading/episode_frames.hpp"
 #include "data/loading/pair_texts.hpp"
 #include "loss/checked_value.hpp"
+#include "nn/shared_batch_norm.hpp"
 #include "train/job_batch.hpp"
 #include "train/loss_of_job.hpp"
 #include "train/run_identity.hpp"
@@ -145,6 +146,7 @@ ContrastiveBatch AlignmentTask::encode_none() const {
   const auto pictures = std::max<std::int64_t>(1, loss_->uses().frames);
   const auto pixels = at::zeros({pictures, 3, size, size}, at::kByte);
   const auto tokens = at::tensor(model_.tokenizer()->encode("a", config.text.context_length), at::kLong).unsqueeze(0);
+  const nn::UncountedRows uncounted(*model_.module());
   auto batch = feed_.encode({.pixels = pixels, .second_pixels = pixels, .tokens = tokens, .records = {0}}, true);
   for (auto* part :
        {&batch.image, &batch.text, &batch.second_image, &batch.frames, &batch.teacher_image, &batch.teacher_text,

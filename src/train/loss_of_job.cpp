@@ -30,6 +30,7 @@ struct OverOtherTexts : torch::autograd::Function<OverOtherTexts> {
   /// What isn't differentiated.
   struct Setting {
     const Ranks& ranks;
+    const ContrastiveBatch& rows;
     const SumOverTexts& sum;
     double weight;
     NearestTexts& nearest;
@@ -39,10 +40,11 @@ struct OverOtherTexts : torch::autograd::Function<OverOtherTexts> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& image, const at::Tensor& text,
                             const at::Tensor& scale, const at::Tensor& bias, const Setting& setting) {
     const bool with_gradients = setting.with_gradients;
-    const ContrastiveBatch leaves{.image = leaf_of(image, with_gradients),
-                                  .text = {},
-                                  .logit_scale = leaf_of(scale, with_gradients),
-                                  .logit_bias = leaf_of(bias, with_gradients)};
+    auto leaves = setting.rows;
+    leaves.image = leaf_of(image, with_gradients);
+    leaves.text = text.detach();
+    leaves.logit_scale = leaf_of(scale, with_gradients);
+    if (leaves.logit_bias.defined()) leaves.logit_bias = leaf_of(bias, with_gradients);
     auto total = at::zeros({}, scale.options());
     const auto of_text =
         pass_around(setting.ranks, widened(text.detach()), [&](const at::Tensor& others, at::Tensor& gradient) {
@@ -57,7 +59,7 @@ struct OverOtherTexts : torch::autograd::Function<OverOtherTexts> {
           gradient.copy_(texts.grad());
         });
     context->save_for_backward({leaves.image.grad(), of_text, leaves.logit_scale.grad(),
-                                bias.defined() ? leaves.logit_bias.grad() : at::Tensor()});
+                                leaves.logit_bias.defined() ? leaves.logit_bias.grad() : at::Tensor()});
     return total;
   }
 
@@ -85,8 +87,10 @@ LossOfJob around_the_ring(const Ranks& ranks, const ContrastiveLoss& loss, const
   const double weight = static_cast<double>(ranks.size()) / static_cast<double>(all);  // of a row, in the ranks' mean
   NearestTexts nearest(rows.image);
   const auto sum = loss.over_other_texts();
-  const auto others = OverOtherTexts::apply(rows.image, rows.text, rows.logit_scale, rows.logit_bias,
+  const auto bias = rows.logit_bias.defined() ? rows.logit_bias : at::zeros({}, rows.logit_scale.options());
+  const auto others = OverOtherTexts::apply(rows.image, rows.text, rows.logit_scale, bias,
                                             OverOtherTexts::Setting{.ranks = ranks,
+                                                                    .rows = rows,
                                                                     .sum = sum,
                                                                     .weight = weight,
                                                                     .nearest = nearest,

@@ -9,11 +9,13 @@
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "core/check.hpp"
 #include "core/finite.hpp"
 #include "core/json/parse_json.hpp"
 #include "data/sources/checked_source.hpp"
+#include "nn/shared_batch_norm.hpp"
 #include "train/alignment_task.hpp"
 #include "train/option_checks.hpp"
 #include "train/run_identity.hpp"
@@ -132,6 +134,8 @@ class PolicyTask : public Task {
     const auto& ranks = options_.ranks;
     if (ranks.alone()) return policy_.loss(batch, options_.precision, noise);
     const auto rows = batch.mask.size(0);
+    std::optional<nn::UncountedRows> uncounted;
+    if (rows == 0) uncounted.emplace(*module_);
     return policy_.loss_of_all(
         rows > 0 ? batch : blank(batch), options_.precision, noise, [&](const Policy::HeadBatch& own) {
           const auto all = [&](const at::Tensor& part) { return ranks.gather(part.narrow(0, 0, rows)); };

@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "core/log.hpp"
+#include "nn/shared_batch_norm.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 
 namespace vlalign {
@@ -43,13 +44,8 @@ TeacherAtWork::~TeacherAtWork() {
   }
 }
 
-SharedNorms::SharedNorms(const torch::nn::Module& module, const Ranks& ranks) {
-  for (const auto& part : module.modules(/*include_self=*/false)) {
-    if (auto norm = std::dynamic_pointer_cast<nn::BatchNorm2d>(part)) {
-      norm->ranks = ranks;
-      norms_.push_back(std::move(norm));
-    }
-  }
+SharedNorms::SharedNorms(const torch::nn::Module& module, const Ranks& ranks) : norms_(nn::batch_norms(module)) {
+  for (const auto& norm : norms_) norm->ranks = ranks;
 }
 
 SharedNorms::~SharedNorms() {

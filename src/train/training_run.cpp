@@ -207,7 +207,9 @@ void TrainingRun::open_folder() {
                                     steps_, options_.batch_size);
   }
   share_progression(ranks_, progression_);
-  if (progression_.step > 0) restore(stored);
+  if (progression_.step == 0) return;
+  restore(stored);
+  if (folder_) log_info("{}: goes on behind step {} of {}", options_.out.string(), progression_.step, steps_);
 }
 
 /// On all ranks, from what rank 0 has read: its model's weights, and the others.

@@ -48,6 +48,22 @@ TEST(Rank, DISABLED_Collects) {
   const auto texts = ranks.gather("I am " + std::to_string(rank));
   for (int r = 0; r < size; ++r) EXPECT_EQ(texts[static_cast<std::size_t>(r)], "I am " + std::to_string(r));
 
+  const std::int64_t large = (std::int64_t{1} << 53) + 1;  // which no float64 holds
+  const auto mixed =
+      ranks.gather({rows_of(rank), at::full({rank + 1}, large + rank, at::kLong),
+                    at::full({rank + 1, 2, 2}, rank % 2 == 0, at::kBool), rows_of(rank).to(at::kBFloat16)});
+  EXPECT_TRUE(mixed[0].equal(rows_of_all(size)));
+  EXPECT_EQ(mixed[1][-1].item<std::int64_t>(), large + size - 1);
+  EXPECT_EQ(mixed[2].sizes(), at::IntArrayRef({size * (size + 1) / 2, 2, 2}));
+  EXPECT_TRUE(mixed[2][0].all().item<bool>() && !mixed[2][1].any().item<bool>());
+  EXPECT_TRUE(mixed[3].equal(rows_of_all(size).to(at::kBFloat16)));
+
+  // What can't be is refused on all ranks alike, and they go on.
+  EXPECT_THROW(ranks.gather(at::zeros({2, rank + 1})), Error);
+  EXPECT_THROW(ranks.sum(at::zeros({2}, at::kShort)), Error);
+  EXPECT_THROW(ranks.sum(at::Tensor()), Error);
+  EXPECT_THROW(ranks.broadcast(at::zeros({2}), size), Error);
+
   auto told = at::full({3}, static_cast<double>(rank));
   ranks.broadcast(told, 1);
   EXPECT_TRUE(told.eq(1).all().item<bool>());
@@ -212,6 +228,9 @@ TEST(JobPlaceTest, FirstHostOfSlurmsLists) {
 TEST(JobPlaceTest, WhatIsNoNumberIsNamed) {
   EXPECT_EQ(refusal_of({{"RANK", "x"}, {"WORLD_SIZE", "2"}}), "RANK: expected a number from 0 to 1, got \"x\"");
   EXPECT_EQ(refusal_of({{"RANK", "2"}, {"WORLD_SIZE", "2"}}), "RANK: expected a number from 0 to 1, got \"2\"");
+  EXPECT_EQ(refusal_of({{"RANK", "1"}}), "RANK is set and WORLD_SIZE isn't: a job of several processes needs both");
+  EXPECT_EQ(refusal_of({{"WORLD_SIZE", "2"}}),
+            "WORLD_SIZE is set and RANK isn't: a job of several processes needs both");
   EXPECT_EQ(refusal_of({{"MASTER_PORT", "0"}}), "MASTER_PORT: expected a number from 1 to 65535, got \"0\"");
   EXPECT_EQ(
       refusal_of({{"OMPI_COMM_WORLD_RANK", "1"}, {"OMPI_COMM_WORLD_SIZE", "4"}, {"OMPI_COMM_WORLD_LOCAL_SIZE", "2"}}),

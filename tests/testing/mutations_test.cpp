@@ -11,6 +11,7 @@
 #include "core/check.hpp"
 #include "testing/dense_losses.hpp"
 #include "vlalign/core/error.hpp"
+#include "vlalign/loss/sigmoid.hpp"
 #include "vlalign/testing/loss_properties.hpp"
 
 namespace vlalign::mutations_test {
@@ -86,6 +87,19 @@ TEST(Mutations, TransposedLogits) { EXPECT_EQ(lacks(Mistake::transposed_logits),
 
 TEST(Mutations, ScaleGradientCountedForEachProcess) {
   EXPECT_EQ(lacks(Mistake::repeated_scale_gradient), names({Property::processes}));
+}
+
+class ThreeTimesTheOtherTexts : public SigmoidLoss {
+ public:
+  SumOverTexts over_other_texts() const override {
+    return [right = SigmoidLoss::over_other_texts()](const ContrastiveBatch& batch, const at::Tensor& texts) {
+      return 3 * right(batch, texts);
+    };
+  }
+};
+
+TEST(Mutations, WhatOtherTextsAddIsTooMuch) {
+  EXPECT_EQ(lacks(AnyLoss(ThreeTimesTheOtherTexts())), names({Property::other_texts}));
 }
 
 TEST(Mutations, SumOverRowsInsteadOfTheMean) { EXPECT_EQ(lacks(Mistake::sum_of_rows), names({Property::processes})); }

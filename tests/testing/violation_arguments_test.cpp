@@ -10,7 +10,7 @@ namespace {
 using namespace kit;
 
 TEST(FindViolation, RefusesAPropertyThatIsNone) {
-  for (const int number : {-1, 18, 1000}) {
+  for (const int number : {-1, 19, 1000}) {
     const auto none = static_cast<Property>(number);
     EXPECT_THROW(to_string(none), Error);
     EXPECT_THROW(find_violation(none, InfoNCE()), Error);

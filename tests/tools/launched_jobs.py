@@ -149,6 +149,8 @@ def says_what_is_wrong(jobs):
             (jobs.launch(2, jobs.train("none", 2, "--no-such-flag")), 2, "--no-such-flag"),
             ([jobs.program, "launch", "--", "train"], 2, "--ranks"),
             (jobs.launch(2, jobs.train("none", 2), "--hosts", "/nowhere"), 1, "/nowhere"),
+            (jobs.launch(2, jobs.train("two", 12), "--restarts", "2"), 1, "already holds a run"),
+            (jobs.launch(3, jobs.train("none", 2), "--elastic", "2"), 1, "--restarts"),
     ):
         ended = jobs.run(words)
         expect(ended.returncode == status, f"{words[1:4]} ends with {ended.returncode}: {ended.stderr}")

@@ -295,6 +295,19 @@ TEST_F(RankOfRun, DISABLED_BadRecordsAreTheJobs) {
   o.shuffle = true;
   o.batch_size = 6;
   expect_as_alone([&](const auto& with) { return fit(model(), make_loss("filip"), with, pairs); }, o, "shuffled");
+
+  // The one rank without a good picture puts nothing into the statistics of all.
+  o = how(1, 8);
+  o.shuffle = false;
+  o.learning_rate = 3e-4;
+  o.sync_batch_norm = true;
+  const auto with_norms = [&](const TrainerOptions& with) {
+    const auto trained = model(1, true);
+    auto outcome = fit(trained, make_loss("infonce"), with, pairs);
+    for (const auto& item : trained.module()->named_buffers()) outcome.weights[item.key()] = item.value().clone();
+    return outcome;
+  };
+  expect_as_alone(with_norms, o, "shared batch norm", /*accuracy=*/true, /*error=*/1e-4);
 }
 
 /// Each rank gets all rows, where one share holds bad pictures only.

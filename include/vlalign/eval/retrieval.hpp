@@ -93,7 +93,7 @@ VLALIGN_EXPORT RecallScores chance_scores(std::span<const std::int64_t> positive
 ///   processes: that all have the same embeddings, and each compare a share of the pictures with all captions
 VLALIGN_EXPORT RetrievalScores evaluate_retrieval(const Embeddings& embeddings, const Ranks& processes = {});
 
-/// Embeds the data set and evaluates it: `evaluate_retrieval(model, *open_pairs("val.tsv"))`.
+/// Embeds the data set and evaluates it: `evaluate_retrieval(model, open_pairs("val.tsv"))`.
 VLALIGN_EXPORT RetrievalScores evaluate_retrieval(const DualEncoder& model,
                                                   const std::shared_ptr<const PairSource>& source,
                                                   const EmbedOptions& options = {});

@@ -87,8 +87,9 @@ struct ContrastiveBatch {
   at::Tensor frames{};
 
   /// Of a batch shared among several processes, the rows this one answers for; all of them without it. Every process
-  /// holds the whole batch (gathered with its gradient) and answers for as many rows. The mean over processes of a loss
-  /// is that of the whole batch: so a loss may skip the other processes' rows, and one that ignores this is right too.
+  /// holds the whole batch (gathered with its gradient). The mean over processes of a loss, by their shares of the
+  /// rows, is that of the whole batch: so a loss may skip the other processes' rows, and one that ignores this is right
+  /// too.
   std::optional<tiles::RowRange> own{};
 
   double progress = 0.0;  ///< share of the training run that is done, 0 to 1, for weights that change
@@ -109,7 +110,9 @@ struct BatchParts {
 /// What either of two losses uses.
 VLALIGN_EXPORT BatchParts operator|(const BatchParts& a, const BatchParts& b);
 
-/// Of a batch's images, a sum over other pairs' texts [M, D]: a scalar [], differentiable as a loss is.
+/// Of a batch's images, a sum, not a mean, over all of them and over other pairs' texts [M, D], in float32 or float64:
+/// a scalar [], differentiable as a loss is with respect to the images, the texts, the logit scale and the bias. The
+/// batch's own text is there without its gradient.
 using SumOverTexts = std::function<at::Tensor(const ContrastiveBatch& batch, const at::Tensor& texts)>;
 
 /// A loss over a batch of aligned embeddings. Derive from it, or give the trainer a lambda:
@@ -131,8 +134,9 @@ class VLALIGN_EXPORT ContrastiveLoss {
   virtual std::string options() const { return {}; }
 
   /// Where there are no targets and the loss is the mean over images of a sum over all texts, what texts of other pairs
-  /// add to all images' sums together. Processes then pass their texts around in place of gathering the whole batch.
-  /// Empty for every other loss.
+  /// add to all images' sums together: a batch of B pairs, in parts of b_p, has the loss
+  /// 1/B sum_p (b_p forward(part p) + over_other_texts()(part p, texts of the other parts)). Processes then pass their
+  /// texts around in place of gathering a batch whose embeddings take 8 MB or more. Empty for every other loss.
   virtual SumOverTexts over_other_texts() const { return {}; }
 
   /// The trainer supplies these, or refuses the loss before the first step.

@@ -127,6 +127,7 @@ class VLALIGN_EXPORT BatchNorm2d : public torch::nn::Module {
   Tensor weight, bias, running_mean, running_var, num_batches_tracked;
   bool frozen = false;  ///< the running statistics are used and kept, while training too
   Ranks ranks{};        ///< batch statistics are those of all their rows; each calls forward() as often
+  bool counts = true;   ///< false: this rank has no rows, and what it puts through counts for nothing in the statistics
 
   double eps() const { return eps_; }
   double momentum() const { return momentum_; }

@@ -25,13 +25,15 @@ struct RanksOptions {
 ///     const auto everywhere = ranks.gather(rows);  // those of all ranks, with their gradient
 ///
 /// Copies are the same ranks. Every function throws Error that names the rank and its host where another process ended,
-/// stopped or was cut off, or told that it failed; the ranks can't be used afterwards.
+/// stopped or was cut off, or told that it failed; the ranks can't be used afterwards. Where one rank alone throws, for
+/// whatever reason, the others wait for it until it ends, or tells them with fail().
 class VLALIGN_EXPORT Ranks {
  public:
   /// This process alone.
   Ranks();
 
-  /// For programs with a launcher of their own. Waits for the others, at most five minutes.
+  /// For programs with a launcher of their own, whose ranks are on one host. Waits for the others, at most five
+  /// minutes.
   ///   store: where they meet, "HOST:PORT", at which rank 0 listens, or a file that all of them see and that isn't
   ///   there before the job
   Ranks(const std::string& store, int rank, int size, const RanksOptions& options = {});
@@ -39,7 +41,8 @@ class VLALIGN_EXPORT Ranks {
   /// As `vlalign launch`, torchrun, mpirun or srun started this process, by the variables that they set: RANK,
   /// WORLD_SIZE, MASTER_ADDR and MASTER_PORT; OMPI_COMM_WORLD_RANK and _SIZE; PMI_RANK and _SIZE; SLURM_PROCID and
   /// SLURM_NTASKS. Where none is set, or the size is 1, alone. Without MASTER_ADDR the job is on this host, but for
-  /// srun's, which names the first. Throws Error for variables that are no such numbers.
+  /// srun's, which names the first. To be called once in a process. Throws Error for variables that are no such
+  /// numbers, and where RANK is set without WORLD_SIZE or the other way round.
   static Ranks from_environment(const RanksOptions& options = {});
 
   int rank() const noexcept;
@@ -50,7 +53,8 @@ class VLALIGN_EXPORT Ranks {
   /// "rank 2 on host robot-7".
   std::string name(int rank) const;
 
-  /// Replaces numbers, of any floating or integer type and dense, by their sum over the ranks: the same bits on each.
+  /// Replaces numbers by their sum over the ranks: the same bits on each. They are contiguous, of as many on each rank,
+  /// and float32, float64, float16, bfloat16, uint8, int8, int32 or int64.
   void sum(at::Tensor numbers) const;
 
   /// The rows of all ranks, in the order of the ranks, each of which may have another number of them, or none:
@@ -58,20 +62,21 @@ class VLALIGN_EXPORT Ranks {
   /// ranks ask for.
   at::Tensor gather(const at::Tensor& rows) const;
 
-  /// The same of several parts of each row, [n_r, ...] each, which travel together. All ranks must ask for the
-  /// gradients of the same parts.
+  /// The same of several parts of each row, [n_r, ...] each, of any types, which travel together. All ranks must ask
+  /// for the gradients of the same parts. Throws Error on all ranks where their rows aren't equally wide.
   std::vector<at::Tensor> gather(const std::vector<at::Tensor>& parts) const;
 
   /// The text of each rank.
   std::vector<std::string> gather(std::string_view text) const;
 
-  /// Replaces numbers by those of one rank.
+  /// Replaces numbers by those of one rank. As for sum(), contiguous and of as many on each.
   void broadcast(at::Tensor numbers, int from = 0) const;
 
   /// Waits until all ranks have come here.
   void barrier() const;
 
-  /// Tells the others that this process can't go on, so that they end with an Error that says so at once.
+  /// Tells the others that this process can't go on, so that they end with an Error that says so within a second or
+  /// two.
   void fail(std::string_view why) const noexcept;
 
   /// Bytes that this process has sent in collective functions: of n numbers of b bytes on R ranks sum() sends

@@ -26,14 +26,16 @@ class VLALIGN_EXPORT Shard {
   const at::Tensor& own() const noexcept { return own_; }
   /// Whether every rank has the whole tensor.
   bool on_each() const noexcept { return on_each_; }
-  /// The same numbers of another tensor that lies in memory alike: a view.
+  /// The same numbers of another tensor: a view. Throws Error unless it has the whole tensor's sizes and strides.
   at::Tensor own_of(const at::Tensor& tensor) const;
   /// Shape and type of the whole tensor, without numbers.
   at::Tensor like() const;
 
-  /// The whole tensor on rank 0, an undefined one elsewhere. Collective.
+  /// The whole tensor on rank 0, an undefined one elsewhere. Where each rank has it whole it is that tensor itself:
+  /// clone it to keep its numbers. Collective.
   at::Tensor collect() const;
-  /// Every rank takes its part of rank 0's tensor; the others' is not looked at. Collective.
+  /// Every rank takes its part of rank 0's tensor, which becomes this one's type; the others' is not looked at.
+  /// Collective. Throws Error on rank 0 for other sizes, while the others wait: let it tell them with Ranks::fail().
   void distribute(const at::Tensor& whole);
 
  private:

@@ -31,6 +31,7 @@ enum class Property {
   edges,              ///< finite with its gradients in float32 for zero, equal and opposite embeddings at scale 100
   bfloat16,           ///< bfloat16 embeddings give float32's value: logits aren't rounded
   micro_batches,      ///< backward_in_pieces gives the whole batch's value and gradients
+  other_texts,        ///< where the loss has over_other_texts(), parts with what the others' texts add are the whole
   processes,          ///< the mean over processes, each with rows of its own, has the whole batch's value and gradients
   cuda,               ///< a batch on a GPU gives the CPU's value and gradients; skipped where there is none
 };

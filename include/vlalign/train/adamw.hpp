@@ -29,7 +29,8 @@ class VLALIGN_EXPORT AdamW {
  public:
   using NamedParameters = std::vector<std::pair<std::string, at::Tensor>>;
 
-  /// Parameters that don't require a gradient are left alone. Throws Error on options and factors out of range.
+  /// Parameters that don't require a gradient are left alone. Throws Error on options and factors out of range, on a
+  /// name that is there twice and on a parameter with gaps in its memory.
   ///   factors: on the learning rate, by name, >= 0; 1 for those that are not in it
   ///   ranks: that hold a part of the moments each (ZeRO's first stage, Rajbhandari et al. 2020) and have the same
   ///   parameters; each updates its part and gets the others'. The weights are those of an AdamW alone, to the bit.

@@ -12,6 +12,7 @@
 #include "core/check.hpp"
 #include "core/io/files.hpp"
 #include "core/io/input_file.hpp"
+#include "core/json/json_section.hpp"
 #include "core/json/parse_json.hpp"
 #include "core/naming.hpp"
 #include "data/sources/lerobot/parquet_file.hpp"
@@ -65,6 +66,11 @@ Camera choose_camera(const json& features, const std::string& wanted) {
   return cameras[wanted];
 }
 
+/// A whole number under a key.
+std::int64_t whole(const json& object, const char* key, const std::string& where) {
+  return JsonSection(object, where).require<std::int64_t>(key);
+}
+
 Info read_info(const fs::path& folder, const std::string& camera) {
   const auto path = folder / "meta/info.json";
   const auto info = parse_json(read_file(path), path.string());
@@ -75,7 +81,7 @@ Info read_info(const fs::path& folder, const std::string& camera) {
     Info read{version[1] - '0', info.at("fps").get<double>(), choose_camera(info.at("features"), camera), "", 0};
     check(read.fps > 0, "expected fps greater than 0, got {}", read.fps);
     if (read.camera.is_video) read.video_path = info.at("video_path").get<std::string>();
-    if (read.version == 2) read.chunks_size = info.at("chunks_size").get<std::int64_t>();
+    if (read.version == 2) read.chunks_size = whole(info, "chunks_size", "info");
     check(read.version == 3 || read.chunks_size > 0, "expected chunks_size greater than 0");
     return read;
   });
@@ -140,7 +146,7 @@ Tasks read_tasks(const fs::path& folder, const Info& info) {
   Tasks tasks;
   if (info.version == 2) {
     for_each_line(folder / "meta/tasks.jsonl", [&](const json& line) {
-      tasks[line.at("task_index").get<std::int64_t>()] = line.at("task").get<std::string>();
+      tasks[whole(line, "task_index", "task")] = line.at("task").get<std::string>();
     });
     return tasks;
   }
@@ -163,9 +169,9 @@ using Spans = std::map<std::int64_t, Span>;  // by episode_index
 Spans read_spans_v2(const fs::path& folder, const Info& info) {
   Spans spans;
   for_each_line(folder / "meta/episodes.jsonl", [&](const json& line) {
-    const auto episode = line.at("episode_index").get<std::int64_t>();
+    const auto episode = whole(line, "episode_index", "episode");
     auto& span = spans[episode];
-    span.length = line.at("length").get<std::int64_t>();
+    span.length = whole(line, "length", "episode");
     if (!info.camera.is_video) return;
     const PathFields fields{.episode = episode, .episode_chunk = episode / info.chunks_size};
     span.video = folder / fill_path(info.video_path, info.camera.key, fields);
