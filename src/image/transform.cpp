@@ -22,21 +22,25 @@ struct Policy {
   Augmentation augmentation;
 };
 
-const Policy policies[] = {
-    {"none", {}},
-    // open_clip, image_transform: RandomResizedCrop(scale=(0.9, 1.0)), and no flip: captions know left from right.
-    {"basic", {.crop_scale = {0.9, 1.0}}},
-    {"mild", {.rotate = 8, .shift = 0.06, .zoom = {0.9, 1.1}, .brightness = 0.2, .contrast = 0.2, .saturation = 0.2}},
-    // MoCo v2 (arXiv 2003.04297), which is SimCLR's with weaker colours; without blur.
-    {"strong",
-     {.crop_scale = {0.2, 1.0},
-      .flip = 0.5,
-      .brightness = 0.4,
-      .contrast = 0.4,
-      .saturation = 0.4,
-      .hue = 0.1,
-      .grayscale = 0.2}},
-};
+/// By name; a function, since a program may ask before main() begins.
+const std::vector<Policy>& policies() {
+  static const std::vector<Policy> all{
+      {"none", {}},
+      // open_clip, image_transform: RandomResizedCrop(scale=(0.9, 1.0)), and no flip: captions know left from right.
+      {"basic", {.crop_scale = {0.9, 1.0}}},
+      {"mild", {.rotate = 8, .shift = 0.06, .zoom = {0.9, 1.1}, .brightness = 0.2, .contrast = 0.2, .saturation = 0.2}},
+      // MoCo v2 (arXiv 2003.04297), which is SimCLR's with weaker colours; without blur.
+      {"strong",
+       {.crop_scale = {0.2, 1.0},
+        .flip = 0.5,
+        .brightness = 0.4,
+        .contrast = 0.4,
+        .saturation = 0.4,
+        .hue = 0.1,
+        .grayscale = 0.2}},
+  };
+  return all;
+}
 
 void check_range(std::string_view name, const std::array<double, 2>& range) {
   check(range[0] > 0 && range[0] <= range[1] && std::isfinite(range[1]),
@@ -170,7 +174,7 @@ void check_preprocess(const Preprocess& how, std::string_view where) {
 }  // namespace
 
 Augmentation augmentation_policy(std::string_view name) {
-  for (const auto& policy : policies) {
+  for (const auto& policy : policies()) {
     if (policy.name == name) return policy.augmentation;
   }
   fail("[augmentation_policy] name: expected one of {}, got \"{}\"", fmt::join(augmentation_policies(), ", "), name);
@@ -178,7 +182,7 @@ Augmentation augmentation_policy(std::string_view name) {
 
 std::vector<std::string> augmentation_policies() {
   std::vector<std::string> names;
-  std::transform(std::begin(policies), std::end(policies), std::back_inserter(names),
+  std::transform(policies().begin(), policies().end(), std::back_inserter(names),
                  [](const Policy& policy) { return std::string(policy.name); });
   return names;
 }

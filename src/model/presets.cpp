@@ -27,27 +27,33 @@ struct VitPreset {
   TextConfig text;
 };
 
-const std::array resnets{
-    ResNetPreset{"RN50", 224, 1024, {.layers = {3, 4, 6, 3}, .width = 64}, {.width = 512, .heads = 8}},
-    ResNetPreset{"RN101", 224, 512, {.layers = {3, 4, 23, 3}, .width = 64}, {.width = 512, .heads = 8}},
-    ResNetPreset{"RN50x4", 288, 640, {.layers = {4, 6, 10, 6}, .width = 80}, {.width = 640, .heads = 10}},
-    ResNetPreset{"RN50x16", 384, 768, {.layers = {6, 8, 18, 8}, .width = 96}, {.width = 768, .heads = 12}},
-    ResNetPreset{"RN50x64", 448, 1024, {.layers = {3, 15, 36, 10}, .width = 128}, {.width = 1024, .heads = 16}},
-};
+const auto& resnets() {
+  static const std::array all{
+      ResNetPreset{"RN50", 224, 1024, {.layers = {3, 4, 6, 3}, .width = 64}, {.width = 512, .heads = 8}},
+      ResNetPreset{"RN101", 224, 512, {.layers = {3, 4, 23, 3}, .width = 64}, {.width = 512, .heads = 8}},
+      ResNetPreset{"RN50x4", 288, 640, {.layers = {4, 6, 10, 6}, .width = 80}, {.width = 640, .heads = 10}},
+      ResNetPreset{"RN50x16", 384, 768, {.layers = {6, 8, 18, 8}, .width = 96}, {.width = 768, .heads = 12}},
+      ResNetPreset{"RN50x64", 448, 1024, {.layers = {3, 15, 36, 10}, .width = 128}, {.width = 1024, .heads = 16}},
+  };
+  return all;
+}
 
-const std::array vits{
-    VitPreset{"ViT-S-32", 224, 384, {.patch_size = 32, .width = 384}, {.width = 384, .heads = 6}},
-    VitPreset{"ViT-S-16", 224, 384, {.patch_size = 16, .width = 384}, {.width = 384, .heads = 6}},
-    VitPreset{"ViT-B-32", 224, 512, {.patch_size = 32, .width = 768}, {.width = 512, .heads = 8}},
-    VitPreset{"ViT-B-16", 224, 512, {.patch_size = 16, .width = 768}, {.width = 512, .heads = 8}},
-    VitPreset{"ViT-L-14", 224, 768, {.patch_size = 14, .width = 1024, .layers = 24}, {.width = 768, .heads = 12}},
-    VitPreset{"ViT-L-14-336", 336, 768, {.patch_size = 14, .width = 1024, .layers = 24}, {.width = 768, .heads = 12}},
-    VitPreset{"ViT-H-14",
-              224,
-              1024,
-              {.patch_size = 14, .width = 1280, .layers = 32, .head_width = 80},
-              {.width = 1024, .heads = 16, .layers = 24}},
-};
+const auto& vits() {
+  static const std::array all{
+      VitPreset{"ViT-S-32", 224, 384, {.patch_size = 32, .width = 384}, {.width = 384, .heads = 6}},
+      VitPreset{"ViT-S-16", 224, 384, {.patch_size = 16, .width = 384}, {.width = 384, .heads = 6}},
+      VitPreset{"ViT-B-32", 224, 512, {.patch_size = 32, .width = 768}, {.width = 512, .heads = 8}},
+      VitPreset{"ViT-B-16", 224, 512, {.patch_size = 16, .width = 768}, {.width = 512, .heads = 8}},
+      VitPreset{"ViT-L-14", 224, 768, {.patch_size = 14, .width = 1024, .layers = 24}, {.width = 768, .heads = 12}},
+      VitPreset{"ViT-L-14-336", 336, 768, {.patch_size = 14, .width = 1024, .layers = 24}, {.width = 768, .heads = 12}},
+      VitPreset{"ViT-H-14",
+                224,
+                1024,
+                {.patch_size = 14, .width = 1280, .layers = 32, .head_width = 80},
+                {.width = 1024, .heads = 16, .layers = 24}},
+  };
+  return all;
+}
 
 constexpr std::string_view quick_suffix = "-quickgelu";
 
@@ -138,8 +144,8 @@ ModelConfig align_base() {
 
 std::vector<ModelConfig> all_presets() {
   std::vector<ModelConfig> all{tiny()};
-  for (const auto& preset : resnets) all.push_back(config_of(preset));
-  for (const auto& preset : vits) all.push_back(config_of(preset));
+  for (const auto& preset : resnets()) all.push_back(config_of(preset));
+  for (const auto& preset : vits()) all.push_back(config_of(preset));
   all.push_back(siglip("ViT-B-16-SigLIP", "vit_base_patch16_siglip_224", 224, 64));
   all.push_back(siglip("ViT-L-16-SigLIP-256", "vit_large_patch16_siglip_256", 256, 64));
   all.push_back(siglip("ViT-SO400M-14-SigLIP", "vit_so400m_patch14_siglip_224", 224, 16));

@@ -163,6 +163,7 @@ void Ranks::State::wait(const at::Tensor& numbers, const c10::intrusive_ptr<c10d
       return;
     } catch (const std::exception& error) {
       const bool over = work->isCompleted();
+      if (over && work->isSuccess()) continue;  // it ended between the slice's end and here
       if (const auto fault = watch->fault()) give_up(*fault);
       if (over) give_up(wait_for_a_name(first_line(error)));
     }

@@ -9,7 +9,8 @@ namespace vlalign {
 namespace {
 
 constexpr auto failure_key = "failed";
-const std::string through = "through";
+constexpr std::string_view through = "through";
+constexpr std::chrono::milliseconds soon{500};  ///< in which ranks look for what another tells
 
 std::string beat_key(int rank) { return fmt::format("beat/{}", rank); }
 
@@ -61,7 +62,7 @@ void Watch::tell(std::string_view fault) noexcept {
       const std::lock_guard lock(store_mutex_);
       store_->set(failure_key, bytes_of(fault));
     }
-    if (rank_ == 0) std::this_thread::sleep_for(2 * period());
+    if (rank_ == 0) std::this_thread::sleep_for(3 * soon);
   } catch (const std::exception&) {  // the others will miss its beat
   }
 }
@@ -82,7 +83,6 @@ std::chrono::milliseconds Watch::period() const {
 }
 
 void Watch::run() {
-  constexpr std::chrono::milliseconds soon{500};  // what another tells is to be known at once
   auto next = Clock::now();
   while (!is_asked_to_stop(std::min(soon, period()))) {
     try {

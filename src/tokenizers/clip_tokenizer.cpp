@@ -19,8 +19,9 @@
 namespace vlalign {
 namespace {
 
-const std::string hugging_face_start = "<|startoftext|>";
-const std::string hugging_face_end = "<|endoftext|>";
+// No objects: a tokenizer may be made before main() begins.
+constexpr auto hugging_face_start = "<|startoftext|>";
+constexpr auto hugging_face_end = "<|endoftext|>";
 
 Vocabulary vocabulary_in_clip_order(const std::vector<std::string>& texts) {
   Vocabulary vocabulary;

@@ -10,10 +10,13 @@ namespace {
 
 using nlohmann::json;
 
-const json lowercase_json{{"type", "Lowercase"}};
-const json replace_space_json{{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", "\u2581"}};
-const json split_at_space_json{
-    {"type", "Split"}, {"pattern", {{"String", " "}}}, {"behavior", "MergedWithPrevious"}, {"invert", false}};
+json lowercase_json() { return {{"type", "Lowercase"}}; }
+
+json replace_space_json() { return {{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", "\u2581"}}; }
+
+json split_at_space_json() {
+  return {{"type", "Split"}, {"pattern", {{"String", " "}}}, {"behavior", "MergedWithPrevious"}, {"invert", false}};
+}
 
 json part_of(const json& tokenizer, const char* name) {
   const auto found = tokenizer.find(name);
@@ -36,12 +39,13 @@ bool read_lower_case(const json& normalizer) {
   const bool is_sequence = normalizer.is_object() && normalizer.value("type", "") == "Sequence";
   bool lower_case = false, replaces_space = false;
   for (const auto& step : is_sequence ? normalizer.at("normalizers") : json::array({normalizer})) {
-    lower_case = lower_case || step == lowercase_json;
-    replaces_space = replaces_space || step == replace_space_json;
-    check(step == lowercase_json || step == replace_space_json, "normalizer: expected {}, with or without {}, got {}",
-          replace_space_json.dump(), lowercase_json.dump(), step.dump());
+    lower_case = lower_case || step == lowercase_json();
+    replaces_space = replaces_space || step == replace_space_json();
+    check(step == lowercase_json() || step == replace_space_json(),
+          "normalizer: expected {}, with or without {}, got {}", replace_space_json().dump(), lowercase_json().dump(),
+          step.dump());
   }
-  check(replaces_space, "normalizer: {} is missing", replace_space_json.dump());
+  check(replaces_space, "normalizer: {} is missing", replace_space_json().dump());
   return lower_case;
 }
 
@@ -104,8 +108,8 @@ GemmaTokenizerOptions read_gemma_options(const json& config, const json& tokeniz
   check_model(tokenizer.at("model"));
   options.lower_case = read_lower_case(part_of(tokenizer, "normalizer"));
   const auto words = part_of(tokenizer, "pre_tokenizer");
-  check(words.is_null() || words == split_at_space_json, "pre_tokenizer: expected {}, got {}",
-        split_at_space_json.dump(), words.dump());
+  check(words.is_null() || words == split_at_space_json(), "pre_tokenizer: expected {}, got {}",
+        split_at_space_json().dump(), words.dump());
   const auto ends = read_template(part_of(tokenizer, "post_processor"));  // not the configuration's add_eos_token
   check(ends.end.has_value(), "post_processor: expected an end token behind the caption, as SigLIP 2's has");
   options.end_token = *ends.end;
@@ -126,14 +130,14 @@ json gemma_config_json(const GemmaTokenizerOptions& options) {
 }
 
 json gemma_tokenizer_json(const GemmaTokenizerOptions& options, std::int64_t start_id, std::int64_t end_id) {
-  const json lower_and_replace{{"type", "Sequence"}, {"normalizers", {lowercase_json, replace_space_json}}};
+  const json lower_and_replace{{"type", "Sequence"}, {"normalizers", {lowercase_json(), replace_space_json()}}};
   const json to_space{{"type", "Replace"}, {"pattern", {{"String", "\u2581"}}}, {"content", " "}};
   const auto decoders = json::array({to_space, {{"type", "ByteFallback"}}, {{"type", "Fuse"}}});
   return {{"version", "1.0"},
           {"truncation", nullptr},
           {"padding", nullptr},
-          {"normalizer", options.lower_case ? lower_and_replace : replace_space_json},
-          {"pre_tokenizer", split_at_space_json},
+          {"normalizer", options.lower_case ? lower_and_replace : replace_space_json()},
+          {"pre_tokenizer", split_at_space_json()},
           {"post_processor", template_json(options, start_id, end_id)},
           {"decoder", {{"type", "Sequence"}, {"decoders", decoders}}},
           {"model",

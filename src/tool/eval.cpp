@@ -17,7 +17,7 @@ void add_eval(CLI::App& program) {
   flags->model.add(*command);
   flags->data.add(*command);
   command->callback([flags] {
-    run_on_ranks([&](const Ranks& ranks) {
+    run_on_ranks("eval", [&](const Ranks& ranks) {
       const auto pairs = flags->data.open();
       const auto model = flags->model.load();
       auto options = flags->model.embed_options();

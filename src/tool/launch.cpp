@@ -39,6 +39,14 @@ struct Host {
   int slots = 0;  ///< ranks it takes
 };
 
+bool is_number(std::string_view text, int& number) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+/// As others reach it: ssh's "user@host" without the user.
+std::string address_of(const std::string& place) { return place.substr(place.find('@') + 1); }
+
 /// "robot-7" or "robot-7 slots=4", a host a line.
 std::vector<Host> read_hosts(const std::string& file, int ranks) {
   if (file.empty()) return {{.name = "", .slots = ranks}};
@@ -51,10 +59,9 @@ std::vector<Host> read_hosts(const std::string& file, int ranks) {
     std::string slots, more;
     words >> host.name >> slots >> more;
     constexpr std::string_view key = "slots=";
-    const auto* end = slots.data() + slots.size();
     const bool fits =
         slots.empty() || (slots.starts_with(key) && more.empty() &&
-                          std::from_chars(slots.data() + key.size(), end, host.slots).ptr == end && host.slots > 0);
+                          is_number(std::string_view(slots).substr(key.size()), host.slots) && host.slots > 0);
     // A name that begins with a dash would be an option of ssh's.
     check(fits && host.name.front() != '-', "{}: expected \"HOST\" or \"HOST slots=N\" in each line, got \"{}\"", file,
           line);
@@ -96,7 +103,13 @@ std::string this_program() { return std::filesystem::read_symlink("/proc/self/ex
 
 /// On another host through ssh, in a folder of the same path.
 RankCommand at_host(const std::string& host, RankCommand command) {
-  auto line = "cd " + quoted(std::filesystem::current_path().string()) + " && exec env";
+  auto line = "cd " + quoted(std::filesystem::current_path().string());
+  for (const auto* name : {"OMP_NUM_THREADS", "GLOO_SOCKET_IFNAME"})
+    if (const char* value = std::getenv(name)) command.variables[name] = value;
+  if (!command.variables.contains("OMP_NUM_THREADS"))  // that host's cores
+    line += fmt::format(" && n=$(($(nproc) / {})) && export OMP_NUM_THREADS=$((n > 0 ? n : 1))",
+                        command.variables.at("LOCAL_WORLD_SIZE"));
+  line += " && exec env";
   for (const auto& [name, value] : command.variables) line += " " + quoted(name + "=" + value);
   for (const auto& word : command.words) line += " " + quoted(word);
   // Two -t: the far process ends with its connection.
@@ -121,11 +134,10 @@ std::vector<RankCommand> commands_of(const LaunchFlags& flags, const std::vector
                                       {"WORLD_SIZE", std::to_string(places.size())},
                                       {"LOCAL_RANK", std::to_string(here[place]++)},
                                       {"LOCAL_WORLD_SIZE", std::to_string(all[place])},
-                                      {"MASTER_ADDR", places[0].empty() ? "127.0.0.1" : places[0]},
+                                      {"MASTER_ADDR", places[0].empty() ? "127.0.0.1" : address_of(places[0])},
                                       {"MASTER_PORT", port},
-                                      {"TORCHELASTIC_RESTART_COUNT", std::to_string(attempt)}}};
-    // LibTorch warns of every socket whose address has no name.
-    if (std::getenv("TORCH_CPP_LOG_LEVEL") == nullptr) command.variables["TORCH_CPP_LOG_LEVEL"] = "ERROR";
+                                      {"TORCHELASTIC_RESTART_COUNT", std::to_string(attempt)},
+                                      {"TORCHELASTIC_USE_AGENT_STORE", "False"}}};
     if (std::getenv("OMP_NUM_THREADS") == nullptr && place.empty())
       command.variables["OMP_NUM_THREADS"] =
           std::to_string(std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / all[place]));

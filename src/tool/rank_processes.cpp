@@ -33,7 +33,10 @@ class SignalNotes {
     asked_to_end = 0;
     struct sigaction note {};
     note.sa_handler = [](int signal) { asked_to_end = signal; };
-    for (std::size_t i = 0; i < signals.size(); ++i) ::sigaction(signals[i], &note, &before_[i]);
+    for (std::size_t i = 0; i < signals.size(); ++i) {
+      ::sigaction(signals[i], &note, &before_[i]);
+      if (before_[i].sa_handler == SIG_IGN) ::sigaction(signals[i], &before_[i], nullptr);  // as nohup wants it
+    }
   }
   SignalNotes(const SignalNotes&) = delete;
   SignalNotes& operator=(const SignalNotes&) = delete;
@@ -58,6 +61,9 @@ int status_of(int end) { return WIFSIGNALED(end) ? 128 + WTERMSIG(end) : WEXITST
     ::dup2(output, STDOUT_FILENO);
     ::dup2(output, STDERR_FILENO);
   }
+  const int nothing =
+      ::open("/dev/null", O_RDONLY | O_CLOEXEC);  // a rank in the background would stop to read a terminal
+  if (nothing >= 0) ::dup2(nothing, STDIN_FILENO);
   for (const auto& [name, value] : command.variables) ::setenv(name.c_str(), value.c_str(), 1);
   std::vector<char*> words;
   for (const auto& word : command.words) words.push_back(const_cast<char*>(word.c_str()));
@@ -163,7 +169,8 @@ void RankProcesses::read_output(std::size_t rank) {
 
 /// Over rank 0's progress, which is rewritten in its line on a terminal.
 void RankProcesses::say(std::size_t rank, const std::string& line) const {
-  fmt::print(stderr, "{}[rank {}] {}\n", ::isatty(STDERR_FILENO) == 1 ? "\r\x1b[K" : "", rank, line);
+  const auto text = fmt::format("{}[rank {}] {}\n", ::isatty(STDERR_FILENO) == 1 ? "\r\x1b[K" : "", rank, line);
+  std::fputs(text.c_str(), stderr);  // that nobody may read is no reason to end
 }
 
 void RankProcesses::note_ends(JobEnd& end) {

@@ -342,7 +342,8 @@ void add_train(CLI::App& program) {
   const auto flags = std::make_shared<TrainFlags>();
   add_flags(*command, *flags);
   command->callback([flags] {
-    run_on_ranks([&](const Ranks& ranks) {
+    const auto sets = flags->tests.size();
+    run_on_ranks(fmt::format("train with {} held-out set(s)", sets), [&](const Ranks& ranks) {
       flags->options.ranks = ranks;
       run(*flags);
     });

@@ -53,7 +53,7 @@ void add_zero_shot(CLI::App& program) {
       ->check(not_empty);
   command->add_option("--templates", flags->templates,
                       "File with one prompt a line, {} stands for the class; \"a photo of a {}.\" without it");
-  command->callback([flags] { run_on_ranks([&](const Ranks& ranks) { classify(*flags, ranks); }); });
+  command->callback([flags] { run_on_ranks("zero-shot", [&](const Ranks& ranks) { classify(*flags, ranks); }); });
 }
 
 }  // namespace vlalign::tool

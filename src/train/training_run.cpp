@@ -152,7 +152,11 @@ TrainSummary TrainingRun::train() {
   stop_ = false;
   check_task(task_, options_);
   plan();
-  if (!ranks_.alone()) check_same_on_ranks(ranks_, settings());
+  if (!ranks_.alone()) {
+    auto all = settings();
+    all["checkpoint_every"] = options_.checkpoint_every;  // after which all collect
+    check_same_on_ranks(ranks_, all);
+  }
   if (!options_.out.empty()) open_folder();
   for (auto* batches : task_.batches()) batches->seek(progression_.step);
 

@@ -35,17 +35,17 @@ constexpr std::uint64_t length_bytes = 8;
 constexpr std::uint64_t longest_header = 100'000'000;            // the reference's own limit
 constexpr std::uint64_t largest_count = std::uint64_t{1} << 48;  // more than any file holds
 
-const std::array<std::pair<const char*, at::ScalarType>, 11> dtypes{{{"F64", at::kDouble},
-                                                                     {"F32", at::kFloat},
-                                                                     {"F16", at::kHalf},
-                                                                     {"BF16", at::kBFloat16},
-                                                                     {"I64", at::kLong},
-                                                                     {"I32", at::kInt},
-                                                                     {"I16", at::kShort},
-                                                                     {"I8", at::kChar},
-                                                                     {"U8", at::kByte},
-                                                                     {"BOOL", at::kBool},
-                                                                     {"C64", at::kComplexFloat}}};
+constexpr std::array<std::pair<const char*, at::ScalarType>, 11> dtypes{{{"F64", at::kDouble},
+                                                                         {"F32", at::kFloat},
+                                                                         {"F16", at::kHalf},
+                                                                         {"BF16", at::kBFloat16},
+                                                                         {"I64", at::kLong},
+                                                                         {"I32", at::kInt},
+                                                                         {"I16", at::kShort},
+                                                                         {"I8", at::kChar},
+                                                                         {"U8", at::kByte},
+                                                                         {"BOOL", at::kBool},
+                                                                         {"C64", at::kComplexFloat}}};
 
 /// A whole file mapped privately; unmapped when the last tensor that views it is gone.
 class Mapping {

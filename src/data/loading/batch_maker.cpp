@@ -152,8 +152,9 @@ void BatchMaker::check_options() const {
   const auto& share = options_.share;
   check(share.count >= 1 && share.index >= 0 && share.index < share.count,
         "[{}] share: expected an index from 0 and below its count, got {} of {}", loader_, share.index, share.count);
-  check(share.count <= options_.batch_size, "[{}] batch size {} leaves some of the {} shares without a record", loader_,
-        options_.batch_size, share.count);
+  check(share.count <= options_.batch_size,
+        "[{}] batch size {} leaves some of the {} shares without a record: expected at least {}", loader_,
+        options_.batch_size, share.count, share.count);
 }
 
 void BatchMaker::check_range(std::string_view what, std::int64_t value, std::int64_t least, std::int64_t most) const {

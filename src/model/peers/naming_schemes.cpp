@@ -13,30 +13,41 @@ Renames operator+(Renames a, const Renames& b) {
   return a;
 }
 
-// Blocks as CLIPModel and SiglipModel name them.
-const Renames hf_blocks{
-    {"transformer.resblocks.", "encoder.layers."}, {".ln_1.", ".layer_norm1."}, {".ln_2.", ".layer_norm2."},
-    {".attn.out_proj.", ".self_attn.out_proj."},   {".mlp.c_fc.", ".mlp.fc1."}, {".mlp.c_proj.", ".mlp.fc2."}};
-const std::vector<Part> hf_parts{
-    {".self_attn.q_proj.", 0, 1}, {".self_attn.k_proj.", 1, 1}, {".self_attn.v_proj.", 2, 1}};
+/// Blocks as CLIPModel and SiglipModel name them.
+const Renames& hf_blocks() {
+  static const Renames all{
+      {"transformer.resblocks.", "encoder.layers."}, {".ln_1.", ".layer_norm1."}, {".ln_2.", ".layer_norm2."},
+      {".attn.out_proj.", ".self_attn.out_proj."},   {".mlp.c_fc.", ".mlp.fc1."}, {".mlp.c_proj.", ".mlp.fc2."}};
+  return all;
+}
+
+const std::vector<Part>& hf_parts() {
+  static const std::vector<Part> all{
+      {".self_attn.q_proj.", 0, 1}, {".self_attn.k_proj.", 1, 1}, {".self_attn.v_proj.", 2, 1}};
+  return all;
+}
+
 constexpr std::string_view fused = ".attn.in_proj_";
 
-const Renames hf_embeddings{{"token_embedding.", "embeddings.token_embedding."},
-                            {"positional_embedding", "embeddings.position_embedding.weight"},
-                            {"class_embedding", "embeddings.class_embedding"},
-                            {"conv1.", "embeddings.patch_embedding."}};
+const Renames& hf_embeddings() {
+  static const Renames all{{"token_embedding.", "embeddings.token_embedding."},
+                           {"positional_embedding", "embeddings.position_embedding.weight"},
+                           {"class_embedding", "embeddings.class_embedding"},
+                           {"conv1.", "embeddings.patch_embedding."}};
+  return all;
+}
 
 NamingSchemes hugging_face_clip() {
   return {
       {.scope = "visual.",
        .renames = Renames{{"visual.", "vision_model."}, {"ln_pre.", "pre_layrnorm."}, {"ln_post.", "post_layernorm."}} +
-                  hf_embeddings + hf_blocks,
+                  hf_embeddings() + hf_blocks(),
        .fused = fused,
-       .parts = hf_parts},
+       .parts = hf_parts()},
       {.scope = "text.",
-       .renames = Renames{{"text.", "text_model."}, {"ln_final.", "final_layer_norm."}} + hf_embeddings + hf_blocks,
+       .renames = Renames{{"text.", "text_model."}, {"ln_final.", "final_layer_norm."}} + hf_embeddings() + hf_blocks(),
        .fused = fused,
-       .parts = hf_parts},
+       .parts = hf_parts()},
       {.scope = "image_projection.", .renames = {{"image_projection.", "visual_projection."}}}};
 }
 
@@ -53,22 +64,29 @@ NamingSchemes hugging_face_siglip() {
   return schemes;
 }
 
-const Renames bert_names{{"transformer.resblocks.", "encoder.layer."},
-                         {".ln_1.", ".attention.output.LayerNorm."},
-                         {".ln_2.", ".output.LayerNorm."},
-                         {".attn.out_proj.", ".attention.output.dense."},
-                         {".mlp.c_fc.", ".intermediate.dense."},
-                         {".mlp.c_proj.", ".output.dense."},
-                         {"pooler.", "pooler.dense."}};
-const std::vector<Part> bert_parts{
-    {".attention.self.query.", 0, 1}, {".attention.self.key.", 1, 1}, {".attention.self.value.", 2, 1}};
+const Renames& bert_names() {
+  static const Renames all{{"transformer.resblocks.", "encoder.layer."},
+                           {".ln_1.", ".attention.output.LayerNorm."},
+                           {".ln_2.", ".output.LayerNorm."},
+                           {".attn.out_proj.", ".attention.output.dense."},
+                           {".mlp.c_fc.", ".intermediate.dense."},
+                           {".mlp.c_proj.", ".output.dense."},
+                           {"pooler.", "pooler.dense."}};
+  return all;
+}
+
+const std::vector<Part>& bert_parts() {
+  static const std::vector<Part> all{
+      {".attention.self.query.", 0, 1}, {".attention.self.key.", 1, 1}, {".attention.self.value.", 2, 1}};
+  return all;
+}
 
 NamingSchemes hugging_face_align() {
   return {{.scope = "visual.", .renames = {{"visual.", "vision_model."}}},
           {.scope = "text.",
-           .renames = Renames{{"text.", "text_model."}} + bert_names,
+           .renames = Renames{{"text.", "text_model."}} + bert_names(),
            .fused = fused,
-           .parts = bert_parts}};
+           .parts = bert_parts()}};
 }
 
 /// timm's ViT, as open_clip's SigLIP models hold it.
@@ -141,7 +159,7 @@ NamingSchemes gpt2() {
 
 NamingSchemes text_tower_schemes(const TextConfig& config) {
   if (config.architecture != TextConfig::Architecture::bert) return gpt2();
-  return {{.scope = "", .renames = bert_names, .fused = fused, .parts = bert_parts}};
+  return {{.scope = "", .renames = bert_names(), .fused = fused, .parts = bert_parts()}};
 }
 
 NamingSchemes naming_schemes(const ModelConfig& config, Layout layout) {
