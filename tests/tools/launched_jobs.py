@@ -190,7 +190,7 @@ def goes_on_with_those_that_are_left(jobs):
     expect(wait_for(lambda: lines_in(metrics) >= 12, 120), "four ranks train")
     four = children_of(job.pid)
     os.kill(four[2], signal.SIGKILL)
-    expect(wait_for(lambda: children_of(job.pid) and not set(four) & set(children_of(job.pid)), 60), "all start again")
+    expect(wait_for(lambda: children_of(job.pid) and not set(four) & set(children_of(job.pid)), 120), "all start again")
     expect(wait_for(lambda: lines_in(metrics) >= 25, 120), "those that are left train")
     expect(len(children_of(job.pid)) == 3, "three ranks are left")
     job.send_signal(signal.SIGTERM)
