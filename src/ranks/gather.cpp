@@ -6,7 +6,6 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "core/check.hpp"
@@ -129,7 +128,7 @@ std::vector<at::Tensor> Ranks::gather(const std::vector<at::Tensor>& parts) cons
 std::vector<std::string> Ranks::gather(std::string_view text) const {
   if (alone()) return {std::string(text)};
   auto own = at::empty({static_cast<std::int64_t>(text.size())}, at::kByte);
-  std::memcpy(own.mutable_data_ptr(), text.data(), text.size());
+  std::copy(text.begin(), text.end(), static_cast<char*>(own.mutable_data_ptr()));
   const auto counts = counts_of_rows(*state_, own.size(0), 1);
   const auto all = gather_rows(*state_, own, counts);
   const auto* next = static_cast<const char*>(all.const_data_ptr());
