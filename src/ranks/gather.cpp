@@ -26,9 +26,8 @@ at::Tensor gather_rows(Ranks::State& ranks, const at::Tensor& rows, const std::v
   }
   shape.insert(shape.begin(), ranks.size);
   auto all = at::empty(shape, rows.options());
-  auto flat = all.flatten(0, 1);
-  ranks.wait(own, ranks.start(own, [&](c10d::Backend& backend) { return backend._allgather_base(flat, own); }));
-  ranks.bytes += static_cast<std::int64_t>(own.nbytes()) * (ranks.size - 1);
+  const auto flat = all.flatten(0, 1);
+  ranks.all_gather(own, flat);
   if (std::all_of(counts.begin(), counts.end(), [&](auto count) { return count == most; })) return flat;
   std::vector<at::Tensor> parts;
   for (int r = 0; r < ranks.size; ++r) parts.push_back(all[r].narrow(0, 0, counts[static_cast<std::size_t>(r)]));
@@ -36,6 +35,10 @@ at::Tensor gather_rows(Ranks::State& ranks, const at::Tensor& rows, const std::v
 }
 
 }  // namespace
+
+std::int64_t bytes_of_row(const at::Tensor& rows) {
+  return c10::multiply_integers(rows.sizes().slice(1)) * static_cast<std::int64_t>(rows.element_size());
+}
 
 std::vector<std::int64_t> counts_of_rows(Ranks::State& ranks, std::int64_t own, std::int64_t width) {
   const auto all = gather_rows(ranks, at::tensor({own, width}).unsqueeze(0),
@@ -113,7 +116,7 @@ std::vector<at::Tensor> Ranks::gather(const std::vector<at::Tensor>& parts) cons
     vlalign::check(part.defined() && part.dim() >= 1 && part.size(0) == parts.front().size(0),
                    "[Ranks::gather] rows: expected [n, ...] of each part");
   std::int64_t width = 0;
-  for (const auto& part : parts) width += bytes_of_rows(part.narrow(0, 0, 0)).size(1);
+  for (const auto& part : parts) width += bytes_of_row(part);
   const auto counts = counts_of_rows(*state_, parts.front().size(0), width);
   auto all = gather_side_by_side(*state_, parts, counts);
   for (std::size_t i = 0; i < parts.size(); ++i) {

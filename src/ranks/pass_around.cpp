@@ -102,9 +102,7 @@ class Way {
 at::Tensor pass_around(const Ranks& ranks, const at::Tensor& rows, const Visit& visit) {
   if (ranks.alone()) return at::zeros_like(rows);
   const at::NoGradGuard no_graph;
-  const auto counts =
-      counts_of_rows(*ranks.state(), rows.size(0),
-                     c10::multiply_integers(rows.sizes().slice(1)) * static_cast<std::int64_t>(rows.element_size()));
+  const auto counts = counts_of_rows(*ranks.state(), rows.size(0), bytes_of_row(rows));
   auto shape = rows.sizes().vec();
   shape[0] = std::max<std::int64_t>(1, *std::max_element(counts.begin(), counts.end()));
   const auto own = at::zeros(shape, rows.options());

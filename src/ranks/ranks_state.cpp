@@ -141,6 +141,11 @@ void Ranks::State::wait(const at::Tensor& numbers, const c10::intrusive_ptr<c10d
   }
 }
 
+void Ranks::State::all_gather(at::Tensor own, at::Tensor all) {
+  wait(own, start(own, [&](c10d::Backend& backend) { return backend._allgather_base(all, own); }));
+  bytes += static_cast<std::int64_t>(own.nbytes()) * (size - 1);
+}
+
 c10::intrusive_ptr<c10d::Work> Ranks::State::send(at::Tensor numbers, int to, int tag) {
   bytes += static_cast<std::int64_t>(numbers.nbytes());
   std::vector<at::Tensor> all{std::move(numbers)};

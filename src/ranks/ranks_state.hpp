@@ -31,6 +31,8 @@ struct Ranks::State {
                                        const std::function<c10::intrusive_ptr<c10d::Work>(c10d::Backend&)>& collective);
   /// Throws Error naming the rank that is lost.
   void wait(const at::Tensor& numbers, const c10::intrusive_ptr<c10d::Work>& work);
+  /// Gathers as many numbers of each rank, [n] in all, into [R n].
+  void all_gather(at::Tensor own, at::Tensor all);
   /// Starts to send numbers to one rank, or to receive them from it; which is waited for with wait_for_message(), while
   /// the tensor lives. tag: tells messages between the same two apart
   c10::intrusive_ptr<c10d::Work> send(at::Tensor numbers, int to, int tag);
@@ -57,6 +59,8 @@ struct Ranks::State {
   c10::intrusive_ptr<c10d::Store> store;
   c10::intrusive_ptr<c10d::Backend> among_cpus, among_gpus;
 };
+
+std::int64_t bytes_of_row(const at::Tensor& rows);
 
 /// How many rows each rank has. Collective; throws Error on all ranks where their rows aren't equally wide.
 ///   width: bytes of a row

@@ -62,11 +62,7 @@ class Exchange {
       if (there > 0) own.narrow(0, at, there).copy_(s.own.narrow(0, s.begin, there));
       at += s.length;
     }
-    auto& state = *ranks_.state();
-    auto received = all.flatten();
-    auto sent = own;
-    state.wait(own, state.start(own, [&](c10d::Backend& backend) { return backend._allgather_base(received, sent); }));
-    state.bytes += static_cast<std::int64_t>(own.nbytes()) * (ranks_.size() - 1);
+    ranks_.state()->all_gather(own, all.flatten());
     at = 0;
     for (const auto& s : stretches_) {
       if (s.whole.defined()) take(s, all.narrow(1, at, s.length));

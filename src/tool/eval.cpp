@@ -1,8 +1,8 @@
 #include <fmt/format.h>
 
 #include "tool/commands.hpp"
-#include "tool/output.hpp"
 #include "tool/print_scores.hpp"
+#include "tool/run_on_ranks.hpp"
 #include "vlalign/eval/retrieval.hpp"
 
 namespace vlalign::tool {

@@ -5,8 +5,6 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
-#include "vlalign/ranks/ranks.hpp"
-
 namespace vlalign::tool {
 
 /// A line of JSON on stdout; a path that is no UTF-8 is made so.
@@ -22,10 +20,5 @@ void prepare_streams();
 /// What `work` returns, after all it printed has reached stdout. Where either fails: one line on stderr, with nothing
 /// in it that libraries say to programmers, and 1.
 int exit_status_of(const std::function<int()>& work);
-
-/// Does the work of a command that several processes share, as their launcher started them, or alone. What goes wrong
-/// on one rank the others learn at once; it then ends without waiting for what is on its way to them.
-///   task: in words, the same on all ranks
-void run_on_ranks(const std::string& task, const std::function<void(const Ranks&)>& work);
 
 }  // namespace vlalign::tool

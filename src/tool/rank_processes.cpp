@@ -61,8 +61,8 @@ int status_of(int end) { return WIFSIGNALED(end) ? 128 + WTERMSIG(end) : WEXITST
     ::dup2(output, STDOUT_FILENO);
     ::dup2(output, STDERR_FILENO);
   }
-  const int nothing =
-      ::open("/dev/null", O_RDONLY | O_CLOEXEC);  // a rank in the background would stop to read a terminal
+  // In the background it would be stopped where it reads a terminal.
+  const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   if (nothing >= 0) ::dup2(nothing, STDIN_FILENO);
   for (const auto& [name, value] : command.variables) ::setenv(name.c_str(), value.c_str(), 1);
   std::vector<char*> words;

@@ -53,8 +53,7 @@ class RankProcesses {
   void note_ends(JobEnd& end);
 
   std::vector<Process> processes_;
-  bool only_slow_ =
-      false;  ///< those that still run don't hang: they are slow to end, since another is known to be lost
+  bool only_slow_ = false;  ///< another is known to be lost: those that still run don't hang, they are slow to end
 };
 
 }  // namespace vlalign::tool

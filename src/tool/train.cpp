@@ -16,6 +16,7 @@
 #include "tool/held_out.hpp"
 #include "tool/output.hpp"
 #include "tool/print_scores.hpp"
+#include "tool/run_on_ranks.hpp"
 #include "tool/start_model.hpp"
 #include "vlalign/data/sources/episodes.hpp"
 #include "vlalign/eval/retrieval.hpp"
@@ -130,6 +131,7 @@ std::vector<ReportTest> evaluate(const DualEncoder& model, const std::vector<Hel
                     .source = set.pairs};
     if (options.ranks.rank() == 0) warn_of_bad(test.embeddings.bad);
     test.scores = evaluate_retrieval(test.embeddings, options.ranks);
+    if (options.ranks.rank() > 0) continue;  // who reports nothing
     test.scores.temperature = 1 / model.logit_scale().item<double>();
     tests.push_back(std::move(test));
   }

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "tool/commands.hpp"
-#include "tool/output.hpp"
+#include "tool/run_on_ranks.hpp"
 
 namespace vlalign::tool {
 namespace {
