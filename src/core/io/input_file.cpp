@@ -14,6 +14,12 @@
 
 namespace vlalign {
 
+std::vector<std::byte> RandomAccess::read(std::int64_t offset, std::int64_t size) const {
+  auto bytes = without_foreign_errors(name(), [&] { return std::vector<std::byte>(static_cast<std::size_t>(size)); });
+  read(offset, bytes);
+  return bytes;
+}
+
 // O_NONBLOCK: opening a named pipe by mistake must not wait for a writer.
 InputFile::InputFile(const std::filesystem::path& path)
     : InputFile(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK), path.string()) {}
@@ -32,12 +38,6 @@ std::int64_t InputFile::size() const {
   struct stat status {};
   check(::fstat(descriptor_, &status) == 0, "{}: cannot read its size: {}", name_, std::strerror(errno));
   return status.st_size;
-}
-
-std::vector<std::byte> InputFile::read(std::int64_t offset, std::int64_t size) const {
-  auto bytes = without_foreign_errors(name_, [&] { return std::vector<std::byte>(static_cast<std::size_t>(size)); });
-  read(offset, bytes);
-  return bytes;
 }
 
 void InputFile::read(std::int64_t offset, std::span<std::byte> bytes) const {

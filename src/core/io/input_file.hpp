@@ -1,4 +1,4 @@
-// A file read at any offset by several threads, and text files opened with care.
+// Files read at any offset by several threads, and text files opened with care.
 #pragma once
 
 #include <cstddef>
@@ -12,23 +12,35 @@
 
 namespace vlalign {
 
-class InputFile {
+/// Bytes that several threads may read at any offset: a file's, or those of one on another machine.
+class RandomAccess {
+ public:
+  RandomAccess() = default;
+  RandomAccess(const RandomAccess&) = delete;
+  RandomAccess& operator=(const RandomAccess&) = delete;
+  virtual ~RandomAccess() = default;
+
+  virtual const std::string& name() const = 0;  ///< what messages call it
+  virtual std::int64_t size() const = 0;
+  /// Exactly as many bytes from `offset`; throws Error when it ends earlier.
+  virtual void read(std::int64_t offset, std::span<std::byte> bytes) const = 0;
+  std::vector<std::byte> read(std::int64_t offset, std::int64_t size) const;
+};
+
+class InputFile : public RandomAccess {
  public:
   /// Throws Error when the path isn't a regular file or can't be opened.
   explicit InputFile(const std::filesystem::path& path);
   /// Takes over an open descriptor; `name` is what messages call it.
   InputFile(int descriptor, std::string name);
-  InputFile(const InputFile&) = delete;
-  InputFile& operator=(const InputFile&) = delete;
-  ~InputFile();
+  ~InputFile() override;
 
-  const std::string& name() const { return name_; }
+  const std::string& name() const override { return name_; }
   int descriptor() const { return descriptor_; }
-  std::int64_t size() const;
+  std::int64_t size() const override;
 
-  /// Exactly `size` bytes from `offset`; throws Error when the file ends earlier.
-  std::vector<std::byte> read(std::int64_t offset, std::int64_t size) const;
-  void read(std::int64_t offset, std::span<std::byte> bytes) const;
+  using RandomAccess::read;
+  void read(std::int64_t offset, std::span<std::byte> bytes) const override;
 
  private:
   std::string name_;
@@ -37,12 +49,12 @@ class InputFile {
 
 /// A file, or a part of one that holds several.
 struct FileRange {
-  std::shared_ptr<const InputFile> file;
+  std::shared_ptr<const RandomAccess> file;
   std::string name;  ///< what messages call it
   std::int64_t begin = 0;
   std::int64_t size = 0;
 
-  /// As InputFile's.
+  /// As RandomAccess's.
   std::vector<std::byte> read(std::int64_t offset, std::int64_t bytes) const;
   void read(std::int64_t offset, std::span<std::byte> bytes) const;
 
