@@ -24,6 +24,7 @@ debian_packages=(
   g++ cmake ninja-build ccache pkg-config unzip python3-pip
   libfmt-dev libspdlog-dev libcli11-dev nlohmann-json3-dev libeigen3-dev libgtest-dev
   libjpeg-dev libpng-dev libwebp-dev libhwy-dev libdeflate-dev libarchive-dev zlib1g-dev libicu-dev libxml2-dev libsentencepiece-dev
+  libcurl4-openssl-dev
   libavformat-dev libavcodec-dev libswscale-dev
   libharfbuzz-dev fonts-noto-color-emoji unicode-cldr-core
   libmujoco-dev libegl-dev libgl-dev libegl-mesa0 libgl1-mesa-dri)

@@ -1,0 +1,94 @@
+#include <algorithm>
+#include <exception>
+#include <vector>
+
+#include "core/check.hpp"
+#include "core/io/input_file.hpp"
+#include "core/log.hpp"
+#include "remote/bucket.hpp"
+#include "remote/bucket_request.hpp"
+#include "remote/xml.hpp"
+
+namespace vlalign {
+namespace {
+
+constexpr std::int64_t most_at_once = 64 << 20;
+constexpr std::int64_t usual_part = 16 << 20;
+constexpr std::int64_t most_parts = 10'000;  ///< S3's limit
+
+const std::vector<std::string> any_bytes = {"Content-Type: application/octet-stream"};
+
+std::string_view text_of(const std::vector<std::byte>& bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+/// An upload in parts, which S3 keeps, and charges for, until it is completed or aborted.
+class PartedUpload {
+ public:
+  explicit PartedUpload(const std::string& url) : url_(url), place_(s3_place(url)) {
+    const auto answer = send(url_, place_, {.method = "POST", .query = {{"uploads", ""}}, .headers = any_bytes}).body;
+    const auto id = xml_text(answer, "UploadId");
+    check(id && !id->empty(), "{}: the server begins no upload in parts: it names no UploadId", url_);
+    id_ = *id;
+  }
+
+  void put(std::string_view part) {
+    const auto number = std::to_string(etags_.size() + 1);
+    const auto answer = send(
+        url_, place_,
+        {.method = "PUT", .query = {{"partNumber", number}, {"uploadId", id_}}, .headers = any_bytes, .body = part});
+    etags_.push_back(answer.response.header("etag"));
+    check(!etags_.back().empty(), "{}: the server names no ETag of part {}", url_, number);
+  }
+
+  void complete() {
+    std::string list = "<CompleteMultipartUpload>";
+    for (std::size_t i = 0; i < etags_.size(); ++i) {
+      list += fmt::format("<Part><PartNumber>{}</PartNumber><ETag>{}</ETag></Part>", i + 1, xml_escaped(etags_[i]));
+    }
+    list += "</CompleteMultipartUpload>";
+    send(url_, place_,
+         {.method = "POST", .query = {{"uploadId", id_}}, .headers = {"Content-Type: application/xml"}, .body = list});
+  }
+
+  void abort() noexcept {
+    try {
+      send(url_, place_, {.method = "DELETE", .query = {{"uploadId", id_}}});
+    } catch (const std::exception& error) {
+      log_warning("{}: the parts of an upload that failed may be left there (upload {}): {}", url_, id_, error.what());
+    }
+  }
+
+ private:
+  std::string url_;
+  S3Place place_;
+  std::string id_;
+  std::vector<std::string> etags_;
+};
+
+void upload_in_parts(const std::string& url, const InputFile& file, std::int64_t size) {
+  const auto part = std::max(usual_part, (size + most_parts - 1) / most_parts);
+  PartedUpload parts(url);
+  try {
+    for (std::int64_t at = 0; at < size; at += part) parts.put(text_of(file.read(at, std::min(part, size - at))));
+    check(file.size() == size, "{}: grew while it was uploaded", file.name());
+    parts.complete();
+  } catch (...) {
+    parts.abort();
+    throw;
+  }
+}
+
+}  // namespace
+
+void upload(const std::string& url, const std::filesystem::path& path) {
+  const auto place = s3_place(url);
+  check(!place.key.empty() && !place.key.ends_with('/'), "{}: should be s3://bucket/key, which names a file", url);
+  const InputFile file(path);
+  const auto size = file.size();
+  if (size > most_at_once) return upload_in_parts(url, file, size);
+  const auto bytes = file.read(0, size);
+  send(url, place, {.method = "PUT", .headers = any_bytes, .body = text_of(bytes)});
+}
+
+}  // namespace vlalign
