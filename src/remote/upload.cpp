@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <exception>
+#include <optional>
 #include <vector>
 
 #include "core/check.hpp"
@@ -7,6 +8,8 @@
 #include "core/log.hpp"
 #include "remote/bucket.hpp"
 #include "remote/bucket_request.hpp"
+#include "remote/remote_error.hpp"
+#include "remote/remote_object.hpp"
 #include "remote/xml.hpp"
 
 namespace vlalign {
@@ -22,10 +25,20 @@ std::string_view text_of(const std::vector<std::byte>& bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
+/// None where nothing is, or nothing that may be read.
+std::optional<RemoteIdentity> identity_at(const std::string& url) {
+  try {
+    return find_remote(url).identity;
+  } catch (const RemoteError& error) {
+    if (error.status() == 404 || error.status() == 403) return std::nullopt;
+    throw;
+  }
+}
+
 /// An upload in parts, which S3 keeps, and charges for, until it is completed or aborted.
 class PartedUpload {
  public:
-  explicit PartedUpload(const std::string& url) : url_(url), place_(s3_place(url)) {
+  explicit PartedUpload(const std::string& url) : url_(url), place_(s3_place(url)), before_(identity_at(url)) {
     const auto answer = send(url_, place_, {.method = "POST", .query = {{"uploads", ""}}, .headers = any_bytes}).body;
     const auto id = xml_text(answer, "UploadId");
     check(id && !id->empty(), "{}: the server begins no upload in parts: it names no UploadId", url_);
@@ -41,14 +54,19 @@ class PartedUpload {
     check(!etags_.back().empty(), "{}: the server names no ETag of part {}", url_, number);
   }
 
-  void complete() {
+  void complete(std::int64_t size) {
     std::string list = "<CompleteMultipartUpload>";
     for (std::size_t i = 0; i < etags_.size(); ++i) {
       list += fmt::format("<Part><PartNumber>{}</PartNumber><ETag>{}</ETag></Part>", i + 1, xml_escaped(etags_[i]));
     }
     list += "</CompleteMultipartUpload>";
-    send(url_, place_,
-         {.method = "POST", .query = {{"uploadId", id_}}, .headers = {"Content-Type: application/xml"}, .body = list});
+    try {
+      send(
+          url_, place_,
+          {.method = "POST", .query = {{"uploadId", id_}}, .headers = {"Content-Type: application/xml"}, .body = list});
+    } catch (const RemoteError& error) {
+      if (error.status() != 404 || !is_completed(size)) throw;
+    }
   }
 
   void abort() noexcept {
@@ -60,8 +78,15 @@ class PartedUpload {
   }
 
  private:
+  /// The answer to an earlier attempt may have been lost, and the upload is unknown once it is completed.
+  bool is_completed(std::int64_t size) const {
+    const auto now = identity_at(url_);
+    return now && now->size == size && (!before_ || before_->etag != now->etag);
+  }
+
   std::string url_;
   S3Place place_;
+  std::optional<RemoteIdentity> before_;
   std::string id_;
   std::vector<std::string> etags_;
 };
@@ -72,7 +97,7 @@ void upload_in_parts(const std::string& url, const InputFile& file, std::int64_t
   try {
     for (std::int64_t at = 0; at < size; at += part) parts.put(text_of(file.read(at, std::min(part, size - at))));
     check(file.size() == size, "{}: grew while it was uploaded", file.name());
-    parts.complete();
+    parts.complete(size);
   } catch (...) {
     parts.abort();
     throw;
