@@ -1,6 +1,5 @@
 #include "remote/aws_profile.hpp"
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -9,6 +8,7 @@
 #include "core/ascii.hpp"
 #include "core/check.hpp"
 #include "core/io/input_file.hpp"
+#include "remote/environment.hpp"
 
 namespace vlalign {
 namespace {
@@ -17,13 +17,8 @@ namespace fs = std::filesystem;
 
 using Settings = std::map<std::string, std::string>;
 
-std::string variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value ? value : "";
-}
-
 fs::path file_of(const char* name, const char* usual) {
-  const auto named = variable(name), home = variable("HOME");
+  const auto named = environment(name), home = environment("HOME");
   if (!named.empty()) return named;
   return home.empty() ? fs::path() : fs::path(home) / ".aws" / usual;
 }
@@ -61,7 +56,7 @@ bool take_section(const fs::path& file, const std::string& section, Settings& se
 }  // namespace
 
 Settings aws_profile() {
-  const auto named = variable("AWS_PROFILE");
+  const auto named = environment("AWS_PROFILE");
   const auto section = named.empty() ? "default" : named;
   const auto config = file_of("AWS_CONFIG_FILE", "config");
   const auto credentials = file_of("AWS_SHARED_CREDENTIALS_FILE", "credentials");

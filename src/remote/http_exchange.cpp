@@ -3,13 +3,13 @@
 #include <curl/curl.h>
 
 #include <chrono>
-#include <cstdlib>
 #include <exception>
 #include <memory>
 
 #include "core/ascii.hpp"
 #include "core/check.hpp"
 #include "remote/curl_handles.hpp"
+#include "remote/environment.hpp"
 #include "remote/remote_error.hpp"
 #include "remote/remote_options.hpp"
 
@@ -126,8 +126,7 @@ void Exchange::set_signer() {
 /// libcurl alone would know the system's only.
 void Exchange::set_certificates() {
   for (const char* variable : {"AWS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"}) {
-    const char* path = std::getenv(variable);
-    if (path && *path) return set(CURLOPT_CAINFO, path);
+    if (const auto path = environment(variable); !path.empty()) return set(CURLOPT_CAINFO, path.c_str());
   }
 }
 
@@ -227,8 +226,10 @@ void Exchange::judge(CURLcode result) {
       return;
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
-      fail("{}: the server's certificate isn't trusted: {}; SSL_CERT_FILE names a file of those that are", request_.url,
-           told(result));
+      fail(
+          "{}: the server's certificate isn't trusted: {}; a file of those that are is named by "
+          "SSL_CERT_FILE, or before it by CURL_CA_BUNDLE or AWS_CA_BUNDLE",
+          request_.url, told(result));
     case CURLE_URL_MALFORMAT:
       fail("{}: is no address: {}", request_.url, told(result));
     case CURLE_TOO_MANY_REDIRECTS:

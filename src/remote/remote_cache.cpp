@@ -159,9 +159,16 @@ void RemoteCache::put_off(const Task& task) {
   if (task.list == list_) tasks_.push_back(task);
 }
 
+/// What comes later in the list finds no room either.
+void RemoteCache::give_up_list(std::int64_t list) {
+  const std::lock_guard lock(mutex_);
+  if (list == list_) tasks_.clear();
+}
+
 void RemoteCache::do_task(const Task& task, const std::stop_token& stop) {
   const auto state = make_copy(find(task.url, stop), task.place, stop);
   if (state == CacheState::no_room) warn_of_room(task.url);
+  if (state == CacheState::full) give_up_list(task.list);
   if (state != CacheState::busy) return;
   put_off(task);
   sleep_for(wait_for_others_s, stop);

@@ -69,6 +69,7 @@ class RemoteCache {
   void do_task(const Task& task, const std::stop_token& stop);
   std::optional<Task> next_task(const std::stop_token& stop);
   void put_off(const Task& task);
+  void give_up_list(std::int64_t list);
   void warn_of_room(const std::string& url);
 
   CacheFolder folder_;

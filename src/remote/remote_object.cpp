@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "core/ascii.hpp"
 #include "core/check.hpp"
 #include "remote/patience.hpp"
 #include "remote/percent.hpp"
@@ -84,6 +85,7 @@ class Transfer {
  private:
   void attempt();
   void begin(const HttpResponse& response);
+  void learn(const RemoteIdentity& now, const HttpResponse& response);
   void begin_part(const HttpResponse& response);
   void begin_whole();
   bool take(std::span<const std::byte> bytes);
@@ -118,13 +120,18 @@ void Transfer::fail_changed() const {
 void Transfer::begin(const HttpResponse& response) {
   const auto now = identity_in(response);
   if (is_another(object_.identity, now)) fail_changed();
-  if (object_.identity.size < 0) {
-    object_.identity = now;
-    if (rest_ && now.size >= 0) end_ = now.size;
-  }
+  if (object_.identity.size < 0) learn(now, response);
   skip_ = 0;
   if (response.status == 206) return begin_part(response);
   if (at_ > 0) begin_whole();
+}
+
+/// Without a length only a body in chunks tells whether all of it came.
+void Transfer::learn(const RemoteIdentity& now, const HttpResponse& response) {
+  check(now.size >= 0 || lower(response.header("transfer-encoding")) == "chunked",
+        "{}: its server doesn't say how large it is (Content-Length)", object_.location);
+  object_.identity = now;
+  if (now.size >= 0) end_ = now.size;
 }
 
 void Transfer::begin_part(const HttpResponse& response) {

@@ -3,26 +3,25 @@
 #include <atomic>
 #include <charconv>
 #include <cmath>
-#include <cstdlib>
 #include <mutex>
 #include <optional>
-#include <string_view>
+#include <string>
 
 #include "core/check.hpp"
+#include "remote/environment.hpp"
 
 namespace vlalign {
 namespace {
 
-std::mutex mutex;
-std::optional<RemoteOptions> chosen;
+std::mutex options_mutex;
+std::optional<RemoteOptions> chosen_options;
 
-std::atomic<std::int64_t> requests = 0, retries = 0, received = 0;
+std::atomic<std::int64_t> requests_sent = 0, requests_retried = 0, bytes_received = 0;
 
 template <typename Number>
 void take_variable(const char* name, Number& number) {
-  const char* set = std::getenv(name);
-  if (!set || !*set) return;
-  const std::string_view text = set;
+  const auto text = environment(name);
+  if (text.empty()) return;
   Number read{};
   const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), read);
   const bool whole = fault == std::errc() && end == text.data() + text.size();
@@ -30,32 +29,32 @@ void take_variable(const char* name, Number& number) {
   number = read;
 }
 
-RemoteOptions options_of_environment() {
+}  // namespace
+
+RemoteOptions remote_options_of_environment() {
   RemoteOptions options;
   take_variable("VLALIGN_REMOTE_TIMEOUT", options.timeout_s);
   take_variable("VLALIGN_REMOTE_ATTEMPTS", options.attempts);
   return options;
 }
 
-}  // namespace
-
 RemoteOptions remote_options() {
-  const std::lock_guard lock(mutex);
-  if (!chosen) chosen = options_of_environment();
-  return *chosen;
+  const std::lock_guard lock(options_mutex);
+  if (!chosen_options) chosen_options = remote_options_of_environment();
+  return *chosen_options;
 }
 
 void set_remote_options(const RemoteOptions& options) {
   check(options.timeout_s > 0 && options.attempts > 0 && options.first_wait_s >= 0,
         "remote options: timeout_s {} and attempts {} should be above 0, first_wait_s {} at least 0", options.timeout_s,
         options.attempts, options.first_wait_s);
-  const std::lock_guard lock(mutex);
-  chosen = options;
+  const std::lock_guard lock(options_mutex);
+  chosen_options = options;
 }
 
-TransferCounts transfer_counts() { return {requests, retries, received}; }
-void count_request() { ++requests; }
-void count_retry() { ++retries; }
-void count_bytes(std::int64_t bytes) { received += bytes; }
+TransferCounts transfer_counts() { return {requests_sent, requests_retried, bytes_received}; }
+void count_request() { ++requests_sent; }
+void count_retry() { ++requests_retried; }
+void count_bytes(std::int64_t bytes) { bytes_received += bytes; }
 
 }  // namespace vlalign

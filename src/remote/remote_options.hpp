@@ -11,8 +11,11 @@ struct RemoteOptions {
   double first_wait_s = 0.25;  ///< before the second attempt; doubled each time, to 10 s at most
 };
 
-/// Of the process. Until they are set they are as above, with what $VLALIGN_REMOTE_TIMEOUT (in seconds) and
-/// $VLALIGN_REMOTE_ATTEMPTS say; throws Error when one of these isn't a number above 0.
+/// As above, with what $VLALIGN_REMOTE_TIMEOUT (in seconds) and $VLALIGN_REMOTE_ATTEMPTS say; throws Error when one of
+/// these isn't a number above 0.
+RemoteOptions remote_options_of_environment();
+
+/// Of the process; until they are set, those of the environment when they were asked for first.
 RemoteOptions remote_options();
 void set_remote_options(const RemoteOptions& options);
 

@@ -1,9 +1,8 @@
 #include "remote/s3.hpp"
 
-#include <cstdlib>
-
 #include "core/check.hpp"
 #include "remote/aws_profile.hpp"
+#include "remote/environment.hpp"
 #include "remote/percent.hpp"
 
 namespace vlalign {
@@ -13,13 +12,8 @@ constexpr std::string_view scheme = "s3://";
 /// SHA-256 of nothing.
 constexpr const char* empty_hash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
-std::string variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value ? value : "";
-}
-
 bool is_set(const char* name) {
-  const auto value = variable(name);
+  const auto value = environment(name);
   return !value.empty() && value != "0" && value != "false" && value != "no";
 }
 
@@ -32,9 +26,9 @@ std::string first_of(std::string value, const Others&... others) {
 
 void take_keys(S3Settings& settings, std::map<std::string, std::string>& profile) {
   if (is_set("AWS_NO_SIGN_REQUEST") || is_set("VLALIGN_S3_ANONYMOUS")) return;
-  settings.access_key = variable("AWS_ACCESS_KEY_ID");
-  settings.secret_key = variable("AWS_SECRET_ACCESS_KEY");
-  settings.session_token = first_of(variable("AWS_SESSION_TOKEN"), variable("AWS_SECURITY_TOKEN"));
+  settings.access_key = environment("AWS_ACCESS_KEY_ID");
+  settings.secret_key = environment("AWS_SECRET_ACCESS_KEY");
+  settings.session_token = first_of(environment("AWS_SESSION_TOKEN"), environment("AWS_SECURITY_TOKEN"));
   if (settings.access_key.empty() && settings.secret_key.empty()) {
     settings.access_key = profile["aws_access_key_id"];
     settings.secret_key = profile["aws_secret_access_key"];
@@ -83,13 +77,14 @@ std::string s3_location(const S3Place& place) { return fmt::format("{}{}/{}", sc
 S3Settings s3_settings() {
   auto profile = aws_profile();
   S3Settings settings;
-  settings.endpoint = first_of(variable("AWS_ENDPOINT_URL_S3"), variable("AWS_ENDPOINT_URL"), profile["endpoint_url"]);
+  settings.endpoint =
+      first_of(environment("AWS_ENDPOINT_URL_S3"), environment("AWS_ENDPOINT_URL"), profile["endpoint_url"]);
   while (settings.endpoint.ends_with('/')) settings.endpoint.pop_back();
   check(settings.endpoint.empty() || settings.endpoint.starts_with("http://") ||
             settings.endpoint.starts_with("https://"),
         "AWS_ENDPOINT_URL={}: should begin with http:// or https://", settings.endpoint);
-  settings.region =
-      first_of(variable("AWS_REGION"), variable("AWS_DEFAULT_REGION"), profile["region"], std::string("us-east-1"));
+  settings.region = first_of(environment("AWS_REGION"), environment("AWS_DEFAULT_REGION"), profile["region"],
+                             std::string("us-east-1"));
   take_keys(settings, profile);
   return settings;
 }

@@ -218,6 +218,7 @@ TEST_F(RemoteCacheTest, WhatIsNeededSoonerIsNotRemovedForWhatIsNeededLater) {
   std::this_thread::sleep_for(std::chrono::milliseconds(200));
   EXPECT_TRUE(has_copy(0) && has_copy(1) && has_copy(2));
   EXPECT_EQ(server_.count("GET"), 3);
+  EXPECT_LE(server_.count("HEAD"), 5);  // nobody asks for what won't have room
   cache.prefetch(urls(2, 8));
   ASSERT_TRUE(eventually([&] { return has_copy(2) && has_copy(3) && has_copy(4); }));
   EXPECT_EQ(server_.count("GET"), 5);

@@ -263,13 +263,25 @@ TEST_F(RemoteFileTest, AServerWithoutRangesServesWholeFilesAndTheBeginningOfOthe
   EXPECT_EQ(text_of(large_file.read(8 * mega - 1, 1000)), large.substr(8 * mega - 1, 1000));
 }
 
-TEST_F(RemoteFileTest, ALengthThatIsNotSaidIsAnErrorForRangesAndFineForTheWhole) {
-  server_.change_all([&](auto&, auto& reply) {
-    reply.unknown_length = true;
-    reply.status = 200;
-  });
+TEST_F(RemoteFileTest, WithoutALengthOnlyABodyThatTellsItsEndIsTaken) {
+  const auto hide = [](bool chunked) {
+    return [chunked](const auto&, auto& reply) {
+      (chunked ? reply.chunked : reply.unknown_length) = true;
+      reply.status = 200;
+    };
+  };
+  server_.change_all(hide(true));
   EXPECT_HAS(error_of([&] { RemoteFile(server_.url("/a.tar")); }), "doesn't say how large it is");
   EXPECT_EQ(all_of("/a.tar"), whole_);
+  server_.change_all([&](const auto& call, auto& reply) {
+    reply = reply_with({whole_}, HttpCall());
+    hide(true)(call, reply);
+  });
+  server_.plant([](auto&, auto& reply) { reply.cut_after = 150'000; }, 3);
+  EXPECT_EQ(all_of("/a.tar"), whole_);
+  EXPECT_EQ(retries(), 3);
+  server_.change_all(hide(false));
+  EXPECT_HAS(error_of([&] { all_of("/a.tar"); }), "doesn't say how large it is");
 }
 
 TEST_F(RemoteFileTest, AnAnswerThatLeadsElsewhereIsFollowed) {
@@ -320,7 +332,21 @@ TEST_F(RemoteFileTest, NamesAreEncodedWhereTheyMustBe) {
   EXPECT_EQ(read_remote(server_.url("/a%20b/%C3%A9.tar?x=1"), 5), "hello");
 }
 
-TEST(RemoteOptionsOf, TheEnvironmentAreRefusedWhenTheyAreNoNumbers) {
+TEST(RemoteOptionsTest, AreTheEnvironmentsUnlessTheseAreNoNumbers) {
+  const auto with = [](const char* timeout, const char* attempts) {
+    ::setenv("VLALIGN_REMOTE_TIMEOUT", timeout, 1);
+    ::setenv("VLALIGN_REMOTE_ATTEMPTS", attempts, 1);
+    return remote_options_of_environment();
+  };
+  EXPECT_EQ(with("2.5", "9").timeout_s, 2.5);
+  EXPECT_EQ(with("2.5", "9").attempts, 9);
+  EXPECT_EQ(with("", "").attempts, 6);
+  for (const char* wrong : {"0", "-1", "x", "5x", "nan", "inf"}) {
+    EXPECT_HAS(error_of([&] { with(wrong, "1"); }), fmt::format("VLALIGN_REMOTE_TIMEOUT={}: should be", wrong));
+    EXPECT_HAS(error_of([&] { with("1", wrong); }), fmt::format("VLALIGN_REMOTE_ATTEMPTS={}: should be", wrong));
+  }
+  ::unsetenv("VLALIGN_REMOTE_TIMEOUT");
+  ::unsetenv("VLALIGN_REMOTE_ATTEMPTS");
   EXPECT_THROW(set_remote_options({.timeout_s = 0}), Error);
   EXPECT_THROW(set_remote_options({.attempts = 0}), Error);
 }

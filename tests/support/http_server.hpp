@@ -12,6 +12,7 @@
 #include <atomic>
 #include <charconv>
 #include <chrono>
+#include <cstdio>
 #include <functional>
 #include <list>
 #include <map>
@@ -47,6 +48,7 @@ struct HttpReply {
   std::optional<std::size_t> stall_after = {};     // the same, and it stays open
   std::optional<std::size_t> content_length = {};  // what is said in place of the body's
   bool unknown_length = false;                     // none is said, the end of the connection is the body's
+  bool chunked = false;                            // the same, and the end is told
   double pause_s = 0;                              // before each KB of the body
   std::string raw = {};                            // in place of all
 };
@@ -191,16 +193,30 @@ class HttpServer {
       return false;
     }
     std::string head = "HTTP/1.1 " + std::to_string(reply.status) + " -\r\n";
-    if (!reply.unknown_length)
+    if (reply.chunked) {
+      head += "Transfer-Encoding: chunked\r\n";
+    } else if (!reply.unknown_length) {
       head += "Content-Length: " + std::to_string(reply.content_length.value_or(reply.body.size())) + "\r\n";
+    }
     for (const auto& [name, value] : reply.headers) head += name + ": " + value + "\r\n";
     if (!send_all(connection, head + "\r\n")) return false;
     if (call.method == "HEAD" || reply.status == 204 || reply.status == 304) return !reply.unknown_length;
     const auto end = std::min({reply.body.size(), reply.cut_after.value_or(reply.body.size()),
                                reply.stall_after.value_or(reply.body.size())});
+    if (reply.chunked) return send_chunks(connection, std::string_view(reply.body).substr(0, end), !reply.cut_after);
     if (!send_body(connection, std::string_view(reply.body).substr(0, end), reply.pause_s)) return false;
     if (reply.stall_after) wait_for_end(connection);
     return end == reply.body.size() && !reply.unknown_length && !reply.content_length && !reply.stall_after;
+  }
+
+  static bool send_chunks(int connection, std::string_view body, bool whole) {
+    for (; !body.empty(); body.remove_prefix(std::min<std::size_t>(body.size(), 70000))) {
+      const auto chunk = body.substr(0, 70000);
+      char size[20];
+      std::snprintf(size, sizeof size, "%zx\r\n", chunk.size());
+      if (!send_all(connection, size) || !send_all(connection, chunk) || !send_all(connection, "\r\n")) return false;
+    }
+    return whole && send_all(connection, "0\r\n\r\n");
   }
 
   bool send_body(int connection, std::string_view body, double pause_s) const {
