@@ -247,9 +247,9 @@ TEST(RecordFilter, RefusesWhatWouldOverflowTheStack) {
   EXPECT_TRUE(takes(repeated("not ", 100) + "1 = 1", json::object()));
   EXPECT_HAS(error_of(repeated("(", 101) + "1 = 1" + repeated(")", 101)), "more than 100 deep, column 102 of: ((((");
   for (const auto* opening : {"(", "not ", "not("}) {
-    EXPECT_HAS(error_of(repeated(opening, 1'000'000) + "1 = 1"),
+    EXPECT_HAS(error_of(repeated(opening, 100'000) + "1 = 1"),
                "where: conditions are nested more than 100 deep, column");
-    EXPECT_LT(error_of(repeated(opening, 1'000'000)).size(), 1000U);
+    EXPECT_LT(error_of(repeated(opening, 100'000)).size(), 1000U);
   }
   EXPECT_EQ(truth("1 = 2" + repeated(" or 1 = 2", 100'000) + " or 1 = 1"), "true");
   EXPECT_EQ(truth("1 = 1" + repeated(" and (1 = 1)", 100'000)), "true");
