@@ -15,7 +15,7 @@ class WhereCondition;
 ///
 ///   comparisons  < <= > >= = == != <>  between a field and a number, text in ' or ", true, false, null, or a field
 ///   x in (1, 'two', three), x not in (...), x is null, x is not null
-///   not, and, or: not binds closest, or least; parentheses; all words in any case
+///   not, and, or, of which not binds closest and or least; parentheses; all words in any case
 ///
 /// A field is letters, digits, _ and dots, where a dot goes into an object unless a field's very name has it, or
 /// anything in backquotes. A quote, or backquote, is doubled in its own kind.
