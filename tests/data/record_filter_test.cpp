@@ -138,12 +138,13 @@ TEST(RecordFilter, RoundsNoInteger) {
 }
 
 TEST(RecordFilter, ReadsNumbersWrittenAsText) {
-  const auto* record = R"({"a": "0.31", "b": " +64\n", "c": "1e-400", "d": "1e999", "n": "nan", "w": "many", "e": "",
+  const auto* record =
+      R"({"a": "0.31", "b": " +64\n", "c": "1e-400", "d": "1e999", "n": "nan", "w": "many", "e": "", "s": "+-2", "t": "++2",
                            "odd": "9007199254740993", "number": 0.31})";
   EXPECT_TRUE(takes("a > 0.3 and a < 1 and a = 0.31 and 0.3 < a and a = number and a in (1, 0.31)", record));
   EXPECT_TRUE(takes("b >= 64 and b <= 64 and c >= 0 and c < 1 and d > 1e308", record));
   EXPECT_TRUE(takes("odd > 9007199254740992 and odd != 9007199254740992.0", record));
-  for (const auto* nothing : {"n", "w", "e"}) {
+  for (const auto* nothing : {"n", "w", "e", "s", "t"}) {
     EXPECT_FALSE(takes(fmt::format("{0} < 1 or {0} >= 1 or {0} != 1", nothing), record)) << nothing;
   }
   // Beside text they are text.
@@ -151,7 +152,7 @@ TEST(RecordFilter, ReadsNumbersWrittenAsText) {
 }
 
 TEST(RecordFilter, ComparesNothingOfAnotherKind) {
-  const auto* record = R"({"truth": true, "text": "True", "number": 1, "list": [1], "object": {"a": 1}})";
+  const auto* record = R"({"truth": true, "text": " True\n", "number": 1, "list": [1], "object": {"a": 1}})";
   EXPECT_TRUE(takes("truth = true and text = true and truth = text and truth != false", record));
   for (const auto* pair : {"truth = number", "truth != number", "list = 1", "list != 1", "object != 1", "list = list",
                            "object = object", "number = 'one'", "number != 'one'", "truth != 'yes'"}) {
