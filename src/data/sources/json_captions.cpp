@@ -20,15 +20,21 @@ void add_caption(std::vector<std::string>& captions, const json& value, const st
 
 }  // namespace
 
-std::vector<std::string> captions_of(const json& record, const std::string& key) {
-  const auto value = record.find(key);
-  check(value != record.end(), "no \"{}\"", key);
+std::vector<std::string> find_captions(const json& record, const std::string& key) {
   std::vector<std::string> captions;
+  const auto value = record.find(key);
+  if (value == record.end()) return captions;
   if (value->is_array()) {
     for (const auto& one : *value) add_caption(captions, one, key);
   } else {
     add_caption(captions, *value, key);
   }
+  return captions;
+}
+
+std::vector<std::string> captions_of(const json& record, const std::string& key) {
+  check(record.contains(key), "no \"{}\"", key);
+  auto captions = find_captions(record, key);
   check(!captions.empty(), "\"{}\" is empty", key);
   return captions;
 }

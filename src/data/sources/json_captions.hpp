@@ -11,4 +11,7 @@ namespace vlalign {
 /// and blank ones are left out. Throws Error when none is left, and for what is no text.
 std::vector<std::string> captions_of(const nlohmann::json& record, const std::string& key);
 
+/// The same, but none where the key isn't there or nothing is left under it.
+std::vector<std::string> find_captions(const nlohmann::json& record, const std::string& key);
+
 }  // namespace vlalign

@@ -35,6 +35,13 @@ class VLALIGN_EXPORT PairSource {
 /// Every caption of every record, in the source's order: what a vocabulary is trained on.
 VLALIGN_EXPORT std::vector<std::string> all_captions(const std::shared_ptr<const PairSource>& pairs);
 
+/// A field of records that holds captions, and how often a sample takes one of them.
+struct CaptionKey {
+  std::string key;
+  /// Relative to the sum of all, whatever that is. A key of 0 is never drawn from, yet its captions are the record's.
+  double probability = 1.0;
+};
+
 struct PairOptions {
   /// Column names of a table. Without them open_clip's, "filepath" and "title"; in a .jsonl or metadata file Hugging
   /// Face's, "file_name" and "text".
@@ -44,6 +51,16 @@ struct PairOptions {
   std::optional<char> separator{};
   /// Opening fails when more than this share of a file's records (and at least 10) is bad.
   double max_bad = 0.05;
+  /// Fields with captions in the .json of shards' records and in .jsonl tables, each a string or a list of strings; in
+  /// shards the .txt is then not read. A sample draws a key by its probability among those under which the record has a
+  /// caption that isn't blank, then one of that key's captions. The captions of a record are those of all keys. Without
+  /// keys they are "caption" of a .json, where there is no .txt, and caption_key of a table.
+  std::vector<CaptionKey> caption_keys{};
+  /// Which records are taken, by the fields of their .json, or of the .parquet beside their shard, or by a table's
+  /// columns: "similarity > 0.3 and width >= 64 and nsfw = 'UNLIKELY'". It is SQL's WHERE, see docs/data.md: a
+  /// comparison with what isn't there is unknown, and only a record for which the whole is true is taken. The others
+  /// are no bad records. Empty: all are.
+  std::string where{};
 };
 
 /// Opens a data set: a .tsv or .csv (header, or two columns: path, caption), a .jsonl or a folder with metadata.jsonl

@@ -17,7 +17,7 @@ using OpenLerobotEpisodes = void (*)(const std::filesystem::path& folder, const 
 
 }  // namespace vlalign
 
-/// The module's only entry.
+/// The module's entry for datasets.
 extern "C" VLALIGN_EXPORT void vlalign_open_lerobot_episodes(const std::filesystem::path& folder,
                                                              const vlalign::EpisodeOptions& options,
                                                              std::shared_ptr<const vlalign::EpisodeSource>& source);

@@ -8,8 +8,10 @@
 #include <algorithm>
 #include <cmath>
 #include <exception>
+#include <nlohmann/json.hpp>
 
 #include "core/check.hpp"
+#include "data/sources/lerobot/parquet_values.hpp"
 
 namespace vlalign {
 namespace {
@@ -201,6 +203,38 @@ struct ParquetFile::State {
     const auto* first = reinterpret_cast<const std::byte*>(value.data());
     return {first, first + value.size()};
   }
+
+  /// Null for a column that isn't there, or whose values no JSON of rows() holds.
+  Chunks read_values(const std::string& column) const {
+    const auto found = schema->GetAllFieldIndices(column);
+    check(found.size() <= 1, "expected one column \"{}\", found {}", column, found.size());
+    if (found.empty() || !is_parquet_value(*schema->field(found.front())->type())) return nullptr;
+    Chunks chunks;
+    must(reader->ReadColumn(found.front(), &chunks));
+    check_rows(chunks->length(), reader->parquet_reader()->metadata()->num_rows());
+    const auto status = chunks->ValidateFull();  // that text is UTF-8, and categories are there
+    check(status.ok(), "column \"{}\": {}", column, status.message());
+    return chunks;
+  }
+
+  std::vector<nlohmann::json> json_rows(std::span<const std::string> columns) const {
+    std::vector<nlohmann::json> all;
+    bool any = false;
+    for (const auto& column : columns) {
+      const auto chunks = read_values(column);
+      if (!chunks) continue;
+      any = true;
+      all.resize(static_cast<std::size_t>(chunks->length()), nlohmann::json::object());
+      auto row = all.begin();
+      for (const auto& array : chunks->chunks()) {
+        for (std::int64_t i = 0; i < array->length(); ++i, ++row) (*row)[column] = parquet_value(*array, i);
+      }
+    }
+    // With no column read, nothing but the file's word would say how many rows there are.
+    check(any, "expected one of the columns {} with numbers, text or true and false, found {}", columns,
+          schema->field_names());
+    return all;
+  }
 };
 
 ParquetFile::ParquetFile(const std::filesystem::path& path) : state_(std::make_unique<State>(path)) {}
@@ -252,6 +286,10 @@ ParquetFile::Matrix ParquetFile::matrix(std::string_view column) const {
 
 std::vector<std::byte> ParquetFile::bytes(std::string_view column, std::int64_t row) {
   return guarded(state_->name, [&] { return state_->bytes(column, row); });
+}
+
+std::vector<nlohmann::json> ParquetFile::rows(std::span<const std::string> columns) const {
+  return guarded(state_->name, [&] { return state_->json_rows(columns); });
 }
 
 }  // namespace vlalign

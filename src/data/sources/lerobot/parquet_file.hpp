@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,6 +37,10 @@ class ParquetFile {
   /// A value of a column of bytes, or of the field "bytes" of one of structs. The row group it lies in is kept until
   /// one of another is asked for.
   std::vector<std::byte> bytes(std::string_view column, std::int64_t row);
+
+  /// Every row as an object with those of the columns that the file has and whose values are a truth, numbers or text,
+  /// in categories too; others are left out. Integers are as they are, null is null.
+  std::vector<nlohmann::json> rows(std::span<const std::string> columns) const;
 
  private:
   struct State;
