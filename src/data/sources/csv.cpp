@@ -44,21 +44,19 @@ void CsvReader::read_field(std::string& field) {
   text_.append_until([delimiter = delimiter_](char c) { return c == delimiter || c == '\n' || c == '\r'; }, field);
 }
 
+/// A stray quote may reach to the end of a file that is larger than memory. So text is kept only until it is long, and
+/// read again where the quote turns out to be none.
 void CsvReader::read_quoted(std::string& field) {
+  constexpr std::size_t long_text = 1 << 20;
   const auto opened = here();
-  get();
-  for (;;) {
-    text_.append_until([](char c) { return c == '"' || c == '\n' || c == '\r'; }, field);
-    const int c = get();
-    if (c == TextCursor::none) {
-      go_behind_line(opened);
-      fail("the quote that opens a field on line {} is never closed; write a quote as \"\" inside quotes", opened.line);
-    }
-    if (c == '"' && text_.peek() != '"') break;
-    if (c == '"') get();
-    field.push_back(static_cast<char>(c));
+  const bool is_whole = read_to_closing_quote(field, long_text);
+  if (line_ == opened.line || at_field_end()) {
+    if (is_whole) return;
+    go_to(opened);
+    field.clear();
+    read_to_closing_quote(field, field.max_size());
+    return;
   }
-  if (line_ == opened.line || at_field_end()) return;
   const auto closed = line_;
   go_behind_line(opened);
   fail(
@@ -67,9 +65,32 @@ void CsvReader::read_quoted(std::string& field) {
       opened.line, closed);
 }
 
-void CsvReader::go_behind_line(const Place& place) {
+/// Whether the field is whole: text of more bytes is not kept.
+bool CsvReader::read_to_closing_quote(std::string& field, std::size_t most) {
+  const auto opened = here();
+  bool is_whole = true;
+  get();
+  for (;;) {
+    text_.append_until([](char c) { return c == '"' || c == '\n' || c == '\r'; }, field);
+    const int c = get();
+    if (c == TextCursor::none) {
+      go_behind_line(opened);
+      fail("the quote that opens a field on line {} is never closed; write a quote as \"\" inside quotes", opened.line);
+    }
+    if (c == '"' && text_.peek() != '"') return is_whole;
+    if (c == '"') get();
+    field.push_back(static_cast<char>(c));
+    if (field.size() > most) field.clear(), is_whole = false;
+  }
+}
+
+void CsvReader::go_to(const Place& place) {
   text_.go_to(place.offset);
   line_ = place.line;
+}
+
+void CsvReader::go_behind_line(const Place& place) {
+  go_to(place);
   for (int c = get(); c != TextCursor::none && c != '\n';) c = get();
 }
 

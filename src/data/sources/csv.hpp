@@ -1,6 +1,7 @@
 // Rows of comma- or tab-separated text.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -37,6 +38,8 @@ class CsvReader {
   bool at_field_end();
   void read_field(std::string& field);
   void read_quoted(std::string& field);
+  bool read_to_closing_quote(std::string& field, std::size_t most);
+  void go_to(const Place& place);
   void go_behind_line(const Place& place);
 
   TextCursor& text_;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -77,15 +78,19 @@ class RowReaders {
  public:
   RowReaders(const TableText& text, const TableLayout& layout) : text_(text), layout_(layout) {}
 
-  /// Throws Error when the row isn't there any more, or the file was written to.
-  TableRow read(RowPlace place) const {
-    TableRow row;
+  /// The first row with the captions of all. Throws Error when they aren't there any more, or the file was written to.
+  TableRow read(std::span<const RowPlace> places) const {
+    TableRow first, further;
     auto reader = take();
-    reader->read(place, row);
+    reader->read(places.front(), first);
+    for (const auto place : places.subspan(1)) {
+      reader->read(place, further);
+      std::move(further.captions.begin(), further.captions.end(), std::back_inserter(first.captions));
+    }
     text_.check_unchanged();
     const std::lock_guard lock(mutex_);
     free_.push_back(std::move(reader));
-    return row;
+    return first;
   }
 
  private:
@@ -123,24 +128,14 @@ class TablePairs : public PairSource {
   }
 
  private:
-  TableRow row(std::int64_t record, RowPlace place) const {
+  TableRow first_row(std::int64_t record) const { return read_rows(record, {contents_.index.first_row(record)}); }
+  TableRow all_rows(std::int64_t record) const { return read_rows(record, contents_.index.rows(record)); }
+  TableRow read_rows(std::int64_t record, const std::vector<RowPlace>& places) const {
     try {
-      return rows_.read(place);
+      return rows_.read(places);
     } catch (const Error& error) {
       fail("[pairs] record {}: {}", record, error.what());
     }
-  }
-  TableRow first_row(std::int64_t record) const { return row(record, contents_.index.first_row(record)); }
-
-  /// The first of a record's rows with the captions of all.
-  TableRow all_rows(std::int64_t record) const {
-    const auto places = contents_.index.rows(record);
-    auto all = row(record, places.front());
-    for (auto place = places.begin() + 1; place != places.end(); ++place) {
-      auto further = row(record, *place).captions;
-      std::move(further.begin(), further.end(), std::back_inserter(all.captions));
-    }
-    return all;
   }
 
   fs::path path_of(const TableRow& row) const { return folder_ / row.image; }
