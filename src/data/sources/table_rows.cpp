@@ -16,8 +16,10 @@ TableRows::TableRows(const TableText& text, const TableLayout& layout)
     : table_(text),
       layout_(layout),
       cursor_(text, text.begin(), text.end()),
-      columns_(cursor_, layout.columns.separator) {
-  if (layout.columns.has_header) columns_.next(fields_);
+      columns_(cursor_, layout.columns.separator) {}
+
+void TableRows::skip_header() {
+  if (layout_.columns.has_header) columns_.next(fields_);
 }
 
 bool TableRows::next(TableRow& row) {

@@ -19,8 +19,10 @@ struct TableRow {
 
 class TableRows {
  public:
-  /// All of a table. Text and layout must outlive this.
+  /// Stands at the table's first row, which may be a header. Text and layout must outlive this.
   TableRows(const TableText& text, const TableLayout& layout);
+
+  void skip_header();
 
   /// False at the end. Throws Error that says what is wrong with a row, and then reads on behind it.
   bool next(TableRow& row);

@@ -84,6 +84,7 @@ TableContents scan_table(const TableText& text, const TableLayout& layout, PathH
   BadRecords bad;
   std::int64_t count = 0;
   TableRows rows(text, layout);
+  rows.skip_header();
   TableRow row;
   const auto next = [&] {
     try {
