@@ -1,11 +1,12 @@
 // Rows of comma- or tab-separated text.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <filesystem>
-#include <fstream>
 #include <string>
 #include <vector>
+
+#include "data/sources/text_cursor.hpp"
 
 namespace vlalign {
 
@@ -15,32 +16,36 @@ namespace vlalign {
 /// are skipped too.
 class CsvReader {
  public:
-  /// Throws Error when the file can't be read.
-  CsvReader(const std::filesystem::path& path, char delimiter);
+  /// Reads on from where the cursor, whose line counts as the first, stands at.
+  CsvReader(TextCursor& text, char delimiter) : text_(text), delimiter_(delimiter) {}
 
   /// The next row, or false at the end. Throws Error on a quote that is never closed, and, unlike pandas, on text after
   /// the closing quote of a field of several lines: that is a stray quote which would swallow rows. The row after is
   /// then the one on the line below that quote.
   bool next(std::vector<std::string>& fields);
 
-  /// Where the last row, or the faulty one, began, counted from 1.
-  std::int64_t line() const { return row_line_; }
+  /// Where the last row, or the faulty one, began: its line, counted from 1, and its first byte.
+  std::int64_t line() const { return row_.line; }
+  std::int64_t offset() const { return row_.offset; }
 
  private:
   struct Place {
     std::int64_t offset = 0, line = 1;
   };
 
+  Place here() const { return {text_.offset(), line_}; }
   int get();
   bool at_field_end();
   void read_field(std::string& field);
   void read_quoted(std::string& field);
+  bool read_to_closing_quote(std::string& field, std::size_t most);
+  void go_to(const Place& place);
   void go_behind_line(const Place& place);
 
-  std::ifstream stream_;
+  TextCursor& text_;
   char delimiter_;
-  Place at_;
-  std::int64_t row_line_ = 1;
+  std::int64_t line_ = 1;
+  Place row_;
 };
 
 }  // namespace vlalign
