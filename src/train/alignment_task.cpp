@@ -102,6 +102,8 @@ void AlignmentTask::load(std::string_view loader, std::string_view noun, std::un
                                                         .threads = options_.loader_threads,
                                                         .prefetch = options_.prefetch,
                                                         .shuffle = options_.shuffle,
+                                                        .shuffle_block = options_.shuffle_block,
+                                                        .replacement = options_.replacement,
                                                         .seed = options_.seed,
                                                         .augmentation = options_.augmentation,
                                                         .second_view = loss_->uses().second_image,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 
 #include "core/fingerprint.hpp"
 
@@ -36,6 +37,7 @@ void add_tensor(Fingerprint& print, const at::Tensor& tensor) {
 }  // namespace
 
 std::string fingerprint_of(const PairSource& pairs) {
+  if (auto known = pairs.fingerprint(); !known.empty()) return known;
   Fingerprint print;
   print.add(pairs.size());
   const auto skipped = pairs.size() == 0 ? 0 : shared_folder(pairs);
@@ -43,6 +45,8 @@ std::string fingerprint_of(const PairSource& pairs) {
     print.add(std::string_view(pairs.name(i)).substr(skipped));
     add_texts(print, pairs.captions(i));
   }
+  for (const auto& run : pairs.runs())
+    if (run.weight != 1.0) print.add(run.records).add(std::bit_cast<std::int64_t>(run.weight));
   return print.hex();
 }
 

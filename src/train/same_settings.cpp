@@ -26,7 +26,8 @@ std::string kind_of_device(const json& device) {
 /// What a setting was before there was a choice.
 json as_of_old(const std::string& key) {
   if (key == "ranks") return 1;
-  return key == "sync_batch_norm" || key == "shard_optimizer" ? json(false) : json();
+  if (key == "shuffle_block") return 0;
+  return key == "sync_batch_norm" || key == "shard_optimizer" || key == "replacement" ? json(false) : json();
 }
 
 /// What a difference in this setting does.

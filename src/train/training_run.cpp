@@ -248,6 +248,8 @@ json TrainingRun::settings() const {
            {"precision", to_string(o.precision)},
            {"augmentation", vlalign::to_json(o.augmentation)},
            {"shuffle", o.shuffle},
+           {"shuffle_block", o.shuffle_block},
+           {"replacement", o.replacement},
            {"seed", o.seed},
            {"device", o.device.str()},
            {"threads", at::get_num_threads()},

@@ -270,24 +270,30 @@ TEST_F(LoaderTest, AsksForTheNamesOfBadRecordsAlone) {
   EXPECT_GE(source->names, 1);
 }
 
-TEST(EpochOrders, ArePermutationsOfEpochAndSeedMadeWhenTheyAreWaitedFor) {
-  EpochOrders orders(1000, 7);
+std::vector<std::int64_t> first_records(const EpochOrders::Order& order) {
+  std::vector<std::int64_t> records(1000);
+  order.get().fill(0, 0, records);
+  return records;
+}
+
+TEST(EpochOrders, AreOfEpochAndSeedMadeWhenTheyAreWaitedFor) {
+  EpochOrders orders({{.records = 1000}}, {.batch_size = 1000, .seed = 7});
   const auto first = orders.of(0), third = orders.of(2);
   EXPECT_EQ(third.wait_for(std::chrono::seconds(0)), std::future_status::deferred);
-  EXPECT_EQ(third.get(), random_permutation(1000, {7, 1, 2}));
-  EXPECT_NE(third.get(), first.get());
-  EXPECT_EQ(orders.of(2).get().data(), third.get().data());  // not made again
+  EXPECT_EQ(first_records(third), random_permutation(1000, {7, 1, 2}));
+  EXPECT_NE(first_records(third), first_records(first));
+  EXPECT_EQ(&orders.of(2).get(), &third.get());  // not made again
   EXPECT_EQ(orders.drop_before(2).size(), 1U);
   EXPECT_FALSE(orders.has(0));
   EXPECT_TRUE(orders.has(2));
 }
 
 TEST(EpochOrders, AreMadeOnceByManyThreadsThatWait) {
-  EpochOrders orders(100000, 3);
+  EpochOrders orders({{.records = 60000}}, {.batch_size = 1000, .seed = 3});
   const auto order = orders.of(4);
-  std::vector<const std::int64_t*> seen(8);
+  std::vector<const EpochPlan*> seen(8);
   std::vector<std::thread> threads;
-  for (auto& one : seen) threads.emplace_back([&one, order] { one = order.get().data(); });
+  for (auto& one : seen) threads.emplace_back([&one, order] { one = &order.get(); });
   for (auto& thread : threads) thread.join();
   for (const auto* one : seen) EXPECT_EQ(one, seen.front());
 }

@@ -39,6 +39,8 @@ struct TrainerOptions {
   std::optional<DualEncoder> teacher{};  ///< for losses that use one: of the same image size and tokenizer
   Augmentation augmentation{};
   bool shuffle = true;
+  std::int64_t shuffle_block = 0;  ///< records of shards that are mixed with each other, see LoaderOptions
+  bool replacement = false;        ///< with shuffle: records are drawn independently of each other, see LoaderOptions
   std::uint64_t seed = 0;
   c10::Device device = c10::kCPU;
   int threads = 0;               ///< of the arithmetic, during fit() alone; at most 1,024; 0: LibTorch's choice

@@ -9,7 +9,6 @@
 #include <cstring>
 #include <limits>
 #include <new>
-#include <numeric>
 #include <system_error>
 #include <utility>
 
@@ -20,7 +19,7 @@ namespace vlalign {
 namespace {
 
 // What a generator is for: the part of its key that follows the seed.
-constexpr std::uint64_t text_tag = 2;  // 1 is EpochOrders'
+constexpr std::uint64_t text_tag = 2;  // EpochPlan has 1, and 6 to 10
 constexpr std::uint64_t augment_tag = 3;
 constexpr std::uint64_t second_augment_tag = 4;
 constexpr std::uint64_t clip_tag = 5;
@@ -36,6 +35,25 @@ std::uint64_t key(std::int64_t i) { return static_cast<std::uint64_t>(i); }
 void check_transform(const Preprocess& how, const Augmentation& augmentation) {
   Rng rng({0});
   augment({1, 1, {255, 255, 255}}, how, augmentation, rng);
+}
+
+/// A large source without runs is read in blocks all the same: a permutation of all would take memory.
+std::vector<RecordRun> runs_of(const PictureTexts& records) {
+  constexpr std::int64_t most_permuted = 1 << 22, run = 4096;
+  auto runs = records.runs();
+  if (!runs.empty()) return runs;
+  const auto size = records.size();
+  if (size <= most_permuted) return {{.records = size}};
+  for (std::int64_t begin = 0; begin < size; begin += run) runs.push_back({.records = std::min(run, size - begin)});
+  return runs;
+}
+
+OrderOptions order_options(const LoaderOptions& options) {
+  return {.batch_size = std::max<std::int64_t>(1, options.batch_size),
+          .shuffle = options.shuffle,
+          .replacement = options.replacement,
+          .block = options.shuffle_block,
+          .seed = options.seed};
 }
 
 std::vector<std::int64_t> good_rows(const std::vector<std::string>& faults) {
@@ -95,7 +113,7 @@ struct BatchMaker::Slot {
   std::int64_t begin = 0;                         // of its rows in the share
   std::int64_t rows = 0;                          // B
   bool again = false;                             // its records were given before
-  EpochOrders::Order order;                       // of the epoch, where it is shuffled
+  EpochOrders::Order order;                       // of the epoch
   std::vector<std::int64_t> records;              // [B]
   at::Tensor pixels, second_pixels;               // uint8 [B * each, S, S, 3]; the second undefined unless asked for
   std::vector<std::vector<std::int64_t>> tokens;  // [B], each at most L
@@ -127,7 +145,8 @@ BatchMaker::BatchMaker(std::string_view loader, std::string_view noun, std::uniq
       how_(preprocess),
       options_(options),
       cache_(options.cache_mb),
-      orders_(records_->size(), options.seed) {
+      orders_(runs_of(*records_), order_options(options)),
+      records_per_epoch_(orders_.records_per_epoch()) {
   check_options();
   check_transform(how_, options_.augmentation);
   start();
@@ -146,9 +165,10 @@ void BatchMaker::check_options() const {
   check(!options_.pin_memory || at::hasCUDA(), "[{}] pin_memory: this machine has no CUDA GPU", loader_);
   check(options_.max_bad >= 0.0 && options_.max_bad <= 1.0, "[{}] max_bad: expected 0 to 1, got {}", loader_,
         options_.max_bad);
-  check(options_.batch_size <= records_->size(),
+  check_range("shuffle_block", options_.shuffle_block, 0, std::numeric_limits<std::int64_t>::max());
+  check(options_.batch_size <= records_per_epoch_,
         "[{}] batch size {} is larger than the data set's {} {}: it has no full batch; choose at most {}", loader_,
-        options_.batch_size, records_->size(), noun_, records_->size());
+        options_.batch_size, records_per_epoch_, noun_, records_per_epoch_);
   const auto& share = options_.share;
   check(share.count >= 1 && share.index >= 0 && share.index < share.count,
         "[{}] share: expected an index from 0 and below its count, got {} of {}", loader_, share.index, share.count);
@@ -191,6 +211,7 @@ void BatchMaker::seek(std::int64_t number) {
     slots_.clear();
     open_.clear();
     orders_.clear();  // one may have failed
+    expected_until_ = 0;
     failure_ = nullptr;
   }
   work_ready_.notify_all();
@@ -230,7 +251,26 @@ void BatchMaker::open_next_slot(std::unique_lock<std::mutex>& lock) {
   if (failure) return give_up(*slot, std::move(failure));
   open_.emplace(slot->place, slot);
   work_ready_.notify_all();
-  if (options_.shuffle) make_next_order(lock, slot->epoch + 1);
+  expect_block(lock, *slot);
+  make_next_order(lock, slot->epoch + 1);
+}
+
+/// Tells the source, once a block, what this process reads of it and of the one after.
+void BatchMaker::expect_block(std::unique_lock<std::mutex>& lock, const Slot& slot) {
+  if (slot.number < expected_until_) return;
+  const auto order = orders_.of(slot.epoch);
+  const auto in_epoch = slot.number % batches_per_epoch();
+  const auto& plan = order.get();
+  const auto next = plan.next_block(in_epoch);
+  expected_until_ = slot.number - in_epoch + next;
+  lock.unlock();
+  std::vector<std::int64_t> records(at(own_rows()) * (next < batches_per_epoch() ? 2U : 1U));
+  const auto begin = options_.share.begin(options_.batch_size);
+  const std::span all(records);
+  plan.fill(in_epoch, begin, all.first(at(own_rows())));
+  if (next < batches_per_epoch()) plan.fill(next, begin, all.last(at(own_rows())));
+  records_->expect(all);
+  lock.lock();
 }
 
 /// next() throws the failure when it is the batch's turn.
@@ -249,7 +289,7 @@ std::shared_ptr<BatchMaker::Slot> BatchMaker::reserve_slot() {
   slot->again = slot->place % slots_per_batch() >= pieces();
   slot->begin = slot->place % pieces() * piece_size();
   slot->rows = std::min(piece_size(), own_rows() - slot->begin);
-  if (options_.shuffle) slot->order = orders_.of(slot->epoch);
+  slot->order = orders_.of(slot->epoch);
   slots_.push_back(slot);
   return slot;
 }
@@ -257,14 +297,9 @@ std::shared_ptr<BatchMaker::Slot> BatchMaker::reserve_slot() {
 /// For the batch's rows, and which they are.
 void BatchMaker::make_room(Slot& slot) const {
   slot.records.resize(at(slot.rows));
-  std::iota(
-      slot.records.begin(), slot.records.end(),
-      slot.number % batches_per_epoch() * options_.batch_size + options_.share.begin(options_.batch_size) + slot.begin);
-  if (options_.shuffle) {
-    const auto& order = slot.order.get();
-    for (auto& record : slot.records) record = order[at(record)];
-    slot.order = {};
-  }
+  slot.order.get().fill(slot.number % batches_per_epoch(), options_.share.begin(options_.batch_size) + slot.begin,
+                        slot.records);
+  slot.order = {};
   const auto pixels = [&] {
     return at::empty({slot.rows * records_->pictures_each(), how_.image_size, how_.image_size, 3},
                      at::TensorOptions(at::kByte).pinned_memory(options_.pin_memory));
@@ -303,13 +338,15 @@ std::exception_ptr BatchMaker::fill_row(Slot& slot, std::int64_t row) noexcept {
   const auto record = slot.records[at(row)];
   try {
     auto& reading = slot.bad_pictures[at(row)];
+    std::string text;
     try {
       write_pictures(slot, row, reading);
+      text = draw_text(slot.epoch, reading = record);
     } catch (const Error& error) {
       slot.faults[at(row)] = describe_fault(records_->name(reading), error.what());
       return nullptr;
     }
-    slot.tokens[at(row)] = tokenizer_->encode(pick_text(slot.epoch, record), context_length_);
+    slot.tokens[at(row)] = tokenizer_->encode(text, context_length_);
     return nullptr;
   } catch (...) {
     return current_failure(loader_);
@@ -350,11 +387,9 @@ std::shared_ptr<const Image> BatchMaker::picture(std::int64_t number) {
   return image;
 }
 
-std::string BatchMaker::pick_text(std::int64_t epoch, std::int64_t record) const {
-  auto texts = records_->texts(record);
-  if (texts.empty()) fail("[{}] {}: the source gives no caption", loader_, records_->name(record));
+std::string BatchMaker::draw_text(std::int64_t epoch, std::int64_t record) const {
   Rng rng({options_.seed, text_tag, key(epoch), key(record)});
-  return std::move(texts[at(rng.below(static_cast<std::int64_t>(texts.size())))]);
+  return records_->text(record, rng);
 }
 
 // ---- on the caller's thread ----

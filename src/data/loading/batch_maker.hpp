@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -32,14 +33,16 @@ class PictureTexts {
  public:
   virtual ~PictureTexts() = default;
   virtual std::int64_t size() const = 0;
-  virtual std::string name(std::int64_t picture) const = 0;               ///< for people
-  virtual std::vector<std::string> texts(std::int64_t record) const = 0;  ///< at least one
-  virtual Image picture(std::int64_t picture) const = 0;                  ///< throws Error for a bad one
-  virtual std::int64_t pictures_each() const { return 1; }                ///< of every record
+  virtual std::string name(std::int64_t picture) const = 0;           ///< for people
+  virtual std::string text(std::int64_t record, Rng& rng) const = 0;  ///< one of its texts, drawn
+  virtual Image picture(std::int64_t picture) const = 0;              ///< throws Error for a bad one
+  virtual std::int64_t pictures_each() const { return 1; }            ///< of every record
   /// Chooses a record's pictures, pictures_each() of them. Pictures are numbered as records are: record i has picture
   /// i, and a clip some others too.
   ///   rng: the record's own in its epoch
   virtual std::vector<std::int64_t> choose(std::int64_t record, Rng& rng) const;
+  virtual std::vector<RecordRun> runs() const { return {}; }           ///< as PairSource's
+  virtual void expect(std::span<const std::int64_t>) const {}          ///< as PairSource's
   virtual std::vector<std::string> bad_records() const { return {}; }  ///< known before, and not among the others
 };
 
@@ -51,7 +54,9 @@ class BatchMaker {
              const LoaderOptions& options);
   ~BatchMaker();
 
-  std::int64_t batches_per_epoch() const { return records_->size() / options_.batch_size; }
+  std::int64_t batches_per_epoch() const { return records_per_epoch_ / options_.batch_size; }
+  /// How many records an epoch holds: a source's, or more or fewer where its runs have weights.
+  std::int64_t records_per_epoch() const { return records_per_epoch_; }
   void seek(std::int64_t number);
   /// Where records have several pictures, pixels and second_pixels are [B * pictures_each(), 3, S, S].
   PairBatch next();
@@ -86,6 +91,7 @@ class BatchMaker {
   void open_next_slot(std::unique_lock<std::mutex>& lock);
   std::shared_ptr<Slot> reserve_slot();
   void make_room(Slot& slot) const;
+  void expect_block(std::unique_lock<std::mutex>& lock, const Slot& slot);
   void give_up(Slot& slot, std::exception_ptr failure);
   void make_next_order(std::unique_lock<std::mutex>& lock, std::int64_t epoch);
   void fill_next_row(std::unique_lock<std::mutex>& lock);
@@ -93,7 +99,7 @@ class BatchMaker {
   void write_pictures(Slot& slot, std::int64_t row, std::int64_t& reading);
   void write_picture(Slot& slot, std::int64_t record, std::int64_t picture, std::int64_t place);
   std::shared_ptr<const Image> picture(std::int64_t number);
-  std::string pick_text(std::int64_t epoch, std::int64_t record) const;
+  std::string draw_text(std::int64_t epoch, std::int64_t record) const;
 
   // On the caller's thread.
   std::shared_ptr<Slot> take_slot();
@@ -122,6 +128,8 @@ class BatchMaker {
   std::deque<std::shared_ptr<Slot>> slots_;             // front_, front_ + 1, ...
   std::map<std::int64_t, std::shared_ptr<Slot>> open_;  // those of them with rows to take, by place
   EpochOrders orders_;
+  std::int64_t records_per_epoch_;
+  std::int64_t expected_until_ = 0;  // the batch before which the source knows what is read
 
   // Of the batches that next() has given, under bad_mutex_.
   mutable std::mutex bad_mutex_;

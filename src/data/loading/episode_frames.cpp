@@ -88,8 +88,9 @@ std::string EpisodeFrames::name(std::int64_t number) const {
   return fmt::format("episode {}, step {}", source_->episode(episode).name, step);
 }
 
-std::vector<std::string> EpisodeFrames::texts(std::int64_t number) const {
-  return source_->episode(steps_[number].episode).instructions;
+std::string EpisodeFrames::text(std::int64_t number, Rng& rng) const {
+  const auto& texts = source_->episode(steps_[number].episode).instructions;
+  return texts[static_cast<std::size_t>(rng.below(std::ssize(texts)))];
 }
 
 Image EpisodeFrames::picture(std::int64_t number) const {

@@ -39,7 +39,7 @@ class EpisodeFrames : public PictureTexts {
 
   std::int64_t size() const override { return steps_.size(); }
   std::string name(std::int64_t step) const override;
-  std::vector<std::string> texts(std::int64_t step) const override;
+  std::string text(std::int64_t step, Rng& rng) const override;
   Image picture(std::int64_t step) const override;
   std::int64_t pictures_each() const override { return std::max<std::int64_t>(clip_.frames, 1); }
   std::vector<std::int64_t> choose(std::int64_t step, Rng& rng) const override;

@@ -2,17 +2,13 @@
 
 #include <utility>
 
-#include "core/random_permutation.hpp"
-#include "vlalign/core/random.hpp"
-
 namespace vlalign {
 
 EpochOrders::Order EpochOrders::of(std::int64_t epoch) {
-  constexpr std::uint64_t order_tag = 1;  // BatchMaker has the others
   auto& order = orders_[epoch];
   if (!order.valid()) {
-    order = std::async(std::launch::deferred, [records = records_, seed = seed_, epoch] {
-              return random_permutation(records, {seed, order_tag, static_cast<std::uint64_t>(epoch)});
+    order = std::async(std::launch::deferred, [runs = runs_, options = options_, epoch] {
+              return EpochPlan(*runs, options, epoch);
             }).share();
   }
   return order;

@@ -1,21 +1,26 @@
-// The order of a data set's records in each epoch.
+// The plans of a run's epochs, each made once.
 #pragma once
 
 #include <cstdint>
 #include <future>
 #include <map>
+#include <memory>
 #include <vector>
+
+#include "data/loading/epoch_plan.hpp"
 
 namespace vlalign {
 
-/// A permutation for each epoch, from (seed, epoch) alone. Not safe from several threads, but its orders are.
+/// A plan for each epoch, from (runs, options, epoch) alone. Not safe from several threads, but its orders are.
 class EpochOrders {
  public:
   /// Made by the first thread that waits for it, while others that do wait along.
-  using Order = std::shared_future<std::vector<std::int64_t>>;
+  using Order = std::shared_future<EpochPlan>;
 
-  EpochOrders(std::int64_t records, std::uint64_t seed) : records_(records), seed_(seed) {}
+  EpochOrders(std::vector<RecordRun> runs, const OrderOptions& options)
+      : runs_(std::make_shared<const std::vector<RecordRun>>(std::move(runs))), options_(options) {}
 
+  std::int64_t records_per_epoch() const { return EpochPlan::records_per_epoch(*runs_); }
   /// Kept until it is dropped. Nothing is made yet, so that a caller may hold a lock.
   Order of(std::int64_t epoch);
   bool has(std::int64_t epoch) const { return orders_.contains(epoch); }
@@ -24,8 +29,8 @@ class EpochOrders {
   void clear() { orders_.clear(); }
 
  private:
-  std::int64_t records_;
-  std::uint64_t seed_;
+  std::shared_ptr<const std::vector<RecordRun>> runs_;
+  OrderOptions options_;
   std::map<std::int64_t, Order> orders_;
 };
 

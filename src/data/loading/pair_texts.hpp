@@ -17,7 +17,9 @@ class PairTexts : public PictureTexts {
 
   std::int64_t size() const override { return pairs_->size(); }
   std::string name(std::int64_t record) const override { return pairs_->name(record); }
-  std::vector<std::string> texts(std::int64_t record) const override { return pairs_->captions(record); }
+  std::vector<RecordRun> runs() const override { return pairs_->runs(); }
+  void expect(std::span<const std::int64_t> records) const override { pairs_->expect(records); }
+  std::string text(std::int64_t record, Rng& rng) const override { return pairs_->draw_caption(record, rng); }
   Image picture(std::int64_t record) const override {
     const auto pair = pairs_->read(record);
     return decode_for_augment(pair.image, pair.name, how_, augmentation_);
