@@ -24,6 +24,7 @@ void add_search(CLI::App& program);
 void add_inspect(CLI::App& program);
 void add_convert(CLI::App& program);
 void add_interpolate(CLI::App& program);
+void add_index(CLI::App& program);
 void add_linear_probe(CLI::App& program);
 
 /// For options that name a file, a folder or words: what is wrong with no text, as CLI11's check() wants it.
@@ -32,6 +33,12 @@ std::string not_empty(const std::string& value);
 /// The lines of a text file that aren't blank, without white space at their ends. Throws Error for an empty file and
 /// for what is no UTF-8.
 std::vector<std::string> read_lines(const std::string& file);
+
+/// --where and --caption-keys.
+void add_choice_flags(CLI::App& command, PairOptions& pairs);
+
+/// --cache and --cache-gb.
+void add_cache_flags(CLI::App& command, PairOptions& pairs);
 
 /// --image-key, --caption-key and --separator.
 void add_column_flags(CLI::App& command, PairOptions& columns);

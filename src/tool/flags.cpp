@@ -10,6 +10,7 @@
 #include "core/io/input_file.hpp"
 #include "core/log.hpp"
 #include "core/utf8.hpp"
+#include "data/sources/caption_keys.hpp"
 #include "kernels/thread_count.hpp"
 #include "tool/commands.hpp"
 
@@ -44,10 +45,43 @@ void DataFlags::add(CLI::App& command) {
       .add_option(
           "--data", location,
           "Pairs: a .tsv/.csv (filepath, title), a .jsonl or a folder with metadata.jsonl (file_name, text), or tar "
-          "shards, e.g. shards/{000..031}.tar or shards/*.tar; several with :: between them")
+          "shards, e.g. shards/{000..031}.tar or shards/*.tar, also at http(s):// and s3://, from a pipe:COMMAND, or "
+          "an index of shards; several with :: between them, A@2::B@1 for one that an epoch holds twice")
       ->required()
       ->check(not_empty);
   add_column_flags(command, columns);
+  add_choice_flags(command, columns);
+  add_cache_flags(command, columns);
+}
+
+void add_choice_flags(CLI::App& command, PairOptions& pairs) {
+  command
+      .add_option("--where", pairs.where,
+                  "Condition on fields of the records' JSON, or of the parquet file beside a shard, that those taken "
+                  "fulfil, such as 'similarity > 0.3 and width >= 64'")
+      ->check(not_empty);
+  command
+      .add_option_function<std::string>(
+          "--caption-keys", [&pairs](const std::string& text) { pairs.caption_keys = parse_caption_keys(text); },
+          "Keys of the captions in the records' JSON, and how often each is drawn, such as caption=1,re_caption=2")
+      ->check([](const std::string& text) {
+        try {
+          parse_caption_keys(text);
+          return std::string();
+        } catch (const Error& error) {
+          return std::string(error.what());
+        }
+      });
+}
+
+void add_cache_flags(CLI::App& command, PairOptions& pairs) {
+  command
+      .add_option("--cache", pairs.cache,
+                  "Folder for copies of remote shards; vlalign/remote in $XDG_CACHE_HOME or ~/.cache without it")
+      ->check(not_empty);
+  command.add_option("--cache-gb", pairs.cache_gb, "What these copies may take, in GB")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
 }
 
 void add_column_flags(CLI::App& command, PairOptions& columns) {

@@ -144,6 +144,13 @@ void warn_of_skipped(const TrainSummary& summary) {
   warn_of_bad(summary.bad_records);
 }
 
+/// What is chosen by --where and --caption-keys is for training.
+PairOptions all_records(PairOptions options) {
+  options.where.clear();
+  options.caption_keys.clear();
+  return options;
+}
+
 /// Where a run folder is there already, its results must be able to go into it.
 void check_results_place(const fs::path& run) {
   if (!is_folder(run)) return;
@@ -182,7 +189,7 @@ void run(TrainFlags& flags) {
   const auto loss = make_loss(flags.loss);
   check_loss_flags(*loss, flags);
   const auto data = open_data(flags, *loss);
-  const auto sets = open_held_out(flags.tests, flags.notes, flags.data.columns);
+  const auto sets = open_held_out(flags.tests, flags.notes, all_records(flags.data.columns));
   flags.start.loss_uses_bias = loss->uses().logit_bias;
   auto model = flags.start.make([&] { return data.captions(); }, flags.options.seed);
   model.checkpoint_activations(flags.checkpoints);
@@ -273,6 +280,15 @@ void add_loading_flags(CLI::App& command, TrainerOptions& o) {
       ->group(group);
   command.add_option("--prefetch", o.prefetch, "Batches made ahead")->capture_default_str()->group(group);
   command.add_option("--cache-mb", o.cache_mb, "Memory for decoded pictures")->capture_default_str()->group(group);
+  command
+      .add_option(
+          "--shuffle-block", o.shuffle_block,
+          "Records of shards that are mixed with each other; those of 128 batches, and at least 65,536, without "
+          "it")
+      ->check(CLI::PositiveNumber)
+      ->group(group);
+  command.add_flag("--with-replacement", o.replacement, "Draw records, of shards whole ones, independently each time")
+      ->group(group);
   command
       .add_option("--max-bad", o.max_bad,
                   "Share of bad records, of a file and of those read so far, above which the run stops")

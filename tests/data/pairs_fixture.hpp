@@ -53,8 +53,13 @@ class Pairs : public testing::Test {
     std::string path = (fs::temp_directory_path() / "vlalign-pairs-XXXXXX").string();
     ASSERT_NE(::mkdtemp(path.data()), nullptr);
     folder_ = path;
+    cache_ = path + ".cache";
+    ::setenv("XDG_CACHE_HOME", cache_.c_str(), 1);
   }
-  void TearDown() override { fs::remove_all(folder_); }
+  void TearDown() override {
+    fs::remove_all(folder_);
+    fs::remove_all(cache_);
+  }
 
   std::string write(const std::string& name, std::string_view contents) const {
     std::ofstream(folder_ / name, std::ios::binary) << contents;
@@ -84,7 +89,7 @@ class Pairs : public testing::Test {
     return all;
   }
 
-  fs::path folder_;
+  fs::path folder_, cache_;  ///< the second for what the library keeps, made by it
   CapturedLog log_;
 };
 

@@ -43,7 +43,9 @@ TEST_F(Pairs, ReadsTheShardsOfABraceRangeInTheirOrder) {
     EXPECT_EQ(hex_of(pairs->read(i).image), std::string(record["image"]));
   }
   EXPECT_HAS(error_at((fixtures / "web-{000..003}.tar").string()), "web-002.tar: no such file");
-  EXPECT_HAS(error_at((fixtures / "{web-000.tar,shards.json}").string()), "shards.json: expected a .tsv, .csv or");
+  EXPECT_HAS(error_at((fixtures / "{web-000.tar,shards.json}").string()), "shards.json: is no index of shards");
+  EXPECT_HAS(error_at(write("a.txt", "no data") + "::" + (fixtures / "web-000.tar").string()),
+             "a.txt: expected a .tsv, .csv or");
 }
 
 TEST_F(Pairs, ExpandsBracesAsBraceexpandDoes) {

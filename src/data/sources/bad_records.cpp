@@ -28,7 +28,7 @@ void BadRecords::add(std::string fault) {
 void BadRecords::check_share(std::string_view where, std::int64_t read, double max_bad) const {
   check(size() < tolerated || static_cast<double>(size()) <= max_bad * static_cast<double>(read),
         "{} {} of {} records could not be read, more than max_bad = {} allows; the first are:\n  {}", where, size(),
-        read, max_bad, fmt::join(faults_.begin(), faults_.begin() + std::min(quoted, size()), "\n  "));
+        read, max_bad, fmt::join(faults_.begin(), faults_.begin() + std::min(quoted, std::ssize(faults_)), "\n  "));
 }
 
 }  // namespace vlalign

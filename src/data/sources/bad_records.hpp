@@ -18,7 +18,9 @@ class BadRecords {
   void add(std::string fault);
   /// Adds one that another process has named in its log.
   void add_quietly(std::string fault) { faults_.push_back(std::move(fault)); }
-  std::int64_t size() const { return std::ssize(faults_); }
+  /// Counts some of which nobody knows the names any more.
+  void add_unnamed(std::int64_t count) { unnamed_ += count; }
+  std::int64_t size() const { return std::ssize(faults_) + unnamed_; }
   const std::vector<std::string>& faults() const { return faults_; }
 
   /// Throws Error, `where` in front, that names the first when at least ten, and more than this share of the records
@@ -27,6 +29,7 @@ class BadRecords {
 
  private:
   std::vector<std::string> faults_;
+  std::int64_t unnamed_ = 0;
 };
 
 }  // namespace vlalign

@@ -9,7 +9,9 @@
 #include "data/sources/lerobot_module.hpp"
 #include "data/sources/locations.hpp"
 #include "data/sources/shard_episodes.hpp"
+#include "data/sources/shard_files.hpp"
 #include "data/sources/shard_records.hpp"
+#include "remote/remote_file.hpp"
 
 namespace vlalign {
 
@@ -26,8 +28,16 @@ std::shared_ptr<const EpisodeSource> open_episodes(std::string_view location, co
             location, (fs::path(location) / "{000..031}.tar").string());
       return open_lerobot(location, options);
     }
-    const auto files = expand_location(location);
-    for (const auto& file : files) check_shard(file, "a LeRobot dataset's folder");
+    std::vector<fs::path> files;
+    for (const auto& part : expand_location(location)) {
+      check(part.weight == 1.0, "{}: demonstrations have no weights", location);
+      files.insert(files.end(), part.places.begin(), part.places.end());
+    }
+    for (const auto& file : files) {
+      check(!is_remote(file.string()) && !is_pipe(file.string()),
+            "{}: demonstrations are read from this machine's files; copy the shards first", file.string());
+      check_shard(file, "a LeRobot dataset's folder");
+    }
     check(options.camera.empty(), "[open_episodes] camera: expected none, shards have one picture a step, got {}",
           options.camera);
     return open_shard_episodes(files);

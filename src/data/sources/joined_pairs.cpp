@@ -1,18 +1,24 @@
 #include "data/sources/joined_pairs.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <iterator>
 #include <utility>
 
 #include "core/check.hpp"
+#include "core/fingerprint.hpp"
 
 namespace vlalign {
 namespace {
 
 class JoinedPairs : public PairSource {
  public:
-  explicit JoinedPairs(std::vector<std::shared_ptr<const PairSource>> sources) : sources_(std::move(sources)) {
-    for (const auto& source : sources_) ends_.push_back(size() + source->size());
+  explicit JoinedPairs(std::vector<WeightedPairs> sources) {
+    for (auto& [source, weight] : sources) {
+      ends_.push_back(size() + source->size());
+      sources_.push_back(std::move(source));
+      weights_.push_back(weight);
+    }
   }
 
   std::int64_t size() const override { return ends_.empty() ? 0 : ends_.back(); }
@@ -28,6 +34,13 @@ class JoinedPairs : public PairSource {
     const auto [source, within] = place_of(record);
     return source.read(within);
   }
+  std::string draw_caption(std::int64_t record, Rng& rng) const override {
+    const auto [source, within] = place_of(record);
+    return source.draw_caption(within, rng);
+  }
+  std::vector<RecordRun> runs() const override;
+  void expect(std::span<const std::int64_t> records) const override;
+  std::string fingerprint() const override;
   std::vector<std::string> bad_records() const override {
     std::vector<std::string> all;
     for (const auto& source : sources_) {
@@ -51,13 +64,51 @@ class JoinedPairs : public PairSource {
   }
 
   std::vector<std::shared_ptr<const PairSource>> sources_;
+  std::vector<double> weights_;
   std::vector<std::int64_t> ends_;  // of each source's records
 };
 
+/// None where nothing says otherwise: then the sources are one.
+std::vector<RecordRun> JoinedPairs::runs() const {
+  constexpr std::int64_t usual_run = 4096;  // of a source without
+  bool plain = true;
+  std::vector<RecordRun> all;
+  for (std::size_t i = 0; i < sources_.size(); ++i) {
+    auto runs = sources_[i]->runs();
+    plain = plain && runs.empty() && weights_[i] == 1.0;
+    const auto records = sources_[i]->size();
+    for (std::int64_t begin = 0; runs.empty() && begin < records; begin += usual_run)
+      all.push_back({std::min(usual_run, records - begin), weights_[i]});
+    for (const auto& run : runs) all.push_back({run.records, run.weight * weights_[i]});
+  }
+  return plain ? std::vector<RecordRun>{} : all;
+}
+
+void JoinedPairs::expect(std::span<const std::int64_t> records) const {
+  std::vector<std::vector<std::int64_t>> of_source(sources_.size());
+  for (const auto record : records) {
+    const auto source = static_cast<std::size_t>(std::upper_bound(ends_.begin(), ends_.end(), record) - ends_.begin());
+    if (source < of_source.size()) of_source[source].push_back(record - (ends_[source] - sources_[source]->size()));
+  }
+  for (std::size_t i = 0; i < sources_.size(); ++i)
+    if (!of_source[i].empty()) sources_[i]->expect(of_source[i]);
+}
+
+/// None where a source has none.
+std::string JoinedPairs::fingerprint() const {
+  Fingerprint print;
+  for (std::size_t i = 0; i < sources_.size(); ++i) {
+    const auto one = sources_[i]->fingerprint();
+    if (one.empty()) return {};
+    print.add(one).add(std::bit_cast<std::int64_t>(weights_[i]));
+  }
+  return print.hex();
+}
+
 }  // namespace
 
-std::shared_ptr<const PairSource> joined(std::vector<std::shared_ptr<const PairSource>> sources) {
-  if (sources.size() == 1) return sources.front();
+std::shared_ptr<const PairSource> joined(std::vector<WeightedPairs> sources) {
+  if (sources.size() == 1 && sources.front().weight == 1.0) return sources.front().pairs;
   return std::make_shared<JoinedPairs>(std::move(sources));
 }
 

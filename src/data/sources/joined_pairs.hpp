@@ -8,7 +8,12 @@
 
 namespace vlalign {
 
+struct WeightedPairs {
+  std::shared_ptr<const PairSource> pairs;
+  double weight = 1.0;  ///< how many times an epoch holds each record, see RecordRun
+};
+
 /// The records of the sources one after the other; at least one source.
-std::shared_ptr<const PairSource> joined(std::vector<std::shared_ptr<const PairSource>> sources);
+std::shared_ptr<const PairSource> joined(std::vector<WeightedPairs> sources);
 
 }  // namespace vlalign

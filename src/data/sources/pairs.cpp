@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <iterator>
 
+#include "core/ascii.hpp"
 #include "core/check.hpp"
 #include "core/foreign_errors.hpp"
 #include "core/io/files.hpp"
@@ -11,9 +12,12 @@
 #include "data/sources/checked_source.hpp"
 #include "data/sources/joined_pairs.hpp"
 #include "data/sources/locations.hpp"
+#include "data/sources/sampled_ranges.hpp"
 #include "data/sources/shard_pairs.hpp"
 #include "data/sources/shard_records.hpp"
 #include "data/sources/table_pairs.hpp"
+#include "remote/download.hpp"
+#include "remote/remote_file.hpp"
 
 namespace vlalign {
 namespace {
@@ -40,33 +44,78 @@ std::shared_ptr<const PairSource> open_folder(const fs::path& folder, const Pair
        (folder / shard_range).string(), (folder / "*.tar").string());
 }
 
+bool is_index(const std::string& place) { return lower(place).ends_with(".json"); }
+
+std::shared_ptr<const PairSource> open_index_at(const std::string& place, const PairOptions& options) {
+  constexpr std::int64_t most_bytes = std::int64_t{1} << 30;
+  auto index = open_index(is_remote(place) ? read_remote(place, most_bytes) : read_text(place), place, options);
+  check(index != nullptr, "{}: is no index of shards: expected what `vlalign index` writes, wids or sizes.json", place);
+  return index;
+}
+
+bool is_any_shard(const std::string& place) {
+  return is_pipe(place) || (is_shard(place) && (is_remote(place) || !is_folder(place)));
+}
+
+/// What isn't a shard.
+std::shared_ptr<const PairSource> open_one(const std::string& place, const PairOptions& options) {
+  if (is_index(place)) return open_index_at(place, options);
+  if (!is_remote(place) && is_folder(place)) return open_folder(place, options);
+  if (!is_remote(place) && is_table(place)) return open_table(place, options);
+  check_shard(place, is_remote(place) ? "an index of shards (.json)"
+                                      : "a .tsv, .csv or .jsonl, a folder with metadata.jsonl or metadata.csv");
+  fail("{}: is a folder", place);
+}
+
 /// Shards that stand side by side are one source.
-std::shared_ptr<const PairSource> open_all(const std::vector<fs::path>& places, const PairOptions& options) {
-  std::vector<std::shared_ptr<const PairSource>> sources;
-  for (auto at = places.begin(); at != places.end();) {
-    if (is_folder(*at)) {
-      sources.push_back(open_folder(*at++, options));
-    } else if (is_table(*at)) {
-      sources.push_back(open_table(*at++, options));
+void open_part(const NamedPart& part, const PairOptions& options, std::vector<WeightedPairs>& sources) {
+  for (auto at = part.places.begin(); at != part.places.end();) {
+    const auto end = std::find_if_not(at, part.places.end(), is_any_shard);
+    if (end == at) {
+      sources.push_back({open_one(*at++, options), part.weight});
     } else {
-      check_shard(*at, "a .tsv, .csv or .jsonl, a folder with metadata.jsonl or metadata.csv");
-      const auto end = std::find_if_not(at, places.end(), is_shard);
-      sources.push_back(open_shards({at, end}, options.max_bad));
+      sources.push_back({open_shards({at, end}, options), part.weight});
       at = end;
     }
+  }
+}
+
+/// Parts of one weight that stand side by side are opened as one: so their shards are one source too.
+std::shared_ptr<const PairSource> open_all(const std::vector<NamedPart>& parts, const PairOptions& options) {
+  std::vector<WeightedPairs> sources;
+  for (auto at = parts.begin(); at != parts.end();) {
+    NamedPart together{.places = {}, .weight = at->weight};
+    for (; at != parts.end() && at->weight == together.weight; ++at)
+      together.places.insert(together.places.end(), at->places.begin(), at->places.end());
+    open_part(together, options, sources);
   }
   return joined(std::move(sources));
 }
 
 }  // namespace
 
+std::string PairSource::draw_caption(std::int64_t index, Rng& rng) const {
+  auto all = captions(index);
+  if (all.empty()) fail("{}: the source gives no caption", name(index));
+  return std::move(all[static_cast<std::size_t>(rng.below(std::ssize(all)))]);
+}
+
 std::vector<std::string> all_captions(const std::shared_ptr<const PairSource>& source) {
+  constexpr std::int64_t most_records = 1'000'000;
   const auto& pairs = checked_source(source, "[all_captions] pairs");
   std::vector<std::string> all;
-  for (std::int64_t i = 0; i < pairs.size(); ++i) {
-    auto captions = pairs.captions(i);
-    std::move(captions.begin(), captions.end(), std::back_inserter(all));
+  std::string fault;
+  for (const auto& [begin, end] : sampled_ranges(pairs, most_records)) {
+    for (auto i = begin; i < end; ++i) {
+      try {
+        auto captions = pairs.captions(i);
+        std::move(captions.begin(), captions.end(), std::back_inserter(all));
+      } catch (const Error& error) {  // a bad record, which is counted where it is trained on
+        if (fault.empty()) fault = error.what();
+      }
+    }
   }
+  check(!all.empty() || fault.empty(), "[all_captions] no caption could be read; the first fault: {}", fault);
   return all;
 }
 

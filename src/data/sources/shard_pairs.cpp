@@ -1,101 +1,181 @@
 #include "data/sources/shard_pairs.hpp"
 
-#include <nlohmann/json.hpp>
-#include <string_view>
+#include <algorithm>
+#include <bit>
+#include <utility>
 
-#include "core/ascii.hpp"
 #include "core/check.hpp"
-#include "core/json/parse_json.hpp"
-#include "core/naming.hpp"
-#include "core/utf8.hpp"
+#include "core/fingerprint.hpp"
 #include "data/sources/bad_records.hpp"
-#include "data/sources/json_captions.hpp"
-#include "data/sources/pair_index.hpp"
+#include "data/sources/find_index.hpp"
+#include "data/sources/foreign_index.hpp"
+#include "data/sources/open_shards.hpp"
+#include "data/sources/shard_captions.hpp"
 #include "data/sources/shard_records.hpp"
+#include "data/sources/shard_wanted.hpp"
 
 namespace vlalign {
 namespace {
 
-namespace fs = std::filesystem;
-
-std::vector<std::string> json_captions(const ShardReader& shard, std::int64_t member) {
-  return naming(shard.name() + ":" + shard.member(member).name, [&] {
-    const auto record = parse_record(shard.text(member));
-    check(record.is_object(), "expected a JSON object, found {}", record.type_name());
-    auto captions = captions_of(record, "caption");
-    for (auto& caption : captions) caption = trim(caption);
-    return captions;
-  });
+std::string describe_shards(const std::vector<ShardEntry>& shards) {
+  return shards.front().name + (shards.size() > 1 ? fmt::format(" and {} more", shards.size() - 1) : "");
 }
 
-/// Those that aren't blank, at least one.
-std::vector<std::string> read_captions(const ShardReader& shard, const ShardRecord& record) {
-  if (record.txt() >= 0) {
-    const auto text = shard.text(record.txt());
-    const auto caption = trim(without_byte_order_mark(text));
-    check(is_utf8(caption), "{}:{}: is not UTF-8", shard.name(), shard.member(record.txt()).name);
-    if (!caption.empty()) return {std::string(caption)};
-    check(record.json() >= 0, "its caption is empty");
-  }
-  check(record.json() >= 0, "has no caption, a .txt or .json");
-  return json_captions(shard, record.json());
-}
+std::string last_part(const std::string& name) { return name.substr(name.rfind('/') + 1); }  // npos + 1 is 0
 
 class ShardPairs : public PairSource {
- public:
-  ShardPairs(const std::vector<fs::path>& files, double max_bad) {
-    for (const auto& file : files) add_shard(file);
-    bad_.check_share(describe_files(files) + ":", records_, max_bad);
-    check(index_.size() > 0, "{}: no pairs in it: expected members like 000.jpg (or png, webp) and 000.txt (or json){}",
-          describe_files(files), bad_.size() == 0 ? "" : "; " + bad_.faults().front());
-    index_.finish();
+  struct Place {
+    std::int64_t shard, row;
+  };
+
+  Place place_of(std::int64_t record) const {
+    check(record >= 0 && record < size(), "[pairs] record {}: expected 0 to {}", record, size() - 1);
+    const auto shard = std::upper_bound(ends_.begin(), ends_.end(), record) - ends_.begin();
+    return {shard, record - (shard == 0 ? 0 : ends_[static_cast<std::size_t>(shard - 1)])};
   }
 
-  std::int64_t size() const override { return index_.size(); }
-  std::string name(std::int64_t record) const override {
-    check_record(record);
-    return fmt::format("{}:{}", pictures_.shard(record), index_.name(record));
-  }
-  std::vector<std::string> bad_records() const override { return bad_.faults(); }
-  std::vector<std::string> captions(std::int64_t record) const override { return index_.captions(record); }
-  Pair read(std::int64_t record) const override {
-    check_record(record);
-    return {name(record), captions(record), pictures_.read(record)};
-  }
-
- private:
-  void add_shard(const fs::path& path) {
-    const auto reader = pictures_.open_shard(path);
-    for (const auto& record : reader.records()) add_record(reader, record);
-  }
-
-  void add_record(const ShardReader& reader, const ShardRecord& record) {
-    ++records_;
+  /// What a function makes of an open shard and the row of a record. Where the bytes turn out damaged and can be had in
+  /// another way, it is called again with those.
+  template <typename Function>
+  auto with_row(std::int64_t record, Function function) const {
+    const auto [shard, number] = place_of(record);
+    const auto table = shards_.table(shard);
+    check(number < table->size(), "{}: has {} records, the index beside it says {}", shards_.entry(shard).name,
+          table->size(), shards_.entry(shard).records);
+    const auto row = table->row(number);
     try {
-      check(record.picture() >= 0, "has no picture, a .jpg, .png, .jpeg or .webp");
-      const auto captions = read_captions(reader, record);
-      pictures_.add(reader, record.picture());
-      const auto number = index_.add_record(record.key);
-      for (const auto& caption : captions) index_.add_caption(number, caption);
+      try {
+        return function(shards_.bytes(shard), row);
+      } catch (const DamagedBytes&) {
+        const auto anew = shards_.bytes_anew(shard);
+        if (!anew) throw;
+        return function(*anew, row);
+      }
     } catch (const Error& error) {
-      bad_.add(describe_fault(fmt::format("{}:{}", reader.name(), record.key), error.what()));
+      throw Error(describe_fault(fmt::format("{}:{}", shards_.entry(shard).name, row.key), error.what()));
     }
   }
 
-  void check_record(std::int64_t record) const {
-    check(record >= 0 && record < size(), "[pairs] record {}: expected 0 to {}", record, size() - 1);
+ public:
+  ShardPairs(ShardIndex index, std::shared_ptr<ShardFiles> files, const PairOptions& options)
+      : shards_(check_bad(std::move(index), options.max_bad), std::move(files)), keys_(options.caption_keys) {
+    ends_.reserve(static_cast<std::size_t>(shards_.count()));
+    for (std::int64_t i = 0; i < shards_.count(); ++i) ends_.push_back(size() + shards_.entry(i).records);
   }
 
-  ShardPictures pictures_;
-  PairIndex index_;
-  std::int64_t records_ = 0;  // bad ones too
+  std::int64_t size() const override { return ends_.empty() ? 0 : ends_.back(); }
+  std::vector<std::string> bad_records() const override { return bad_.faults(); }
+
+  std::string name(std::int64_t record) const override {
+    const auto [shard, row] = place_of(record);
+    try {
+      const auto table = shards_.table(shard);
+      if (row < table->size()) return fmt::format("{}:{}", shards_.entry(shard).name, table->row(row).key);
+    } catch (const Error&) {  // what is wrong is told by who reads it
+    }
+    return fmt::format("{}:#{}", shards_.entry(shard).name, row);
+  }
+
+  std::vector<std::string> captions(std::int64_t record) const override {
+    return with_row(record, [&](const auto& bytes, const auto& row) { return captions_of_row(bytes, row, keys_); });
+  }
+
+  std::string draw_caption(std::int64_t record, Rng& rng) const override {
+    return with_row(record, [&](const auto& bytes, const auto& row) {
+      auto drawing = rng;  // with_row() may call this twice
+      return draw_caption_of_row(bytes, row, keys_, drawing);
+    });
+  }
+
+  Pair read(std::int64_t record) const override {
+    return with_row(record, [&](const auto& bytes, const auto& row) {
+      check(row.picture.is_there(), "{}:{}: has no picture, a .jpg, .png, .jpeg or .webp", bytes.tar.name, row.key);
+      return Pair{fmt::format("{}:{}", bytes.tar.name, row.key), captions_of_row(bytes, row, keys_),
+                  bytes.read(row.picture, row.key)};
+    });
+  }
+
+  std::vector<RecordRun> runs() const override {
+    std::vector<RecordRun> runs;
+    for (std::int64_t i = 0; i < shards_.count(); ++i) runs.push_back({.records = shards_.entry(i).records});
+    return runs;
+  }
+
+  void expect(std::span<const std::int64_t> records) const override {
+    std::vector<std::int64_t> shards;
+    std::vector<bool> seen(static_cast<std::size_t>(shards_.count()));
+    for (const auto record : records) {
+      const auto shard = place_of(record).shard;
+      if (!seen[static_cast<std::size_t>(shard)]) shards.push_back(shard);
+      seen[static_cast<std::size_t>(shard)] = true;
+    }
+    shards_.expect(shards);
+  }
+
+  std::string fingerprint() const override {
+    Fingerprint print;
+    for (std::int64_t i = 0; i < shards_.count(); ++i) {
+      const auto& shard = shards_.entry(i);
+      print.add(shard.records).add(shard.fingerprint.empty() ? last_part(shard.name) : shard.fingerprint);
+    }
+    for (const auto& key : keys_) print.add(key.key).add(std::bit_cast<std::int64_t>(key.probability));
+    return print.hex();
+  }
+
+ private:
+  std::vector<ShardEntry> check_bad(ShardIndex index, double max_bad) {
+    const auto where = describe_shards(index.shards);
+    for (auto& fault : index.faults) bad_.add(std::move(fault));
+    bad_.add_unnamed(index.bad() - bad_.size());
+    bad_.check_share(where + ":", index.records() + bad_.size(), max_bad);
+    check(index.records() > 0,
+          "{}: no pairs in it: expected members like 000.jpg (or png, webp) and 000.txt (or json){}", where,
+          bad_.size() == 0 ? "" : "; " + bad_.faults().front());
+    return std::move(index.shards);
+  }
+
   BadRecords bad_;
+  mutable OpenShards shards_;
+  std::vector<CaptionKey> keys_;
+  std::vector<std::int64_t> ends_;  // of each shard's records
 };
+
+ShardIndex index_of(const std::vector<CountedShard>& counted) {
+  ShardIndex index;
+  for (const auto& [name, records] : counted) {
+    auto& shard = index.shards.emplace_back();
+    shard.name = name;
+    shard.records = records;
+  }
+  return index;
+}
+
+std::shared_ptr<const PairSource> open_known(ShardIndex index, const PairOptions& options) {
+  auto files = std::make_shared<ShardFiles>(cache_options(options));
+  return std::make_shared<ShardPairs>(std::move(index), std::move(files), options);
+}
 
 }  // namespace
 
-std::shared_ptr<const PairSource> open_shards(const std::vector<fs::path>& files, double max_bad) {
-  return std::make_shared<ShardPairs>(files, max_bad);
+std::shared_ptr<const PairSource> open_shards(const std::vector<std::string>& shards, const PairOptions& options) {
+  auto files = std::make_shared<ShardFiles>(cache_options(options));
+  auto index = index_shards(shards, *files, shards_wanted(options));
+  return std::make_shared<ShardPairs>(std::move(index), std::move(files), options);
+}
+
+std::shared_ptr<const PairSource> open_index(const std::string& text, const std::string& location,
+                                             const PairOptions& options) {
+  const auto asked = describe(shards_wanted(options));
+  auto index = parse_index(text, location);
+  const auto counted = index ? std::nullopt : parse_counts(text, location);
+  if (!index && !counted) return nullptr;
+  if (!index) index = index_of(*counted);
+  check(index->wanted.empty() || index->wanted == asked,
+        "{}: is an index of chosen records: {}choose the same, or name the shards", location, index->wanted);
+  if (index->wanted == asked) return open_known(std::move(*index), options);
+  std::vector<std::string> names;
+  for (const auto& shard : index->shards) names.push_back(shard.name);
+  return open_shards(names, options);
 }
 
 }  // namespace vlalign

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <span>
@@ -16,6 +15,7 @@
 
 #include "core/check.hpp"
 #include "core/fingerprint.hpp"
+#include "core/io/cache_folder.hpp"
 #include "core/io/files.hpp"
 #include "core/io/input_file.hpp"
 #include "vlalign/core/version.hpp"
@@ -112,14 +112,6 @@ class KeptWords : public IndexWords {
   mutable std::vector<std::atomic<bool>> good_;
 };
 
-fs::path cache_folder() {
-  const char* cache = std::getenv("XDG_CACHE_HOME");
-  if (cache && fs::path(cache).is_absolute()) return fs::path(cache) / "vlalign" / "tables";
-  const char* home = std::getenv("HOME");
-  check(home && *home, "neither XDG_CACHE_HOME nor HOME says where caches are");
-  return fs::path(home) / ".cache" / "vlalign" / "tables";
-}
-
 IndexHeader header_of(const TableText& text, const TableContents& contents, std::size_t bad_bytes) {
   IndexHeader header;
   std::copy(index_kind.begin(), index_kind.end(), header.kind);
@@ -210,7 +202,9 @@ fs::path index_file(const fs::path& table, const PairOptions& options) {
   Fingerprint key;
   key.add(version()).add(fs::absolute(table).string()).add(keys.image).add(keys.caption);
   key.add(options.separator ? *options.separator : -1000);
-  return cache_folder() / (key.hex() + ".index");
+  const auto cache = cache_folder();
+  check(!cache.empty(), "neither XDG_CACHE_HOME nor HOME says where caches are");
+  return cache / "tables" / (key.hex() + ".index");
 }
 
 void write_index(const fs::path& file, const TableText& text, const TableContents& contents) {

@@ -42,23 +42,34 @@ std::shared_ptr<const InputFile> unnamed_file(const std::string& name) {
 
 UnpackedShards::UnpackedShards() : UnpackedShards(half_of_free_space()) {}
 
-OpenShard UnpackedShards::open(const fs::path& path) {
-  const auto name = path.string();
-  if (auto copy = find(name)) return {std::move(*copy), true};
-  const auto file = whole_file(path);
+OpenShard UnpackedShards::open(const FileRange& file) {
+  if (auto copy = find(file.name)) return {std::move(*copy), true};
+  auto copy = make(file.name, [&] { return unpack(file, [&](std::string_view bytes) { append(bytes, file.name); }); });
+  return copy ? OpenShard{std::move(*copy), true} : OpenShard{file, false};
+}
+
+FileRange UnpackedShards::open(const std::string& name, const Produce& produce) {
+  if (auto copy = find(name)) return std::move(*copy);
+  return *make(name, [&] {
+    produce([&](std::string_view bytes) { append(bytes, name); });
+    return true;
+  });
+}
+
+/// Nothing where `fill`, which appends the copy's bytes, says that there is none to be made.
+std::optional<FileRange> UnpackedShards::make(const std::string& name, const std::function<bool()>& fill) {
   const std::lock_guard lock(unpacking_);
-  if (auto copy = find(name)) return {std::move(*copy), true};
+  if (auto copy = find(name)) return copy;
   // All but the last hold something: a shard that isn't compressed leaves the last one as it was.
   const bool full = !spools_.empty() && spools_.back().size > 0 && spools_.back().size >= most_bytes_ / most_spools;
   if (spools_.empty() || full) spools_.emplace_back();
   const auto begin = spools_.back().size;
   try {
-    const bool compressed = unpack(file, [&](std::string_view bytes) { append(bytes, name); });
-    if (!compressed) return {file, false};
+    if (!fill()) return std::nullopt;
     if (!spools_.back().file) append({}, name);
     FileRange copy{spools_.back().file, name, begin, spools_.back().size - begin};
     keep(copy);
-    return {std::move(copy), true};
+    return copy;
   } catch (...) {
     auto& spool = spools_.back();
     if (spool.file && ::ftruncate(spool.file->descriptor(), begin) == 0) spool.size = begin;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -29,8 +30,14 @@ class UnpackedShards {
   UnpackedShards();
   explicit UnpackedShards(std::int64_t most_bytes) : most_bytes_(most_bytes) {}
 
+  /// Gives a shard's bytes as its .tar has them to the function, a piece at a time.
+  using Produce = std::function<void(const std::function<void(std::string_view)>& take)>;
+
   /// A shard's bytes as its .tar has them. Throws Error naming it and the fault.
-  OpenShard open(const std::filesystem::path& path);
+  OpenShard open(const std::filesystem::path& path) { return open(whole_file(path)); }
+  OpenShard open(const FileRange& file);
+  /// A copy of what is produced, made unless there is one of this name.
+  FileRange open(const std::string& name, const Produce& produce);
 
  private:
   struct Spool {
@@ -39,6 +46,7 @@ class UnpackedShards {
   };
 
   std::optional<FileRange> find(const std::string& name);
+  std::optional<FileRange> make(const std::string& name, const std::function<bool()>& fill);
   void append(std::string_view bytes, const std::string& name);
   bool drop_oldest();
   void keep(const FileRange& copy);

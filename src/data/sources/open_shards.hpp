@@ -1,0 +1,47 @@
+// The shards of an index that are being read. Internal.
+#pragma once
+
+#include <cstdint>
+#include <future>
+#include <memory>
+#include <set>
+#include <span>
+#include <string>
+
+#include "data/sources/recent.hpp"
+#include "data/sources/shard_files.hpp"
+#include "data/sources/shard_index.hpp"
+#include "data/sources/shard_reading.hpp"
+
+namespace vlalign {
+
+/// Opens shards as they are needed. The tables of those used last are kept, 256 MB of them, and the files of 64.
+/// Safe to use from several threads; a shard that is wanted by several is opened once.
+class OpenShards {
+ public:
+  OpenShards(std::vector<ShardEntry> shards, std::shared_ptr<ShardFiles> files);
+
+  const ShardEntry& entry(std::int64_t shard) const { return shards_[static_cast<std::size_t>(shard)]; }
+  std::int64_t count() const { return std::ssize(shards_); }
+
+  /// Throws Error naming the shard when it can't be opened, or isn't the one that was indexed; again and again without
+  /// trying for as long as its table would be kept.
+  std::shared_ptr<const ShardTable> table(std::int64_t shard);
+  ShardBytes bytes(std::int64_t shard);
+  /// Its bytes by another way, where there is one: those that bytes() gave are damaged.
+  std::optional<ShardBytes> bytes_anew(std::int64_t shard);
+  void expect(std::span<const std::int64_t> shards);
+
+ private:
+  using Table = std::shared_future<std::shared_ptr<const ShardTable>>;
+
+  std::shared_ptr<const ShardTable> read_table(std::int64_t shard);
+  std::shared_ptr<const ShardTable> listed(const ShardEntry& entry);
+
+  std::vector<ShardEntry> shards_;
+  std::shared_ptr<ShardFiles> files_;
+  Recent<Table> tables_;
+  Recent<FileRange> open_;
+};
+
+}  // namespace vlalign
