@@ -11,6 +11,7 @@
 #include "remote/patience.hpp"
 #include "remote/remote_error.hpp"
 #include "remote/remote_file.hpp"
+#include "remote/remote_options.hpp"
 
 namespace vlalign {
 namespace {
@@ -58,9 +59,11 @@ std::shared_ptr<const RandomAccess> RemoteCache::open(const std::string& url) {
   const auto object = find(url);
   if (auto copy = folder_.open(object)) {
     ++hits_;
+    count_cache(true);
     return copy;
   }
   ++misses_;
+  count_cache(false);
   return std::make_shared<const RemoteFile>(object);
 }
 
@@ -68,6 +71,7 @@ std::shared_ptr<const RandomAccess> RemoteCache::fetch(const std::string& url) {
   const auto object = find(url);
   auto copy = folder_.open(object);
   ++(copy ? hits_ : misses_);
+  count_cache(copy != nullptr);
   while (!copy) {
     const auto state = make_copy(object, needed_now, {});
     if (state == CacheState::full || state == CacheState::no_room) {

@@ -17,6 +17,7 @@ std::mutex options_mutex;
 std::optional<RemoteOptions> chosen_options;
 
 std::atomic<std::int64_t> requests_sent = 0, requests_retried = 0, bytes_received = 0;
+std::atomic<std::int64_t> cache_hits = 0, cache_misses = 0;
 
 template <typename Number>
 void take_variable(const char* name, Number& number) {
@@ -52,9 +53,10 @@ void set_remote_options(const RemoteOptions& options) {
   chosen_options = options;
 }
 
-TransferCounts transfer_counts() { return {requests_sent, requests_retried, bytes_received}; }
+TransferCounts transfer_counts() { return {requests_sent, requests_retried, bytes_received, cache_hits, cache_misses}; }
 void count_request() { ++requests_sent; }
 void count_retry() { ++requests_retried; }
 void count_bytes(std::int64_t bytes) { bytes_received += bytes; }
+void count_cache(bool hit) { ++(hit ? cache_hits : cache_misses); }
 
 }  // namespace vlalign

@@ -23,7 +23,8 @@ void set_remote_options(const RemoteOptions& options);
 struct TransferCounts {
   std::int64_t requests = 0;  ///< that were sent, those sent again among them
   std::int64_t retries = 0;
-  std::int64_t bytes = 0;  ///< of bodies that came
+  std::int64_t bytes = 0;                         ///< of bodies that came
+  std::int64_t cache_hits = 0, cache_misses = 0;  ///< files that were opened: of which there was a copy, or none
 };
 
 TransferCounts transfer_counts();
@@ -31,5 +32,6 @@ TransferCounts transfer_counts();
 void count_request();
 void count_retry();
 void count_bytes(std::int64_t bytes);
+void count_cache(bool hit);
 
 }  // namespace vlalign

@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <set>
 
-#include "core/check.hpp"
 #include "core/fingerprint.hpp"
 #include "core/io/files.hpp"
+#include "core/log.hpp"
+#include "remote/remote_options.hpp"
 #include "tool/bench.hpp"
 #include "tool/commands.hpp"
 #include "tool/output.hpp"
@@ -21,11 +21,9 @@ struct LoaderFlags {
   DataFlags data;
   LoaderOptions options{.threads = 2, .cache_mb = 0};
   std::string augmentation = "none", tokenizer;
-  std::int64_t ranks = 1, batches = 20, image_size = 224;
-  bool no_shuffle = false, json = false;
+  std::int64_t ranks = 1, batches = 20, first = 0, image_size = 224;
+  bool no_shuffle = false, each = false, json = false;
 };
-
-using Batches = std::vector<PairBatch>;  // a rank's part of one batch each
 
 /// Of records, captions and pixels, row by row, so that it is the same however a batch is shared.
 void add_rows(Fingerprint& print, const PairBatch& batch, std::int64_t pad) {
@@ -73,6 +71,7 @@ class TouchedRuns {
 struct Measured {
   double open_s = 0, first_batch_s = 0, rest_s = 0;
   std::int64_t pictures = 0, rest = 0, bad = 0, open_shards = 0;
+  TransferCounts transfers;
   std::string digest;
 
   /// Without the first batch's time where there are others.
@@ -92,19 +91,24 @@ Measured measure(const LoaderFlags& flags) {
   std::vector<std::unique_ptr<Loader>> loaders;
   TouchedRuns touched(*source, flags.ranks);
   Fingerprint print;
-  const auto next = [&] {
+  const auto next = [&, number = flags.first]() mutable {
+    Fingerprint of_batch;
     for (std::size_t rank = 0; rank < loaders.size(); ++rank) {
       const auto batch = loaders[rank]->next();
       result.pictures += std::ssize(batch.records);
       touched.add(rank, batch);
-      add_rows(print, batch, tokenizer->pad_id());
+      add_rows(of_batch, batch, tokenizer->pad_id());
     }
+    print.add(of_batch.hex());
+    if (flags.each) log_info("batch {} {}", number, of_batch.hex());
+    ++number;
   };
   result.first_batch_s = seconds_of([&] {
     for (std::int64_t rank = 0; rank < flags.ranks; ++rank) {
       auto options = flags.options;
       options.share = {.index = rank, .count = flags.ranks};
       loaders.push_back(std::make_unique<Loader>(source, tokenizer, context_length, how, options));
+      loaders.back()->seek(flags.first);
     }
     next();
   });
@@ -115,6 +119,7 @@ Measured measure(const LoaderFlags& flags) {
   result.rest = result.pictures - first;
   result.open_shards = touched.most();
   for (const auto& loader : loaders) result.bad = std::max(result.bad, std::ssize(loader->bad_records()));
+  result.transfers = transfer_counts();
   result.digest = print.hex();
   return result;
 }
@@ -138,6 +143,9 @@ void run(LoaderFlags& flags) {
                                        {"open_shards", result.open_shards},
                                        {"pictures", result.pictures},
                                        {"bad", result.bad},
+                                       {"requests", result.transfers.requests},
+                                       {"retries", result.transfers.retries},
+                                       {"bytes_received", result.transfers.bytes},
                                        {"digest", result.digest}};
   print_json(json);
 }
@@ -156,6 +164,10 @@ void add_bench_loader(CLI::App& bench) {
   number("--threads", o.threads, "Threads of each rank that decode and augment pictures");
   number("--ranks", flags->ranks, "Loaders that share each batch, all in this process");
   number("--batches", flags->batches, "Batches to make");
+  command->add_option("--first", flags->first, "Number of the first batch, counted from 0")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command->add_flag("--each", flags->each, "Tell each batch's digest on stderr");
   number("--image-size", flags->image_size, "Side in pixels");
   number("--prefetch", o.prefetch, "Batches made ahead");
   command->add_option("--cache-mb", o.cache_mb, "Memory for decoded pictures")->capture_default_str();

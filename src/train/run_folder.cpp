@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
+#include <utility>
 #include <vector>
 
 #include "core/check.hpp"
@@ -259,8 +260,21 @@ void RunFolder::open_logs(std::int64_t step) {
   events_.emplace(folder_, step + 1);
 }
 
+/// What came from other machines since the last line, where anything ever did.
+void RunFolder::add_transfers(json& line) {
+  const auto now = transfer_counts(), last = std::exchange(transfers_, now);
+  if (now.requests == 0 && now.cache_hits == 0) return;
+  line["remote_bytes"] = now.bytes - last.bytes;
+  line["remote_requests"] = now.requests - last.requests;
+  line["remote_retries"] = now.retries - last.retries;
+  line["cache_hits"] = now.cache_hits - last.cache_hits;
+  line["cache_misses"] = now.cache_misses - last.cache_misses;
+}
+
 void RunFolder::log(const StepResult& result) {
-  metrics_ << metrics_line(result).dump() + "\n";
+  auto line = metrics_line(result);
+  add_transfers(line);
+  metrics_ << line.dump() + "\n";
   metrics_.flush();
   check(metrics_.good(), "{}: cannot write; is the disk full?", (folder_ / "metrics.jsonl").string());
   events_->scalars(result.step, {{"train/loss", result.loss},

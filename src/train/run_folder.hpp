@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 
+#include "remote/remote_options.hpp"
 #include "train/event_file.hpp"
 #include "vlalign/core/io/safetensors.hpp"
 #include "vlalign/ranks/shard.hpp"
@@ -65,10 +66,12 @@ class RunFolder {
   std::filesystem::path checkpoints() const { return folder_ / "checkpoints"; }
   std::optional<std::filesystem::path> newest_checkpoint() const;
   void open_logs(std::int64_t step);
+  void add_transfers(nlohmann::json& line);
 
   std::filesystem::path folder_;
   FolderLock lock_;
   std::ofstream metrics_;
+  TransferCounts transfers_ = transfer_counts();  // when the last line was written
   std::optional<EventFile> events_;
 };
 

@@ -300,6 +300,7 @@ void BatchMaker::make_room(Slot& slot) const {
   slot.order.get().fill(slot.number % batches_per_epoch(), options_.share.begin(options_.batch_size) + slot.begin,
                         slot.records);
   slot.order = {};
+  records_->read_ahead(slot.records);
   const auto pixels = [&] {
     return at::empty({slot.rows * records_->pictures_each(), how_.image_size, how_.image_size, 3},
                      at::TensorOptions(at::kByte).pinned_memory(options_.pin_memory));

@@ -42,6 +42,7 @@ class PictureTexts {
   ///   rng: the record's own in its epoch
   virtual std::vector<std::int64_t> choose(std::int64_t record, Rng& rng) const;
   virtual std::vector<RecordRun> runs() const { return {}; }           ///< as PairSource's
+  virtual void read_ahead(std::span<const std::int64_t>) const {}      ///< as PairSource's
   virtual void expect(std::span<const std::int64_t>) const {}          ///< as PairSource's
   virtual std::vector<std::string> bad_records() const { return {}; }  ///< known before, and not among the others
 };

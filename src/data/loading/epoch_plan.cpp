@@ -79,8 +79,9 @@ std::int64_t EpochPlan::records_per_epoch(const std::vector<RecordRun>& runs) {
 EpochPlan::EpochPlan(const std::vector<RecordRun>& runs, const OrderOptions& options, std::int64_t epoch)
     : options_(options), epoch_(epoch) {
   const auto records = records_per_epoch(runs);
-  const auto block = options_.block > 0 ? options_.block : usual_block * options_.batch_size;
-  whole_ = !options_.shuffle || records <= std::max(block, smallest_block);
+  const auto usual = std::max(usual_block * options_.batch_size, smallest_block);
+  const auto block = options_.block > 0 ? options_.block : usual;
+  whole_ = !options_.shuffle || records <= block;
   const bool drawn = options_.shuffle && options_.replacement;
   drawn && !whole_ ? draw_runs(runs) : add_whole_passes(runs);
   if (!options_.shuffle) return;

@@ -13,7 +13,7 @@ struct OrderOptions {
   std::int64_t batch_size = 1;
   bool shuffle = true;
   bool replacement = false;  ///< records, or runs of them, are drawn independently: some come often, some never
-  std::int64_t block = 0;    ///< records that are mixed with each other, see EpochPlan; 0: of 128 batches
+  std::int64_t block = 0;    ///< records that are mixed with each other; 0: those of 128 batches, at least 65,536
   std::uint64_t seed = 0;
 };
 
@@ -22,10 +22,10 @@ struct OrderOptions {
 /// Without shuffle the runs follow each other. A run of weight 2.5 comes twice; of all runs of that weight half of the
 /// records come a third time, those that follow the half of the epoch before.
 ///
-/// A data set that fits in a block of records, or has no more than 65,536, is permuted as a whole. A larger one is
-/// read in blocks, so that few runs are open at a time: the runs are put in a random order, and each block takes the
-/// next records of it, as many as its T batches need. The records that lie between T * j and T * (j + 1) in the block
-/// are dealt out to its batches, row j of each, so that
+/// A data set that fits in a block of records is permuted as a whole. A larger one is read in blocks, so that few runs
+/// are open at a time: the runs are put in a random order, and each block takes the next records of it, as many as its
+/// T batches need. The records that lie between T * j and T * (j + 1) in the block are dealt out to its batches, row j
+/// of each, so that
 /// - a batch holds records of all runs of its block, evenly;
 /// - rows that follow each other come from the same or the next run: a process that takes a slice of each batch touches
 ///   the runs of a slice of the block, and reads each of them from its begin to its end in every batch;

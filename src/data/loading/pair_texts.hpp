@@ -19,6 +19,7 @@ class PairTexts : public PictureTexts {
   std::string name(std::int64_t record) const override { return pairs_->name(record); }
   std::vector<RecordRun> runs() const override { return pairs_->runs(); }
   void expect(std::span<const std::int64_t> records) const override { pairs_->expect(records); }
+  void read_ahead(std::span<const std::int64_t> records) const override { pairs_->read_ahead(records); }
   std::string text(std::int64_t record, Rng& rng) const override { return pairs_->draw_caption(record, rng); }
   Image picture(std::int64_t record) const override {
     const auto pair = pairs_->read(record);

@@ -39,7 +39,8 @@ class JoinedPairs : public PairSource {
     return source.draw_caption(within, rng);
   }
   std::vector<RecordRun> runs() const override;
-  void expect(std::span<const std::int64_t> records) const override;
+  void expect(std::span<const std::int64_t> records) const override { tell(records, &PairSource::expect); }
+  void read_ahead(std::span<const std::int64_t> records) const override { tell(records, &PairSource::read_ahead); }
   std::string fingerprint() const override;
   std::vector<std::string> bad_records() const override {
     std::vector<std::string> all;
@@ -51,6 +52,9 @@ class JoinedPairs : public PairSource {
   }
 
  private:
+  void tell(std::span<const std::int64_t> records,
+            void (PairSource::*function)(std::span<const std::int64_t>) const) const;
+
   struct Place {
     const PairSource& source;
     std::int64_t within;
@@ -84,14 +88,16 @@ std::vector<RecordRun> JoinedPairs::runs() const {
   return plain ? std::vector<RecordRun>{} : all;
 }
 
-void JoinedPairs::expect(std::span<const std::int64_t> records) const {
+/// Gives each source its own of these records.
+void JoinedPairs::tell(std::span<const std::int64_t> records,
+                       void (PairSource::*function)(std::span<const std::int64_t>) const) const {
   std::vector<std::vector<std::int64_t>> of_source(sources_.size());
   for (const auto record : records) {
     const auto source = static_cast<std::size_t>(std::upper_bound(ends_.begin(), ends_.end(), record) - ends_.begin());
     if (source < of_source.size()) of_source[source].push_back(record - (ends_[source] - sources_[source]->size()));
   }
   for (std::size_t i = 0; i < sources_.size(); ++i)
-    if (!of_source[i].empty()) sources_[i]->expect(of_source[i]);
+    if (!of_source[i].empty()) (*sources_[i].*function)(of_source[i]);
 }
 
 /// None where a source has none.

@@ -1,5 +1,6 @@
 #include "data/sources/open_shards.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/check.hpp"
@@ -57,18 +58,42 @@ std::shared_ptr<const ShardTable> OpenShards::listed(const ShardEntry& entry) {
   return table;
 }
 
-ShardBytes OpenShards::bytes(std::int64_t shard) {
+ShardBytes OpenShards::bytes(std::int64_t shard) { return {open_file(shard), table(shard)->has_checks()}; }
+
+/// One that is read by ranges isn't kept: the next time there may be a copy.
+FileRange OpenShards::open_file(std::int64_t shard) {
+  if (const auto kept = open_.find(shard)) return *kept;
   const auto& one = entry(shard);
-  auto file = open_.find(shard);
-  if (!file) {
-    auto opened = files_->open(one.name);
-    const bool plain = !one.version.mark.empty() && one.name.ends_with(".tar");
-    check(!plain || opened.size == one.version.bytes || !is_remote(one.name),
-          "{}: has changed since it was indexed: it had {} bytes then, {} now", one.name, one.version.bytes,
-          opened.size);
-    file = open_.keep(shard, std::move(opened), 1);
+  auto file = files_->open(one.name);
+  const bool by_ranges = dynamic_cast<const RemoteFile*>(file.file.get()) != nullptr;
+  if (by_ranges && !one.version.mark.empty())
+    check(file.size == one.version.bytes, "{}: has changed since it was indexed: it had {} bytes then, {} now",
+          one.name, one.version.bytes, file.size);
+  if (!by_ranges) return open_.keep(shard, std::move(file), 1);
+  file.file = std::make_shared<const FileReadAhead>(std::move(file.file), ahead_);
+  return file;
+}
+
+/// Its members mostly lie side by side: then they are one range.
+void OpenShards::read_ahead(std::int64_t shard, std::int64_t row) {
+  constexpr std::int64_t largest_gap = 1 << 16;
+  const auto& one = entry(shard);
+  if (!is_remote(one.name) || !one.table.is_known() || open_.find(shard)) return;
+  const auto file = open_file(shard).file;
+  const auto* remote = dynamic_cast<const FileReadAhead*>(file.get());
+  const auto rows = table(shard);
+  if (remote == nullptr || row >= rows->size()) return;
+  const auto members = rows->row(row);
+  std::vector<ShardMember> all{members.picture, members.txt, members.json};
+  std::erase_if(all, [](const auto& member) { return !member.is_there(); });
+  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.offset < b.offset; });
+  for (std::size_t i = 0; i < all.size();) {
+    const auto begin = all[i].offset;
+    auto end = begin + all[i].size;
+    for (++i; i < all.size() && all[i].offset - end < largest_gap; ++i)
+      end = std::max(end, all[i].offset + all[i].size);
+    remote->want(begin, end - begin);
   }
-  return {*file, table(shard)->has_checks()};
 }
 
 std::optional<ShardBytes> OpenShards::bytes_anew(std::int64_t shard) {

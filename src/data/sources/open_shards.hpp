@@ -12,11 +12,12 @@
 #include "data/sources/shard_files.hpp"
 #include "data/sources/shard_index.hpp"
 #include "data/sources/shard_reading.hpp"
+#include "remote/read_ahead.hpp"
 
 namespace vlalign {
 
-/// Opens shards as they are needed. The tables of those used last are kept, 256 MB of them, and the files of 64.
-/// Safe to use from several threads; a shard that is wanted by several is opened once.
+/// Opens shards as they are needed. The tables of those used last are kept, 256 MB of them, and the files of 64 that
+/// are on this machine. Safe to use from several threads; a shard that is wanted by several is opened once.
 class OpenShards {
  public:
   OpenShards(std::vector<ShardEntry> shards, std::shared_ptr<ShardFiles> files);
@@ -31,17 +32,21 @@ class OpenShards {
   /// Its bytes by another way, where there is one: those that bytes() gave are damaged.
   std::optional<ShardBytes> bytes_anew(std::int64_t shard);
   void expect(std::span<const std::int64_t> shards);
+  /// Fetches a row of a remote shard before it is read, unless a copy of the shard is here. Doesn't wait.
+  void read_ahead(std::int64_t shard, std::int64_t row);
 
  private:
   using Table = std::shared_future<std::shared_ptr<const ShardTable>>;
 
   std::shared_ptr<const ShardTable> read_table(std::int64_t shard);
   std::shared_ptr<const ShardTable> listed(const ShardEntry& entry);
+  FileRange open_file(std::int64_t shard);
 
   std::vector<ShardEntry> shards_;
   std::shared_ptr<ShardFiles> files_;
   Recent<Table> tables_;
   Recent<FileRange> open_;
+  std::shared_ptr<ReadAhead> ahead_ = std::make_shared<ReadAhead>();
 };
 
 }  // namespace vlalign

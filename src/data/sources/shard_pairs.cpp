@@ -112,6 +112,16 @@ class ShardPairs : public PairSource {
     shards_.expect(shards);
   }
 
+  void read_ahead(std::span<const std::int64_t> records) const override {
+    for (const auto record : records) {
+      const auto [shard, row] = place_of(record);
+      try {
+        shards_.read_ahead(shard, row);
+      } catch (const Error&) {  // is told by who reads the record
+      }
+    }
+  }
+
   std::string fingerprint() const override {
     Fingerprint print;
     for (std::int64_t i = 0; i < shards_.count(); ++i) {

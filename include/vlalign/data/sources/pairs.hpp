@@ -45,8 +45,10 @@ class VLALIGN_EXPORT PairSource {
   /// The runs that the records lie in, in their order. None: any order of reading costs the same, and a shuffled epoch
   /// mixes all records.
   virtual std::vector<RecordRun> runs() const { return {}; }
-  /// Tells which records are read soon, in this order, so that they can be fetched ahead. Doesn't wait.
+  /// Tells which runs are read next: those of these records, in this order. Doesn't wait.
   virtual void expect(std::span<const std::int64_t> indices) const { static_cast<void>(indices); }
+  /// Tells which records are read next, so that they can be fetched ahead. Doesn't wait for them.
+  virtual void read_ahead(std::span<const std::int64_t> indices) const { static_cast<void>(indices); }
   /// A short text that is the same for the same names and captions, wherever they lie. Empty: who needs one reads all.
   virtual std::string fingerprint() const { return {}; }
   /// Those that were left out when the source was opened and that have no index, "file:line: why".
