@@ -91,7 +91,8 @@ Measured measure(const LoaderFlags& flags) {
   std::vector<std::unique_ptr<Loader>> loaders;
   TouchedRuns touched(*source, flags.ranks);
   Fingerprint print;
-  const auto next = [&, number = flags.first]() mutable {
+  auto number = flags.first;
+  const auto next = [&] {
     Fingerprint of_batch;
     for (std::size_t rank = 0; rank < loaders.size(); ++rank) {
       const auto batch = loaders[rank]->next();
