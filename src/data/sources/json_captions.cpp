@@ -13,7 +13,7 @@ using nlohmann::json;
 
 void add_caption(std::vector<std::string>& captions, const json& value, const std::string& key) {
   if (value.is_null()) return;
-  check(value.is_string(), "\"{}\" must be a string or a list of strings, {} is none", key, shown(value));
+  if (!value.is_string()) fail("\"{}\" must be a string or a list of strings, {} is none", key, shown(value));
   const auto& caption = value.get_ref<const std::string&>();
   if (!trim(caption).empty()) captions.push_back(caption);
 }

@@ -46,19 +46,19 @@ std::string_view bytes_of(std::span<const T> values) {
   return {reinterpret_cast<const char*>(values.data()), values.size_bytes()};
 }
 
-std::uint64_t crc_of(std::string_view bytes, std::uint64_t before = 0) {
+std::uint64_t crc32_of(std::string_view bytes, std::uint64_t before = 0) {
   return ::libdeflate_crc32(static_cast<std::uint32_t>(before), bytes.data(), bytes.size());
 }
 
 std::uint64_t check_of(IndexHeader header, std::string_view block_checks, std::string_view bad) {
   header.check = 0;
-  return crc_of(bad, crc_of(block_checks, crc_of(bytes_of(std::span<const IndexHeader>(&header, 1)))));
+  return crc32_of(bad, crc32_of(block_checks, crc32_of(bytes_of(std::span<const IndexHeader>(&header, 1)))));
 }
 
 /// Of one block: the last may be shorter.
 std::uint64_t block_check(std::span<const std::uint64_t> words, std::size_t block) {
   const auto begin = block * block_words;
-  return crc_of(bytes_of(words.subspan(begin, std::min(block_words, words.size() - begin))));
+  return crc32_of(bytes_of(words.subspan(begin, std::min(block_words, words.size() - begin))));
 }
 
 /// A file in memory, as the system reads it.
@@ -117,7 +117,7 @@ IndexHeader header_of(const TableText& text, const TableContents& contents, std:
   std::copy(index_kind.begin(), index_kind.end(), header.kind);
   const auto& columns = contents.layout.columns;
   header.table = text.stamp();
-  header.separator = columns.separator;
+  header.separator = static_cast<unsigned char>(columns.separator);
   header.has_header = columns.has_header;
   header.columns = static_cast<std::int64_t>(columns.count);
   header.image = static_cast<std::int64_t>(columns.image);

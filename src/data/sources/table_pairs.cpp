@@ -62,14 +62,22 @@ void check_usable(const TableContents& contents, const TableText& text, double m
         bad.size() == 0 ? "" : "; " + bad.faults().front());
 }
 
+TableContents read_table(const fs::path& file, const TableText& text, const PairOptions& options, PathHash hash) {
+  auto contents = scan_table(text, find_layout(file, text, options), hash);
+  check_usable(contents, text, options.max_bad);
+  return contents;
+}
+
 TableContents contents_of(const fs::path& file, const TableText& text, const PairOptions& options,
                           const TableOpening& opening) {
   const auto index = text.is_large() ? place_of_index(file, text, options) : std::nullopt;
-  const TableLayout named{.json = is_json_lines(file), .keys = keys_of(file, options), .columns = {}};
-  auto known = index ? kept_contents(*index, text, named) : std::nullopt;
-  auto contents = known ? *std::move(known) : scan_table(text, find_layout(file, text, options), opening.hash);
-  check_usable(contents, text, options.max_bad);
-  if (index && !known) keep(contents, text, *index);
+  if (!index) return read_table(file, text, options, opening.hash);
+  if (auto known = kept_contents(*index, text, {is_json_lines(file), keys_of(file, options), {}})) {
+    check_usable(*known, text, options.max_bad);
+    return *std::move(known);
+  }
+  auto contents = read_table(file, text, options, opening.hash);
+  keep(contents, text, *index);
   return contents;
 }
 

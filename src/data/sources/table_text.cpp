@@ -19,7 +19,7 @@ std::int64_t nanoseconds(const timespec& time) { return std::int64_t{time.tv_sec
 
 FileStamp stamp_of(const InputFile& file) {
   struct stat status {};
-  check(::fstat(file.descriptor(), &status) == 0, "{}: cannot look at it: {}", file.name(), std::strerror(errno));
+  if (::fstat(file.descriptor(), &status) != 0) fail("{}: cannot look at it: {}", file.name(), std::strerror(errno));
   return {status.st_size, nanoseconds(status.st_mtim), nanoseconds(status.st_ctim)};
 }
 
