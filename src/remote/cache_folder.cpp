@@ -16,12 +16,16 @@
 
 #include "core/check.hpp"
 #include "core/fingerprint.hpp"
-#include "core/io/files.hpp"
 
 namespace vlalign {
 namespace {
 
 namespace fs = std::filesystem;
+
+template <typename... Args>
+void require(bool holds, fmt::format_string<Args...> format, Args&&... args) {
+  if (!holds) throw CacheFault(fmt::format(format, std::forward<Args>(args)...));
+}
 
 constexpr std::string_view marker = ".vlalign-shard";
 constexpr std::string_view partial_prefix = ".partial-";
@@ -97,10 +101,10 @@ bool is_being_made(const fs::path& partial) {
 }  // namespace
 
 CacheFolder::CacheFolder(const fs::path& folder, std::int64_t most_bytes) : folder_(folder), most_bytes_(most_bytes) {
-  check(!folder.empty(), "the cache of remote files: no folder is named");
+  require(!folder.empty(), "the cache of remote files: no folder is named");
   std::error_code fault;
   fs::create_directories(folder, fault);
-  check(!fault, "{}: cannot make the folder of the cache: {}", folder.string(), fault.message());
+  require(!fault, "{}: cannot make the folder of the cache: {}", folder.string(), fault.message());
   lock();
 }
 
@@ -115,10 +119,10 @@ fs::path CacheFolder::partial_of(const RemoteObject& object) const {
 FileDescriptor CacheFolder::lock() const {
   const auto path = folder_ / ".vlalign-cache-lock";
   FileDescriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
-  check(static_cast<bool>(file), "{}: cannot write: {}", path.string(), std::strerror(errno));
+  require(static_cast<bool>(file), "{}: cannot write: {}", path.string(), std::strerror(errno));
   while (::flock(file.get(), LOCK_EX) != 0) {
-    check(errno == EINTR, "{}: cannot lock: {}; the cache needs a folder on a disk of this machine", path.string(),
-          std::strerror(errno));
+    require(errno == EINTR, "{}: cannot lock: {}; the cache needs a folder on a disk of this machine", path.string(),
+            std::strerror(errno));
   }
   return file;
 }
@@ -136,7 +140,9 @@ std::shared_ptr<const InputFile> CacheFolder::open(const RemoteObject& object) c
 /// All of ours but `own`, which is being made.
 std::vector<CacheFolder::Entry> CacheFolder::entries(const fs::path& own) const {
   std::vector<Entry> all;
-  for (const auto& path : entries_of(folder_)) {
+  std::error_code fault;
+  for (fs::directory_iterator each(folder_, fault), end; !fault && each != end; each.increment(fault)) {
+    const auto& path = each->path();
     const auto ours = our_name(path.filename().string());
     struct stat status {};
     if (!ours || path == own || ::lstat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
@@ -147,6 +153,7 @@ std::vector<CacheFolder::Entry> CacheFolder::entries(const fs::path& own) const 
     }
     all.push_back(std::move(entry));
   }
+  require(!fault, "{}: cannot be listed: {}", folder_.string(), fault.message());
   return all;
 }
 
@@ -191,7 +198,7 @@ CacheClaim CacheFolder::claim(const RemoteObject& object, const CacheNeeds& need
   claim.file = open_regular(claim.partial, O_RDWR | O_CREAT, status);
   if (!claim.file) {
     if (errno == ENOSPC || errno == EDQUOT) return {CacheState::no_room};
-    fail("{}: cannot write: {}", claim.partial.string(), std::strerror(errno));
+    require(false, "{}: cannot write: {}", claim.partial.string(), std::strerror(errno));
   }
   if (::flock(claim.file.get(), LOCK_EX | LOCK_NB) != 0) return {CacheState::busy};
   if (!make_room(size, needs, place, claim.partial)) {
@@ -206,14 +213,14 @@ CacheClaim CacheFolder::claim(const RemoteObject& object, const CacheNeeds& need
 
 void CacheFolder::finish(const RemoteObject& object, CacheClaim claim) const {
   // Synced first: after a power cut a name must not stand for a file whose bytes were never written.
-  check(::fsync(claim.file.get()) == 0, "{}: cannot write: {}", claim.partial.string(), std::strerror(errno));
+  require(::fsync(claim.file.get()) == 0, "{}: cannot write: {}", claim.partial.string(), std::strerror(errno));
   struct stat status {};
-  check(::fstat(claim.file.get(), &status) == 0 && status.st_size == object.identity.size,
-        "{}: holds {} bytes, {} came", claim.partial.string(), status.st_size, object.identity.size);
+  require(::fstat(claim.file.get(), &status) == 0 && status.st_size == object.identity.size,
+          "{}: holds {} bytes, {} came", claim.partial.string(), status.st_size, object.identity.size);
   const auto held = lock();
-  check(leads_to(claim.partial, claim.file), "{}: was removed while it was written", claim.partial.string());
-  check(::rename(claim.partial.c_str(), copy_of(object).c_str()) == 0, "{}: cannot be renamed: {}",
-        claim.partial.string(), std::strerror(errno));
+  require(leads_to(claim.partial, claim.file), "{}: was removed while it was written", claim.partial.string());
+  require(::rename(claim.partial.c_str(), copy_of(object).c_str()) == 0, "{}: cannot be renamed: {}",
+          claim.partial.string(), std::strerror(errno));
 }
 
 void CacheFolder::drop(CacheClaim claim) const {

@@ -11,8 +11,15 @@
 #include "core/io/file_descriptor.hpp"
 #include "core/io/input_file.hpp"
 #include "remote/remote_object.hpp"
+#include "vlalign/core/error.hpp"
 
 namespace vlalign {
+
+/// The disk's, not the network's: without a copy it goes on all the same.
+class CacheFault : public Error {
+ public:
+  using Error::Error;
+};
 
 /// Which files are wanted soon, by what their urls give: the smaller, the sooner.
 using CacheNeeds = std::map<std::string, std::int64_t>;
@@ -36,10 +43,11 @@ struct CacheClaim {
   std::int64_t begin = 0;  ///< so many bytes are there already, of a maker that is dead
 };
 
-/// Every change is made under the lock of one file. Only files with our marker in their names are ever removed.
+/// Every change is made under the lock of one file. Only files with our marker in their names are ever removed. Throws
+/// CacheFault when the folder can't be written any more.
 class CacheFolder {
  public:
-  /// Makes the folder. Throws Error when it can't be written, or its file system knows no locks.
+  /// Makes the folder. Throws CacheFault when it can't be written, or its file system knows no locks.
   CacheFolder(const std::filesystem::path& folder, std::int64_t most_bytes);
 
   static std::string url_hash(const std::string& url);

@@ -71,7 +71,7 @@ std::shared_ptr<const RandomAccess> RemoteCache::fetch(const std::string& url) {
   while (!copy) {
     const auto state = make_copy(object, needed_now, {});
     if (state == CacheState::full || state == CacheState::no_room) {
-      warn_of_room(url);
+      warn_once(url, lack_of_room());
       return std::make_shared<const RemoteFile>(object);
     }
     if (state == CacheState::busy) sleep_for(wait_for_others_s, {});
@@ -82,16 +82,21 @@ std::shared_ptr<const RandomAccess> RemoteCache::fetch(const std::string& url) {
 
 /// Whole when it is there now, and whoever made it.
 CacheState RemoteCache::make_copy(const RemoteObject& object, std::int64_t place, const std::stop_token& stop) {
-  auto claim = folder_.claim(object, *needs(), place);
-  if (claim.state != CacheState::claimed) return claim.state;
   try {
-    fill(claim, object, place, stop);
-  } catch (const NoRoom&) {
-    folder_.drop(std::move(claim));
+    auto claim = folder_.claim(object, *needs(), place);
+    if (claim.state != CacheState::claimed) return claim.state;
+    try {
+      fill(claim, object, place, stop);
+    } catch (const NoRoom&) {
+      folder_.drop(std::move(claim));
+      return CacheState::no_room;
+    }
+    folder_.finish(object, std::move(claim));
+    return CacheState::whole;
+  } catch (const CacheFault& fault) {
+    warn_once(object.location, fault.what());
     return CacheState::no_room;
   }
-  folder_.finish(object, std::move(claim));
-  return CacheState::whole;
 }
 
 void RemoteCache::fill(const CacheClaim& claim, const RemoteObject& object, std::int64_t place,
@@ -107,7 +112,8 @@ void RemoteCache::fill(const CacheClaim& claim, const RemoteObject& object, std:
             if (errno == EFBIG || !folder_.remove_one(*needs(), place, claim.partial)) throw NoRoom();
             continue;
           }
-          if (written < 0) fail("{}: cannot write: {}", claim.partial.string(), std::strerror(errno));
+          if (written < 0)
+            throw CacheFault(fmt::format("{}: cannot write: {}", claim.partial.string(), std::strerror(errno)));
           bytes = bytes.subspan(static_cast<std::size_t>(written));
           at += written;
           bytes_ += written;
@@ -116,12 +122,22 @@ void RemoteCache::fill(const CacheClaim& claim, const RemoteObject& object, std:
       stop);
 }
 
-void RemoteCache::warn_of_room(const std::string& url) {
+std::string RemoteCache::lack_of_room() const {
+  return fmt::format("there is no room for it, of {} MB at most or on the disk; give it more", most_bytes_ >> 20);
+}
+
+void RemoteCache::warn_once(const std::string& url, const std::string& reason) {
   if (warned_.exchange(true)) return;
   log_warning(
-      "{}: there is no room for a copy in the cache of remote files, of {} MB at most: such files are read over the "
-      "network each time, which is slow; give it more room",
-      url, most_bytes_ >> 20);
+      "{}: no copy is made in the cache of remote files: {}; such files are read over the network each time, which is "
+      "slow",
+      url, reason);
+}
+
+/// Whether nobody was told of this url.
+bool RemoteCache::is_news(const std::string& url) {
+  const std::lock_guard lock(mutex_);
+  return told_.insert(url).second;
 }
 
 std::shared_ptr<const CacheNeeds> RemoteCache::needs() const {
@@ -167,7 +183,7 @@ void RemoteCache::give_up_list(std::int64_t list) {
 
 void RemoteCache::do_task(const Task& task, const std::stop_token& stop) {
   const auto state = make_copy(find(task.url, stop), task.place, stop);
-  if (state == CacheState::no_room) warn_of_room(task.url);
+  if (state == CacheState::no_room) warn_once(task.url, lack_of_room());
   if (state == CacheState::full) give_up_list(task.list);
   if (state != CacheState::busy) return;
   put_off(task);
@@ -183,7 +199,7 @@ void RemoteCache::work(const std::stop_token& stop) {
     } catch (const StoppedTransfer&) {
       return;
     } catch (const std::exception& error) {
-      log_warning("no copy was made of a remote file: {}", error.what());
+      if (is_news(task->url)) log_warning("no copy was made of a remote file: {}", error.what());
     }
   }
 }
