@@ -223,8 +223,7 @@ void CacheFolder::finish(const RemoteObject& object, CacheClaim claim) const {
           claim.partial.string(), std::strerror(errno));
 }
 
-void CacheFolder::drop(CacheClaim claim) const {
-  const auto held = lock();
+void CacheFolder::drop(CacheClaim claim) {
   if (leads_to(claim.partial, claim.file)) ::unlink(claim.partial.c_str());
 }
 

@@ -61,7 +61,7 @@ class CacheFolder {
   /// Gives the complete copy its name.
   void finish(const RemoteObject& object, CacheClaim claim) const;
   /// Removes what was made.
-  void drop(CacheClaim claim) const;
+  static void drop(CacheClaim claim);
   /// For a disk that is full before the limit is reached: removes one file; false when there is none to remove.
   bool remove_one(const CacheNeeds& needs, std::int64_t place, const std::filesystem::path& own) const;
 

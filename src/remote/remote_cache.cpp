@@ -69,7 +69,7 @@ std::shared_ptr<const RandomAccess> RemoteCache::fetch(const std::string& url) {
   auto copy = folder_.open(object);
   ++(copy ? hits_ : misses_);
   while (!copy) {
-    const auto state = make_copy(object, needed_now, {});
+    const auto state = make_copy(claim(object, needed_now), object, needed_now, {});
     if (state == CacheState::full || state == CacheState::no_room) {
       warn_once(url, lack_of_room());
       return std::make_shared<const RemoteFile>(object);
@@ -80,21 +80,28 @@ std::shared_ptr<const RandomAccess> RemoteCache::fetch(const std::string& url) {
   return copy;
 }
 
-/// Whole when it is there now, and whoever made it.
-CacheState RemoteCache::make_copy(const RemoteObject& object, std::int64_t place, const std::stop_token& stop) {
+CacheClaim RemoteCache::claim(const RemoteObject& object, std::int64_t place) {
   try {
-    auto claim = folder_.claim(object, *needs(), place);
-    if (claim.state != CacheState::claimed) return claim.state;
-    try {
-      fill(claim, object, place, stop);
-    } catch (const NoRoom&) {
-      folder_.drop(std::move(claim));
-      return CacheState::no_room;
-    }
+    return folder_.claim(object, *needs(), place);
+  } catch (const CacheFault& fault) {
+    warn_once(object.location, fault.what());
+    return {CacheState::no_room};
+  }
+}
+
+/// Makes the copy if it was claimed. Whole when it is there now, and whoever made it.
+CacheState RemoteCache::make_copy(CacheClaim claim, const RemoteObject& object, std::int64_t place,
+                                  const std::stop_token& stop) {
+  if (claim.state != CacheState::claimed) return claim.state;
+  try {
+    fill(claim, object, place, stop);
     folder_.finish(object, std::move(claim));
     return CacheState::whole;
   } catch (const CacheFault& fault) {
     warn_once(object.location, fault.what());
+    return CacheState::no_room;
+  } catch (const NoRoom&) {
+    CacheFolder::drop(std::move(claim));
     return CacheState::no_room;
   }
 }
@@ -181,25 +188,32 @@ void RemoteCache::give_up_list(std::int64_t list) {
   if (list == list_) tasks_.clear();
 }
 
-void RemoteCache::do_task(const Task& task, const std::stop_token& stop) {
-  const auto state = make_copy(find(task.url, stop), task.place, stop);
-  if (state == CacheState::no_room) warn_once(task.url, lack_of_room());
-  if (state == CacheState::full) give_up_list(task.list);
+/// Claims are made in the order of the list, so that nothing takes the room of what is needed sooner.
+void RemoteCache::do_task(std::string& url, const std::stop_token& stop) {
+  std::unique_lock in_order(claiming_);
+  const auto task = next_task(stop);
+  if (!task) return;
+  url = task->url;
+  const auto object = find(url, stop);
+  auto claimed = claim(object, task->place);
+  if (claimed.state == CacheState::full) give_up_list(task->list);
+  in_order.unlock();
+  const auto state = make_copy(std::move(claimed), object, task->place, stop);
+  if (state == CacheState::no_room) warn_once(url, lack_of_room());
   if (state != CacheState::busy) return;
-  put_off(task);
+  put_off(*task);
   sleep_for(wait_for_others_s, stop);
 }
 
 void RemoteCache::work(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
-    const auto task = next_task(stop);
-    if (!task) return;
+    std::string url;
     try {
-      do_task(*task, stop);
+      do_task(url, stop);
     } catch (const StoppedTransfer&) {
       return;
     } catch (const std::exception& error) {
-      if (is_news(task->url)) log_warning("no copy was made of a remote file: {}", error.what());
+      if (is_news(url)) log_warning("no copy was made of a remote file: {}", error.what());
     }
   }
 }

@@ -64,11 +64,12 @@ class RemoteCache {
   };
 
   RemoteObject find(const std::string& url, const std::stop_token& stop = {});
-  CacheState make_copy(const RemoteObject& object, std::int64_t place, const std::stop_token& stop);
+  CacheClaim claim(const RemoteObject& object, std::int64_t place);
+  CacheState make_copy(CacheClaim claim, const RemoteObject& object, std::int64_t place, const std::stop_token& stop);
   void fill(const CacheClaim& claim, const RemoteObject& object, std::int64_t place, const std::stop_token& stop);
   std::shared_ptr<const CacheNeeds> needs() const;
   void work(const std::stop_token& stop);
-  void do_task(const Task& task, const std::stop_token& stop);
+  void do_task(std::string& url, const std::stop_token& stop);
   std::optional<Task> next_task(const std::stop_token& stop);
   void put_off(const Task& task);
   void give_up_list(std::int64_t list);
@@ -82,6 +83,7 @@ class RemoteCache {
   std::atomic<std::int64_t> hits_ = 0, misses_ = 0, bytes_ = 0;
   std::atomic<bool> warned_ = false;
 
+  std::mutex claiming_;  ///< taken before mutex_
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;
   std::map<std::string, std::shared_ptr<Known>> known_;

@@ -326,7 +326,8 @@ TEST_F(RemoteFileTest, AnyMixtureOfFaultsLeavesTheBytesRight) {
     return kind < faults.size() ? faults[kind] : [](auto&, auto&) {};
   };
   for (int i = 0; i < 300; ++i) {
-    for (int k = 0; k < 3; ++k) server_.plant(fault(random() % 10, static_cast<unsigned>(random())));
+    for (int k = 0; k < 3; ++k)
+      server_.plant(fault(static_cast<unsigned>(random() % 10), static_cast<unsigned>(random())));
     if (i % 50 == 0) server_.plant([](auto&, auto& reply) { reply.stall_after = 5; });
     const auto offset = random() % (2 * mega), size = random() % 300'000;
     ASSERT_EQ(read(file, static_cast<std::int64_t>(offset), static_cast<std::int64_t>(size)), part(offset, size)) << i;
