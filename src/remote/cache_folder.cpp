@@ -62,8 +62,9 @@ FileDescriptor open_regular(const fs::path& path, int flags, struct stat& status
 
 struct CacheFolder::Entry {
   fs::path path;
-  std::string url;  ///< its hash
-  std::int64_t bytes = 0;
+  std::string url;         ///< its hash
+  std::int64_t bytes = 0;  ///< of one that is being made: as it will be
+  std::int64_t on_disk = 0;
   timespec used{};
   bool removable = true;
 };
@@ -146,7 +147,7 @@ std::vector<CacheFolder::Entry> CacheFolder::entries(const fs::path& own) const 
     const auto ours = our_name(path.filename().string());
     struct stat status {};
     if (!ours || path == own || ::lstat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
-    Entry entry{path, ours->url, status.st_size, status.st_mtim};
+    Entry entry{path, ours->url, status.st_size, status.st_size, status.st_mtim};
     if (ours->whole_size && is_being_made(path)) {
       entry.bytes = *ours->whole_size;
       entry.removable = false;
@@ -170,18 +171,29 @@ void CacheFolder::keep_removable(std::vector<Entry>& all, const CacheNeeds& need
   });
 }
 
-bool CacheFolder::make_room(std::int64_t bytes, const CacheNeeds& needs, std::int64_t place,
-                            const fs::path& own) const {
-  auto all = entries(own);
-  std::int64_t total = 0;
+/// The limit, or what the disk holds of ours and could hold more.
+std::int64_t CacheFolder::most_bytes_now(const std::vector<Entry>& all, std::int64_t own_bytes) const {
+  std::error_code unknown;
+  const auto space = fs::space(folder_, unknown);
+  if (unknown) return most_bytes_;
+  auto possible = static_cast<std::int64_t>(std::min(space.available, static_cast<std::uintmax_t>(most_bytes_)));
+  for (const auto& entry : all) possible += entry.on_disk;
+  return std::min(most_bytes_, possible + own_bytes);
+}
+
+bool CacheFolder::make_room(const CacheClaim& claim, std::int64_t bytes, const CacheNeeds& needs,
+                            std::int64_t place) const {
+  auto all = entries(claim.partial);
+  const auto most = most_bytes_now(all, claim.begin);
+  auto total = bytes;
   for (const auto& entry : all) total += entry.bytes;
   keep_removable(all, needs, place);
   // Nothing is removed in vain.
-  std::int64_t most_freed = 0;
-  for (const auto& entry : all) most_freed += entry.bytes;
-  if (total - most_freed + bytes > most_bytes_) return false;
+  auto least = total;
+  for (const auto& entry : all) least -= entry.bytes;
+  if (least > most) return false;
   for (const auto& entry : all) {
-    if (total + bytes <= most_bytes_) break;
+    if (total <= most) break;
     if (::unlink(entry.path.c_str()) != 0 && errno != ENOENT) return false;
     total -= entry.bytes;
   }
@@ -201,12 +213,12 @@ CacheClaim CacheFolder::claim(const RemoteObject& object, const CacheNeeds& need
     require(false, "{}: cannot write: {}", claim.partial.string(), std::strerror(errno));
   }
   if (::flock(claim.file.get(), LOCK_EX | LOCK_NB) != 0) return {CacheState::busy};
-  if (!make_room(size, needs, place, claim.partial)) {
+  if (status.st_size > size && ::ftruncate(claim.file.get(), 0) == 0) status.st_size = 0;
+  claim.begin = status.st_size;
+  if (!make_room(claim, size, needs, place)) {
     ::unlink(claim.partial.c_str());
     return {CacheState::full};
   }
-  if (status.st_size > size && ::ftruncate(claim.file.get(), 0) == 0) status.st_size = 0;
-  claim.begin = status.st_size;
   claim.state = CacheState::claimed;
   return claim;
 }

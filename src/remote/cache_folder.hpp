@@ -31,7 +31,7 @@ enum class CacheState {
   whole,    ///< the local copy is there
   claimed,  ///< the caller makes it
   busy,     ///< somebody else makes it
-  full,     ///< what is there is needed sooner, or is being made
+  full,     ///< what is there is needed sooner, or is being made, or isn't ours
   no_room,  ///< it is larger than the limit, or than the disk
 };
 
@@ -70,8 +70,8 @@ class CacheFolder {
   FileDescriptor lock() const;
   std::vector<Entry> entries(const std::filesystem::path& own) const;
   static void keep_removable(std::vector<Entry>& all, const CacheNeeds& needs, std::int64_t place);
-  bool make_room(std::int64_t bytes, const CacheNeeds& needs, std::int64_t place,
-                 const std::filesystem::path& own) const;
+  std::int64_t most_bytes_now(const std::vector<Entry>& all, std::int64_t own_bytes) const;
+  bool make_room(const CacheClaim& claim, std::int64_t bytes, const CacheNeeds& needs, std::int64_t place) const;
   std::filesystem::path copy_of(const RemoteObject& object) const;
   std::filesystem::path partial_of(const RemoteObject& object) const;
 
