@@ -16,12 +16,16 @@
 
 #include "core/check.hpp"
 #include "core/fingerprint.hpp"
-#include "core/io/files.hpp"
 
 namespace vlalign {
 namespace {
 
 namespace fs = std::filesystem;
+
+template <typename... Args>
+void require(bool holds, fmt::format_string<Args...> format, Args&&... args) {
+  if (!holds) throw CacheFault(fmt::format(format, std::forward<Args>(args)...));
+}
 
 constexpr std::string_view marker = ".vlalign-shard";
 constexpr std::string_view partial_prefix = ".partial-";
@@ -58,8 +62,9 @@ FileDescriptor open_regular(const fs::path& path, int flags, struct stat& status
 
 struct CacheFolder::Entry {
   fs::path path;
-  std::string url;  ///< its hash
-  std::int64_t bytes = 0;
+  std::string url;         ///< its hash
+  std::int64_t bytes = 0;  ///< of one that is being made: as it will be
+  std::int64_t on_disk = 0;
   timespec used{};
   bool removable = true;
 };
@@ -97,10 +102,10 @@ bool is_being_made(const fs::path& partial) {
 }  // namespace
 
 CacheFolder::CacheFolder(const fs::path& folder, std::int64_t most_bytes) : folder_(folder), most_bytes_(most_bytes) {
-  check(!folder.empty(), "the cache of remote files: no folder is named");
+  require(!folder.empty(), "the cache of remote files: no folder is named");
   std::error_code fault;
   fs::create_directories(folder, fault);
-  check(!fault, "{}: cannot make the folder of the cache: {}", folder.string(), fault.message());
+  require(!fault, "{}: cannot make the folder of the cache: {}", folder.string(), fault.message());
   lock();
 }
 
@@ -115,10 +120,10 @@ fs::path CacheFolder::partial_of(const RemoteObject& object) const {
 FileDescriptor CacheFolder::lock() const {
   const auto path = folder_ / ".vlalign-cache-lock";
   FileDescriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
-  check(static_cast<bool>(file), "{}: cannot write: {}", path.string(), std::strerror(errno));
+  require(static_cast<bool>(file), "{}: cannot write: {}", path.string(), std::strerror(errno));
   while (::flock(file.get(), LOCK_EX) != 0) {
-    check(errno == EINTR, "{}: cannot lock: {}; the cache needs a folder on a disk of this machine", path.string(),
-          std::strerror(errno));
+    require(errno == EINTR, "{}: cannot lock: {}; the cache needs a folder on a disk of this machine", path.string(),
+            std::strerror(errno));
   }
   return file;
 }
@@ -136,17 +141,20 @@ std::shared_ptr<const InputFile> CacheFolder::open(const RemoteObject& object) c
 /// All of ours but `own`, which is being made.
 std::vector<CacheFolder::Entry> CacheFolder::entries(const fs::path& own) const {
   std::vector<Entry> all;
-  for (const auto& path : entries_of(folder_)) {
+  std::error_code fault;
+  for (fs::directory_iterator each(folder_, fault), end; !fault && each != end; each.increment(fault)) {
+    const auto& path = each->path();
     const auto ours = our_name(path.filename().string());
     struct stat status {};
     if (!ours || path == own || ::lstat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
-    Entry entry{path, ours->url, status.st_size, status.st_mtim};
+    Entry entry{path, ours->url, status.st_size, status.st_size, status.st_mtim};
     if (ours->whole_size && is_being_made(path)) {
       entry.bytes = *ours->whole_size;
       entry.removable = false;
     }
     all.push_back(std::move(entry));
   }
+  require(!fault, "{}: cannot be listed: {}", folder_.string(), fault.message());
   return all;
 }
 
@@ -163,18 +171,29 @@ void CacheFolder::keep_removable(std::vector<Entry>& all, const CacheNeeds& need
   });
 }
 
-bool CacheFolder::make_room(std::int64_t bytes, const CacheNeeds& needs, std::int64_t place,
-                            const fs::path& own) const {
-  auto all = entries(own);
-  std::int64_t total = 0;
+/// The limit, or what the disk holds of ours and could hold more.
+std::int64_t CacheFolder::most_bytes_now(const std::vector<Entry>& all, std::int64_t own_bytes) const {
+  std::error_code unknown;
+  const auto space = fs::space(folder_, unknown);
+  if (unknown) return most_bytes_;
+  auto possible = static_cast<std::int64_t>(std::min(space.available, static_cast<std::uintmax_t>(most_bytes_)));
+  for (const auto& entry : all) possible += entry.on_disk;
+  return std::min(most_bytes_, possible + own_bytes);
+}
+
+bool CacheFolder::make_room(const CacheClaim& claim, std::int64_t bytes, const CacheNeeds& needs,
+                            std::int64_t place) const {
+  auto all = entries(claim.partial);
+  const auto most = most_bytes_now(all, claim.begin);
+  auto total = bytes;
   for (const auto& entry : all) total += entry.bytes;
   keep_removable(all, needs, place);
   // Nothing is removed in vain.
-  std::int64_t most_freed = 0;
-  for (const auto& entry : all) most_freed += entry.bytes;
-  if (total - most_freed + bytes > most_bytes_) return false;
+  auto least = total;
+  for (const auto& entry : all) least -= entry.bytes;
+  if (least > most) return false;
   for (const auto& entry : all) {
-    if (total + bytes <= most_bytes_) break;
+    if (total <= most) break;
     if (::unlink(entry.path.c_str()) != 0 && errno != ENOENT) return false;
     total -= entry.bytes;
   }
@@ -191,33 +210,32 @@ CacheClaim CacheFolder::claim(const RemoteObject& object, const CacheNeeds& need
   claim.file = open_regular(claim.partial, O_RDWR | O_CREAT, status);
   if (!claim.file) {
     if (errno == ENOSPC || errno == EDQUOT) return {CacheState::no_room};
-    fail("{}: cannot write: {}", claim.partial.string(), std::strerror(errno));
+    require(false, "{}: cannot write: {}", claim.partial.string(), std::strerror(errno));
   }
   if (::flock(claim.file.get(), LOCK_EX | LOCK_NB) != 0) return {CacheState::busy};
-  if (!make_room(size, needs, place, claim.partial)) {
+  if (status.st_size > size && ::ftruncate(claim.file.get(), 0) == 0) status.st_size = 0;
+  claim.begin = status.st_size;
+  if (!make_room(claim, size, needs, place)) {
     ::unlink(claim.partial.c_str());
     return {CacheState::full};
   }
-  if (status.st_size > size && ::ftruncate(claim.file.get(), 0) == 0) status.st_size = 0;
-  claim.begin = status.st_size;
   claim.state = CacheState::claimed;
   return claim;
 }
 
 void CacheFolder::finish(const RemoteObject& object, CacheClaim claim) const {
   // Synced first: after a power cut a name must not stand for a file whose bytes were never written.
-  check(::fsync(claim.file.get()) == 0, "{}: cannot write: {}", claim.partial.string(), std::strerror(errno));
+  require(::fsync(claim.file.get()) == 0, "{}: cannot write: {}", claim.partial.string(), std::strerror(errno));
   struct stat status {};
-  check(::fstat(claim.file.get(), &status) == 0 && status.st_size == object.identity.size,
-        "{}: holds {} bytes, {} came", claim.partial.string(), status.st_size, object.identity.size);
+  require(::fstat(claim.file.get(), &status) == 0 && status.st_size == object.identity.size,
+          "{}: holds {} bytes, {} came", claim.partial.string(), status.st_size, object.identity.size);
   const auto held = lock();
-  check(leads_to(claim.partial, claim.file), "{}: was removed while it was written", claim.partial.string());
-  check(::rename(claim.partial.c_str(), copy_of(object).c_str()) == 0, "{}: cannot be renamed: {}",
-        claim.partial.string(), std::strerror(errno));
+  require(leads_to(claim.partial, claim.file), "{}: was removed while it was written", claim.partial.string());
+  require(::rename(claim.partial.c_str(), copy_of(object).c_str()) == 0, "{}: cannot be renamed: {}",
+          claim.partial.string(), std::strerror(errno));
 }
 
-void CacheFolder::drop(CacheClaim claim) const {
-  const auto held = lock();
+void CacheFolder::drop(CacheClaim claim) {
   if (leads_to(claim.partial, claim.file)) ::unlink(claim.partial.c_str());
 }
 

@@ -33,6 +33,12 @@ HeaderList header_list(const std::vector<std::string>& headers) {
   return list;
 }
 
+/// Whether it would be another address by the rules for folders "." and "..", as no key of S3 is.
+bool has_dot_segment(const std::string& url) {
+  const auto path = url.substr(0, url.find('?')) + "/";
+  return path.find("/./") != path.npos || path.find("/../") != path.npos;
+}
+
 class Exchange {
  public:
   Exchange(const HttpRequest& request, const HttpReceiver& receiver, const std::stop_token& stop)
@@ -120,7 +126,7 @@ void Exchange::set_signer() {
   set(CURLOPT_AWS_SIGV4, fmt::format("aws:amz:{}:s3", request_.signer->region).c_str());
   set(CURLOPT_USERNAME, request_.signer->access_key.c_str());
   set(CURLOPT_PASSWORD, request_.signer->secret_key.c_str());
-  set(CURLOPT_PATH_AS_IS, 1L);
+  if (has_dot_segment(request_.url)) set(CURLOPT_PATH_AS_IS, 1L);  // which newer ones of libcurl refuse to sign
 }
 
 /// libcurl alone would know the system's only.

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/check.hpp"
+#include "core/log.hpp"
 #include "remote/remote_error.hpp"
 #include "remote/remote_options.hpp"
 
@@ -18,6 +19,7 @@ namespace {
 
 constexpr double longest_wait_s = 10;
 constexpr double longest_asked_wait_s = 60;
+constexpr int told_fault = 3;  ///< who waits so long should know why
 constexpr std::int64_t enough_progress = 64 << 10;
 
 /// Between a half and one.
@@ -34,6 +36,7 @@ Patience::Patience(std::string location, std::stop_token stop)
 void Patience::wait_after(const std::string& fault, double retry_after_s) {
   const auto options = remote_options();
   if (++faults_ >= options.attempts) fail("{}: {}, {} times in a row", location_, fault, faults_);
+  if (faults_ == told_fault) log_warning("{}: {}, {} times in a row; it is tried again", location_, fault, faults_);
   const auto doubled = options.first_wait_s * std::pow(2, faults_ - 1);
   const auto wait = std::min(doubled, longest_wait_s) * jitter();
   if (!sleep_for(std::max(wait, std::min(retry_after_s, longest_asked_wait_s)), stop_))

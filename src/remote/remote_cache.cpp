@@ -73,9 +73,9 @@ std::shared_ptr<const RandomAccess> RemoteCache::fetch(const std::string& url) {
   ++(copy ? hits_ : misses_);
   count_cache(copy != nullptr);
   while (!copy) {
-    const auto state = make_copy(object, needed_now, {});
+    const auto state = make_copy(claim(object, needed_now), object, needed_now, {});
     if (state == CacheState::full || state == CacheState::no_room) {
-      warn_of_room(url);
+      warn_once(url, lack_of_room());
       return std::make_shared<const RemoteFile>(object);
     }
     if (state == CacheState::busy) sleep_for(wait_for_others_s, {});
@@ -84,18 +84,30 @@ std::shared_ptr<const RandomAccess> RemoteCache::fetch(const std::string& url) {
   return copy;
 }
 
-/// Whole when it is there now, and whoever made it.
-CacheState RemoteCache::make_copy(const RemoteObject& object, std::int64_t place, const std::stop_token& stop) {
-  auto claim = folder_.claim(object, *needs(), place);
+CacheClaim RemoteCache::claim(const RemoteObject& object, std::int64_t place) {
+  try {
+    return folder_.claim(object, *needs(), place);
+  } catch (const CacheFault& fault) {
+    warn_once(object.location, fault.what());
+    return {CacheState::no_room};
+  }
+}
+
+/// Makes the copy if it was claimed. Whole when it is there now, and whoever made it.
+CacheState RemoteCache::make_copy(CacheClaim claim, const RemoteObject& object, std::int64_t place,
+                                  const std::stop_token& stop) {
   if (claim.state != CacheState::claimed) return claim.state;
   try {
     fill(claim, object, place, stop);
+    folder_.finish(object, std::move(claim));
+    return CacheState::whole;
+  } catch (const CacheFault& fault) {
+    warn_once(object.location, fault.what());
+    return CacheState::no_room;
   } catch (const NoRoom&) {
-    folder_.drop(std::move(claim));
+    CacheFolder::drop(std::move(claim));
     return CacheState::no_room;
   }
-  folder_.finish(object, std::move(claim));
-  return CacheState::whole;
 }
 
 void RemoteCache::fill(const CacheClaim& claim, const RemoteObject& object, std::int64_t place,
@@ -111,7 +123,8 @@ void RemoteCache::fill(const CacheClaim& claim, const RemoteObject& object, std:
             if (errno == EFBIG || !folder_.remove_one(*needs(), place, claim.partial)) throw NoRoom();
             continue;
           }
-          if (written < 0) fail("{}: cannot write: {}", claim.partial.string(), std::strerror(errno));
+          if (written < 0)
+            throw CacheFault(fmt::format("{}: cannot write: {}", claim.partial.string(), std::strerror(errno)));
           bytes = bytes.subspan(static_cast<std::size_t>(written));
           at += written;
           bytes_ += written;
@@ -120,12 +133,22 @@ void RemoteCache::fill(const CacheClaim& claim, const RemoteObject& object, std:
       stop);
 }
 
-void RemoteCache::warn_of_room(const std::string& url) {
+std::string RemoteCache::lack_of_room() const {
+  return fmt::format("there is no room for it, of {} MB at most or on the disk; give it more", most_bytes_ >> 20);
+}
+
+void RemoteCache::warn_once(const std::string& url, const std::string& reason) {
   if (warned_.exchange(true)) return;
   log_warning(
-      "{}: there is no room for a copy in the cache of remote files, of {} MB at most: such files are read over the "
-      "network each time, which is slow; give it more room",
-      url, most_bytes_ >> 20);
+      "{}: no copy is made in the cache of remote files: {}; such files are read over the network each time, which is "
+      "slow",
+      url, reason);
+}
+
+/// Whether nobody was told of this url.
+bool RemoteCache::is_news(const std::string& url) {
+  const std::lock_guard lock(mutex_);
+  return told_.insert(url).second;
 }
 
 std::shared_ptr<const CacheNeeds> RemoteCache::needs() const {
@@ -169,25 +192,32 @@ void RemoteCache::give_up_list(std::int64_t list) {
   if (list == list_) tasks_.clear();
 }
 
-void RemoteCache::do_task(const Task& task, const std::stop_token& stop) {
-  const auto state = make_copy(find(task.url, stop), task.place, stop);
-  if (state == CacheState::no_room) warn_of_room(task.url);
-  if (state == CacheState::full) give_up_list(task.list);
+/// Claims are made in the order of the list, so that nothing takes the room of what is needed sooner.
+void RemoteCache::do_task(std::string& url, const std::stop_token& stop) {
+  std::unique_lock in_order(claiming_);
+  const auto task = next_task(stop);
+  if (!task) return;
+  url = task->url;
+  const auto object = find(url, stop);
+  auto claimed = claim(object, task->place);
+  if (claimed.state == CacheState::full) give_up_list(task->list);
+  in_order.unlock();
+  const auto state = make_copy(std::move(claimed), object, task->place, stop);
+  if (state == CacheState::no_room) warn_once(url, lack_of_room());
   if (state != CacheState::busy) return;
-  put_off(task);
+  put_off(*task);
   sleep_for(wait_for_others_s, stop);
 }
 
 void RemoteCache::work(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
-    const auto task = next_task(stop);
-    if (!task) return;
+    std::string url;
     try {
-      do_task(*task, stop);
+      do_task(url, stop);
     } catch (const StoppedTransfer&) {
       return;
     } catch (const std::exception& error) {
-      log_warning("no copy was made of a remote file: {}", error.what());
+      if (is_news(url)) log_warning("no copy was made of a remote file: {}", error.what());
     }
   }
 }

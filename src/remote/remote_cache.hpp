@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -44,7 +45,8 @@ class RemoteCache {
   /// The copy where it is whole, else the remote file itself; waits for no download.
   std::shared_ptr<const RandomAccess> open(const std::string& url);
 
-  /// The copy, once it is whole: made here, or by who is at it. The remote file itself when there is no room.
+  /// The copy, once it is whole: made here, or by who is at it. The remote file itself when there is no room or the
+  /// folder can't be written any more.
   std::shared_ptr<const RandomAccess> fetch(const std::string& url);
 
   /// Downloads these in the background, the first one first, in place of what the last call named and isn't begun yet.
@@ -62,15 +64,18 @@ class RemoteCache {
   };
 
   RemoteObject find(const std::string& url, const std::stop_token& stop = {});
-  CacheState make_copy(const RemoteObject& object, std::int64_t place, const std::stop_token& stop);
+  CacheClaim claim(const RemoteObject& object, std::int64_t place);
+  CacheState make_copy(CacheClaim claim, const RemoteObject& object, std::int64_t place, const std::stop_token& stop);
   void fill(const CacheClaim& claim, const RemoteObject& object, std::int64_t place, const std::stop_token& stop);
   std::shared_ptr<const CacheNeeds> needs() const;
   void work(const std::stop_token& stop);
-  void do_task(const Task& task, const std::stop_token& stop);
+  void do_task(std::string& url, const std::stop_token& stop);
   std::optional<Task> next_task(const std::stop_token& stop);
   void put_off(const Task& task);
   void give_up_list(std::int64_t list);
-  void warn_of_room(const std::string& url);
+  std::string lack_of_room() const;
+  void warn_once(const std::string& url, const std::string& reason);
+  bool is_news(const std::string& url);
 
   CacheFolder folder_;
   std::int64_t most_bytes_;
@@ -78,12 +83,14 @@ class RemoteCache {
   std::atomic<std::int64_t> hits_ = 0, misses_ = 0, bytes_ = 0;
   std::atomic<bool> warned_ = false;
 
+  std::mutex claiming_;  ///< taken before mutex_
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;
   std::map<std::string, std::shared_ptr<Known>> known_;
   std::shared_ptr<const CacheNeeds> needs_ = std::make_shared<const CacheNeeds>();
   std::deque<Task> tasks_;
   std::int64_t list_ = 0;
+  std::set<std::string> told_;
   std::vector<std::jthread> threads_;
 };
 

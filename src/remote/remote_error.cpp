@@ -55,7 +55,7 @@ bool may_pass(int status) {
 void check_answer(const std::string& location, const HttpResponse& response) {
   const int status = response.status;
   if (status >= 200 && status < 300) return;
-  if (may_pass(status))
+  if (may_pass(status) || xml_text(response.body, "Code") == "RequestTimeout")
     throw BrokenTransfer(fmt::format("the server answers {}", reason_of(response)), response.retry_after_s);
   throw RemoteError(
       fmt::format("{}: the server answers {}: {}", location, reason_of(response), advice_for(location, response)),

@@ -12,7 +12,7 @@
 #include <sstream>
 #include <thread>
 
-#include "remote_fixture.hpp"
+#include "remote/remote_fixture.hpp"
 #include "support/file_size_limit.hpp"
 
 namespace vlalign::test::remote_cache_test {
@@ -238,7 +238,7 @@ TEST_F(RemoteCacheTest, WithoutRoomFilesAreReadByRangesAndOneWarningIsGiven) {
   }
   EXPECT_TRUE(files().empty());
   EXPECT_EQ(log_.warnings(), 1U);
-  EXPECT_EQ(log_.count("no room for a copy"), 1);
+  EXPECT_EQ(log_.count("there is no room for it"), 1);
 }
 
 TEST_F(RemoteCacheTest, ADiskThatIsFullIsNoError) {
@@ -250,7 +250,7 @@ TEST_F(RemoteCacheTest, ADiskThatIsFullIsNoError) {
   EXPECT_EQ(all_of(file), bytes_of(1));
   EXPECT_TRUE(has_copy(0));
   EXPECT_EQ(files().size(), 1U);
-  EXPECT_EQ(log_.count("no room for a copy"), 1);
+  EXPECT_EQ(log_.count("there is no room for it"), 1);
 }
 
 TEST_F(RemoteCacheTest, WhatADeadWriterLeftIsGoneOnWith) {
@@ -326,7 +326,7 @@ TEST_F(RemoteCacheTest, DownloadsEndPromptlyWithTheCache) {
     ASSERT_TRUE(eventually([&] { return cache.counts().bytes == 20; }));
     begin = std::chrono::steady_clock::now();
   }
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(3));
 }
 
 TEST_F(RemoteCacheTest, WaitsBetweenAttemptsEndWithTheCacheToo) {
@@ -337,7 +337,7 @@ TEST_F(RemoteCacheTest, WaitsBetweenAttemptsEndWithTheCacheToo) {
     cache.prefetch(urls(0, 8));
     ASSERT_TRUE(eventually([&] { return server_.count("GET") == 2; }));
   }
-  EXPECT_LT(seconds(), 5);
+  EXPECT_LT(seconds(), 8);
 }
 
 TEST_F(RemoteCacheTest, AFaultBeforehandIsAWarningAndTheRestIsFetched) {
@@ -346,6 +346,9 @@ TEST_F(RemoteCacheTest, AFaultBeforehandIsAWarningAndTheRestIsFetched) {
   ASSERT_TRUE(eventually([&] { return has_copy(1) && has_copy(2) && log_.warnings() == 1; }));
   EXPECT_EQ(log_.count("/none.tar: the server answers 404"), 1);
   EXPECT_THROW(cache.open(server_.url("/none.tar")), Error);
+  cache.prefetch({server_.url("/none.tar"), url(3)});
+  ASSERT_TRUE(eventually([&] { return has_copy(3) && server_.count("HEAD", "/none.tar") == 3; }));
+  EXPECT_EQ(log_.warnings(), 1U);
 }
 
 TEST_F(RemoteCacheTest, ManyCachesOfOneFolderDownloadEachFileOnce) {
@@ -390,6 +393,17 @@ TEST_F(RemoteCacheTest, ThreadsOfACacheThatIsTooSmallReadTheRightBytes) {
   }
   for (auto& thread : threads) thread.join();
   EXPECT_EQ(wrong, 0);
+}
+
+TEST_F(RemoteCacheTest, AFolderThatIsTakenAwayIsAWarning) {
+  RemoteCache cache(options());
+  cache.fetch(url(0));
+  fs::remove_all(folder_);
+  for (unsigned i = 0; i < 3; ++i) EXPECT_EQ(all_of(cache.fetch(url(i))), bytes_of(i));
+  cache.prefetch(urls(3, 6));
+  EXPECT_TRUE(eventually([&] { return server_.count("HEAD") == 6; }));
+  EXPECT_EQ(log_.warnings(), 1U) << log_.text();
+  EXPECT_EQ(log_.count(folder_.string()), 1);
 }
 
 TEST_F(RemoteCacheTest, AFolderThatCanNotBeIsAnErrorThatNamesIt) {

@@ -5,7 +5,7 @@
 
 #include "remote/download.hpp"
 #include "remote/remote_error.hpp"
-#include "remote_fixture.hpp"
+#include "remote/remote_fixture.hpp"
 
 namespace vlalign::test::remote_file_test {
 namespace {
@@ -146,6 +146,7 @@ TEST_F(RemoteFileTest, WhatDoesNotPassIsAnErrorAfterAllAttempts) {
   EXPECT_EQ(error_of([&] { read(file, 10, 1000); }),
             file.name() + ": the server answers 503 (too busy), 6 times in a row");
   EXPECT_EQ(requests(), 7);
+  EXPECT_EQ(log_.text(), file.name() + ": the server answers 503 (too busy), 3 times in a row; it is tried again\n");
   EXPECT_EQ(read(file, 10, 1000), part(10, 1000));
 }
 
@@ -169,10 +170,10 @@ TEST_F(RemoteFileTest, AStalledTransferIsBegunAgain) {
 
 TEST_F(RemoteFileTest, ASlowTransferIsNone) {
   const RemoteFile file(server_.url("/a.tar"));
-  set_remote_options({.timeout_s = 0.5, .attempts = 1, .first_wait_s = 0.01});
-  server_.plant([](auto&, auto& reply) { reply.pause_s = 0.1; });
+  set_remote_options({.timeout_s = 1, .attempts = 1, .first_wait_s = 0.01});
+  server_.plant([](auto&, auto& reply) { reply.pause_s = 0.2; });
   EXPECT_EQ(read(file, 0, 10 * 1024), part(0, 10 * 1024));
-  EXPECT_GE(seconds(), 1);
+  EXPECT_GE(seconds(), 2);
 }
 
 TEST_F(RemoteFileTest, ABodyOfAnotherLengthIsNotTaken) {
@@ -306,6 +307,31 @@ TEST_F(RemoteFileTest, NobodyAtTheAddressIsAnErrorAfterAllAttempts) {
   EXPECT_EQ(retries(), 2);
   EXPECT_HAS(error_of([&] { RemoteFile("http://no-such-host.invalid/a"); }), "http://no-such-host.invalid/a: ");
   EXPECT_HAS(error_of([&] { RemoteFile("http://"); }), "http://: ");
+}
+
+TEST_F(RemoteFileTest, AnyMixtureOfFaultsLeavesTheBytesRight) {
+  const RemoteFile file(server_.url("/a.tar"));
+  set_remote_options({.timeout_s = 0.3, .attempts = 30, .first_wait_s = 0.001});
+  std::mt19937 random(7);
+  const auto fault = [&](unsigned kind, unsigned some) -> FileServer::Fault {
+    const std::vector<FileServer::Fault> faults = {
+        [=](auto&, auto& reply) { reply.cut_after = some % (reply.body.size() + 1); },
+        [=](auto&, auto& reply) { reply.content_length = reply.body.size() + 1 + some % 50; },
+        [=](auto&, auto& reply) { reply.content_length = reply.body.size() / 2; },
+        [=](auto&, auto& reply) { reply = {.status = 503, .body = "busy"}; },
+        [=](auto&, auto& reply) { reply.raw = "HTTP/1.1 2"; },
+        [=](auto&, auto& reply) { reply.headers["Content-Range"] = "bytes 0-1/3145745"; },
+        [this](auto&, auto& reply) { reply = reply_with({whole_}, HttpCall()); },
+        [=](auto&, auto& reply) { reply.chunked = true; }};
+    return kind < faults.size() ? faults[kind] : [](auto&, auto&) {};
+  };
+  for (int i = 0; i < 300; ++i) {
+    for (int k = 0; k < 3; ++k)
+      server_.plant(fault(static_cast<unsigned>(random() % 10), static_cast<unsigned>(random())));
+    if (i % 50 == 0) server_.plant([](auto&, auto& reply) { reply.stall_after = 5; });
+    const auto offset = random() % (2 * mega), size = random() % 300'000;
+    ASSERT_EQ(read(file, static_cast<std::int64_t>(offset), static_cast<std::int64_t>(size)), part(offset, size)) << i;
+  }
 }
 
 TEST_F(RemoteFileTest, WhatTheReceiverThrowsComesOut) {

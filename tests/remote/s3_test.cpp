@@ -6,8 +6,8 @@
 #include "remote/bucket.hpp"
 #include "remote/download.hpp"
 #include "remote/remote_file.hpp"
+#include "remote/remote_fixture.hpp"
 #include "remote/xml.hpp"
-#include "remote_fixture.hpp"
 #include "support/s3_server.hpp"
 
 namespace vlalign::test::s3_test {
