@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::int64_t most_table_bytes = std::int64_t{256} << 20;
 constexpr std::int64_t most_open_files = 64;
+constexpr std::chrono::seconds fault_kept(30);
 constexpr std::int64_t bytes_a_record = 170;  // of a table: a row, its key and what holds them
 
 std::string packed_bytes(const TablePlace& place) {
@@ -63,8 +64,16 @@ ShardBytes OpenShards::bytes(std::int64_t shard) { return {open_file(shard), tab
 /// One that is read by ranges isn't kept: the next time there may be a copy.
 FileRange OpenShards::open_file(std::int64_t shard) {
   if (const auto kept = open_.find(shard)) return *kept;
+  check_no_fault(shard);
   const auto& one = entry(shard);
-  auto file = files_->open(one.name);
+  auto file = [&] {
+    try {
+      return files_->open(one.name);
+    } catch (const Error& error) {
+      note_fault(shard, error);
+      throw;
+    }
+  }();
   const bool by_ranges = dynamic_cast<const RemoteFile*>(file.file.get()) != nullptr;
   if (by_ranges && !one.version.mark.empty())
     check(file.size == one.version.bytes, "{}: has changed since it was indexed: it had {} bytes then, {} now",
@@ -94,6 +103,20 @@ void OpenShards::read_ahead(std::int64_t shard, std::int64_t row) {
       end = std::max(end, all[i].offset + all[i].size);
     remote->want(begin, end - begin);
   }
+}
+
+void OpenShards::note_fault(std::int64_t shard, const Error& error) {
+  if (!is_remote(entry(shard).name)) return;  // to ask again costs nothing
+  const std::lock_guard lock(faults_mutex_);
+  faults_[shard] = {error.what(), std::chrono::steady_clock::now() + fault_kept};
+}
+
+void OpenShards::check_no_fault(std::int64_t shard) {
+  const std::lock_guard lock(faults_mutex_);
+  const auto found = faults_.find(shard);
+  if (found == faults_.end()) return;
+  if (std::chrono::steady_clock::now() < found->second.until) throw Error(found->second.what);
+  faults_.erase(found);
 }
 
 std::optional<ShardBytes> OpenShards::bytes_anew(std::int64_t shard) {

@@ -1,12 +1,16 @@
 // The shards of an index that are being read. Internal.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <future>
 #include <memory>
-#include <set>
+#include <mutex>
+#include <optional>
 #include <span>
 #include <string>
+#include <unordered_map>
+#include <vector>
 
 #include "data/sources/recent.hpp"
 #include "data/sources/shard_files.hpp"
@@ -29,6 +33,9 @@ class OpenShards {
   /// trying for as long as its table would be kept.
   std::shared_ptr<const ShardTable> table(std::int64_t shard);
   ShardBytes bytes(std::int64_t shard);
+  /// To be called when a shard could not be read for a fault of its place: for half a minute it is refused with this
+  /// error, so that its records don't wait for the same fault one by one.
+  void note_fault(std::int64_t shard, const Error& error);
   /// Its bytes by another way, where there is one: those that bytes() gave are damaged.
   std::optional<ShardBytes> bytes_anew(std::int64_t shard);
   void expect(std::span<const std::int64_t> shards);
@@ -41,11 +48,18 @@ class OpenShards {
   std::shared_ptr<const ShardTable> read_table(std::int64_t shard);
   std::shared_ptr<const ShardTable> listed(const ShardEntry& entry);
   FileRange open_file(std::int64_t shard);
+  void check_no_fault(std::int64_t shard);
 
   std::vector<ShardEntry> shards_;
   std::shared_ptr<ShardFiles> files_;
   Recent<Table> tables_;
   Recent<FileRange> open_;
+  struct Fault {
+    std::string what;
+    std::chrono::steady_clock::time_point until;
+  };
+  std::mutex faults_mutex_;
+  std::unordered_map<std::int64_t, Fault> faults_;
   std::shared_ptr<ReadAhead> ahead_ = std::make_shared<ReadAhead>();
 };
 

@@ -13,6 +13,7 @@
 #include "data/sources/shard_captions.hpp"
 #include "data/sources/shard_records.hpp"
 #include "data/sources/shard_wanted.hpp"
+#include "remote/remote_error.hpp"
 
 namespace vlalign {
 namespace {
@@ -22,6 +23,11 @@ std::string describe_shards(const std::vector<ShardEntry>& shards) {
 }
 
 std::string last_part(const std::string& name) { return name.substr(name.rfind('/') + 1); }  // npos + 1 is 0
+
+/// Whether the shard's place is at fault, not a record.
+bool is_of_the_place(const Error& error) {
+  return dynamic_cast<const RemoteError*>(&error) || dynamic_cast<const BrokenTransfer*>(&error);
+}
 
 class ShardPairs : public PairSource {
   struct Place {
@@ -52,6 +58,7 @@ class ShardPairs : public PairSource {
         return function(*anew, row);
       }
     } catch (const Error& error) {
+      if (is_of_the_place(error)) shards_.note_fault(shard, error);
       throw Error(describe_fault(fmt::format("{}:{}", shards_.entry(shard).name, row.key), error.what()));
     }
   }
