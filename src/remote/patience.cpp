@@ -35,7 +35,8 @@ Patience::Patience(std::string location, std::stop_token stop)
 
 void Patience::wait_after(const std::string& fault, double retry_after_s) {
   const auto options = remote_options();
-  if (++faults_ >= options.attempts) fail("{}: {}, {} times in a row", location_, fault, faults_);
+  if (++faults_ >= options.attempts)
+    throw RemoteError(fmt::format("{}: {}, {} times in a row", location_, fault, faults_), 0);
   if (faults_ == told_fault) log_warning("{}: {}, {} times in a row; it is tried again", location_, fault, faults_);
   const auto doubled = options.first_wait_s * std::pow(2, faults_ - 1);
   const auto wait = std::min(doubled, longest_wait_s) * jitter();

@@ -8,11 +8,11 @@
 
 namespace vlalign {
 
-/// The server's answer is final.
+/// Another attempt is of no use: the server's answer is final, or has stayed the same.
 class RemoteError : public Error {
  public:
   RemoteError(const std::string& message, int status) : Error(message), status_(status) {}
-  int status() const { return status_; }  ///< HTTP's
+  int status() const { return status_; }  ///< HTTP's; 0 where it isn't the answer that is at fault
 
  private:
   int status_;

@@ -114,7 +114,8 @@ void Transfer::attempt() {
 }
 
 void Transfer::fail_changed() const {
-  fail("{}: has changed since it was opened: the server has another object there now", object_.location);
+  throw RemoteError(
+      fmt::format("{}: has changed since it was opened: the server has another object there now", object_.location), 0);
 }
 
 void Transfer::begin(const HttpResponse& response) {

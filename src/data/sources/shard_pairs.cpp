@@ -26,7 +26,7 @@ std::string last_part(const std::string& name) { return name.substr(name.rfind('
 
 /// Whether the shard's place is at fault, not a record.
 bool is_of_the_place(const Error& error) {
-  return dynamic_cast<const RemoteError*>(&error) || dynamic_cast<const BrokenTransfer*>(&error);
+  return dynamic_cast<const RemoteError*>(&error) != nullptr;
 }
 
 class ShardPairs : public PairSource {
