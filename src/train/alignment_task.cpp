@@ -15,6 +15,7 @@
 #include "core/log.hpp"
 #include "data/loading/episode_frames.hpp"
 #include "data/loading/pair_texts.hpp"
+#include "data/sources/pairs_fingerprint.hpp"
 #include "loss/checked_value.hpp"
 #include "nn/shared_batch_norm.hpp"
 #include "train/job_batch.hpp"
@@ -64,6 +65,15 @@ StepFigures measured(const PairBatch& batch, const LossOfJob& job, const at::Ten
   figures.logit_scale = logit_scale.detach();
   figures.accuracy = job.accuracy;
   return figures;
+}
+
+/// None of a bad record, which is counted where it is trained on.
+std::vector<std::string> captions_or_none(const PairSource& pairs, std::int64_t record) {
+  try {
+    return pairs.captions(record);
+  } catch (const Error&) {
+    return {};
+  }
 }
 
 void keep_no_rows(at::Tensor& rows) {
@@ -120,13 +130,17 @@ nlohmann::json AlignmentTask::settings() const {
 }
 
 nlohmann::json AlignmentTask::identity() const {
-  const auto texts = [this](std::int64_t record) {
-    return episodes_ ? episodes_->episode(record).instructions : pairs_->captions(record);
-  };
   nlohmann::json all{{"loss_options", loss_->options()}};
-  all[episodes_ ? "demonstrations" : "names_and_captions"] =
-      episodes_ ? fingerprint_of(*episodes_) : fingerprint_of(*pairs_);
-  all["tokenizer"] = fingerprint_of(*model_.tokenizer(), episodes_ ? episodes_->size() : pairs_->size(), texts);
+  const auto& tokenizer = *model_.tokenizer();
+  if (episodes_) {
+    all["demonstrations"] = fingerprint_of(*episodes_);
+    all["tokenizer"] = fingerprint_of(tokenizer, identified_records(episodes_->size()),
+                                      [this](std::int64_t i) { return episodes_->episode(i).instructions; });
+    return all;
+  }
+  all["names_and_captions"] = fingerprint_of(*pairs_);
+  all["tokenizer"] = fingerprint_of(tokenizer, identified_records(*pairs_),
+                                    [this](std::int64_t i) { return captions_or_none(*pairs_, i); });
   return all;
 }
 

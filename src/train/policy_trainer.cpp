@@ -96,7 +96,7 @@ class PolicyTask : public Task {
   json identity() const override {
     const auto instructions = [this](std::int64_t i) { return episodes_->episode(i).instructions; };
     json all{{"demonstrations", fingerprint_of(*episodes_)},
-             {"tokenizer", fingerprint_of(*encoder_.tokenizer(), episodes_->size(), instructions)}};
+             {"tokenizer", fingerprint_of(*encoder_.tokenizer(), identified_records(episodes_->size()), instructions)}};
     if (alignment_) {
       all["alignment"] = alignment_->identity();
       all["alignment_batch_size"] = alignment_batch_size_;

@@ -2,23 +2,13 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 
 #include "core/fingerprint.hpp"
 
 namespace vlalign {
 namespace {
 
-/// The length of what all names begin with, up to the last '/' in it.
-std::size_t shared_folder(const PairSource& pairs) {
-  auto shared = pairs.name(0);
-  for (std::int64_t i = 1; i < pairs.size() && !shared.empty(); ++i) {
-    const auto name = pairs.name(i);
-    const auto [end, other] = std::mismatch(shared.begin(), shared.end(), name.begin(), name.end());
-    shared.erase(end, shared.end());
-  }
-  return shared.rfind('/') + 1;  // npos + 1 is 0
-}
+constexpr std::int64_t most_identified = 10'000;  // records
 
 void add_texts(Fingerprint& print, const std::vector<std::string>& texts) {
   print.add(std::ssize(texts));
@@ -36,20 +26,6 @@ void add_tensor(Fingerprint& print, const at::Tensor& tensor) {
 
 }  // namespace
 
-std::string fingerprint_of(const PairSource& pairs) {
-  if (auto known = pairs.fingerprint(); !known.empty()) return known;
-  Fingerprint print;
-  print.add(pairs.size());
-  const auto skipped = pairs.size() == 0 ? 0 : shared_folder(pairs);
-  for (std::int64_t i = 0; i < pairs.size(); ++i) {
-    print.add(std::string_view(pairs.name(i)).substr(skipped));
-    add_texts(print, pairs.captions(i));
-  }
-  for (const auto& run : pairs.runs())
-    if (run.weight != 1.0) print.add(run.records).add(std::bit_cast<std::int64_t>(run.weight));
-  return print.hex();
-}
-
 std::string fingerprint_of(const EpisodeSource& episodes) {
   Fingerprint print;
   print.add(episodes.size());
@@ -63,18 +39,30 @@ std::string fingerprint_of(const EpisodeSource& episodes) {
   return print.hex();
 }
 
-std::string fingerprint_of(const Tokenizer& tokenizer, std::int64_t count,
+std::vector<RecordRange> identified_records(std::int64_t count) {
+  std::vector<RecordRange> records;
+  const auto stride = std::max<std::int64_t>(1, count / most_identified);
+  for (std::int64_t i = 0; i < count; i += stride) records.push_back({i, i + 1});
+  return records;
+}
+
+std::vector<RecordRange> identified_records(const PairSource& pairs) {
+  return pairs.runs().empty() ? identified_records(pairs.size()) : sampled_ranges(pairs, most_identified);
+}
+
+std::string fingerprint_of(const Tokenizer& tokenizer, const std::vector<RecordRange>& records,
                            const std::function<std::vector<std::string>(std::int64_t)>& texts) {
-  constexpr std::int64_t longest = 64, most_records = 10'000;
+  constexpr std::int64_t longest = 64;
   Fingerprint print;
   print.add(tokenizer.vocab_size()).add(tokenizer.pad_id()).add(tokenizer.end_id());
   for (std::int64_t id = 0; id < tokenizer.vocab_size(); ++id) print.add(tokenizer.decode(std::array{id}));
-  const auto stride = std::max<std::int64_t>(1, count / most_records);
-  for (std::int64_t i = 0; i < count; i += stride) {
-    for (const auto& text : texts(i)) {
-      const auto ids = tokenizer.encode(text, longest);
-      print.add(std::ssize(ids));
-      for (const auto id : ids) print.add(id);
+  for (const auto& [begin, end] : records) {
+    for (auto i = begin; i < end; ++i) {
+      for (const auto& text : texts(i)) {
+        const auto ids = tokenizer.encode(text, longest);
+        print.add(std::ssize(ids));
+        for (const auto id : ids) print.add(id);
+      }
     }
   }
   return print.hex();

@@ -7,21 +7,21 @@
 #include <string>
 #include <vector>
 
+#include "data/sources/sampled_ranges.hpp"
 #include "vlalign/data/sources/episodes.hpp"
-#include "vlalign/data/sources/pairs.hpp"
 #include "vlalign/tokenizers/tokenizer.hpp"
 
 namespace vlalign {
 
-/// Of names and captions, in their order. What the names begin with up to a last '/', where all share it, is left out:
-/// it tells how the location was spelled. Pictures aren't read.
-std::string fingerprint_of(const PairSource& pairs);
-
 /// Of names, instructions, states and actions. Frames aren't read.
 std::string fingerprint_of(const EpisodeSource& episodes);
 
-/// Of the text of every id, and of the ids of the texts of some of the records 0, ..., count - 1.
-std::string fingerprint_of(const Tokenizer& tokenizer, std::int64_t count,
+/// Up to some 10,000 records, evenly spread, whose texts tell tokenizers apart; of a source with runs whole runs.
+std::vector<RecordRange> identified_records(std::int64_t count);
+std::vector<RecordRange> identified_records(const PairSource& pairs);
+
+/// Of the text of every id, and of the ids of the texts of these records.
+std::string fingerprint_of(const Tokenizer& tokenizer, const std::vector<RecordRange>& records,
                            const std::function<std::vector<std::string>(std::int64_t)>& texts);
 
 /// Of parameters and buffers with their names, to the bit.

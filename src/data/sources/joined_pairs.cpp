@@ -7,6 +7,7 @@
 
 #include "core/check.hpp"
 #include "core/fingerprint.hpp"
+#include "data/sources/pairs_fingerprint.hpp"
 
 namespace vlalign {
 namespace {
@@ -100,14 +101,14 @@ void JoinedPairs::tell(std::span<const std::int64_t> records,
     if (!of_source[i].empty()) (*sources_[i].*function)(of_source[i]);
 }
 
-/// None where a source has none.
+/// None where no source has its own: then the sources are one.
 std::string JoinedPairs::fingerprint() const {
+  const bool plain =
+      std::all_of(sources_.begin(), sources_.end(), [](const auto& source) { return source->fingerprint().empty(); });
+  if (plain) return {};
   Fingerprint print;
-  for (std::size_t i = 0; i < sources_.size(); ++i) {
-    const auto one = sources_[i]->fingerprint();
-    if (one.empty()) return {};
-    print.add(one).add(std::bit_cast<std::int64_t>(weights_[i]));
-  }
+  for (std::size_t i = 0; i < sources_.size(); ++i)
+    print.add(fingerprint_of(*sources_[i])).add(std::bit_cast<std::int64_t>(weights_[i]));
   return print.hex();
 }
 
