@@ -55,8 +55,8 @@ struct LoaderOptions {
   int prefetch = 4;     ///< batches, or pieces of them, made ahead
   bool shuffle = true;  ///< a new order each epoch; without it, the order of the source
   /// How many records are mixed with each other where a source has runs of them, such as shards; a data set that is no
-  /// larger is mixed as a whole. 0: those of 128 batches, so that records of a shard that lie closer than 100 never meet
-  /// in a batch, and at least 65,536.
+  /// larger is mixed as a whole. 0: those of 128 batches, so that records of a shard that lie closer than 100 never
+  /// meet in a batch, and at least 65,536.
   std::int64_t shuffle_block = 0;
   bool replacement = false;  ///< with shuffle: records, or runs of them, are drawn independently of each other
   std::uint64_t seed = 0;
