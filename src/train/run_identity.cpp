@@ -5,20 +5,10 @@
 #include <bit>
 
 #include "core/fingerprint.hpp"
+#include "data/sources/pairs_fingerprint.hpp"
 
 namespace vlalign {
 namespace {
-
-/// The length of what all names begin with, up to the last '/' in it.
-std::size_t shared_folder(const PairSource& pairs) {
-  auto shared = pairs.name(0);
-  for (std::int64_t i = 1; i < pairs.size() && !shared.empty(); ++i) {
-    const auto name = pairs.name(i);
-    const auto [end, other] = std::mismatch(shared.begin(), shared.end(), name.begin(), name.end());
-    shared.erase(end, shared.end());
-  }
-  return shared.rfind('/') + 1;  // npos + 1 is 0
-}
 
 void add_texts(Fingerprint& print, const std::vector<std::string>& texts) {
   print.add(std::ssize(texts));
@@ -38,13 +28,7 @@ void add_tensor(Fingerprint& print, const at::Tensor& tensor) {
 
 std::string fingerprint_of(const PairSource& pairs) {
   if (auto known = pairs.fingerprint(); !known.empty()) return known;
-  Fingerprint print;
-  print.add(pairs.size());
-  const auto skipped = pairs.size() == 0 ? 0 : shared_folder(pairs);
-  for (std::int64_t i = 0; i < pairs.size(); ++i) {
-    print.add(std::string_view(pairs.name(i)).substr(skipped));
-    add_texts(print, pairs.captions(i));
-  }
+  auto print = names_and_captions(pairs);
   for (const auto& run : pairs.runs())
     if (run.weight != 1.0) print.add(run.records).add(std::bit_cast<std::int64_t>(run.weight));
   return print.hex();
