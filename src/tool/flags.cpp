@@ -57,13 +57,14 @@ void DataFlags::add(CLI::App& command) {
 void add_choice_flags(CLI::App& command, PairOptions& pairs) {
   command
       .add_option("--where", pairs.where,
-                  "Condition on fields of the records' JSON, or of the parquet file beside a shard, that those taken "
-                  "fulfil, such as 'similarity > 0.3 and width >= 64'")
+                  "Condition on fields of the records' JSON, or of the parquet file beside a shard, or on columns of a "
+                  "table, that those taken fulfil, such as 'similarity > 0.3 and width >= 64'")
       ->check(not_empty);
   command
       .add_option_function<std::string>(
           "--caption-keys", [&pairs](const std::string& text) { pairs.caption_keys = parse_caption_keys(text); },
-          "Keys of the captions in the records' JSON, and how often each is drawn, such as caption=1,re_caption=2")
+          "Keys of the captions in the records' JSON, or columns of a table, and how often each is drawn, such as "
+          "caption=1,re_caption=2")
       ->check([](const std::string& text) {
         try {
           parse_caption_keys(text);

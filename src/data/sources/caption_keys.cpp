@@ -31,12 +31,6 @@ CaptionKey read_caption_key(std::string_view text) {
   return {std::string(key), weight};
 }
 
-std::string names_of(std::span<const CaptionKey> keys) {
-  std::string names;
-  for (const auto& key : keys) names += fmt::format("{}\"{}\"", names.empty() ? "" : ", ", key.key);
-  return names;
-}
-
 using CaptionsByKey = std::vector<std::vector<std::string>>;
 
 CaptionsByKey captions_by_key(const nlohmann::json& record, std::span<const CaptionKey> keys) {
@@ -91,6 +85,12 @@ void check_caption_keys(std::span<const CaptionKey> keys) {
   }
   check(sum > 0.0, "caption keys: expected a number above 0 for one of {}", names_of(keys));
   check(std::isfinite(sum), "caption keys: expected a sum that a double can hold for {}", names_of(keys));
+}
+
+std::string names_of(std::span<const CaptionKey> keys) {
+  std::string names;
+  for (const auto& key : keys) names += fmt::format("{}\"{}\"", names.empty() ? "" : ", ", key.key);
+  return names;
 }
 
 std::vector<std::string> captions_of(const nlohmann::json& record, std::span<const CaptionKey> keys) {

@@ -21,6 +21,9 @@ std::vector<CaptionKey> parse_caption_keys(std::string_view text);
 /// negative or not finite, and weights that are all 0 or whose sum is beyond a double.
 void check_caption_keys(std::span<const CaptionKey> keys);
 
+/// For people: "caption", "re_caption" with the quotes.
+std::string names_of(std::span<const CaptionKey> keys);
+
 /// One key's captions after the other's, in the keys' order, of a record such as parse_record() gives; each key's as
 /// captions_of() has them, none where the key isn't there, null or blank. Those under a key of weight 0 are among them.
 /// Throws Error when there are none at all, and for what is no text.

@@ -1,15 +1,17 @@
-// A short number for a data set, to tell whether it is the same as before. Internal.
+// What tells a data set from another. Internal.
 #pragma once
 
 #include <string>
 
+#include "core/fingerprint.hpp"
 #include "vlalign/data/sources/pairs.hpp"
 
 namespace vlalign {
 
-/// The source's own, or of its names, captions and runs' weights, in their order. What the names begin with up to a
-/// last
-/// '/', where all share it, is left out: it tells how the location was spelled. Pictures aren't read.
+/// Of all names, without the folder that they share, and all captions: reads every record's.
+Fingerprint names_and_captions(const PairSource& pairs);
+
+/// The source's own, or of its names, captions and runs' weights.
 std::string fingerprint_of(const PairSource& pairs);
 
 }  // namespace vlalign

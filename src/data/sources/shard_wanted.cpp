@@ -5,10 +5,12 @@
 
 #include "core/check.hpp"
 #include "core/io/cache_folder.hpp"
+#include "data/sources/caption_keys.hpp"
 
 namespace vlalign {
 
 ShardWanted shards_wanted(const PairOptions& options) {
+  if (!options.caption_keys.empty()) check_caption_keys(options.caption_keys);
   ShardWanted wanted{.keys = options.caption_keys, .filter = nullptr, .contents = false};
   if (!options.where.empty()) wanted.filter = std::make_shared<const RecordFilter>(options.where);
   return wanted;

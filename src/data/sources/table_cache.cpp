@@ -130,8 +130,13 @@ IndexHeader header_of(const TableText& text, const TableContents& contents, std:
 }
 
 TableColumns columns_of(const IndexHeader& header) {
-  return {static_cast<char>(header.separator), header.has_header != 0, static_cast<std::size_t>(header.columns),
-          static_cast<std::size_t>(header.image), static_cast<std::size_t>(header.caption)};
+  return {static_cast<char>(header.separator),
+          header.has_header != 0,
+          static_cast<std::size_t>(header.columns),
+          static_cast<std::size_t>(header.image),
+          static_cast<std::size_t>(header.caption),
+          {},
+          {}};
 }
 
 /// Without the table's name, which the next one to open it may spell otherwise.
@@ -202,6 +207,9 @@ fs::path index_file(const fs::path& table, const PairOptions& options) {
   Fingerprint key;
   key.add(version()).add(fs::absolute(table).string()).add(keys.image).add(keys.caption);
   key.add(options.separator ? *options.separator : -1000);
+  if (!options.where.empty()) key.add("where").add(options.where);
+  if (!options.caption_keys.empty()) key.add("caption keys").add(std::ssize(options.caption_keys));
+  for (const auto& one : options.caption_keys) key.add(one.key);  // what they weigh is asked for later
   const auto cache = cache_folder();
   check(!cache.empty(), "neither XDG_CACHE_HOME nor HOME says where caches are");
   return cache / "tables" / (key.hex() + ".index");
@@ -235,7 +243,7 @@ std::optional<TableContents> read_index(const fs::path& file, const TableText& t
   TableLayout layout = named;
   layout.columns = columns_of(parts.header);
   return TableContents{std::move(layout), TableIndex(std::move(words), parts.header.records),
-                       unpack_bad(parts.bad, text.name()), parts.header.rows};
+                       unpack_bad(parts.bad, text.name()), parts.header.rows, 0};
 }
 
 }  // namespace vlalign

@@ -1,6 +1,7 @@
 #include "data/sources/table_pairs.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <iterator>
 #include <memory>
 #include <mutex>
@@ -13,6 +14,9 @@
 #include "core/check.hpp"
 #include "core/io/input_file.hpp"
 #include "core/log.hpp"
+#include "core/naming.hpp"
+#include "data/sources/caption_keys.hpp"
+#include "data/sources/pairs_fingerprint.hpp"
 #include "data/sources/table_cache.hpp"
 #include "data/sources/table_rows.hpp"
 
@@ -37,9 +41,11 @@ std::optional<fs::path> place_of_index(const fs::path& file, const TableText& te
 }
 
 /// What an earlier opening kept. Bad records are named in the log as if they were found just now.
-std::optional<TableContents> kept_contents(const fs::path& index, const TableText& text, const TableLayout& named) {
-  auto contents = read_index(index, text, named);
+std::optional<TableContents> kept_contents(const fs::path& index, const fs::path& file, const TableText& text,
+                                           const PairOptions& options) {
+  auto contents = read_index(index, text, named_layout(file, options));
   if (!contents) return std::nullopt;
+  if (!options.caption_keys.empty()) contents->layout = find_layout(file, text, options);  // the keys' columns
   const auto bad = std::exchange(contents->bad, {});
   for (const auto& fault : bad.faults()) contents->bad.add(fault);
   return contents;
@@ -55,11 +61,19 @@ void keep(TableContents& contents, const TableText& text, const fs::path& index)
   }
 }
 
+/// Behind "no pairs in it".
+std::string why_empty(const TableContents& contents) {
+  std::string why;
+  const auto passed_over = contents.passed_over;
+  if (passed_over > 0)
+    why = fmt::format("; the condition takes none of {} rows: {}", passed_over, contents.layout.filter->text());
+  if (contents.bad.size() > 0) why += "; " + contents.bad.faults().front();
+  return why;
+}
+
 void check_usable(const TableContents& contents, const TableText& text, double max_bad) {
-  const auto& bad = contents.bad;
-  bad.check_share(text.name() + ":", contents.rows, max_bad);
-  check(contents.index.size() > 0, "{}: no pairs in it{}", text.name(),
-        bad.size() == 0 ? "" : "; " + bad.faults().front());
+  contents.bad.check_share(text.name() + ":", contents.rows, max_bad);
+  check(contents.index.size() > 0, "{}: no pairs in it{}", text.name(), why_empty(contents));
 }
 
 TableContents read_table(const fs::path& file, const TableText& text, const PairOptions& options, PathHash hash) {
@@ -72,7 +86,7 @@ TableContents contents_of(const fs::path& file, const TableText& text, const Pai
                           const TableOpening& opening) {
   const auto index = text.is_large() ? place_of_index(file, text, options) : std::nullopt;
   if (!index) return read_table(file, text, options, opening.hash);
-  if (auto known = kept_contents(*index, text, {is_json_lines(file), keys_of(file, options), {}})) {
+  if (auto known = kept_contents(*index, file, text, options)) {
     check_usable(*known, text, options.max_bad);
     return *std::move(known);
   }
@@ -81,12 +95,26 @@ TableContents contents_of(const fs::path& file, const TableText& text, const Pai
   return contents;
 }
 
+/// The caption that is drawn of a record's, by its place among all of them.
+std::size_t drawn_place(const TableRow& row, const std::vector<CaptionKey>& keys, Rng& rng) {
+  std::vector<std::size_t> counts(keys.size());
+  for (std::size_t i = 0; i < row.counts.size(); ++i) counts[i % keys.size()] += row.counts[i];
+  auto [key, left] = choose_caption(counts, keys, rng);
+  std::size_t place = 0;
+  for (std::size_t i = 0;; place += row.counts[i++]) {
+    if (i % keys.size() != key) continue;
+    if (left < row.counts[i]) return place + left;
+    left -= row.counts[i];
+  }
+}
+
 /// Readers of a table's rows, as many as there are threads that read at once.
 class RowReaders {
  public:
   RowReaders(const TableText& text, const TableLayout& layout) : text_(text), layout_(layout) {}
 
-  /// The first row with the captions of all. Throws Error when they aren't there any more, or the file was written to.
+  /// The first row with the captions and counts of all, row after row. Throws Error when they aren't there any more, or
+  /// the file was written to.
   TableRow read(std::span<const RowPlace> places) const {
     TableRow first, further;
     auto reader = take();
@@ -94,6 +122,7 @@ class RowReaders {
     for (const auto place : places.subspan(1)) {
       reader->read(place, further);
       std::move(further.captions.begin(), further.captions.end(), std::back_inserter(first.captions));
+      first.counts.insert(first.counts.end(), further.counts.begin(), further.counts.end());
     }
     text_.check_unchanged();
     const std::lock_guard lock(mutex_);
@@ -129,6 +158,18 @@ class TablePairs : public PairSource {
   std::string name(std::int64_t record) const override { return path_of(first_row(record)).string(); }
   std::vector<std::string> bad_records() const override { return contents_.bad.faults(); }
   std::vector<std::string> captions(std::int64_t record) const override { return all_rows(record).captions; }
+  std::string draw_caption(std::int64_t record, Rng& rng) const override {
+    if (keys().empty()) return PairSource::draw_caption(record, rng);
+    auto row = all_rows(record);
+    return naming(path_of(row).string(), [&] { return std::move(row.captions[drawn_place(row, keys(), rng)]); });
+  }
+  /// None without caption keys, since names and captions say all then.
+  std::string fingerprint() const override {
+    if (keys().empty()) return {};
+    auto print = names_and_captions(*this);
+    for (const auto& key : keys()) print.add(key.key).add(std::bit_cast<std::int64_t>(key.probability));
+    return print.hex();
+  }
   Pair read(std::int64_t record) const override {
     auto row = all_rows(record);
     const InputFile file(path_of(row));
@@ -136,6 +177,8 @@ class TablePairs : public PairSource {
   }
 
  private:
+  const std::vector<CaptionKey>& keys() const { return contents_.layout.caption_keys; }
+
   TableRow first_row(std::int64_t record) const { return read_rows(record, {contents_.index.first_row(record)}); }
   TableRow all_rows(std::int64_t record) const { return read_rows(record, contents_.index.rows(record)); }
   TableRow read_rows(std::int64_t record, const std::vector<RowPlace>& places) const {

@@ -99,7 +99,7 @@ TableContents scan_table(const TableText& text, const TableLayout& layout, PathH
   };
   while (next()) ++count;
   text.check_unchanged();
-  return {layout, records.finish(), std::move(bad), count};
+  return {layout, records.finish(), std::move(bad), count, rows.passed_over()};
 }
 
 }  // namespace vlalign

@@ -15,8 +15,9 @@ namespace vlalign {
 struct TableContents {
   TableLayout layout;
   TableIndex index;
-  BadRecords bad;  ///< "file:line: why"
-  std::int64_t rows = 0;
+  BadRecords bad;                ///< "file:line: why"
+  std::int64_t rows = 0;         ///< those that the filter takes, bad ones among them
+  std::int64_t passed_over = 0;  ///< the others, where the table was read just now
 };
 
 using PathHash = std::uint64_t (*)(std::string_view path);

@@ -75,10 +75,11 @@ struct PairOptions {
   std::optional<char> separator{};
   /// Opening fails when more than this share of a file's records (and at least 10) is bad.
   double max_bad = 0.05;
-  /// Fields with captions in the .json of shards' records and in .jsonl tables, each a string or a list of strings; in
-  /// shards the .txt is then not read. A sample draws a key by its probability among those under which the record has a
-  /// caption that isn't blank, then one of that key's captions. The captions of a record are those of all keys. Without
-  /// keys they are "caption" of a .json, where there is no .txt, and caption_key of a table.
+  /// Fields with captions in the .json of shards' records and in .jsonl tables, each a string or a list of strings, or
+  /// columns of a .tsv or .csv; in shards the .txt is then not read. A sample draws a key by its probability among
+  /// those under which the record has a caption that isn't blank, then one of that key's captions. The captions of a
+  /// record are those of all keys. Without keys they are "caption" of a .json, where there is no .txt, and caption_key
+  /// of a table.
   std::vector<CaptionKey> caption_keys{};
   /// Which records are taken, by the fields of their .json, or of the .parquet beside their shard, or by a table's
   /// columns: "similarity > 0.3 and width >= 64 and nsfw = 'UNLIKELY'". It is SQL's WHERE, see docs/data.md: a
