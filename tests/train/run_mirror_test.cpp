@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdlib>
 #include <fstream>
@@ -12,7 +13,9 @@
 #include "remote/remote_options.hpp"
 #include "support/captured_log.hpp"
 #include "support/colours.hpp"
+#include "support/file_size_limit.hpp"
 #include "support/s3_server.hpp"
+#include "train/mirrored_run.hpp"
 #include "vlalign/core/error.hpp"
 
 namespace vlalign::run_mirror_test {
@@ -21,6 +24,7 @@ namespace {
 namespace fs = std::filesystem;
 using test::CapturedLog;
 using test::Colours;
+using test::FileSizeLimit;
 using test::HttpCall;
 using test::message_of;
 using test::S3Account;
@@ -141,6 +145,8 @@ class MirroredColours : public Colours {
     EXPECT_GT(files, 10U);
   }
 
+  Barrier barrier_;  // these two outlive the server's threads
+  std::atomic<bool> refuses_ = false;
   S3Server server_{S3Account{.access_key = "AKIDTEST", .secret_key = "secret", .session_token = {}}};
   TempFolder runs_;
   TrainerOptions how_;
@@ -211,10 +217,9 @@ TEST_F(MirroredColours, BeginWithResumeWhereNothingIs) {
 }
 
 TEST_F(MirroredColours, KeepNamingTheLastWholeCheckpointWhenTheServerFails) {
-  bool refuses = false;
   server_.set_gate([&](const HttpCall& call) {
-    if (is_put(call, "step-00000004/trainer.safetensors")) refuses = true;
-    return !refuses || call.method != "PUT";
+    if (is_put(call, "step-00000004/trainer.safetensors")) refuses_ = true;
+    return !refuses_ || call.method != "PUT";
   });
   train_with(model(), how_, [&](std::int64_t step) {
     if (step == 3) wait_for("step-00000002");
@@ -255,14 +260,13 @@ TEST_F(MirroredColours, EndInAnErrorWhenTheLastStateIsNotUp) {
 }
 
 TEST_F(MirroredColours, NeverHoldUpTheSteps) {
-  Barrier barrier;
   server_.set_gate([&](const HttpCall& call) {
-    if (is_put(call, "step-00000002")) barrier.wait();
+    if (is_put(call, "step-00000002")) barrier_.wait();
     return true;
   });
   train_with(model(), how_, [&](std::int64_t step) {
-    if (step == 3) wait_until([&] { return barrier.has_come(); });
-    if (step == 6) barrier.open();  // the answer to what step 3 saw begin
+    if (step == 3) wait_until([&] { return barrier_.has_come(); });
+    if (step == 6) barrier_.open();  // the answer to what step 3 saw begin
     if (step < 6) {
       EXPECT_EQ(at(latest), "");
     }
@@ -272,20 +276,19 @@ TEST_F(MirroredColours, NeverHoldUpTheSteps) {
 }
 
 TEST_F(MirroredColours, LeaveAnUploadWhenTheRunFails) {
-  Barrier barrier;
   server_.set_gate([&](const HttpCall& call) {
-    if (is_put(call, "step-00000002")) barrier.wait();
+    if (is_put(call, "step-00000002")) barrier_.wait();
     return true;
   });
   const auto failing = [&] {
     train_with(model(), how_, [&](std::int64_t step) {
       if (step < 3) return;
-      wait_until([&] { return barrier.has_come(); });
+      wait_until([&] { return barrier_.has_come(); });
       throw std::runtime_error("pulled the plug");
     });
   };
   EXPECT_THROW(failing(), std::runtime_error);
-  barrier.open();
+  barrier_.open();
   EXPECT_EQ(at(latest), "");
 }
 
@@ -425,17 +428,16 @@ TEST_F(FollowedFolder, SendsWholeLinesOfMetricsWithoutACheckpointToo) {
 }
 
 TEST_F(FollowedFolder, SendsACheckpointThatIsRemovedMeanwhile) {
-  Barrier barrier;
   server_.set_gate([&](const HttpCall& call) {
-    if (is_put(call, "step-00000001")) barrier.wait();
+    if (is_put(call, "step-00000001")) barrier_.wait();
     return true;
   });
   add_checkpoint("step-00000001");
   RunMirror mirror(run_, "s3://bkt/run");
   mirror.begin();
-  wait_until([&] { return barrier.has_come(); });
+  wait_until([&] { return barrier_.has_come(); });
   fs::remove_all(run_ / "checkpoints" / "step-00000001");
-  barrier.open();
+  barrier_.open();
   wait_for("step-00000001");
   EXPECT_EQ(at("run/checkpoints/step-00000001/encoder/c.bin"), "step-00000001encoder/c.bin");
   const auto calls = server_.server().calls();
@@ -447,20 +449,19 @@ TEST_F(FollowedFolder, SendsACheckpointThatIsRemovedMeanwhile) {
 }
 
 TEST_F(FollowedFolder, LeavesOutCheckpointsThatAreOvertaken) {
-  Barrier barrier;
   server_.set_gate([&](const HttpCall& call) {
-    if (is_put(call, "step-00000001")) barrier.wait();
+    if (is_put(call, "step-00000001")) barrier_.wait();
     return true;
   });
   add_checkpoint("step-00000001");
   RunMirror mirror(run_, "s3://bkt/run");
   mirror.begin();
-  wait_until([&] { return barrier.has_come(); });
+  wait_until([&] { return barrier_.has_come(); });
   for (const auto* name : {"step-00000002", "step-00000003"}) {
     add_checkpoint(name);
     mirror.checkpoint_written();
   }
-  barrier.open();
+  barrier_.open();
   wait_for("step-00000003");
   EXPECT_EQ(mirror.finish(false), "");
   EXPECT_EQ(server_.server().count("PUT", "/bkt/run/checkpoints/step-00000001/a.json"), 1);
@@ -502,6 +503,34 @@ TEST_F(FollowedFolder, SendsAllWhenItHadNoMirrorUntilNow) {
   for (const auto* file : {"events.out.tfevents.1.vlalign", "model/a.bin", "model-ema/a.bin"})
     EXPECT_EQ(at(std::string("run/") + file), file);
   EXPECT_EQ(at("run/notes.txt"), "");  // isn't the run's
+}
+
+TEST_F(FollowedFolder, ComesBackWithTheFoldersInIt) {
+  add_checkpoint("step-00000001");
+  for (const auto* file : {"trainer.json", "trainer.safetensors"})
+    put(run_ / "checkpoints" / "step-00000001" / file, std::string(2000, 'x'));
+  put(run_ / "events.out.tfevents.1.vlalign", "events");
+  put(run_ / "metrics.jsonl", "{\"step\": 1}\n");
+  RunMirror mirror(run_, "s3://bkt/run");
+  mirror.begin();
+  EXPECT_EQ(mirror.finish(false), "");
+  server_.put("run/events.out.tfevents.x/y", "another's");
+
+  const auto back = runs_.path() / "back";
+  const auto fetch = [&] { fetch_run(look_at_mirror("s3://bkt/run"), back); };
+  {
+    const FileSizeLimit full(1000);
+    EXPECT_NE(message_of<Error>(fetch).find("File too large"), std::string::npos);
+    EXPECT_TRUE(fs::is_empty(back));
+  }
+  fetch();
+  const auto files_in = [](const fs::path& folder) {
+    std::map<std::string, std::string> files;
+    for (const auto& entry : fs::recursive_directory_iterator(folder))
+      if (!entry.is_directory()) files[entry.path().lexically_relative(folder)] = read_file(entry.path());
+    return files;
+  };
+  EXPECT_EQ(files_in(back), files_in(run_));
 }
 
 TEST_F(FollowedFolder, TakesResultsOfLater) {
