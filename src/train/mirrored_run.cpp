@@ -35,7 +35,7 @@ std::optional<std::string> read_if_there(const std::string& url, std::int64_t mo
 
 /// Of an object below a folder, as a path in it. Throws Error for what would lead elsewhere.
 fs::path path_below(const std::string& folder, const std::string& url) {
-  const fs::path path = url.substr(folder.size());
+  fs::path path = url.substr(folder.size());
   const bool plain = std::all_of(path.begin(), path.end(),
                                  [](const auto& part) { return !part.empty() && part != "." && part != ".."; });
   check(!path.empty() && path.is_relative() && plain, "{}: its name is none of a file below {}", url, folder);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -44,10 +45,11 @@ std::vector<OpenFile> open_folder(const fs::path& run, const std::string& folder
     if (!is_folder(path)) {
       files.push_back({name, std::make_unique<InputFile>(path)});
     } else {
-      std::ranges::move(open_folder(run, name), std::back_inserter(files));
+      auto inner = open_folder(run, name);
+      std::move(inner.begin(), inner.end(), std::back_inserter(files));
     }
   }
-  std::ranges::stable_partition(files, [](const auto& file) { return !file.name.ends_with(".json"); });
+  std::stable_partition(files.begin(), files.end(), [](const auto& file) { return !file.name.ends_with(".json"); });
   return files;
 }
 
@@ -231,7 +233,7 @@ void add_to_mirror(const std::string& mirror, const fs::path& run, const std::ve
   const auto url = mirror_url(mirror);
   try {
     for (const auto& name : names)
-      if (is_there(run / name)) upload(url + "/" + name, run / name);
+      if (is_there(run / name)) upload(fmt::format("{}/{}", url, name), run / name);
   } catch (const Error& error) {
     fail("{}: the mirror isn't whole: {}; the run is, in {}: the same with --resume uploads what is missing", url,
          error.what(), run.string());
