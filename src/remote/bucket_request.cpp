@@ -19,7 +19,8 @@ void check_body(const std::string& body) {
 
 }  // namespace
 
-BucketAnswer send(const std::string& location, const S3Place& place, const BucketRequest& request) {
+BucketAnswer send(const std::string& location, const S3Place& place, const BucketRequest& request,
+                  const std::stop_token& stop) {
   BucketAnswer answer;
   const HttpReceiver receiver{.begin = [&](const auto&) { answer.body.clear(); },
                               .take =
@@ -29,10 +30,10 @@ BucketAnswer send(const std::string& location, const S3Place& place, const Bucke
                                     answer.body.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
                                     return true;
                                   }};
-  Patience patience(location, {});
+  Patience patience(location, stop);
   persist(patience, [&] {
     answer.response =
-        exchange(s3_request(request.method, place, request.query, request.headers, request.body), receiver);
+        exchange(s3_request(request.method, place, request.query, request.headers, request.body), receiver, stop);
     check_answer(location, answer.response);
     check_body(answer.body);
   });

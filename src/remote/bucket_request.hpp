@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,8 +24,9 @@ struct BucketRequest {
   std::string_view body = {};
 };
 
-/// Throws Error for what isn't 2xx, and for a 200 whose body is S3's <Error>.
+/// Throws Error for what isn't 2xx, and for a 200 whose body is S3's <Error>; StoppedTransfer.
 ///   location: for messages
-BucketAnswer send(const std::string& location, const S3Place& place, const BucketRequest& request);
+BucketAnswer send(const std::string& location, const S3Place& place, const BucketRequest& request,
+                  const std::stop_token& stop = {});
 
 }  // namespace vlalign

@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <exception>
 #include <optional>
+#include <stop_token>
+#include <utility>
 #include <vector>
 
 #include "core/check.hpp"
@@ -38,8 +40,10 @@ std::optional<RemoteIdentity> identity_at(const std::string& url) {
 /// An upload in parts, which S3 keeps, and charges for, until it is completed or aborted.
 class PartedUpload {
  public:
-  explicit PartedUpload(const std::string& url) : url_(url), place_(s3_place(url)), before_(identity_at(url)) {
-    const auto answer = send(url_, place_, {.method = "POST", .query = {{"uploads", ""}}, .headers = any_bytes}).body;
+  PartedUpload(const std::string& url, std::stop_token stop)
+      : url_(url), place_(s3_place(url)), stop_(std::move(stop)), before_(identity_at(url)) {
+    const auto answer =
+        send(url_, place_, {.method = "POST", .query = {{"uploads", ""}}, .headers = any_bytes}, stop_).body;
     const auto id = xml_text(answer, "UploadId");
     check(id && !id->empty(), "{}: the server begins no upload in parts: it names no UploadId", url_);
     id_ = *id;
@@ -49,7 +53,8 @@ class PartedUpload {
     const auto number = std::to_string(etags_.size() + 1);
     const auto answer = send(
         url_, place_,
-        {.method = "PUT", .query = {{"partNumber", number}, {"uploadId", id_}}, .headers = any_bytes, .body = part});
+        {.method = "PUT", .query = {{"partNumber", number}, {"uploadId", id_}}, .headers = any_bytes, .body = part},
+        stop_);
     etags_.push_back(answer.response.header("etag"));
     check(!etags_.back().empty(), "{}: the server names no ETag of part {}", url_, number);
   }
@@ -61,14 +66,15 @@ class PartedUpload {
     }
     list += "</CompleteMultipartUpload>";
     try {
-      send(
-          url_, place_,
-          {.method = "POST", .query = {{"uploadId", id_}}, .headers = {"Content-Type: application/xml"}, .body = list});
+      send(url_, place_,
+           {.method = "POST", .query = {{"uploadId", id_}}, .headers = {"Content-Type: application/xml"}, .body = list},
+           stop_);
     } catch (const RemoteError& error) {
       if (error.status() != 404 || !is_completed(size)) throw;
     }
   }
 
+  /// When it was stopped too.
   void abort() noexcept {
     try {
       send(url_, place_, {.method = "DELETE", .query = {{"uploadId", id_}}});
@@ -86,14 +92,15 @@ class PartedUpload {
 
   std::string url_;
   S3Place place_;
+  std::stop_token stop_;
   std::optional<RemoteIdentity> before_;
   std::string id_;
   std::vector<std::string> etags_;
 };
 
-void upload_in_parts(const std::string& url, const InputFile& file, std::int64_t size) {
+void upload_in_parts(const std::string& url, const InputFile& file, std::int64_t size, const std::stop_token& stop) {
   const auto part = std::max(usual_part, (size + most_parts - 1) / most_parts);
-  PartedUpload parts(url);
+  PartedUpload parts(url, stop);
   try {
     for (std::int64_t at = 0; at < size; at += part) parts.put(text_of(file.read(at, std::min(part, size - at))));
     check(file.size() == size, "{}: grew while it was uploaded", file.name());
@@ -104,16 +111,29 @@ void upload_in_parts(const std::string& url, const InputFile& file, std::int64_t
   }
 }
 
+/// Throws Error unless it names an object.
+S3Place object_place(const std::string& url) {
+  auto place = s3_place(url);
+  check(!place.key.empty() && !place.key.ends_with('/'), "{}: should be s3://bucket/key, which names a file", url);
+  return place;
+}
+
 }  // namespace
 
 void upload(const std::string& url, const std::filesystem::path& path) {
-  const auto place = s3_place(url);
-  check(!place.key.empty() && !place.key.ends_with('/'), "{}: should be s3://bucket/key, which names a file", url);
-  const InputFile file(path);
+  object_place(url);
+  upload(url, InputFile(path));
+}
+
+void upload(const std::string& url, const InputFile& file, const std::stop_token& stop) {
+  object_place(url);
   const auto size = file.size();
-  if (size > most_at_once) return upload_in_parts(url, file, size);
-  const auto bytes = file.read(0, size);
-  send(url, place, {.method = "PUT", .headers = any_bytes, .body = text_of(bytes)});
+  if (size > most_at_once) return upload_in_parts(url, file, size, stop);
+  upload_text(url, text_of(file.read(0, size)), stop);
+}
+
+void upload_text(const std::string& url, std::string_view text, const std::stop_token& stop) {
+  send(url, object_place(url), {.method = "PUT", .headers = any_bytes, .body = text}, stop);
 }
 
 }  // namespace vlalign

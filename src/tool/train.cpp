@@ -12,12 +12,14 @@
 #include "core/io/files.hpp"
 #include "core/io/place.hpp"
 #include "core/log.hpp"
+#include "remote/s3.hpp"
 #include "tool/commands.hpp"
 #include "tool/held_out.hpp"
 #include "tool/output.hpp"
 #include "tool/print_scores.hpp"
 #include "tool/run_on_ranks.hpp"
 #include "tool/start_model.hpp"
+#include "train/run_mirror.hpp"
 #include "vlalign/data/sources/episodes.hpp"
 #include "vlalign/eval/retrieval.hpp"
 #include "vlalign/loss/make_loss.hpp"
@@ -228,10 +230,11 @@ void run(TrainFlags& flags) {
     results["seconds"] = summary.seconds;
     results["run"] = options.out.string();
     print_json(results);
-    return;
+  } else {
+    for (const auto& test : tests) print_scores(test.name, test.scores);
+    fmt::print("model  {}\nreport {}\n", (options.out / "model").string(), report.string());
   }
-  for (const auto& test : tests) print_scores(test.name, test.scores);
-  fmt::print("model  {}\nreport {}\n", (options.out / "model").string(), report.string());
+  if (!options.mirror.empty()) add_to_mirror(options.mirror, options.out, {"eval.json", "report.html"});
 }
 
 void add_fine_tuning_flags(CLI::App& command, TrainFlags& flags) {
@@ -346,6 +349,10 @@ void add_flags(CLI::App& command, TrainFlags& flags) {
   command.add_flag("--resume", o.resume, "Go on from the run folder's newest checkpoint, to the same bits");
   command.add_option("--checkpoint-every", o.checkpoint_every,
                      "Steps between checkpoints; only the last step without it");
+  command
+      .add_option("--mirror", o.mirror,
+                  "s3://BUCKET/PREFIX where a copy of the run folder is kept while it trains, and --resume finds it")
+      ->check([](const std::string& url) { return std::string(is_s3(url) ? "" : "should be s3://bucket/prefix"); });
   command.add_option("--title", flags.title, "Of the report; the run folder's name without it");
   add_fine_tuning_flags(command, flags);
   add_loading_flags(command, flags.options);

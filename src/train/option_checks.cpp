@@ -4,6 +4,7 @@
 
 #include "core/check.hpp"
 #include "kernels/thread_count.hpp"
+#include "remote/s3.hpp"
 
 namespace vlalign {
 namespace {
@@ -37,6 +38,13 @@ void check_machine(const TrainerOptions& o) {
   check(o.max_bad >= 0 && o.max_bad <= 1, "[Trainer] max_bad: expected 0 to 1, got {}", o.max_bad);
 }
 
+void check_mirror(const TrainerOptions& o) {
+  if (o.mirror.empty()) return;
+  check(is_s3(o.mirror), "[Trainer] mirror: expected s3://bucket/prefix, got {}", o.mirror);
+  s3_place(o.mirror);
+  check(!o.out.empty(), "[Trainer] mirror: is a copy of the run folder, which out has to name");
+}
+
 }  // namespace
 
 void check_options(const AdamWOptions& o) {
@@ -58,6 +66,7 @@ void check_options(const TrainerOptions& o) {
   check(!o.sync_batch_norm || o.micro_batch == 0,
         "[Trainer] sync_batch_norm: the ranks' micro-batches are not each other's; leave one of them out");
   check(!o.resume || !o.out.empty(), "[Trainer] resume: needs the run folder in out");
+  check_mirror(o);
 }
 
 }  // namespace vlalign

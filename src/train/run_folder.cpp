@@ -62,31 +62,11 @@ const Replaceable& replaceable() {
   return folder;
 }
 
-/// What a kill can leave where a run has hardly begun: nothing is lost by beginning again.
-void check_holds_nothing(const fs::path& folder) {
-  for (const auto& path : entries_of(folder)) {
-    const auto name = path.filename().string();
-    const bool ours = is_partial_name(name) || (name == "checkpoints" && is_folder(path) && entries_of(path).empty());
-    check(ours, "{}: is not empty and holds no run; choose another folder", folder.string());
-  }
-}
-
-/// The number in a checkpoint's name, step-00000123.
-std::optional<std::int64_t> step_of(const std::string& name) {
-  constexpr std::string_view prefix = "step-";
-  if (!name.starts_with(prefix)) return std::nullopt;
-  std::int64_t step = 0;
-  const auto* end = name.data() + name.size();
-  const auto [at, error] = std::from_chars(name.data() + prefix.size(), end, step);
-  const bool plain = error == std::errc() && at == end && step > 0 && name == checkpoint_name(step);
-  return plain ? std::optional(step) : std::nullopt;
-}
-
 /// Checkpoints by their steps; only whole ones where `whole`.
 std::map<std::int64_t, fs::path> checkpoints_in(const fs::path& folder, bool whole) {
   std::map<std::int64_t, fs::path> found;
   for (const auto& path : entries_of(folder)) {
-    const auto step = step_of(path.filename().string());
+    const auto step = step_of_checkpoint(path.filename().string());
     if (!step) continue;
     if (!whole || (is_there(path / trainer_file) && is_there(path / trainer_tensors_file))) found[*step] = path;
   }
@@ -123,8 +103,8 @@ Progression read_progression(const fs::path& checkpoint, std::int64_t steps, std
   };
   Progression p;
   p.step = count("step", steps);
-  check(step_of(checkpoint.filename().string()) == p.step, "{}.step: is {}, in a checkpoint called {}", file.string(),
-        p.step, checkpoint.filename().string());
+  check(step_of_checkpoint(checkpoint.filename().string()) == p.step, "{}.step: is {}, in a checkpoint called {}",
+        file.string(), p.step, checkpoint.filename().string());
   std::int64_t most_samples = 0;
   if (__builtin_mul_overflow(p.step, batch_size, &most_samples))
     most_samples = std::numeric_limits<std::int64_t>::max();
@@ -183,6 +163,45 @@ std::string lines_up_to(const fs::path& file, std::int64_t step) {
 
 }  // namespace
 
+std::optional<std::int64_t> step_of_checkpoint(const std::string& name) {
+  constexpr std::string_view prefix = "step-";
+  if (!name.starts_with(prefix)) return std::nullopt;
+  std::int64_t step = 0;
+  const auto* end = name.data() + name.size();
+  const auto [at, error] = std::from_chars(name.data() + prefix.size(), end, step);
+  const bool plain = error == std::errc() && at == end && step > 0 && name == checkpoint_name(step);
+  return plain ? std::optional(step) : std::nullopt;
+}
+
+std::optional<fs::path> newest_checkpoint(const fs::path& run) {
+  const auto checkpoints = run / "checkpoints";
+  const auto whole = checkpoints_in(checkpoints, /*whole=*/true);
+  const auto latest = checkpoints / "latest";
+  std::error_code error;
+  if (fs::symlink_status(latest, error).type() == fs::file_type::not_found) {
+    // Its first checkpoint was there, and a kill came before its name was written.
+    if (!whole.empty()) return whole.rbegin()->second;
+    check(!is_there(run / "model"), "{}: the run is over and its checkpoints are gone; move the folder away",
+          run.string());
+    return std::nullopt;
+  }
+  auto name = is_there(latest) ? read_text(latest) : "";
+  while (!name.empty() && (name.back() == '\n' || name.back() == '\r')) name.pop_back();
+  const auto found = std::find_if(whole.begin(), whole.end(),
+                                  [&](const auto& checkpoint) { return checkpoint.second.filename() == name; });
+  if (found != whole.end()) return found->second;
+  fail("{}: names \"{}\", which is no whole checkpoint beside it; {}", latest.string(), name,
+       way_out(checkpoints, latest));
+}
+
+void check_holds_nothing(const fs::path& folder) {
+  for (const auto& path : entries_of(folder)) {
+    const auto name = path.filename().string();
+    const bool ours = is_partial_name(name) || (name == "checkpoints" && is_folder(path) && entries_of(path).empty());
+    check(ours, "{}: is not empty and holds no run; choose another folder", folder.string());
+  }
+}
+
 FolderLock::FolderLock(const fs::path& folder) : fd_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
   if (fd_ >= 0 && ::flock(fd_, LOCK_EX | LOCK_NB) == 0) return;
   const int why = errno;
@@ -202,7 +221,7 @@ RunFolder::RunFolder(fs::path folder, const json& settings, bool resume)
     check(resume, "{}: already holds a run; resume it (--resume) or choose another folder", folder_.string());
     check_nothing_is_lost(folder_);
     // As they would come back from the file: what is no UTF-8 is written otherwise.
-    check_same_settings(config, json::parse(dump_readable(settings)), newest_checkpoint().has_value());
+    check_same_settings(config, json::parse(dump_readable(settings)), newest_checkpoint(folder_).has_value());
     for (const auto* model : {"model", "model-ema"}) check_folder_place(folder_ / model, replaceable());
   } else {
     check_holds_nothing(folder_);
@@ -213,30 +232,10 @@ RunFolder::RunFolder(fs::path folder, const json& settings, bool resume)
   if (!begun) write_file_atomically(config, dump_readable(settings, 2) + "\n");
 }
 
-std::optional<fs::path> RunFolder::newest_checkpoint() const {
-  const auto whole = checkpoints_in(checkpoints(), /*whole=*/true);
-  const auto latest = checkpoints() / "latest";
-  std::error_code error;
-  if (fs::symlink_status(latest, error).type() == fs::file_type::not_found) {
-    // Its first checkpoint was there, and a kill came before its name was written.
-    if (!whole.empty()) return whole.rbegin()->second;
-    check(!is_there(folder_ / "model"), "{}: the run is over and its checkpoints are gone; move the folder away",
-          folder_.string());
-    return std::nullopt;
-  }
-  auto name = is_there(latest) ? read_text(latest) : "";
-  while (!name.empty() && (name.back() == '\n' || name.back() == '\r')) name.pop_back();
-  const auto found = std::find_if(whole.begin(), whole.end(),
-                                  [&](const auto& checkpoint) { return checkpoint.second.filename() == name; });
-  if (found != whole.end()) return found->second;
-  fail("{}: names \"{}\", which is no whole checkpoint beside it; {}", latest.string(), name,
-       way_out(checkpoints(), latest));
-}
-
 Progression RunFolder::restore(const std::function<void(const fs::path&)>& load, const NamedShards& kept,
                                NamedTensors& stored, std::int64_t steps, std::int64_t batch_size) {
   Progression progression;
-  const auto checkpoint = newest_checkpoint();
+  const auto checkpoint = newest_checkpoint(folder_);
   try {
     if (checkpoint) progression = read_progression(*checkpoint, steps, batch_size);
   } catch (const Error& error) {

@@ -27,6 +27,17 @@ struct Progression {
   std::int64_t skipped_in_a_row = 0;
 };
 
+/// The number in a checkpoint's name, step-00000123; none in other names.
+std::optional<std::int64_t> step_of_checkpoint(const std::string& name);
+
+/// The checkpoint in a run folder that checkpoints/latest names, or a kill left before it was named. Throws Error where
+/// that isn't whole, naming those that are.
+std::optional<std::filesystem::path> newest_checkpoint(const std::filesystem::path& run);
+
+/// Throws Error unless there is nothing in a folder but what a kill can leave where a run has hardly begun: nothing is
+/// lost by beginning again.
+void check_holds_nothing(const std::filesystem::path& folder);
+
 /// Keeps a folder for one process; the system lets go of it when the process ends, however it ends.
 class FolderLock {
  public:
@@ -64,7 +75,6 @@ class RunFolder {
 
  private:
   std::filesystem::path checkpoints() const { return folder_ / "checkpoints"; }
-  std::optional<std::filesystem::path> newest_checkpoint() const;
   void open_logs(std::int64_t step);
   void add_transfers(nlohmann::json& line);
 

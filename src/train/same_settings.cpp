@@ -76,17 +76,27 @@ class Comparison {
   bool has_identity_, has_checkpoint_;
 };
 
+///   instead: of the place where the other run is
+Comparison compare(const json& before, const std::string& name, const json& now, bool has_checkpoint,
+                   const char* instead) {
+  Comparison found(before, has_checkpoint);
+  found.settings(now);
+  found.identity(now.value(identity_key, json::object()));
+  check(found.other_run.empty(), "{}: cannot resume a run of other settings: {}; use the old settings or another {}",
+        name, fmt::join(found.other_run, "; "), instead);
+  return found;
+}
+
 }  // namespace
+
+void check_mirrors_same_run(const json& before, const std::string& name, const json& now, bool has_checkpoint) {
+  compare(before, name, now, has_checkpoint, "mirror");
+}
 
 void check_same_settings(const std::filesystem::path& config, const json& now, bool has_checkpoint) {
   const auto file = config.string();
   const auto before = read_json_object(config);
-  Comparison found(before, has_checkpoint);
-  found.settings(now);
-  found.identity(now.value(identity_key, json::object()));
-  check(found.other_run.empty(),
-        "{}: cannot resume a run of other settings: {}; use the old settings or another run folder", file,
-        fmt::join(found.other_run, "; "));
+  const auto found = compare(before, file, now, has_checkpoint, "run folder");
   if (!found.none.empty()) log_info("resumed all the same: {}", fmt::join(found.none, "; "));
   if (!found.other_roundings.empty())
     log_warning("{}: the bits may differ from those of a run that never stopped",

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <nlohmann/json_fwd.hpp>
+#include <string>
 
 namespace vlalign {
 
@@ -12,5 +13,10 @@ namespace vlalign {
 ///   config: RUN/config.json
 ///   has_checkpoint: the weights come from one, so that those the run starts from don't matter
 void check_same_settings(const std::filesystem::path& config, const nlohmann::json& now, bool has_checkpoint);
+
+/// The same of what a run's mirror holds, and tells nothing of what is no Error.
+///   before, name: the config's contents, and what messages call it
+void check_mirrors_same_run(const nlohmann::json& before, const std::string& name, const nlohmann::json& now,
+                            bool has_checkpoint);
 
 }  // namespace vlalign

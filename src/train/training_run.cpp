@@ -179,7 +179,7 @@ TrainSummary TrainingRun::train() {
   }
   check_weights();
   if (folder_ && !summary.stopped) folder_->save_model([this](const auto& place) { task_.write(place); }, "model");
-  check_outcome();
+  finish_mirror(summary);
   ranks_.barrier();  // rank 0 may fail where it writes
   summary.skipped_steps = progression_.skipped_steps;
   for (const auto* batches : task_.batches())
@@ -206,9 +206,12 @@ void TrainingRun::open_folder() {
   check_savable(task_.encoder());
   NamedTensors stored;
   if (ranks_.rank() == 0) {
-    folder_.emplace(options_.out, settings(), options_.resume);
+    const auto all = settings();
+    if (!options_.mirror.empty()) mirror_.emplace(options_.out, options_.mirror).prepare(all, options_.resume);
+    folder_.emplace(options_.out, all, options_.resume);
     progression_ = folder_->restore([this](const auto& checkpoint) { task_.load_weights(checkpoint); }, kept(), stored,
                                     steps_, options_.batch_size);
+    if (mirror_) mirror_->begin();
   }
   share_progression(ranks_, progression_);
   if (progression_.step == 0) return;
@@ -297,9 +300,19 @@ void TrainingRun::save_checkpoint() {
   const auto all = kept();
   if (folder_) {
     folder_->save_checkpoint(progression_, write, all);
+    if (mirror_) mirror_->checkpoint_written();
   } else {
     for (const auto& [name, shard] : all) shard.collect();  // as rank 0 asks for them, in the same order
   }
+}
+
+/// What the run has come to counts more than its mirror, but is mirrored too.
+void TrainingRun::finish_mirror(const TrainSummary& summary) {
+  const auto fault = mirror_ ? mirror_->finish(/*over=*/!summary.stopped) : "";
+  check_outcome();
+  check(fault.empty(),
+        "{}: the mirror isn't whole: {}; the run is, in {}: the same with --resume uploads what is missing",
+        options_.mirror, fault, options_.out.string());
 }
 
 /// A run that got through its steps may have failed all the same.

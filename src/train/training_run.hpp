@@ -10,6 +10,7 @@
 #include "train/kept_buffers.hpp"
 #include "train/over_ranks.hpp"
 #include "train/run_folder.hpp"
+#include "train/run_mirror.hpp"
 #include "train/run_scope.hpp"
 #include "train/task.hpp"
 #include "train/weight_average.hpp"
@@ -43,6 +44,7 @@ class TrainingRun {
   void check_weights() const;
   void save_checkpoint();
   void check_outcome() const;
+  void finish_mirror(const TrainSummary& summary);
   TrainSummary train();
   StepResult step();
   StepResult train_step();
@@ -62,6 +64,7 @@ class TrainingRun {
   GradientExchange exchange_;
   std::optional<WeightAverage> average_;
   std::optional<RunFolder> folder_;
+  std::optional<RunMirror> mirror_;
   KeptBuffers buffers_;
   SlowRank slow_rank_;
   std::int64_t steps_ = 0, warmup_ = 0;

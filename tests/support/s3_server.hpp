@@ -121,6 +121,7 @@ inline std::string fault_of_signature(const HttpCall& call, const S3Account& acc
 class S3Server {
  public:
   using Fault = std::function<void(const HttpCall&, HttpReply&)>;
+  using Gate = std::function<bool(const HttpCall&)>;
 
   explicit S3Server(S3Account account)
       : account_(std::move(account)), server_([this](const HttpCall& call) { return reply_to(call); }) {}
@@ -130,6 +131,11 @@ class S3Server {
   void plant(const std::string& method, const Fault& fault, int times = 1) {
     const std::lock_guard lock(mutex_);
     for (int i = 0; i < times; ++i) faults_[method].push_back(fault);
+  }
+  /// False: AccessDenied, and nothing is done. It may keep a call waiting.
+  void set_gate(Gate gate) {
+    const std::lock_guard lock(mutex_);
+    gate_ = std::move(gate);
   }
   std::map<std::string, std::string> objects() const {
     const std::lock_guard lock(mutex_);
@@ -148,6 +154,11 @@ class S3Server {
   static constexpr std::size_t page = 3;  // keys in an answer
 
  private:
+  Gate gate() const {
+    const std::lock_guard lock(mutex_);
+    return gate_;
+  }
+
   static HttpReply error(int status, const std::string& code) {
     return {
         .status = status,
@@ -156,6 +167,7 @@ class S3Server {
   }
 
   HttpReply reply_to(const HttpCall& call) {
+    if (const auto gate = this->gate(); gate && !gate(call)) return error(403, "AccessDenied");
     const std::lock_guard lock(mutex_);
     const auto fault = open_ ? "" : fault_of_signature(call, account_);
     auto reply = fault.empty() ? do_it(call) : error(403, fault);
@@ -245,6 +257,7 @@ class S3Server {
   std::map<std::string, std::pair<std::string, std::map<int, std::string>>> uploads_;
   std::map<std::string, std::deque<Fault>> faults_;
   int last_upload_ = 0;
+  Gate gate_;
   HttpServer server_;
 };
 

@@ -267,6 +267,9 @@ def calls_for(place):
     for flag, value in (("--precision", ""), ("--precision", "fp64"), ("--device", ""), ("--device", "gpu"),
                         ("--device", "cuda:99999999999"), ("--device", "cuda:-1"), ("--device", "cpu:0")):
         yield False, Call([*eval_, flag, value], failed)
+    for mirror in ("", "s3", "http://bucket/run", "/tmp/mirror", "s3:///run", "s3://"):
+        yield mirror == "s3://", Call(["train", "--model", "tiny", "--data", pairs, "--out", f / "mirrored", "--mirror", mirror],
+                                      either)
     yield False, Call([*search, ""], usage)
     yield False, Call([*search, b"\xff\xfe", "--json"], good)
     yield False, Call(["bench", "step", "--model", "nonsense"], failed)

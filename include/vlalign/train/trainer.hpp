@@ -52,8 +52,12 @@ struct TrainerOptions {
   bool sync_batch_norm = false;  ///< batch norms see all ranks' rows, not only a rank's own
   bool shard_optimizer = false;  ///< a rank keeps its part of AdamW's moments only (ZeRO stage 1), to the same bits
   std::filesystem::path out{};   ///< the run folder, which rank 0 alone sees and writes; empty: nothing is written
-  std::string data_name{};       ///< what config.json calls the data, for people
-  bool resume = false;           ///< go on from the run folder's newest checkpoint, if there is one
+  /// s3://bucket/prefix where rank 0 keeps a copy of the run folder: in the background, each checkpoint whole or not at
+  /// all. With resume, a run folder without a checkpoint is fetched from there. fit() ends when all is up, and throws
+  /// Error where that can't be; the run folder is whole then. Empty: none.
+  std::string mirror{};
+  std::string data_name{};            ///< what config.json calls the data, for people
+  bool resume = false;                ///< go on from the run folder's newest checkpoint, if there is one
   std::int64_t checkpoint_every = 0;  ///< steps; 0: only at the end
 };
 

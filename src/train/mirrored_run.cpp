@@ -1,0 +1,121 @@
+#include "train/mirrored_run.hpp"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/check.hpp"
+#include "core/io/files.hpp"
+#include "core/io/partial.hpp"
+#include "core/log.hpp"
+#include "remote/bucket.hpp"
+#include "remote/download.hpp"
+#include "remote/remote_error.hpp"
+#include "train/run_folder.hpp"
+
+namespace vlalign {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::int64_t most_config_bytes = 64 << 20;
+constexpr std::int64_t most_name_bytes = 1000;
+
+/// None where nothing is. That it may not be looked at is an Error: what is there would be replaced.
+std::optional<std::string> read_if_there(const std::string& url, std::int64_t most_bytes) {
+  try {
+    return read_remote(url, most_bytes);
+  } catch (const RemoteError& error) {
+    const bool no_bucket = std::string_view(error.what()).find("NoSuchBucket") != std::string_view::npos;
+    if (error.status() != 404 || no_bucket) throw;
+    return std::nullopt;
+  }
+}
+
+/// Of an object below a folder, as a path in it. Throws Error for what would lead elsewhere.
+fs::path path_below(const std::string& folder, const std::string& url) {
+  fs::path path = url.substr(folder.size());
+  const bool plain = std::all_of(path.begin(), path.end(),
+                                 [](const auto& part) { return !part.empty() && part != "." && part != ".."; });
+  check(!path.empty() && path.is_relative() && plain, "{}: its name is none of a file below {}", url, folder);
+  return path;
+}
+
+void fetch_file(const std::string& url, const fs::path& file) {
+  fs::create_directories(file.parent_path());
+  write_file_atomically(file, [&](const auto& write) {
+    download(url, [&](auto bytes) { write({reinterpret_cast<const char*>(bytes.data()), bytes.size()}); });
+  });
+}
+
+void fetch_checkpoint(const MirroredRun& mirrored, const fs::path& place) {
+  const auto from = fmt::format("{}/checkpoints/{}/", mirrored.url, mirrored.latest);
+  const auto urls = list_remote(from);
+  for (const auto* needed : {"trainer.json", "trainer.safetensors"}) {
+    check(std::binary_search(urls.begin(), urls.end(), from + needed),
+          "{}{}: is missing; {}/checkpoints/latest should name a whole checkpoint", from, needed, mirrored.url);
+  }
+  for (const auto& url : urls) fetch_file(url, place / path_below(from, url));
+}
+
+/// Beside config.json: what a run tells of its steps.
+void fetch_logs(const MirroredRun& mirrored, const fs::path& place) {
+  const auto all = mirrored.url + "/";
+  auto urls = list_remote(all + "events.out.tfevents.");
+  std::erase_if(urls, [&](const auto& url) { return url.find('/', all.size()) != url.npos; });
+  const auto metrics = list_remote(all + "metrics.jsonl");
+  if (!metrics.empty() && metrics.front() == all + "metrics.jsonl") urls.push_back(metrics.front());
+  for (const auto& url : urls) fetch_file(url, place / path_below(all, url));
+}
+
+/// config.json is the first to have its name: from there on the folder is a run's.
+void move_into(const fs::path& run, const fs::path& fetched, const std::string& checkpoint) {
+  fs::rename(fetched / "config.json", run / "config.json");
+  for (const auto& path : entries_of(fetched))
+    if (!is_folder(path)) fs::rename(path, run / path.filename());
+  fs::create_directories(run / "checkpoints");
+  fs::rename(fetched / checkpoint, run / "checkpoints" / checkpoint);
+  sync_folder(run / "checkpoints");
+  write_file_atomically(run / "checkpoints" / "latest", checkpoint + "\n");
+  sync_folder(run);
+}
+
+}  // namespace
+
+std::string mirror_url(std::string option) {
+  while (option.ends_with('/')) option.pop_back();
+  return option;
+}
+
+MirroredRun look_at_mirror(const std::string& url) {
+  MirroredRun found{.url = url, .config = read_if_there(url + "/config.json", most_config_bytes), .latest = {}};
+  const auto latest = url + "/checkpoints/latest";
+  auto name = read_if_there(latest, most_name_bytes);
+  if (!name) return found;
+  while (name->ends_with('\n') || name->ends_with('\r')) name->pop_back();
+  check(step_of_checkpoint(*name).has_value(), "{}: names \"{}\", which is no checkpoint; choose another mirror",
+        latest, *name);
+  check(found.config.has_value(), "{}: there are checkpoints without a config.json; choose another mirror", url);
+  found.latest = *std::move(name);
+  return found;
+}
+
+void fetch_run(const MirroredRun& mirrored, const fs::path& run) {
+  try {
+    fs::create_directories(run);
+    const FolderLock lock(run);
+    if (!is_there(run / "config.json")) check_holds_nothing(run);
+    log_info("{}: fetches {} of {}", run.string(), mirrored.latest, mirrored.url);
+    const Partial partial(run / "mirror", fs::file_type::directory);
+    const auto& place = partial.path();
+    write_file_atomically(place / "config.json", mirrored.config.value());
+    fetch_logs(mirrored, place);
+    fetch_checkpoint(mirrored, place / mirrored.latest);
+    move_into(run, place, mirrored.latest);
+  } catch (const fs::filesystem_error& error) {
+    fail("{}: cannot write: {}", run.string(), error.what());
+  }
+}
+
+}  // namespace vlalign
