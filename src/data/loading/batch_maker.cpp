@@ -255,21 +255,22 @@ void BatchMaker::open_next_slot(std::unique_lock<std::mutex>& lock) {
   make_next_order(lock, slot->epoch + 1);
 }
 
-/// Tells the source, once a block, what this process reads of it and of the one after.
+/// Tells the source what this process reads of a block at its begin, and of the one after in its middle.
 void BatchMaker::expect_block(std::unique_lock<std::mutex>& lock, const Slot& slot) {
   if (slot.number < expected_until_) return;
   const auto order = orders_.of(slot.epoch);
-  const auto in_epoch = slot.number % batches_per_epoch();
   const auto& plan = order.get();
-  const auto next = plan.next_block(in_epoch);
-  expected_until_ = slot.number - in_epoch + next;
+  const auto batch = slot.number % batches_per_epoch();
+  const auto begin = plan.block_begin(batch), end = plan.next_block(batch), middle = begin + (end - begin) / 2;
+  expected_until_ = slot.number - batch + (batch < middle ? middle : end);
   lock.unlock();
-  std::vector<std::int64_t> records(at(own_rows()) * (next < batches_per_epoch() ? 2U : 1U));
-  const auto begin = options_.share.begin(options_.batch_size);
-  const std::span all(records);
-  plan.fill(in_epoch, begin, all.first(at(own_rows())));
-  if (next < batches_per_epoch()) plan.fill(next, begin, all.last(at(own_rows())));
-  records_->expect(all);
+  std::vector<std::int64_t> batches{batch};
+  if (batch >= middle && end < batches_per_epoch()) batches.push_back(end);
+  std::vector<std::int64_t> records(batches.size() * at(own_rows()));
+  for (std::size_t i = 0; i < batches.size(); ++i)
+    plan.fill(batches[i], options_.share.begin(options_.batch_size),
+              std::span(records).subspan(i * at(own_rows()), at(own_rows())));
+  records_->expect(records);
   lock.lock();
 }
 

@@ -191,6 +191,8 @@ std::int64_t EpochPlan::drawn_record(std::int64_t place) const {
 std::int64_t EpochPlan::block_of(std::int64_t batch) const { return part_of(batches(), blocks_, batch); }
 std::int64_t EpochPlan::first_batch_of(std::int64_t block) const { return part_begin(batches(), blocks_, block); }
 
+std::int64_t EpochPlan::block_begin(std::int64_t batch) const { return whole_ ? 0 : first_batch_of(block_of(batch)); }
+
 std::int64_t EpochPlan::next_block(std::int64_t batch) const {
   return whole_ ? batches() : first_batch_of(block_of(batch) + 1);
 }

@@ -41,6 +41,8 @@ class EpochPlan {
   /// The records of the rows from `row` on of a batch, counted from the epoch's first.
   void fill(std::int64_t batch, std::int64_t row, std::span<std::int64_t> records) const;
 
+  /// The first batch of a batch's block.
+  std::int64_t block_begin(std::int64_t batch) const;
   /// The first batch of the block after a batch's; behind the epoch's last batch for the last block.
   std::int64_t next_block(std::int64_t batch) const;
 
