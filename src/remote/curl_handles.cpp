@@ -90,6 +90,7 @@ LeasedHandles::LeasedHandles(const std::string& url) : host_(host_of(url)), hand
 
 LeasedHandles::~LeasedHandles() {
   curl_multi_remove_handle(multi(), easy());  // closes what is under way
+  if (discarded_) return;
   curl_easy_reset(easy());
   the_pool().give_back(host_, std::move(handles_));
 }

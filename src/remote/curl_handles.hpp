@@ -28,11 +28,15 @@ class LeasedHandles {
   LeasedHandles& operator=(const LeasedHandles&) = delete;
   ~LeasedHandles();
 
+  /// To be closed in place of kept: after a fault, libcurl's handle may keep what it can't be set up again with.
+  void discard() { discarded_ = true; }
+
   CURLM* multi() const { return handles_->multi; }
   CURL* easy() const { return handles_->easy; }
 
  private:
   std::string host_;
+  bool discarded_ = false;
   std::unique_ptr<CurlHandles> handles_;
 };
 

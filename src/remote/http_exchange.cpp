@@ -227,6 +227,7 @@ CURLcode Exchange::drive() {
 void Exchange::judge(CURLcode result) {
   if (thrown_) std::rethrow_exception(thrown_);
   if (enough_ && result == CURLE_WRITE_ERROR) return;
+  if (result != CURLE_OK) handles_.discard();
   switch (result) {
     case CURLE_OK:
       return;

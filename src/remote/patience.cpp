@@ -36,12 +36,14 @@ Patience::Patience(std::string location, std::stop_token stop)
 void Patience::wait_after(const std::string& fault, double retry_after_s) {
   const auto options = remote_options();
   if (++faults_ >= options.attempts)
-    throw RemoteError(fmt::format("{}: {}, {} times in a row", location_, fault, faults_), 0);
+    throw RemoteError(
+        fmt::format("{}: {}{}", location_, fault, faults_ > 1 ? fmt::format(", {} times in a row", faults_) : ""), 0);
   if (faults_ == told_fault) log_warning("{}: {}, {} times in a row; it is tried again", location_, fault, faults_);
   const auto doubled = options.first_wait_s * std::pow(2, faults_ - 1);
-  const auto wait = std::min(doubled, longest_wait_s) * jitter();
-  if (!sleep_for(std::max(wait, std::min(retry_after_s, longest_asked_wait_s)), stop_))
-    throw StoppedTransfer(location_ + ": the transfer was stopped");
+  const auto wait =
+      std::max(std::min(doubled, longest_wait_s) * jitter(), std::min(retry_after_s, longest_asked_wait_s));
+  if (wait > longest_wait_s) log_warning("{}: {}; it is tried again in {:.0f} s", location_, fault, wait);
+  if (!sleep_for(wait, stop_)) throw StoppedTransfer(location_ + ": the transfer was stopped");
   count_retry();
 }
 

@@ -59,11 +59,9 @@ std::shared_ptr<const RandomAccess> RemoteCache::open(const std::string& url) {
   const auto object = find(url);
   if (auto copy = folder_.open(object)) {
     ++hits_;
-    count_cache(true);
     return copy;
   }
   ++misses_;
-  count_cache(false);
   return std::make_shared<const RemoteFile>(object);
 }
 
@@ -71,7 +69,6 @@ std::shared_ptr<const RandomAccess> RemoteCache::fetch(const std::string& url) {
   const auto object = find(url);
   auto copy = folder_.open(object);
   ++(copy ? hits_ : misses_);
-  count_cache(copy != nullptr);
   while (!copy) {
     const auto state = make_copy(claim(object, needed_now), object, needed_now, {});
     if (state == CacheState::full || state == CacheState::no_room) {

@@ -18,6 +18,12 @@ class RemoteError : public Error {
   int status_;
 };
 
+/// The server can't give a part of a file.
+class NoRanges : public RemoteError {
+ public:
+  explicit NoRanges(const std::string& message) : RemoteError(message, 0) {}
+};
+
 /// A fault that another attempt may not meet.
 class BrokenTransfer : public Error {
  public:

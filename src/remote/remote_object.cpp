@@ -143,10 +143,11 @@ void Transfer::begin_part(const HttpResponse& response) {
 }
 
 void Transfer::begin_whole() {
-  check(rest_ || at_ < most_skipped,
-        "{}: its server knows no ranges, so that what lies behind the first {} MB can't be read by itself; download "
-        "the file, or use a server that answers Range with 206",
-        object_.location, most_skipped >> 20);
+  if (!rest_ && at_ >= most_skipped)
+    throw NoRanges(
+        fmt::format("{}: its server knows no ranges, so that what lies behind the first {} MB can't be read by itself; "
+                    "download the file, or use a server that answers Range with 206",
+                    object_.location, most_skipped >> 20));
   skip_ = at_;
 }
 

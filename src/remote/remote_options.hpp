@@ -24,7 +24,7 @@ struct TransferCounts {
   std::int64_t requests = 0;  ///< that were sent, those sent again among them
   std::int64_t retries = 0;
   std::int64_t bytes = 0;                         ///< of bodies that came
-  std::int64_t cache_hits = 0, cache_misses = 0;  ///< files that were opened: of which there was a copy, or none
+  std::int64_t cache_hits = 0, cache_misses = 0;  ///< reads of remote shards: of a copy, or by ranges
 };
 
 TransferCounts transfer_counts();

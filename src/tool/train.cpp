@@ -288,7 +288,7 @@ void add_loading_flags(CLI::App& command, TrainerOptions& o) {
           "--shuffle-block", o.shuffle_block,
           "Records of shards that are mixed with each other; those of 128 batches, and at least 65,536, without "
           "it")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::NonNegativeNumber)
       ->group(group);
   command.add_flag("--with-replacement", o.replacement, "Draw records, of shards whole ones, independently each time")
       ->group(group);

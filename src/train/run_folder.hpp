@@ -81,7 +81,7 @@ class RunFolder {
   std::filesystem::path folder_;
   FolderLock lock_;
   std::ofstream metrics_;
-  TransferCounts transfers_ = transfer_counts();  // when the last line was written
+  TransferCounts transfers_;  // when the last line was written
   std::optional<EventFile> events_;
 };
 

@@ -47,7 +47,9 @@ std::vector<RecordRange> identified_records(std::int64_t count) {
 }
 
 std::vector<RecordRange> identified_records(const PairSource& pairs) {
-  return pairs.runs().empty() ? identified_records(pairs.size()) : sampled_ranges(pairs, most_identified);
+  constexpr std::int64_t first = 256;  // so that one shard is opened
+  return pairs.runs().empty() ? identified_records(pairs.size())
+                              : std::vector<RecordRange>{{0, std::min(first, pairs.size())}};
 }
 
 std::string fingerprint_of(const Tokenizer& tokenizer, const std::vector<RecordRange>& records,

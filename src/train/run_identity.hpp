@@ -16,7 +16,7 @@ namespace vlalign {
 /// Of names, instructions, states and actions. Frames aren't read.
 std::string fingerprint_of(const EpisodeSource& episodes);
 
-/// Up to some 10,000 records, evenly spread, whose texts tell tokenizers apart; of a source with runs whole runs.
+/// Records whose texts tell tokenizers apart: up to some 10,000, evenly spread, or of a source with runs the first 256.
 std::vector<RecordRange> identified_records(std::int64_t count);
 std::vector<RecordRange> identified_records(const PairSource& pairs);
 

@@ -160,6 +160,58 @@ TEST_F(RemoteShards, NameAShardThatIsAnotherNow) {
   EXPECT_EQ(outcome.good, (shards - 1) * records);
 }
 
+TEST_F(RemoteShards, AreReadWholeFromAServerWithoutRanges) {
+  // Larger than what is read over to get to a record.
+  std::vector<std::pair<std::string, std::string>> members;
+  for (int i = 0; i < records; ++i) {
+    members.emplace_back(fmt::format("0-{}.jpg", i), std::string(1 << 20, static_cast<char>('a' + i)));
+    members.emplace_back(fmt::format("0-{}.txt", i), fmt::format("caption 0 {}", i));
+  }
+  write("0.tar", tar_of(members));
+  server_.put("/0.tar", {.bytes = tar_of(members)});
+  publish_index();
+  server_.change_all([this](const HttpCall& call, HttpReply& reply) {
+    if (reply.status != 206 || call.path() != "/0.tar") return;
+    reply.status = 200;
+    reply.headers.erase("Content-Range");
+    reply.body = read_text(folder_ / "0.tar");
+  });
+  for (const double gigabytes : {1.0, 0.001}) {
+    auto options = with_cache(std::to_string(gigabytes));
+    options.cache_gb = gigabytes;
+    const auto pairs = open_pairs(server_.url("/0.tar"), options);
+    for (std::int64_t i = records - 1; i >= 0; --i)
+      EXPECT_EQ(text_of(pairs->read(i).image), std::string(1 << 20, static_cast<char>('a' + i))) << i;
+  }
+}
+
+TEST_F(RemoteShards, MayBeCompressedWhateverTheirName) {
+  const auto tar = folder_ / "zipped.tar";
+  ASSERT_EQ(std::system(fmt::format("gzip -c {} > {}", (folder_ / "2.tar").string(), tar.string()).c_str()), 0);
+  server_.put("/zipped.tar", {.bytes = read_text(tar)});
+  const auto pairs = open_pairs(server_.url("/zipped.tar"), with_cache("a"));
+  ASSERT_EQ(pairs->size(), records);
+  EXPECT_EQ(text_of(pairs->read(5).image), picture(2, 5));
+}
+
+TEST_F(RemoteShards, AreIndexedAgainBesideTheirIndex) {
+  publish_index();
+  const auto out = folder_ / "again.json";
+  EXPECT_EQ(index_pairs(remote(), {.out = out, .pairs = with_cache("a")}).records, shards * records);
+  EXPECT_EQ(read_all(*open_pairs(out.string(), with_cache("b"))).good, shards * records);
+}
+
+TEST_F(RemoteShards, OfAnIndexElsewhereAreNoFilesOfThisMachine) {
+  server_.put("/evil.json", {.bytes = R"({"shardlist": [{"url": "/etc/hostname.tar", "nsamples": 1}]})"});
+  EXPECT_HAS(error_at(server_.url("/evil.json"), with_cache("a")), "is a file of this machine");
+}
+
+TEST_F(RemoteShards, OfAHostThatNobodyKnowsSaySoEachTime) {
+  set_remote_options({.timeout_s = 5, .attempts = 2, .first_wait_s = 0.01});
+  for (int i = 0; i < 2; ++i)
+    EXPECT_HAS(error_at("http://no-such-host.invalid/a.tar", with_cache("a")), "Could not resolve host") << i;
+}
+
 TEST_F(RemoteShards, DontHangOnAServerThatSendsNothing) {
   publish_index();
   set_remote_options({.timeout_s = 0.2, .attempts = 2, .first_wait_s = 0.01});

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <chrono>
 #include <set>
 
 #include "data/pairs_fixture.hpp"
@@ -188,6 +189,53 @@ TEST_F(ShardIndexTest, RefusesWhatIsNone) {
   EXPECT_HAS(error_of("f.json", index.dump()), "\"records\" to be a list with an entry a shard");
 }
 
+TEST_F(ShardIndexTest, TrustsNoNumbersAndNamesOfAnIndex) {
+  index_pairs(shards());
+  const auto whole = read_json(index_file());
+  const auto error_with = [&](const std::string& key, const json& value) {
+    auto index = whole;
+    index[key] = value;
+    return error_of("shards/a.json", index.dump());
+  };
+  EXPECT_HAS(error_with("records", {-1, 5, 6}), "whole numbers of 0 or more in \"records\"");
+  EXPECT_HAS(error_with("records", {std::int64_t{1} << 62, 5, 6}), "\"records\"");
+  EXPECT_HAS(error_with("bad", {-1, 0, 0}), "\"bad\"");
+  EXPECT_HAS(error_with("table_bytes", {1, 2, -5}), "\"table_bytes\"");
+  EXPECT_HAS(error_with("table_bytes", {1, 2, 3}), "6 are expected");
+  EXPECT_HAS(error_with("tables", "none.tables"), "none.tables");
+  EXPECT_HAS(error_with("shards", {"pipe:touch " + (folder_ / "made").string(), "1.tar", "2.tar"}), "is a command");
+  EXPECT_FALSE(fs::exists(folder_ / "made"));
+  EXPECT_HAS(error_of("none.json", R"({"vlalign_index": 1, "shards": []})"), "names no shards");
+  EXPECT_HAS(error_of("wids.json", R"({"shardlist": []})"), "names no shards");
+  EXPECT_HAS(error_of("pipe.json", R"({"shardlist": [{"url": "pipe:echo", "nsamples": 1}]})"), "is a command");
+  EXPECT_HAS(error_of("many.json", R"({"a.tar": 4611686018427387904})"), "how many records");
+}
+
+TEST_F(ShardIndexTest, ReadsAChangedShardAgainWhenItIsIndexedAgain) {
+  index_pairs(shards());
+  change_byte("shards/1.tar", "picture 1 2", 'P');
+  fs::last_write_time(folder_ / "shards/1.tar", fs::file_time_type::clock::now() + std::chrono::seconds(5));
+  index_pairs(shards());
+  EXPECT_EQ(text_of(open_pairs(index_file())->read(4 + 2).image), "Picture 1 2");
+}
+
+TEST_F(ShardIndexTest, KeepsAnIndexOfOtherShards) {
+  index_pairs(shards());
+  const auto before = read_text(index_file());
+  try {
+    index_pairs((folder_ / "shards/{0..1}.tar").string());
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_HAS(std::string(error.what()), "is an index of 1 shards that aren't among these");
+  }
+  EXPECT_EQ(read_text(index_file()), before);
+}
+
+TEST_F(ShardIndexTest, SaysThatAConditionTakesNone) {
+  const auto shard = write("a.tar", tar_of({{"1.jpg", "x"}, {"1.json", R"({"n": 1, "caption": "c"})"}}));
+  EXPECT_HAS(error_at(shard, {.where = "n > 1"}), "none of its records is taken: where n > 1");
+}
+
 TEST_F(ShardIndexTest, FindsDamagedTables) {
   index_pairs(shards());
   for (const auto& file : fs::directory_iterator(folder_ / "shards")) {
@@ -278,7 +326,7 @@ TEST_F(ShardIndexTest, ChoosesRecordsAndCaptions) {
   EXPECT_EQ(open_pairs(shard)->size(), 6);  // the choice isn't taken for the whole
   EXPECT_TRUE(chosen->bad_records().empty());
   EXPECT_HAS(error_at(shard, {.where = "similarity >"}), "where");
-  EXPECT_HAS(error_at(shard, {.where = "similarity > 5"}), "no pairs in it");
+  EXPECT_HAS(error_at(shard, {.where = "similarity > 5"}), "none of its records is taken");
 
   const auto keyed = open_pairs(shard, {.caption_keys = {{"caption", 1}, {"long", 3}}});
   EXPECT_EQ(keyed->captions(0), (Captions{"short", "one long", "another long"}));

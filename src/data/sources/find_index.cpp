@@ -15,6 +15,7 @@
 #include "data/sources/foreign_index.hpp"
 #include "data/sources/index_cache.hpp"
 #include "remote/download.hpp"
+#include "remote/remote_error.hpp"
 #include "remote/remote_file.hpp"
 
 namespace vlalign {
@@ -45,9 +46,15 @@ std::unordered_map<std::string, ShardEntry> index_beside(const std::vector<std::
     if (is_remote(file)) text = read_remote_if_there(file, most_bytes);
     if (!is_remote(file) && fs::is_regular_file(file, ignored)) text = read_text(file);
     auto index = text ? parse_index(*text, file) : std::nullopt;
+    if (index && index->wanted != wanted)
+      log_info("{}: is an index of {}, so all shards are read for this choice; vlalign index makes one of it", file,
+               index->wanted.empty() ? "all records" : "another choice");
     if (!index || index->wanted != wanted) return known;
-    faults = std::move(index->faults);
+    if (index->shards.size() == names.size()) faults = std::move(index->faults);  // else some are others'
     for (auto& shard : index->shards) known.emplace(shard.name, std::move(shard));
+  } catch (const RemoteError& error) {
+    if (error.status() == 0) throw;  // nobody answers
+    log_warning("{}; the index is not used", error.what());
   } catch (const Error& error) {
     log_warning("{}; the index is not used", error.what());
   }
@@ -81,11 +88,12 @@ class Indexer {
     const auto found = known.find(names_[i]);
     if (found == known.end() || (wanted_.contents && !found->second.has_checks)) return false;
     auto& entry = found->second;
-    if (!is_remote(names_[i])) {
+    if (!is_remote(names_[i]) || wanted_.contents) {
       const auto now = files_.version(names_[i]);
-      const bool same_bytes = now.bytes == entry.version.bytes;
+      const bool same_bytes = now.bytes == entry.version.bytes, same_mark = now.mark == entry.version.mark;
       if (!same_bytes) log_warning("{}: has changed since it was indexed and is read again", names_[i]);
-      if (!same_bytes || (now.mark != entry.version.mark && !entry.has_checks)) return false;
+      // A copy of a shard has another time, and its bytes are compared with the check values when they are read.
+      if (!same_bytes || (!same_mark && (wanted_.contents || !entry.has_checks))) return false;
     }
     index_.shards[i] = entry;
     return true;

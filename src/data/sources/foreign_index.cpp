@@ -9,8 +9,10 @@
 #include "core/io/files.hpp"
 #include "core/json/parse_json.hpp"
 #include "core/log.hpp"
+#include "core/naming.hpp"
 #include "data/sources/shard_index.hpp"
 #include "remote/download.hpp"
+#include "remote/remote_error.hpp"
 #include "remote/remote_file.hpp"
 
 namespace vlalign {
@@ -23,8 +25,9 @@ using Counts = std::unordered_map<std::string, std::int64_t>;  // by the shard's
 std::string last_part(const std::string& name) { return name.substr(name.rfind('/') + 1); }  // npos + 1 is 0
 
 std::int64_t count_of(const json& value, const std::string& where) {
-  check(value.is_number_integer() && value.get<std::int64_t>() >= 0, "{}: expected how many records a shard has",
-        where);
+  constexpr std::int64_t most = std::int64_t{1} << 60;
+  const bool fits = value.is_number_integer() && value.get<std::int64_t>() >= 0 && value.get<std::int64_t>() <= most;
+  check(fits, "{}: expected how many records a shard has", where);
   return value.get<std::int64_t>();
 }
 
@@ -33,7 +36,8 @@ std::vector<CountedShard> of_shardlist(const json& list, const std::string& loca
   for (const auto& shard : list) {
     check(shard.is_object() && shard.contains("url") && shard["url"].is_string() && shard.contains("nsamples"),
           "{}: expected the shards of \"shardlist\" to have \"url\" and \"nsamples\"", location);
-    shards.push_back({beside(location, shard["url"].get<std::string>()), count_of(shard["nsamples"], location)});
+    auto name = naming(location, [&] { return shard_named_in(location, shard["url"].get<std::string>()); });
+    shards.push_back({std::move(name), count_of(shard["nsamples"], location)});
   }
   return shards;
 }
@@ -62,10 +66,13 @@ std::optional<std::vector<std::int64_t>> counts_of_file(const std::string& file,
       all.push_back(found->second);
     }
     return all;
+  } catch (const RemoteError& error) {
+    if (error.status() == 0) throw;  // nobody answers: nor would they the next time
+    log_warning("{}; it is not used", error.what());
   } catch (const Error& error) {
     log_warning("{}; it is not used", error.what());
-    return std::nullopt;
   }
+  return std::nullopt;
 }
 
 /// "successes" of what img2dataset says of a shard.
@@ -110,8 +117,10 @@ bool share_a_folder(const std::vector<std::string>& shards) {
 std::optional<std::vector<CountedShard>> parse_counts(const std::string& text, const std::string& location) {
   const auto all = parse_json(text, location);
   if (!all.is_object()) return std::nullopt;
-  if (const auto list = all.find("shardlist"); list != all.end() && list->is_array())
+  if (const auto list = all.find("shardlist"); list != all.end() && list->is_array()) {
+    check(!list->empty(), "{}: its \"shardlist\" names no shards", location);
     return of_shardlist(*list, location);
+  }
   std::vector<CountedShard> shards;
   for (const auto& [name, count] : all.items()) {
     const bool is_shard = name.ends_with(".tar") || name.find(".tar.") != name.npos;

@@ -61,6 +61,10 @@ std::vector<std::string> fitting_objects(const std::string& pattern) {
 void add_named(std::vector<std::string>& places, const std::string& name) {
   const bool remote = is_remote(name), pattern = name.find_first_of(glob_signs) != name.npos;
   const bool bucket = name.starts_with("s3://");
+  check(!remote || bucket || name.find_first_of("*[") == name.npos,
+        "{}: patterns find files and s3://; behind http number the shards, as {{000..031}}", name);
+  check(remote || name.find("://") == name.npos || is_literally_there(name),
+        "{}: expected http://, https:// or s3://, in small letters, or a file", name);
   if (remote && !(bucket && pattern)) {
     places.push_back(name);
   } else if (pattern && (bucket || !is_literally_there(name))) {

@@ -7,6 +7,7 @@
 #include "core/log.hpp"
 #include "data/sources/index_shard.hpp"
 #include "remote/remote_file.hpp"
+#include "remote/remote_options.hpp"
 
 namespace vlalign {
 namespace {
@@ -15,15 +16,6 @@ constexpr std::int64_t most_table_bytes = std::int64_t{256} << 20;
 constexpr std::int64_t most_open_files = 64;
 constexpr std::chrono::seconds fault_kept(30);
 constexpr std::int64_t bytes_a_record = 170;  // of a table: a row, its key and what holds them
-
-std::string packed_bytes(const TablePlace& place) {
-  if (place.packed) return *place.packed;
-  const auto read = [&](const RandomAccess& file) {
-    const auto bytes = file.read(place.offset, place.size);
-    return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  };
-  return is_remote(place.file) ? read(RemoteFile(place.file)) : read(InputFile(place.file));
-}
 
 }  // namespace
 
@@ -42,7 +34,7 @@ std::shared_ptr<const ShardTable> OpenShards::table(std::int64_t shard) {
 std::shared_ptr<const ShardTable> OpenShards::read_table(std::int64_t shard) {
   const auto& one = entry(shard);
   if (!one.table.is_known()) return listed(one);
-  const auto packed = packed_bytes(one.table);
+  const auto packed = one.table.packed ? *one.table.packed : read_table_file(one.table);
   auto table = std::make_shared<const ShardTable>(
       ShardTable::unpack(packed, one.table.file.empty() ? one.name : one.table.file));
   check(table->size() == one.records, "{}: its table has {} records, the index says {}", one.name, table->size(),
@@ -63,7 +55,11 @@ ShardBytes OpenShards::bytes(std::int64_t shard) { return {open_file(shard), tab
 
 /// One that is read by ranges isn't kept: the next time there may be a copy.
 FileRange OpenShards::open_file(std::int64_t shard) {
-  if (const auto kept = open_.find(shard)) return *kept;
+  const bool remote = is_remote(entry(shard).name);
+  if (const auto kept = open_.find(shard)) {
+    if (remote) count_cache(true);
+    return *kept;
+  }
   check_no_fault(shard);
   const auto& one = entry(shard);
   auto file = [&] {
@@ -78,6 +74,7 @@ FileRange OpenShards::open_file(std::int64_t shard) {
   if (by_ranges && !one.version.mark.empty())
     check(file.size == one.version.bytes, "{}: has changed since it was indexed: it had {} bytes then, {} now",
           one.name, one.version.bytes, file.size);
+  if (remote) count_cache(!by_ranges);
   if (!by_ranges) return open_.keep(shard, std::move(file), 1);
   file.file = std::make_shared<const FileReadAhead>(std::move(file.file), ahead_);
   return file;
@@ -103,6 +100,11 @@ void OpenShards::read_ahead(std::int64_t shard, std::int64_t row) {
       end = std::max(end, all[i].offset + all[i].size);
     remote->want(begin, end - begin);
   }
+}
+
+ShardBytes OpenShards::bytes_of_all(std::int64_t shard) {
+  files_->note_no_ranges(entry(shard).name);
+  return bytes(shard);
 }
 
 void OpenShards::note_fault(std::int64_t shard, const Error& error) {

@@ -33,6 +33,8 @@ class OpenShards {
   /// trying for as long as its table would be kept.
   std::shared_ptr<const ShardTable> table(std::int64_t shard);
   ShardBytes bytes(std::int64_t shard);
+  /// Its bytes, all of them on this machine: its server can't give a part.
+  ShardBytes bytes_of_all(std::int64_t shard);
   /// To be called when a shard could not be read for a fault of its place: for half a minute it is refused with this
   /// error, so that its records don't wait for the same fault one by one.
   void note_fault(std::int64_t shard, const Error& error);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <filesystem>
 #include <iterator>
+#include <numeric>
+#include <vector>
 
 #include "core/ascii.hpp"
 #include "core/check.hpp"
@@ -94,6 +96,31 @@ std::shared_ptr<const PairSource> open_all(const std::vector<NamedPart>& parts, 
 
 }  // namespace
 
+namespace {
+
+constexpr std::int64_t far = 1024;  // records
+
+void read_ahead(const PairSource& pairs, std::int64_t begin, std::int64_t end) {
+  std::vector<std::int64_t> records(static_cast<std::size_t>(end - begin));
+  std::iota(records.begin(), records.end(), begin);
+  pairs.read_ahead(records);
+}
+
+void expect_runs(const PairSource& pairs, const std::vector<RecordRange>& ranges) {
+  if (pairs.runs().empty()) return;
+  std::vector<std::int64_t> first;
+  std::int64_t begin = 0;
+  auto range = ranges.begin();
+  for (const auto& run : pairs.runs()) {
+    while (range != ranges.end() && range->end <= begin) ++range;
+    if (range != ranges.end() && range->begin < begin + run.records) first.push_back(begin);
+    begin += run.records;
+  }
+  pairs.expect(first);
+}
+
+}  // namespace
+
 std::string PairSource::draw_caption(std::int64_t index, Rng& rng) const {
   auto all = captions(index);
   if (all.empty()) fail("{}: the source gives no caption", name(index));
@@ -105,8 +132,11 @@ std::vector<std::string> all_captions(const std::shared_ptr<const PairSource>& s
   const auto& pairs = checked_source(source, "[all_captions] pairs");
   std::vector<std::string> all;
   std::string fault;
-  for (const auto& [begin, end] : sampled_ranges(pairs, most_records)) {
+  const auto ranges = sampled_ranges(pairs, most_records);
+  expect_runs(pairs, ranges);
+  for (const auto& [begin, end] : ranges) {
     for (auto i = begin; i < end; ++i) {
+      if ((i - begin) % far == 0) read_ahead(pairs, i, std::min(end, i + 2 * far));
       try {
         auto captions = pairs.captions(i);
         std::move(captions.begin(), captions.end(), std::back_inserter(all));

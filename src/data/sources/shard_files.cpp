@@ -8,10 +8,10 @@
 #include <filesystem>
 #include <utility>
 
-#include "core/ascii.hpp"
 #include "core/check.hpp"
 #include "core/io/files.hpp"
 #include "data/sources/tar.hpp"
+#include "remote/download.hpp"
 #include "remote/remote_file.hpp"
 
 namespace vlalign {
@@ -36,6 +36,19 @@ FileRange all_of(std::shared_ptr<const RandomAccess> file, const std::string& na
   const auto size = file->size();
   return {.file = std::move(file), .name = name, .begin = 0, .size = size};
 }
+
+/// A part of a file as a file.
+class PartOfFile : public RandomAccess {
+ public:
+  explicit PartOfFile(FileRange range) : range_(std::move(range)) {}
+  const std::string& name() const override { return range_.name; }
+  std::int64_t size() const override { return range_.size; }
+  using RandomAccess::read;
+  void read(std::int64_t offset, std::span<std::byte> bytes) const override { range_.read(offset, bytes); }
+
+ private:
+  FileRange range_;
+};
 
 /// The output of a shell's command, a piece at a time. Throws Error when the command fails.
 void run_command(const std::string& name, const std::function<void(std::string_view)>& take) {
@@ -66,13 +79,40 @@ RemoteCache& ShardFiles::cache() {
 }
 
 FileRange ShardFiles::open(const std::string& name) {
-  const bool by_ranges = is_remote(name) && lower(name).ends_with(".tar");
-  return by_ranges ? all_of(cache().open(name), name) : fetch(name);
+  return is_remote(name) && is_read_by_ranges(name) ? all_of(cache().open(name), name) : fetch(name);
+}
+
+/// Not a compressed one: its begin tells.
+bool ShardFiles::is_read_by_ranges(const std::string& name) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto known = by_ranges_.find(name); known != by_ranges_.end()) return known->second;
+  }
+  const bool plain = !is_compressed(all_of(cache().open(name), name));
+  const std::lock_guard lock(mutex_);
+  return by_ranges_.emplace(name, plain).first->second;
+}
+
+void ShardFiles::note_no_ranges(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  by_ranges_[name] = false;
+}
+
+/// All of a remote file: the cache's copy, or where it has no room an unnamed one.
+std::shared_ptr<const RandomAccess> ShardFiles::here(const std::string& name) {
+  auto file = cache().fetch(name);
+  if (dynamic_cast<const RemoteFile*>(file.get()) == nullptr) return file;
+  const auto copy = unpacked_.open(name + " (a copy)", [&](const auto& take) {
+    download(name, [&](std::span<const std::byte> bytes) {
+      take({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+    });
+  });
+  return std::make_shared<const PartOfFile>(copy);
 }
 
 FileRange ShardFiles::fetch(const std::string& name) {
   if (is_pipe(name)) return output_of(name);
-  const auto file = is_remote(name) ? all_of(cache().fetch(name), name) : whole_file(name);
+  const auto file = is_remote(name) ? all_of(here(name), name) : whole_file(name);
   check(file.size > 0, "{}: is empty", name);
   return is_compressed(file) ? unpacked_.open(file).tar : file;
 }
@@ -88,7 +128,7 @@ FileRange ShardFiles::output_of(const std::string& name) {
 }
 
 std::optional<FileRange> ShardFiles::open_anew(const std::string& name) {
-  if (!is_remote(name) || !lower(name).ends_with(".tar")) return std::nullopt;
+  if (!is_remote(name) || !is_read_by_ranges(name)) return std::nullopt;
   return all_of(std::make_shared<RemoteFile>(name), name);
 }
 

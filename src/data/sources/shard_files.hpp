@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -41,6 +42,9 @@ class ShardFiles {
   /// By ranges, past a copy that may be damaged; nothing where there is no other source than what open() gives.
   std::optional<FileRange> open_anew(const std::string& name);
 
+  /// From now on all of this shard is fetched before it is read: its server can't give parts of it.
+  void note_no_ranges(const std::string& name);
+
   ShardVersion version(const std::string& name);
   /// Fetches remote shards in the background, in the order of their need.
   void expect(const std::vector<std::string>& names);
@@ -48,10 +52,13 @@ class ShardFiles {
  private:
   RemoteCache& cache();
   FileRange output_of(const std::string& name);
+  bool is_read_by_ranges(const std::string& name);
+  std::shared_ptr<const RandomAccess> here(const std::string& name);
 
   CacheOptions cache_options_;
   std::mutex mutex_;
-  std::unique_ptr<RemoteCache> cache_;  // made when the first remote shard is opened
+  std::map<std::string, bool> by_ranges_;  // of remote shards that were opened
+  std::unique_ptr<RemoteCache> cache_;     // made when the first remote shard is opened
   UnpackedShards unpacked_;
 };
 

@@ -40,9 +40,7 @@ std::string name_in(const fs::path& folder, const std::string& name) {
 
 std::string packed_table(const ShardEntry& shard) {
   if (shard.table.packed) return *shard.table.packed;
-  if (shard.table.file.empty()) return {};
-  const auto bytes = InputFile(shard.table.file).read(shard.table.offset, shard.table.size);
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  return shard.table.file.empty() ? std::string() : read_table_file(shard.table);
 }
 
 /// The tables' file of the index that stands at a path; empty where there is none.
@@ -65,13 +63,14 @@ class IndexReader {
   ShardIndex read() const {
     ShardIndex index;
     const auto& names = column("shards");
+    check(!names.empty(), "it names no shards");
     index.shards.resize(names.size());
     const auto tables = beside(location_, text("tables"));
     std::int64_t offset = 0;
     for (std::size_t i = 0; i < names.size(); ++i) {
       auto& shard = index.shards[i];
-      shard.name = beside(location_, names[i].get_ref<const std::string&>());
-      shard.version = {number("bytes", i), column("versions")[i].get<std::string>()};
+      shard.name = shard_named_in(location_, names[i].get_ref<const std::string&>());
+      shard.version = {number("bytes", i, -1), column("versions")[i].get<std::string>()};
       shard.records = number("records", i);
       shard.bad = number("bad", i);
       shard.fingerprint = column("fingerprints")[i].get<std::string>();
@@ -80,21 +79,37 @@ class IndexReader {
       if (size > 0) shard.table = {.packed = nullptr, .file = tables, .offset = offset, .size = size};
       offset += size;
     }
+    if (offset > 0) check_tables(tables, offset);
     index.wanted = text("wanted");
     index.faults = all_.value("faults", std::vector<std::string>{});
     return index;
   }
 
  private:
+  /// Where the index was copied without them, or with another's.
+  static void check_tables(const std::string& file, std::int64_t bytes) {
+    constexpr auto advice = "copy it together with the index, or make the index again";
+    std::int64_t size = -1;
+    try {
+      size = is_remote(file) ? RemoteFile(file).size() : InputFile(file).size();
+    } catch (const Error& error) {
+      fail("its tables can't be read: {}; {}", error.what(), advice);
+    }
+    check(size == bytes, "its tables, {}, have {} bytes, {} are expected; {}", file, size, bytes, advice);
+  }
+
   const json& column(const char* key) const {
     const auto found = all_.find(key);
     check(found != all_.end() && found->is_array() && found->size() == all_.at("shards").size(),
           "expected \"{}\" to be a list with an entry a shard", key);
     return *found;
   }
-  std::int64_t number(const char* key, std::size_t i) const {
+  std::int64_t number(const char* key, std::size_t i, std::int64_t least = 0) const {
     const auto& value = column(key)[i];
-    check(value.is_number_integer() && value.get<std::int64_t>() >= -1, "expected whole numbers in \"{}\"", key);
+    constexpr std::int64_t most = std::int64_t{1} << 60;
+    const bool fits =
+        value.is_number_integer() && value.get<std::int64_t>() >= least && value.get<std::int64_t>() <= most;
+    check(fits, "expected whole numbers of {} or more in \"{}\"", least, key);
     return value.get<std::int64_t>();
   }
   std::string text(const char* key) const { return all_.at(key).get<std::string>(); }
@@ -125,6 +140,21 @@ std::string beside(std::string_view location, std::string_view name) {
   if (is_remote(name) || is_pipe(name) || name.starts_with('/')) return std::string(name);
   const auto folder = location.substr(0, location.rfind('/') + 1);  // npos + 1 is 0
   return std::string(folder) + std::string(name);
+}
+
+std::string shard_named_in(std::string_view location, std::string_view name) {
+  check(!is_pipe(name), "\"{}\" is a command, and an index names files", name);
+  check(!is_remote(location) || !name.starts_with('/'), "\"{}\" is a file of this machine, and the index is of another",
+        name);
+  return beside(location, name);
+}
+
+std::string read_table_file(const TablePlace& place) {
+  const auto read = [&](const RandomAccess& file) {
+    const auto bytes = file.read(place.offset, place.size);
+    return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  };
+  return is_remote(place.file) ? read(RemoteFile(place.file)) : read(InputFile(place.file));
 }
 
 void write_index(const ShardIndex& index, const fs::path& file) {

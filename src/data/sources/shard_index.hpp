@@ -58,6 +58,13 @@ bool is_index(const std::string& text);
 /// for one that is damaged.
 std::optional<ShardIndex> parse_index(const std::string& text, const std::string& location);
 
+/// The packed table in a file, on this machine or another.
+std::string read_table_file(const TablePlace& place);
+
+/// A shard that an index names, see beside(). Throws Error for a command and, in an index of another machine, for a
+/// path on this one: who reads an index doesn't trust it with that.
+std::string shard_named_in(std::string_view location, std::string_view name);
+
 /// What a name in a file stands for: a URL or an absolute path as it is, others relative to the file.
 std::string beside(std::string_view location, std::string_view name);
 

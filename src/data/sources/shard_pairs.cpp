@@ -50,6 +50,8 @@ class ShardPairs : public PairSource {
     try {
       try {
         return function(shards_.bytes(shard), row);
+      } catch (const NoRanges&) {
+        return function(shards_.bytes_of_all(shard), row);
       } catch (const DamagedBytes&) {
         const auto anew = shards_.bytes_anew(shard);
         if (!anew) throw;
@@ -134,7 +136,8 @@ class ShardPairs : public PairSource {
       print.add(shard.records).add(shard.fingerprint.empty() ? last_part(shard.name) : shard.fingerprint);
     }
     for (const auto& key : keys_) print.add(key.key).add(std::bit_cast<std::int64_t>(key.probability));
-    return print.hex();
+    const bool counted = shards_.count() > 0 && shards_.entry(0).fingerprint.empty();
+    return (counted ? "counted " : "") + print.hex();
   }
 
  private:
@@ -143,6 +146,7 @@ class ShardPairs : public PairSource {
     for (auto& fault : index.faults) bad_.add(std::move(fault));
     bad_.add_unnamed(index.bad() - bad_.size());
     bad_.check_share(where + ":", index.records() + bad_.size(), max_bad);
+    check(index.records() > 0 || index.wanted.empty(), "{}: none of its records is taken: {}", where, index.wanted);
     check(index.records() > 0,
           "{}: no pairs in it: expected members like 000.jpg (or png, webp) and 000.txt (or json){}", where,
           bad_.size() == 0 ? "" : "; " + bad_.faults().front());

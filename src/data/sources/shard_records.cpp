@@ -7,6 +7,7 @@
 
 #include "core/ascii.hpp"
 #include "core/check.hpp"
+#include "remote/remote_file.hpp"
 
 namespace vlalign {
 namespace {
@@ -36,7 +37,8 @@ std::optional<MemberName> split_name(std::string_view path) {
 }  // namespace
 
 bool is_shard(const fs::path& file) {
-  const auto name = lower(file.filename().string());
+  auto name = lower(file.string());
+  if (is_remote(name)) name = name.substr(0, name.find('?'));  // which signs a URL
   constexpr std::array<std::string_view, 8> endings = {".tar",    ".tgz",     ".tar.gz", ".tar.bz2",
                                                        ".tar.xz", ".tar.zst", ".tzst",   ".tar.lz4"};
   return std::any_of(endings.begin(), endings.end(), [&](std::string_view ending) { return name.ends_with(ending); });
