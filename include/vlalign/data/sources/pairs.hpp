@@ -96,8 +96,9 @@ struct PairOptions {
 /// or metadata.csv ("file_name", "text": a string or a list of captions), or webdataset tar shards (.tar, .tar.gz,
 /// .tar.zst, .tgz), or an index of shards (.json), such as `vlalign index` writes. Shards may also be at http(s):// and
 /// s3:// or come from a pipe:COMMAND. Brace ranges like shards/{000..031}.tar and globs like shards/*.tar (sorted; of
-/// files and of s3://) are expanded, and `a.tar::b.csv` is one after the other; in `a.tar@2::b.tar@0.5` an epoch holds
-/// each record of the first twice and half of the second's. Relative image paths are relative to the file.
+/// files and of s3://) are expanded, and several with two colons between them are one data set. A weight behind one of
+/// them, after an at sign, says how many times an epoch holds each of its records: 2, or 0.5 for half of them. Relative
+/// image paths are relative to the file.
 ///
 /// A malformed record, such as a line of a table with a column too many, without a path or a caption, or in no UTF-8,
 /// is left out, named in the log and counted in bad_records(). Throws Error when too many are, for an empty data set,
