@@ -267,6 +267,18 @@ def calls_for(place):
     for flag, value in (("--precision", ""), ("--precision", "fp64"), ("--device", ""), ("--device", "gpu"),
                         ("--device", "cuda:99999999999"), ("--device", "cuda:-1"), ("--device", "cpu:0")):
         yield False, Call([*eval_, flag, value], failed)
+    loader = ["bench", "loader", "--batches", "1", "--batch-size", "1", "--image-size", "32"]
+    yield True, Call([*loader, "--data", pairs, "--json"], good)
+    yield False, Call([*loader, "--data", pairs, "--batches", "0"], usage)
+    yield False, Call([*loader, "--data", pairs, "--ranks", "1000000"], failed)
+    yield False, Call([*loader, "--data", pairs, "--first", "-1"], usage)
+    yield False, Call([*loader, "--data", f"{pairs}@0"], failed, ["expected a weight above 0"])
+    yield False, Call([*loader, "--data", "ftp://host/a.tar"], failed, ["expected http://"])
+    yield False, Call([*loader, "--data", "http://host/*.tar"], failed, ["patterns find files and s3://"])
+    yield True, Call(["index", pairs], failed, ["tar shards"])
+    yield False, Call(["index", f / "none.tar"], failed, ["no such file"])
+    yield False, Call(["index", "pipe:cat"], failed, ["can't be indexed"])
+    yield False, Call(["index", f / "none.tar", "--where", ""], usage)
     for mirror in ("", "s3", "http://bucket/run", "/tmp/mirror", "s3:///run", "s3://"):
         yield mirror == "s3://", Call(["train", "--model", "tiny", "--data", pairs, "--out", f / "mirrored", "--mirror", mirror],
                                       either)
