@@ -279,7 +279,7 @@ def calls_for(place):
     yield False, Call(["index", f / "none.tar"], failed, ["no such file"])
     yield False, Call(["index", "pipe:cat"], failed, ["can't be indexed"])
     yield False, Call(["index", f / "none.tar", "--where", ""], usage)
-    for mirror in ("", "s3", "http://bucket/run", "/tmp/mirror", "s3:///run", "s3://"):
+    for mirror in ("", "s3", "http://bucket/run", "/a/mirror", "s3:///run", "s3://"):
         yield mirror == "s3://", Call(["train", "--model", "tiny", "--data", pairs, "--out", f / "mirrored", "--mirror", mirror],
                                       either)
     yield False, Call([*search, ""], usage)
