@@ -6,13 +6,13 @@
 
 #include <algorithm>
 #include <future>
-#include <numeric>
 #include <string_view>
 #include <unordered_map>
 
 #include "core/check.hpp"
 #include "data/loading/pixel_batch.hpp"
 #include "data/sources/checked_source.hpp"
+#include "data/sources/sampled_ranges.hpp"
 #include "eval/rows.hpp"
 #include "kernels/thread_count.hpp"
 #include "nn/evaluation_mode.hpp"
@@ -62,25 +62,6 @@ void gather(const Ranks& ranks, ImageEmbeddings& images) {
   images.bad = gather_texts(ranks, images.bad);
 }
 
-void read_ahead(const PairSource& source, std::int64_t begin, std::int64_t count) {
-  std::vector<std::int64_t> records(static_cast<std::size_t>(std::min(count, source.size() - begin)));
-  std::iota(records.begin(), records.end(), begin);
-  source.read_ahead(records);
-}
-
-/// The runs of this rank's share.
-void tell_what_is_read(const PairSource& source, const EmbedOptions& options) {
-  const auto share = share_of(options.ranks);
-  const auto first = share.begin(source.size()), last = first + share.rows(source.size());
-  std::vector<std::int64_t> records;
-  std::int64_t begin = 0;
-  for (const auto& run : source.runs()) {
-    if (begin < last && begin + run.records > first) records.push_back(std::max(begin, first));
-    begin += run.records;
-  }
-  source.expect(records);
-}
-
 }  // namespace
 
 ImageEmbeddings embed_images(const DualEncoder& model, std::int64_t count,
@@ -128,9 +109,11 @@ ImageEmbeddings embed_images(const DualEncoder& model, std::int64_t count,
 ImageEmbeddings embed_images(const DualEncoder& model, const std::shared_ptr<const PairSource>& pairs,
                              const EmbedOptions& options) {
   const auto& source = checked_source(pairs, "[embed_images] source");
-  tell_what_is_read(source, options);
+  const auto share = share_of(options.ranks);
+  const auto first = share.begin(source.size());
+  expect_runs(source, {{first, first + share.rows(source.size())}});
   const auto read = [&](std::int64_t record) {
-    if (record % options.batch_size == 0) read_ahead(source, record, 2 * options.batch_size);
+    if (record % options.batch_size == 0) read_ahead(source, {record, record + 2 * options.batch_size});
     const auto pair = source.read(record);
     // Whole: a reduced scale differs from the peers' pixels.
     return decode_image(pair.image, pair.name, 0, model.config().preprocess.pixels_as);

@@ -22,8 +22,6 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 using Counts = std::unordered_map<std::string, std::int64_t>;  // by the shard's name without folders
 
-std::string last_part(const std::string& name) { return name.substr(name.rfind('/') + 1); }  // npos + 1 is 0
-
 std::int64_t count_of(const json& value, const std::string& where) {
   constexpr std::int64_t most = std::int64_t{1} << 60;
   const bool fits = value.is_number_integer() && value.get<std::int64_t>() >= 0 && value.get<std::int64_t>() <= most;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <iterator>
-#include <numeric>
 #include <vector>
 
 #include "core/ascii.hpp"
@@ -96,31 +95,6 @@ std::shared_ptr<const PairSource> open_all(const std::vector<NamedPart>& parts, 
 
 }  // namespace
 
-namespace {
-
-constexpr std::int64_t far = 1024;  // records
-
-void read_ahead(const PairSource& pairs, std::int64_t begin, std::int64_t end) {
-  std::vector<std::int64_t> records(static_cast<std::size_t>(end - begin));
-  std::iota(records.begin(), records.end(), begin);
-  pairs.read_ahead(records);
-}
-
-void expect_runs(const PairSource& pairs, const std::vector<RecordRange>& ranges) {
-  if (pairs.runs().empty()) return;
-  std::vector<std::int64_t> first;
-  std::int64_t begin = 0;
-  auto range = ranges.begin();
-  for (const auto& run : pairs.runs()) {
-    while (range != ranges.end() && range->end <= begin) ++range;
-    if (range != ranges.end() && range->begin < begin + run.records) first.push_back(begin);
-    begin += run.records;
-  }
-  pairs.expect(first);
-}
-
-}  // namespace
-
 std::string PairSource::draw_caption(std::int64_t index, Rng& rng) const {
   auto all = captions(index);
   if (all.empty()) fail("{}: the source gives no caption", name(index));
@@ -128,7 +102,7 @@ std::string PairSource::draw_caption(std::int64_t index, Rng& rng) const {
 }
 
 std::vector<std::string> all_captions(const std::shared_ptr<const PairSource>& source) {
-  constexpr std::int64_t most_records = 1'000'000;
+  constexpr std::int64_t most_records = 1'000'000, far = 1024;
   const auto& pairs = checked_source(source, "[all_captions] pairs");
   std::vector<std::string> all;
   std::string fault;
@@ -136,7 +110,7 @@ std::vector<std::string> all_captions(const std::shared_ptr<const PairSource>& s
   expect_runs(pairs, ranges);
   for (const auto& [begin, end] : ranges) {
     for (auto i = begin; i < end; ++i) {
-      if ((i - begin) % far == 0) read_ahead(pairs, i, std::min(end, i + 2 * far));
+      if ((i - begin) % far == 0) read_ahead(pairs, {i, std::min(end, i + 2 * far)});
       try {
         auto captions = pairs.captions(i);
         std::move(captions.begin(), captions.end(), std::back_inserter(all));

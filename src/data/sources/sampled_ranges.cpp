@@ -1,6 +1,7 @@
 #include "data/sources/sampled_ranges.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 namespace vlalign {
 
@@ -25,6 +26,28 @@ std::vector<RecordRange> sampled_ranges(const PairSource& pairs, std::int64_t mo
     begin += run.records;
   }
   return ranges;
+}
+
+void expect_runs(const PairSource& pairs, const std::vector<RecordRange>& ranges) {
+  const auto runs = pairs.runs();
+  if (runs.empty()) return;
+  std::vector<std::int64_t> first;
+  std::int64_t begin = 0;
+  auto range = ranges.begin();
+  for (const auto& run : runs) {
+    const auto end = begin + run.records;
+    while (range != ranges.end() && range->end <= begin) ++range;
+    if (range != ranges.end() && range->begin < end) first.push_back(std::max(begin, range->begin));
+    begin = end;
+  }
+  pairs.expect(first);
+}
+
+void read_ahead(const PairSource& pairs, const RecordRange& range) {
+  const auto end = std::min(range.end, pairs.size());
+  std::vector<std::int64_t> records(static_cast<std::size_t>(std::max<std::int64_t>(0, end - range.begin)));
+  std::iota(records.begin(), records.end(), range.begin);
+  pairs.read_ahead(records);
 }
 
 }  // namespace vlalign

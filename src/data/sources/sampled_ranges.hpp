@@ -1,4 +1,4 @@
-// A part of a data set that stands for all of it. Internal.
+// Ranges of a data set's records: a sample of them, and what is told of those that are read. Internal.
 #pragma once
 
 #include <cstdint>
@@ -16,5 +16,11 @@ struct RecordRange {
 /// source with runs whole runs, at least one, spread evenly, so that few shards are opened; of another one record at a
 /// time.
 std::vector<RecordRange> sampled_ranges(const PairSource& pairs, std::int64_t most);
+
+/// Tells a source of all runs with records in these ranges, which are in their order; see PairSource::expect().
+void expect_runs(const PairSource& pairs, const std::vector<RecordRange>& ranges);
+
+/// See PairSource::read_ahead(); of a range that may end behind the last record.
+void read_ahead(const PairSource& pairs, const RecordRange& range);
 
 }  // namespace vlalign

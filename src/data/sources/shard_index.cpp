@@ -142,6 +142,8 @@ std::string beside(std::string_view location, std::string_view name) {
   return std::string(folder) + std::string(name);
 }
 
+std::string last_part(std::string_view name) { return std::string(name.substr(name.rfind('/') + 1)); }  // npos + 1 is 0
+
 std::string shard_named_in(std::string_view location, std::string_view name) {
   check(!is_pipe(name), "\"{}\" is a command, and an index names files", name);
   check(!is_remote(location) || !name.starts_with('/'), "\"{}\" is a file of this machine, and the index is of another",

@@ -58,6 +58,9 @@ bool is_index(const std::string& text);
 /// for one that is damaged.
 std::optional<ShardIndex> parse_index(const std::string& text, const std::string& location);
 
+/// A name without the folders before it.
+std::string last_part(std::string_view name);
+
 /// The packed table in a file, on this machine or another.
 std::string read_table_file(const TablePlace& place);
 

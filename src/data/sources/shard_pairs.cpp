@@ -22,8 +22,6 @@ std::string describe_shards(const std::vector<ShardEntry>& shards) {
   return shards.front().name + (shards.size() > 1 ? fmt::format(" and {} more", shards.size() - 1) : "");
 }
 
-std::string last_part(const std::string& name) { return name.substr(name.rfind('/') + 1); }  // npos + 1 is 0
-
 /// Whether the shard's place is at fault, not a record.
 bool is_of_the_place(const Error& error) { return dynamic_cast<const RemoteError*>(&error) != nullptr; }
 
