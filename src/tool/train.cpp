@@ -318,8 +318,11 @@ void add_flags(CLI::App& command, TrainFlags& flags) {
       ->capture_default_str();
   command.add_option("--batch-size", o.batch_size, "Pairs a step")->check(CLI::PositiveNumber)->capture_default_str();
   command.add_option("--lr", o.learning_rate, "Peak learning rate")->capture_default_str();
-  command.add_option("--warmup", o.warmup, "Steps of linear warm-up; a tenth of the run, at most 2000, without it");
-  command.add_option("--weight-decay", o.adamw.weight_decay, "Of matrices; vectors and scalars are not decayed")
+  command.add_option("--warmup", o.schedule.warmup,
+                     "Steps of linear warm-up; a tenth of the run, at most 2000, without it");
+  command
+      .add_option("--weight-decay", std::get<AdamWOptions>(o.optimizer).weight_decay,
+                  "Of matrices; vectors and scalars are not decayed")
       ->capture_default_str();
   command.add_option("--grad-clip", o.grad_clip, "Largest L2 norm of the gradient; no limit without it");
   command
@@ -347,7 +350,7 @@ void add_flags(CLI::App& command, TrainFlags& flags) {
   command.add_flag("--no-shuffle", flags.no_shuffle, "Keep the data's order");
   command.add_option("--seed", o.seed, "Of weights, order, captions and augmentation")->capture_default_str();
   command.add_flag("--resume", o.resume, "Go on from the run folder's newest checkpoint, to the same bits");
-  command.add_option("--checkpoint-every", o.checkpoint_every,
+  command.add_option("--checkpoint-every", o.checkpoints.every,
                      "Steps between checkpoints; only the last step without it");
   command
       .add_option("--mirror", o.mirror,

@@ -13,7 +13,8 @@ void check_length(const TrainerOptions& o) {
   check(o.batch_size > 0, "[Trainer] batch_size: expected a positive number, got {}", o.batch_size);
   check(!o.steps || *o.steps > 0, "[Trainer] steps: expected a positive number, got {}", o.steps.value_or(0));
   check(o.steps || o.epochs > 0, "[Trainer] epochs: expected a positive number, got {}", o.epochs);
-  check(!o.warmup || *o.warmup >= 0, "[Trainer] warmup: expected 0 or more steps, got {}", o.warmup.value_or(0));
+  const auto& warmup = o.schedule.warmup;
+  check(!warmup || *warmup >= 0, "[Trainer] warmup: expected 0 or more steps, got {}", warmup.value_or(0));
   check(o.micro_batch >= 0, "[Trainer] micro_batch: expected 0 or more pairs, got {}", o.micro_batch);
   check(o.micro_batch <= o.batch_size, "[Trainer] micro_batch: expected at most the batch's {} pairs, got {}",
         o.batch_size, o.micro_batch);
@@ -22,7 +23,7 @@ void check_length(const TrainerOptions& o) {
 void check_optimizer(const TrainerOptions& o) {
   check(std::isfinite(o.learning_rate) && o.learning_rate >= 0, "[Trainer] learning_rate: expected 0 or more, got {}",
         o.learning_rate);
-  check_options(o.adamw);
+  if (const auto* adamw = std::get_if<AdamWOptions>(&o.optimizer)) check_options(*adamw);
   check(!o.grad_clip || (std::isfinite(*o.grad_clip) && *o.grad_clip > 0),
         "[Trainer] grad_clip: expected a positive norm, got {}", o.grad_clip.value_or(0));
   check(!o.ema_decay || (*o.ema_decay >= 0 && *o.ema_decay < 1), "[Trainer] ema_decay: expected 0 to below 1, got {}",
@@ -62,7 +63,7 @@ void check_options(const TrainerOptions& o) {
   check_machine(o);
   check(!o.targets || o.targets->make, "[Trainer] targets: the rule \"{}\" has no function make",
         o.targets ? o.targets->name : "");
-  check(o.checkpoint_every >= 0, "[Trainer] checkpoint_every: expected 0 or more steps, got {}", o.checkpoint_every);
+  check(o.checkpoints.every >= 0, "[Trainer] checkpoints.every: expected 0 or more steps, got {}", o.checkpoints.every);
   check(!o.sync_batch_norm || o.micro_batch == 0,
         "[Trainer] sync_batch_norm: the ranks' micro-batches are not each other's; leave one of them out");
   check(!o.resume || !o.out.empty(), "[Trainer] resume: needs the run folder in out");

@@ -214,6 +214,7 @@ struct PolicyTrainer::State {
   TrainerOptions options;
   std::optional<AlignmentBeside> alignment;
   OnStep on_step = [](const StepResult&) {};
+  OnValidation on_validation = [](const ValidationResult&) {};
   StopFlag stop{};
 };
 
@@ -228,6 +229,11 @@ PolicyTrainer::~PolicyTrainer() = default;
 void PolicyTrainer::on_step(std::function<void(const StepResult&)> callback) {
   check(callback != nullptr, "[PolicyTrainer::on_step] callback: expected a function, got an empty one");
   state_->on_step = std::move(callback);
+}
+
+void PolicyTrainer::on_validation(std::function<void(const ValidationResult&)> callback) {
+  check(callback != nullptr, "[PolicyTrainer::on_validation] callback: expected a function, got an empty one");
+  state_->on_validation = std::move(callback);
 }
 
 TrainSummary PolicyTrainer::fit(std::shared_ptr<const EpisodeSource> episodes) {

@@ -12,6 +12,7 @@ struct Trainer::State {
   AnyLoss loss;
   TrainerOptions options;
   OnStep on_step = [](const StepResult&) {};
+  OnValidation on_validation = [](const ValidationResult&) {};
   StopFlag stop{};
 
   TrainSummary fit(const auto& source) {
@@ -32,6 +33,11 @@ Trainer::~Trainer() = default;
 void Trainer::on_step(std::function<void(const StepResult&)> callback) {
   check(callback != nullptr, "[Trainer::on_step] callback: expected a function, got an empty one");
   state_->on_step = std::move(callback);
+}
+
+void Trainer::on_validation(std::function<void(const ValidationResult&)> callback) {
+  check(callback != nullptr, "[Trainer::on_validation] callback: expected a function, got an empty one");
+  state_->on_validation = std::move(callback);
 }
 
 TrainSummary Trainer::fit(std::shared_ptr<const PairSource> pairs) {

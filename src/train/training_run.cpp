@@ -128,7 +128,7 @@ TrainingRun::TrainingRun(Task& task, const TrainerOptions& options, OnStep on_st
       stop_(stop),
       scope_(task.module(), options),
       freezing_(task.module(), towers_of(task), options.fine_tuning),
-      optimizer_(named_parameters(task.module()), options.adamw,
+      optimizer_(named_parameters(task.module()), std::get<AdamWOptions>(options.optimizer),
                  learning_rate_factors(task.module(), towers_of(task), options.fine_tuning),
                  options.shard_optimizer ? ranks_ : Ranks()),
       exchange_(ranks_, trained_parameters(task.module(), task.encoder_prefix())),
@@ -154,7 +154,7 @@ TrainSummary TrainingRun::train() {
   plan();
   if (!ranks_.alone()) {
     auto all = settings();
-    all["checkpoint_every"] = options_.checkpoint_every;  // after which all collect
+    all["checkpoint_every"] = options_.checkpoints.every;  // after which all collect
     check_same_on_ranks(ranks_, all);
   }
   if (!options_.out.empty()) open_folder();
@@ -171,7 +171,7 @@ TrainSummary TrainingRun::train() {
     task_.module().train(false);
     if (folder_) folder_->log(summary.last);
     on_step_(summary.last);
-    const bool due = options_.checkpoint_every > 0 && progression_.step % options_.checkpoint_every == 0;
+    const bool due = options_.checkpoints.every > 0 && progression_.step % options_.checkpoints.every == 0;
     const bool over = progression_.step == steps_;
     const bool failing = progression_.skipped_in_a_row > 0;
     summary.stopped = is_to_stop() && !over;
@@ -197,7 +197,7 @@ void TrainingRun::plan() {
           "[Trainer] epochs: expected at most {} of {} steps each, got {}",
           std::numeric_limits<std::int64_t>::max() / batches, batches, options_.epochs);
   }
-  warmup_ = options_.warmup.value_or(std::min<std::int64_t>(2000, steps_ / 10));
+  warmup_ = options_.schedule.warmup.value_or(std::min<std::int64_t>(2000, steps_ / 10));
   check(warmup_ < steps_, "[Trainer] warmup: {} steps leave none of the run's {}", warmup_, steps_);
 }
 
@@ -229,6 +229,7 @@ void TrainingRun::restore(const NamedTensors& stored) {
 /// Whatever decides the bits of the run; check_same_settings() says what a resumed run must agree in.
 json TrainingRun::settings() const {
   const auto& o = options_;
+  const auto& adamw = std::get<AdamWOptions>(o.optimizer);
   // One that no layout holds has no config, and weights all the same.
   const auto described = [&](const DualEncoder& model) { return o.out.empty() ? json() : config_of(model); };
   json all{{"data", o.data_name},
@@ -243,10 +244,10 @@ json TrainingRun::settings() const {
            {"batch_size", o.batch_size},
            {"micro_batch", o.micro_batch},
            {"lr", o.learning_rate},
-           {"beta1", o.adamw.beta1},
-           {"beta2", o.adamw.beta2},
-           {"eps", o.adamw.eps},
-           {"weight_decay", o.adamw.weight_decay},
+           {"beta1", adamw.beta1},
+           {"beta2", adamw.beta2},
+           {"eps", adamw.eps},
+           {"weight_decay", adamw.weight_decay},
            {"grad_clip", to_json(o.grad_clip)},
            {"precision", to_string(o.precision)},
            {"augmentation", vlalign::to_json(o.augmentation)},

@@ -19,6 +19,7 @@
 namespace vlalign {
 
 using OnStep = std::function<void(const StepResult&)>;
+using OnValidation = std::function<void(const ValidationResult&)>;
 /// Asks a run to end after its step.
 using StopFlag = std::atomic<bool>;
 static_assert(StopFlag::is_always_lock_free);  // a signal handler may set it

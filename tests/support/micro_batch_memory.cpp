@@ -50,7 +50,7 @@ TrainerOptions options(const DualEncoder& model, int count, char** arguments) {
   how.batch_size = std::atoll(arguments[1]);
   how.micro_batch = std::atoll(arguments[2]);
   how.steps = count > 4 ? std::atoll(arguments[4]) : 2;
-  how.warmup = 0;
+  how.schedule.warmup = 0;
   if (targets == "equal") how.targets = equal_captions();
   if (targets == "shared") how.targets = shared_tokens(*model.tokenizer());
   return how;

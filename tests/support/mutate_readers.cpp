@@ -175,11 +175,11 @@ Trainer trainer_in(const fs::path& input, std::int64_t steps, bool resume) {
   TrainerOptions options;
   options.batch_size = 2;
   options.steps = steps;
-  options.warmup = 1;
+  options.schedule.warmup = 1;
   options.threads = 1;
   options.out = input / "run";
   options.resume = resume;
-  options.checkpoint_every = 2;
+  options.checkpoints.every = 2;
   options.data_name = "pairs";
   return Trainer(test::towers(), InfoNCE(), options);
 }

@@ -40,7 +40,7 @@ class Rounds : public test::Colours {
     const test::TempFolder runs;
     auto how = options(2);
     how.out = runs.path() / "run";
-    how.checkpoint_every = 1;
+    how.checkpoints.every = 1;
     if (round % 3 == 1) how.micro_batch = 2;
     if (round % 3 == 2) how.ema_decay = 0.9;
     const auto trained = model(1, /*resnet=*/round % 2 == 1);

@@ -46,7 +46,7 @@ class FailedRuns : public test::Colours {
 
 TEST_F(FailedRuns, ACheckpointInsideAFailingStreakDoesNotReplaceTheOneBefore) {
   auto how = options(40);
-  how.checkpoint_every = 2;
+  how.checkpoints.every = 2;
   how.ema_decay = 0.9;
   how.out = runs_.path() / "run";
   const auto complaint = message_of<Error>(
@@ -84,7 +84,7 @@ TEST_F(FailedRuns, AModelThatIsNotFiniteIsNoResult) {
   for (const bool into_a_folder : {false, true}) {
     auto how = options(1);
     how.learning_rate = 1e39;
-    how.warmup = 0;
+    how.schedule.warmup = 0;
     if (into_a_folder) how.out = runs_.path() / "run";
     const auto complaint = message_of<Error>([&] { train(model(), how); });
     EXPECT_NE(complaint.find("the model after step 1: "), std::string::npos) << complaint;

@@ -189,8 +189,8 @@ TEST_F(FineTunedColours, LayerDecayGivesEachGroupItsPowerOfTheLearningRate) {
   const auto before = copies_of(trained);
   auto how = options(1);
   how.learning_rate = 1e-3;
-  how.warmup = 0;
-  how.adamw = {.eps = 1e-12, .weight_decay = 0.0};
+  how.schedule.warmup = 0;
+  how.optimizer = AdamWOptions{.eps = 1e-12, .weight_decay = 0.0};
   how.fine_tuning.layer_decay = 0.5;
   train(trained, how);
   const auto groups_above = [](const std::string& name) {
@@ -279,7 +279,7 @@ TEST_F(FineTunedColours, ModelFoldersHoldTheMergedModelAndTheAdapter) {
 TEST_F(FineTunedColours, ARunWithAdapterAndAverageResumesToTheSameBits) {
   const TempFolder runs;
   auto how = options(9);
-  how.checkpoint_every = 2;
+  how.checkpoints.every = 2;
   how.ema_decay = 0.9;
   how.fine_tuning = {.freeze = {"text.*"}, .layer_decay = 0.7};
   const auto adapted = [&](std::uint64_t seed) {
@@ -347,7 +347,7 @@ TEST_F(FineTunedColours, TheAverageLeavesTheTrainingAlone) {
   const auto plain = model(), averaged = model();
   train(plain, how);
   how.ema_decay = 0.5;
-  how.checkpoint_every = 2;
+  how.checkpoints.every = 2;
   how.out = runs.path() / "run";
   train(averaged, how);
   expect_equal_bits(plain, averaged);

@@ -30,14 +30,22 @@ class OptionChecks : public test::Colours {
 
 TEST_F(OptionChecks, NumbersOutOfRangeAreNamedWithTheRange) {
   using O = TrainerOptions&;
-  EXPECT_EQ(refusal([](O o) { o.adamw.weight_decay = nan; }), "[AdamW] weight_decay: expected 0 or more, got nan");
-  EXPECT_EQ(refusal([](O o) { o.adamw.weight_decay = -0.1; }), "[AdamW] weight_decay: expected 0 or more, got -0.1");
-  EXPECT_EQ(refusal([](O o) { o.adamw.weight_decay = infinity; }), "[AdamW] weight_decay: expected 0 or more, got inf");
-  EXPECT_EQ(refusal([](O o) { o.adamw.beta1 = 1; }), "[AdamW] beta1: expected 0 to below 1, got 1");
-  EXPECT_EQ(refusal([](O o) { o.adamw.beta1 = nan; }), "[AdamW] beta1: expected 0 to below 1, got nan");
-  EXPECT_EQ(refusal([](O o) { o.adamw.beta2 = -0.5; }), "[AdamW] beta2: expected 0 to below 1, got -0.5");
-  EXPECT_EQ(refusal([](O o) { o.adamw.eps = 0; }), "[AdamW] eps: expected more than 0, got 0");
-  EXPECT_EQ(refusal([](O o) { o.adamw.eps = 1e-60; }), "[AdamW] eps: expected more than 0, got 1e-60");
+  EXPECT_EQ(refusal([](O o) { std::get<AdamWOptions>(o.optimizer).weight_decay = nan; }),
+            "[AdamW] weight_decay: expected 0 or more, got nan");
+  EXPECT_EQ(refusal([](O o) { std::get<AdamWOptions>(o.optimizer).weight_decay = -0.1; }),
+            "[AdamW] weight_decay: expected 0 or more, got -0.1");
+  EXPECT_EQ(refusal([](O o) { std::get<AdamWOptions>(o.optimizer).weight_decay = infinity; }),
+            "[AdamW] weight_decay: expected 0 or more, got inf");
+  EXPECT_EQ(refusal([](O o) { std::get<AdamWOptions>(o.optimizer).beta1 = 1; }),
+            "[AdamW] beta1: expected 0 to below 1, got 1");
+  EXPECT_EQ(refusal([](O o) { std::get<AdamWOptions>(o.optimizer).beta1 = nan; }),
+            "[AdamW] beta1: expected 0 to below 1, got nan");
+  EXPECT_EQ(refusal([](O o) { std::get<AdamWOptions>(o.optimizer).beta2 = -0.5; }),
+            "[AdamW] beta2: expected 0 to below 1, got -0.5");
+  EXPECT_EQ(refusal([](O o) { std::get<AdamWOptions>(o.optimizer).eps = 0; }),
+            "[AdamW] eps: expected more than 0, got 0");
+  EXPECT_EQ(refusal([](O o) { std::get<AdamWOptions>(o.optimizer).eps = 1e-60; }),
+            "[AdamW] eps: expected more than 0, got 1e-60");
   EXPECT_EQ(refusal([](O o) { o.learning_rate = nan; }), "[Trainer] learning_rate: expected 0 or more, got nan");
   EXPECT_EQ(refusal([](O o) { o.grad_clip = infinity; }), "[Trainer] grad_clip: expected a positive norm, got inf");
   EXPECT_EQ(refusal([](O o) { o.ema_decay = nan; }), "[Trainer] ema_decay: expected 0 to below 1, got nan");

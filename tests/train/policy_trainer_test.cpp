@@ -110,7 +110,7 @@ TEST_F(PolicyRuns, LearnWhatTheInstructionAsksForInTheFrame) {
   const auto trained = policy(1, "mse");  // by L1 the sign of a product is learnt far more slowly
   auto o = how(600);
   o.learning_rate = 1e-3;
-  o.adamw = {.beta2 = 0.999, .weight_decay = 0};
+  o.optimizer = AdamWOptions{.beta2 = 0.999, .weight_decay = 0};
   vla::PolicyTrainer(trained, o).fit(lights_);
   for (const std::int64_t i : {0, 1, 3, 4}) {
     const auto& episode = lights_->episode(i);
@@ -126,7 +126,7 @@ TEST_F(PolicyRuns, AResumedRunEqualsOneThatNeverStopped) {
   for (const auto* head : {"l1", "flow_matching"}) {
     const TempFolder runs;
     auto o = how(7);
-    o.checkpoint_every = 2;
+    o.checkpoints.every = 2;
     o.out = runs.path() / "whole";
     const vla::AlignmentBeside beside{.loss = InfoNCE(), .pairs = pairs_, .weight = 0.5, .batch_size = 4};
     const auto whole = policy(1, head);
@@ -167,8 +167,8 @@ TEST_F(PolicyRuns, FreezeSlowDownOrAdaptByPattern) {
   const auto slow = policy();
   before = copies_of(slow);
   o = how(1);
-  o.warmup = 0;
-  o.adamw.weight_decay = 0;
+  o.schedule.warmup = 0;
+  std::get<AdamWOptions>(o.optimizer).weight_decay = 0;
   o.fine_tuning.rates = {{"encoder.*", 0.5}, {"encoder.text.*", 0.2}};
   vla::PolicyTrainer(slow, o).fit(lights_);
   const auto after = copies_of(slow);

@@ -80,7 +80,8 @@ class RankOfRun : public test::Colours {
     auto o = options(number_or(static_cast<int>(steps), "VLALIGN_RANKED_STEPS"));
     if (*o.steps > 10) o.learning_rate = TrainerOptions().learning_rate;
     o.batch_size = batch_size;
-    o.adamw.eps = 1e-2;  // where gradients are small, the sign of a rounding doesn't decide a step
+    std::get<AdamWOptions>(o.optimizer).eps =
+        1e-2;  // where gradients are small, the sign of a rounding doesn't decide a step
     o.grad_clip = 0.5;
     return o;
   }

@@ -35,7 +35,7 @@ class RunOfColours : public Colours {
   void SetUp() override {
     Colours::SetUp();
     how_ = options(6);
-    how_.checkpoint_every = 2;
+    how_.checkpoints.every = 2;
     how_.out = runs_.path() / "run";
     train(whole_, how_);
     how_.resume = true;
@@ -234,7 +234,7 @@ TEST_F(Colours, ARunWhoseFolderCannotBeSaysSo) {
 TEST_F(Colours, ACheckpointThatFindsTheDiskFullLeavesTheOneBefore) {
   const TempFolder runs;
   auto how = options(4);
-  how.checkpoint_every = 2;
+  how.checkpoints.every = 2;
   how.out = runs.path() / "run";
   const auto whole = model(), resumed = model(9);
   Trainer trainer(whole, InfoNCE(), how);

@@ -92,7 +92,7 @@ class MirroredColours : public Colours {
     ::setenv("AWS_SECRET_ACCESS_KEY", "secret", 1);
     set_remote_options({.timeout_s = 30, .attempts = 3, .first_wait_s = 0.01});
     how_ = options(6);
-    how_.checkpoint_every = 2;
+    how_.checkpoints.every = 2;
     how_.out = runs_.path() / "run";
     how_.mirror = "s3://bkt/run/";
   }

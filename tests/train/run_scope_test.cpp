@@ -167,7 +167,7 @@ TEST_F(RunScopes, AnAverageThatCannotBeWrittenLeavesTheModel) {
   const TempFolder runs;
   auto how = options(6);
   how.ema_decay = 0.9;
-  how.checkpoint_every = 2;
+  how.checkpoints.every = 2;
   how.out = runs.path() / "run";
   const auto trained = model(), expected = model();
   Trainer trainer(trained, InfoNCE(), how);

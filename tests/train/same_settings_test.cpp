@@ -32,7 +32,7 @@ class SameSettings : public test::Colours {
   /// Of a run that is stopped after its checkpoint at step 2 of 4.
   TrainerOptions begun(const DualEncoder& begins, const AnyLoss& loss) {
     auto how = options(4);
-    how.checkpoint_every = 2;
+    how.checkpoints.every = 2;
     how.out = runs_.path() / "run";
     how.data_name = "pairs.tsv";
     begin(begins, loss, how);
@@ -94,7 +94,7 @@ TEST_F(SameSettings, TheSameDataElsewhereGoesOnToTheSameBits) {
 
 TEST_F(SameSettings, PathsThatAreNoUtf8AreThemselvesAgain) {
   auto how = options(4);
-  how.checkpoint_every = 2;
+  how.checkpoints.every = 2;
   how.out = runs_.path() / "caf\xe9";
   how.data_name = "caf\xe9/pairs.tsv";
   begin(model(), InfoNCE(), how);
@@ -120,7 +120,7 @@ TEST_F(SameSettings, AnotherTokenizerOfTheSameSizeIsRefused) {
 
 TEST_F(SameSettings, AnotherTeacherIsRefused) {
   auto how = options(4);
-  how.checkpoint_every = 2;
+  how.checkpoints.every = 2;
   how.out = runs_.path() / "run";
   how.teacher = model(5);
   begin(model(), AffinityDistillation(), how);
@@ -133,7 +133,7 @@ TEST_F(SameSettings, AnotherTeacherIsRefused) {
 
 TEST_F(SameSettings, OtherStartWeightsMatterUntilThereIsACheckpoint) {
   auto how = options(4);
-  how.checkpoint_every = 4;
+  how.checkpoints.every = 4;
   how.out = runs_.path() / "run";
   begin(model(1), InfoNCE(), how);
   expect_has(message_of<Error>([&] { train(model(2), how); }), "start_weights was \"");
@@ -143,7 +143,7 @@ TEST_F(SameSettings, OtherStartWeightsMatterUntilThereIsACheckpoint) {
 
 TEST_F(SameSettings, AnotherThreadCountIsToldAndTaken) {
   auto how = options(4);
-  how.checkpoint_every = 2;
+  how.checkpoints.every = 2;
   how.threads = 1;
   how.out = runs_.path() / "run";
   begin(model(), InfoNCE(), how);

@@ -52,7 +52,7 @@ TEST_F(Colours, AResumedRunEqualsOneThatNeverStopped) {
   for (const bool resnet : {false, true}) {
     const TempFolder runs;
     auto how = options(9);
-    how.checkpoint_every = 2;
+    how.checkpoints.every = 2;
     how.precision = Precision::bf16;
     how.out = runs.path() / "whole";
     const auto whole = model(1, resnet);
@@ -136,7 +136,7 @@ TEST_F(Colours, ARunFolderHoldsWhatItPromises) {
   const TempFolder runs;
   auto how = options(4);
   how.out = runs.path() / "run";
-  how.checkpoint_every = 3;
+  how.checkpoints.every = 3;
   train(model(), how);
   for (const auto* file :
        {"config.json", "metrics.jsonl", "checkpoints/latest", "checkpoints/step-00000003/trainer.json",
@@ -246,7 +246,7 @@ TEST_F(Colours, TheLogitScaleNeverPassesAHundred) {
   const auto pushed = model();
   auto how = options(30);
   how.learning_rate = 0.5;
-  how.warmup = 0;
+  how.schedule.warmup = 0;
   how.grad_clip = 1.0;
   Trainer trainer(
       pushed, [](const ContrastiveBatch& b) { return -b.logit_scale; }, how);
@@ -293,7 +293,7 @@ TEST_F(ColoursCuda, PiecesOfABatchAgreeWithTheWhole) {
 TEST_F(ColoursCuda, AResumedRunGoesOnFromItsCheckpoint) {
   const TempFolder runs;
   auto how = options(8);
-  how.checkpoint_every = 4;
+  how.checkpoints.every = 4;
   how.device = parse_device("cuda");
   how.out = runs.path() / "whole";
   const auto whole = train(model(), how);
@@ -314,7 +314,7 @@ TEST_F(Colours, OptionsThatCannotWorkAreNamed) {
   how.batch_size = 9;
   EXPECT_NE(message_of<Error>([&] { train(model(), how); }).find("9 is larger than"), std::string::npos);
   how = options(2);
-  how.warmup = 2;
+  how.schedule.warmup = 2;
   EXPECT_EQ(message_of<Error>([&] { train(model(), how); }), "[Trainer] warmup: 2 steps leave none of the run's 2");
   how = options(0);
   EXPECT_EQ(message_of<Error>([&] { train(model(), how); }), "[Trainer] steps: expected a positive number, got 0");

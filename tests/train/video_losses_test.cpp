@@ -141,7 +141,7 @@ TEST_F(VideoLosses, ARunOnDemonstrationsIsResumedToTheSameBits) {
   const auto through = model(), resumed = model();
   auto o = how(6);
   o.steps = 6;
-  o.checkpoint_every = 2;
+  o.checkpoints.every = 2;
   o.out = folder_.path() / "through";
   Trainer(through, LIV(), o).fit(episodes_);
   o.out = folder_.path() / "resumed";

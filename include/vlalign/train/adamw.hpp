@@ -10,16 +10,9 @@
 
 #include "vlalign/core/export.hpp"
 #include "vlalign/ranks/shard.hpp"
+#include "vlalign/train/optimizer_options.hpp"
 
 namespace vlalign {
-
-/// Defaults are CLIP's (Radford et al. 2021, table 19).
-struct AdamWOptions {
-  double beta1 = 0.9;         ///< 0 to below 1
-  double beta2 = 0.98;        ///< 0 to below 1
-  double eps = 1e-6;          ///< > 0
-  double weight_decay = 0.2;  ///< >= 0
-};
 
 /// AdamW (Loshchilov & Hutter 2019) through ATen's fused operator. Vectors and scalars (biases, gains, the logit scale)
 /// and a tower's position and class embeddings are not decayed, as in open_clip; nor are BERT's positions and token

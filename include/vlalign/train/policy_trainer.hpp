@@ -33,6 +33,8 @@ class VLALIGN_EXPORT PolicyTrainer {
 
   /// As Trainer::on_step.
   void on_step(std::function<void(const StepResult&)> callback);
+  /// As Trainer::on_validation; a Validation's model is the policy's encoder.
+  void on_validation(std::function<void(const ValidationResult&)> callback);
 
   /// A run of its own, as Trainer::fit. Throws Error as that does, and when the demonstrations' states or actions
   /// aren't the policy's.

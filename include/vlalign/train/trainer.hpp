@@ -15,19 +15,24 @@
 #include "vlalign/loss/contrastive_loss.hpp"
 #include "vlalign/model/dual_encoder.hpp"
 #include "vlalign/ranks/ranks.hpp"
-#include "vlalign/train/adamw.hpp"
+#include "vlalign/train/checkpoints.hpp"
 #include "vlalign/train/fine_tuning.hpp"
+#include "vlalign/train/optimizer_options.hpp"
+#include "vlalign/train/schedule.hpp"
+#include "vlalign/train/stage.hpp"
 #include "vlalign/train/targets.hpp"
+#include "vlalign/train/validation.hpp"
 
 namespace vlalign {
 
 struct TrainerOptions {
-  std::int64_t batch_size = 256;         ///< of all ranks together
-  std::int64_t epochs = 32;              ///< CLIP's
-  std::optional<std::int64_t> steps{};   ///< instead of epochs
-  double learning_rate = 5e-4;           ///< the peak
-  std::optional<std::int64_t> warmup{};  ///< steps; a tenth of the run and at most CLIP's 2,000 without it
-  AdamWOptions adamw{};
+  std::int64_t batch_size = 256;        ///< of all ranks together
+  std::int64_t epochs = 32;             ///< CLIP's
+  std::optional<std::int64_t> steps{};  ///< instead of epochs
+  double learning_rate = 5e-4;          ///< the peak
+  Schedule schedule{};
+  OptimizerOptions optimizer{};       ///< AdamWOptions, LambOptions, LionOptions or MuonOptions
+  std::vector<Stage> stages{};        ///< in their order; none: the whole run at full size
   std::optional<double> grad_clip{};  ///< largest L2 norm of all gradients
   FineTuning fine_tuning{};  ///< which parameters train, and how fast; the model itself is as before afterwards
   std::optional<double> ema_decay{};  ///< of an exponential moving average of the weights, e.g. 0.999: the run folder
@@ -56,9 +61,14 @@ struct TrainerOptions {
   /// all. With resume, a run folder without a checkpoint is fetched from there. fit() ends when all is up, and throws
   /// Error where that can't be; the run folder is whole then. Empty: none.
   std::string mirror{};
-  std::string data_name{};            ///< what config.json calls the data, for people
-  bool resume = false;                ///< go on from the run folder's newest checkpoint, if there is one
-  std::int64_t checkpoint_every = 0;  ///< steps; 0: only at the end
+  std::string data_name{};  ///< what config.json calls the data, for people
+  bool resume = false;      ///< go on from the run folder's newest checkpoint, if there is one
+  CheckpointOptions checkpoints{};
+  std::vector<Validation> validations{};  ///< taken in their order; they change no bit of the training
+  ValidationOptions validation{};         ///< when
+  NonFinite non_finite = NonFinite::skip;
+  std::int64_t norms_every = 0;  ///< > 0: so often the norms of each group's parameters, gradients and updates go into
+                                 ///< norms.jsonl, and their histograms to TensorBoard
 };
 
 /// One step's figures, as metrics.jsonl holds them.
@@ -110,6 +120,10 @@ class VLALIGN_EXPORT Trainer {
   /// Called after every step, e.g. with a Progress; the model is in evaluation mode then. In place of the callback
   /// before. Throws Error on an empty function.
   void on_step(std::function<void(const StepResult&)> callback);
+
+  /// Called after every validation, a set at a time. In place of the callback before. Throws Error on an empty
+  /// function.
+  void on_validation(std::function<void(const ValidationResult&)> callback);
 
   /// A run of its own: from its first step, with the model as it is and a fresh optimizer, or with resume from the
   /// run folder's newest checkpoint. A model with an adapter (add_lora) trains that alone. A checkpoint is written when
