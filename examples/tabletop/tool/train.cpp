@@ -83,7 +83,7 @@ void train(Settings s) {
   vlalign::TrainerOptions options{.batch_size = s.batch_size,
                                   .steps = s.steps,
                                   .learning_rate = s.learning_rate,
-                                  .optimizer = AdamWOptions{.beta2 = 0.99, .weight_decay = 0.01},
+                                  .optimizer = vlalign::AdamWOptions{.beta2 = 0.99, .weight_decay = 0.01},
                                   .grad_clip = 1.0,
                                   .precision = vlalign::parse_precision(s.precision),
                                   .seed = s.seed,
