@@ -5,6 +5,7 @@
 #include "core/check.hpp"
 #include "kernels/thread_count.hpp"
 #include "remote/s3.hpp"
+#include "train/run_validation.hpp"
 
 namespace vlalign {
 namespace {
@@ -46,6 +47,18 @@ void check_mirror(const TrainerOptions& o) {
   check(!o.out.empty(), "[Trainer] mirror: is a copy of the run folder, which out has to name");
 }
 
+void check_checkpoints(const TrainerOptions& options) {
+  const auto& o = options.checkpoints;
+  check(o.every >= 0, "[Trainer] checkpoints.every: expected 0 or more steps, got {}", o.every);
+  check(std::isfinite(o.every_minutes) && o.every_minutes >= 0,
+        "[Trainer] checkpoints.every_minutes: expected 0 or more, got {}", o.every_minutes);
+  check(o.keep_last >= 0, "[Trainer] checkpoints.keep_last: expected 0 or more checkpoints, got {}", o.keep_last);
+  check(o.keep_every >= 0, "[Trainer] checkpoints.keep_every: expected 0 or more steps, got {}", o.keep_every);
+  check(o.keep_every == 0 || o.keep_last > 0,
+        "[Trainer] checkpoints.keep_every: without keep_last all are kept; set that too");
+  check(options.norms_every >= 0, "[Trainer] norms_every: expected 0 or more steps, got {}", options.norms_every);
+}
+
 }  // namespace
 
 void check_options(const AdamWOptions& o) {
@@ -63,10 +76,11 @@ void check_options(const TrainerOptions& o) {
   check_machine(o);
   check(!o.targets || o.targets->make, "[Trainer] targets: the rule \"{}\" has no function make",
         o.targets ? o.targets->name : "");
-  check(o.checkpoints.every >= 0, "[Trainer] checkpoints.every: expected 0 or more steps, got {}", o.checkpoints.every);
   check(!o.sync_batch_norm || o.micro_batch == 0,
         "[Trainer] sync_batch_norm: the ranks' micro-batches are not each other's; leave one of them out");
   check(!o.resume || !o.out.empty(), "[Trainer] resume: needs the run folder in out");
+  check_checkpoints(o);
+  check_validation(o);
   check_mirror(o);
 }
 

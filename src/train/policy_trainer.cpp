@@ -240,7 +240,7 @@ TrainSummary PolicyTrainer::fit(std::shared_ptr<const EpisodeSource> episodes) {
   check(episodes != nullptr, "[PolicyTrainer::fit] episodes: expected demonstrations, got a null pointer");
   PolicyTask task(state_->policy, state_->options, state_->alignment);
   task.open(episodes);
-  return TrainingRun(task, state_->options, state_->on_step, state_->stop).fit();
+  return TrainingRun(task, state_->options, state_->on_step, state_->on_validation, state_->stop).fit();
 }
 
 void PolicyTrainer::stop() noexcept { state_->stop = true; }

@@ -3,36 +3,23 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <functional>
-#include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "remote/remote_options.hpp"
+#include "train/checkpoint_folder.hpp"
 #include "train/event_file.hpp"
+#include "train/line_log.hpp"
+#include "train/validation_lines.hpp"
 #include "vlalign/core/io/safetensors.hpp"
 #include "vlalign/ranks/shard.hpp"
 #include "vlalign/train/trainer.hpp"
 
 namespace vlalign {
-
-/// Where a run stands after some step: with the weights, all that has to be kept, since every random choice is keyed by
-/// the seed and the step.
-struct Progression {
-  std::int64_t step = 0;  ///< steps done, which is also the loader's place
-  std::int64_t samples_seen = 0;
-  std::int64_t skipped_steps = 0;
-  std::int64_t skipped_in_a_row = 0;
-};
-
-/// The number in a checkpoint's name, step-00000123; none in other names.
-std::optional<std::int64_t> step_of_checkpoint(const std::string& name);
-
-/// The checkpoint in a run folder that checkpoints/latest names, or a kill left before it was named. Throws Error where
-/// that isn't whole, naming those that are.
-std::optional<std::filesystem::path> newest_checkpoint(const std::filesystem::path& run);
 
 /// Throws Error unless there is nothing in a folder but what a kill can leave where a run has hardly begun: nothing is
 /// lost by beginning again.
@@ -50,39 +37,57 @@ class FolderLock {
   int fd_;
 };
 
-/// RUN/config.json, metrics.jsonl, events.out.tfevents.*, checkpoints/, model/, model-ema/.
+/// RUN/config.json, metrics.jsonl, validation.jsonl, non_finite.jsonl, events.out.tfevents.*, checkpoints/, model/,
+/// model-ema/.
 class RunFolder {
  public:
+  ///   write: writes the model's files into a folder that is there; load: reads the model's weights from one
+  using WriteModel = std::function<void(const std::filesystem::path& folder)>;
+  using LoadModel = std::function<void(const std::filesystem::path& folder)>;
+
   /// Makes the folder, or finds it again: throws Error, and leaves it as it is, when it holds another run, a run of
   /// settings that check_same_settings() refuses, one that another process is training, or something that the run would
   /// have to replace and isn't its own.
-  RunFolder(std::filesystem::path folder, const nlohmann::json& settings, bool resume);
+  RunFolder(std::filesystem::path folder, const nlohmann::json& settings, bool resume,
+            const CheckpointOptions& options = {});
 
   /// Loads the model's weights from the checkpoint that checkpoints/latest names and reads its other tensors; the run
   /// begins where there is none. Then cuts the metrics to what had happened by that step and opens them for more.
   /// Throws Error for a checkpoint that isn't whole or can't be this run's, naming those that are whole.
-  ///   load: reads the model's weights from the checkpoint's folder; kept: the other tensors, which aren't changed
-  ///   stored: gets what they were; steps, batch_size: of the whole run
-  Progression restore(const std::function<void(const std::filesystem::path&)>& load, const NamedShards& kept,
-                      NamedTensors& stored, std::int64_t steps, std::int64_t batch_size);
+  ///   kept: the other tensors, which aren't changed; stored: gets what they were; steps, batch_size: of the whole run
+  Progression restore(const LoadModel& load, const NamedShards& kept, NamedTensors& stored, std::int64_t steps,
+                      std::int64_t batch_size);
+  /// The same for a run that is under way, and whose metrics go on.
+  Progression go_back(const LoadModel& load, const NamedShards& kept, NamedTensors& stored, std::int64_t steps,
+                      std::int64_t batch_size);
 
   void log(const StepResult& result);
-  ///   write: writes the model's files into a folder that is there
-  using WriteModel = std::function<void(const std::filesystem::path& folder)>;
+  /// Opens validation.jsonl; the results it holds up to a step, of that step only where all of these names have one.
+  std::vector<ValidationResult> open_validations(std::int64_t step, const std::vector<std::string>& names);
+  void log(const ValidationResult& result);
+  void log_non_finite(const nlohmann::json& line);
+
   ///   kept: collected one after another
   void save_checkpoint(const Progression& progression, const WriteModel& write, const NamedShards& kept);
+  CheckpointFolder& checkpoints() { return checkpoints_; }
   void save_model(const WriteModel& write, const char* name);
 
+  /// Throws Error while lines of a log could not be written.
+  void check_written() const;
+
  private:
-  std::filesystem::path checkpoints() const { return folder_ / "checkpoints"; }
   void open_logs(std::int64_t step);
+  void open_events(std::int64_t first_step);
+  void add_event(std::int64_t step, const std::vector<std::pair<std::string, double>>& values);
   void add_transfers(nlohmann::json& line);
 
   std::filesystem::path folder_;
   FolderLock lock_;
-  std::ofstream metrics_;
+  CheckpointFolder checkpoints_;
+  std::optional<LineLog> metrics_, validations_, non_finite_;
   TransferCounts transfers_;  // when the last line was written
   std::optional<EventFile> events_;
+  bool events_failed_ = false;
 };
 
 }  // namespace vlalign

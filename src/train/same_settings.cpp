@@ -1,5 +1,6 @@
 #include "train/same_settings.hpp"
 
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -27,16 +28,17 @@ std::string kind_of_device(const json& device) {
 json as_of_old(const std::string& key) {
   if (key == "ranks") return 1;
   if (key == "shuffle_block") return 0;
+  if (key == "non_finite") return "skip";
   return key == "sync_batch_norm" || key == "shard_optimizer" || key == "replacement" ? json(false) : json();
 }
 
 /// What a difference in this setting does.
-enum class Effect { other_run, other_roundings, none };
+enum class Effect { other_run, other_roundings, longer, none };
 
 Effect effect_of(const std::string& key, const json& was, const json& now, bool has_identity) {
   if (key == "data" && has_identity) return Effect::none;  // its names and captions are compared
-  if (key == "shard_optimizer") return Effect::none;
-  if (key == "threads" || key == "ranks") return Effect::other_roundings;
+  if (key == "shard_optimizer" || key == "non_finite") return Effect::none;
+  if (key == "threads" || key == "ranks" || key == "micro_batch") return Effect::other_roundings;
   if (key == "device") return kind_of_device(was) == kind_of_device(now) ? Effect::none : Effect::other_roundings;
   return Effect::other_run;
 }
@@ -47,10 +49,13 @@ class Comparison {
       : before_(before), has_identity_(before.contains(identity_key)), has_checkpoint_(has_checkpoint) {}
 
   void settings(const json& now) {
+    const bool is_longer = now.value("steps", std::int64_t{0}) > before_.value("steps", std::int64_t{0});
     for (const auto& [key, value] : now.items()) {
       if (key == identity_key) continue;
       const auto was = before_.value(key, as_of_old(key));
-      if (was != value) add(key, was, value, effect_of(key, was, value, has_identity_));
+      if (was == value) continue;
+      const bool by_length = is_longer && (key == "steps" || key == "warmup");
+      add(key, was, value, by_length ? Effect::longer : effect_of(key, was, value, has_identity_));
     }
   }
 
@@ -64,7 +69,7 @@ class Comparison {
     }
   }
 
-  std::vector<std::string> other_run, other_roundings, none;
+  std::vector<std::string> other_run, other_roundings, longer, none;
 
  private:
   /// Not where shards' records were but counted, by another program: then nothing is known of their captions.
@@ -76,7 +81,11 @@ class Comparison {
   }
 
   void add(const std::string& key, const json& was, const json& now, Effect effect) {
-    auto& lines = effect == Effect::none ? none : effect == Effect::other_roundings ? other_roundings : other_run;
+    const std::map<Effect, std::vector<std::string>*> lines_of{{Effect::other_run, &other_run},
+                                                               {Effect::other_roundings, &other_roundings},
+                                                               {Effect::longer, &longer},
+                                                               {Effect::none, &none}};
+    auto& lines = *lines_of.at(effect);
     lines.push_back(fmt::format("{} was {}, is now {}", key, dump_readable(was), dump_readable(now)));
   }
 
@@ -101,19 +110,26 @@ void check_mirrors_same_run(const json& before, const std::string& name, const j
   compare(before, name, now, has_checkpoint, "mirror");
 }
 
-void check_same_settings(const std::filesystem::path& config, const json& now, bool has_checkpoint) {
+json check_same_settings(const std::filesystem::path& config, const json& now, bool has_checkpoint) {
   const auto file = config.string();
   const auto before = read_json_object(config);
   const auto found = compare(before, file, now, has_checkpoint, "run folder");
   if (!found.none.empty()) log_info("resumed all the same: {}", fmt::join(found.none, "; "));
+  if (!found.longer.empty())
+    log_info("{}: from here on the learning rate is that of a run of this length", fmt::join(found.longer, "; "));
   if (!found.other_roundings.empty())
     log_warning("{}: the bits may differ from those of a run that never stopped",
                 fmt::join(found.other_roundings, "; "));
-  if (!before.contains(identity_key))
+  const bool has_identity = before.contains(identity_key);
+  if (!has_identity)
     log_warning(
         "{}: an older version began this run; whether captions, tokenizer and the loss's options are the same "
         "can't be told",
         file);
+  auto written = now;
+  written.erase(identity_key);
+  if (has_identity) written[identity_key] = before.at(identity_key);
+  return written;
 }
 
 }  // namespace vlalign

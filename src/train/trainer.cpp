@@ -18,7 +18,7 @@ struct Trainer::State {
   TrainSummary fit(const auto& source) {
     AlignmentTask task(model, loss, options);
     task.open(source);
-    return TrainingRun(task, options, on_step, stop).fit();
+    return TrainingRun(task, options, on_step, on_validation, stop).fit();
   }
 };
 

@@ -120,11 +120,13 @@ void check_task(const Task& task, const TrainerOptions& options) {
   check_fine_tuning(task.module(), towers_of(task), options.fine_tuning);
 }
 
-TrainingRun::TrainingRun(Task& task, const TrainerOptions& options, OnStep on_step, StopFlag& stop)
+TrainingRun::TrainingRun(Task& task, const TrainerOptions& options, OnStep on_step, OnValidation on_validation,
+                         StopFlag& stop)
     : task_(task),
       options_(options),
       ranks_(options.ranks),
       on_step_(std::move(on_step)),
+      on_validation_(std::move(on_validation)),
       stop_(stop),
       scope_(task.module(), options),
       freezing_(task.module(), towers_of(task), options.fine_tuning),
@@ -132,6 +134,7 @@ TrainingRun::TrainingRun(Task& task, const TrainerOptions& options, OnStep on_st
                  learning_rate_factors(task.module(), towers_of(task), options.fine_tuning),
                  options.shard_optimizer ? ranks_ : Ranks()),
       exchange_(ranks_, trained_parameters(task.module(), task.encoder_prefix())),
+      validation_(options),
       buffers_(task.module()) {
   if (options.fine_tuning.freeze_batch_norm && !freezing_.has_norms())
     log_warning("freeze_batch_norm: there is no batch norm to freeze");
@@ -155,37 +158,71 @@ TrainSummary TrainingRun::train() {
   if (!ranks_.alone()) {
     auto all = settings();
     all["checkpoint_every"] = options_.checkpoints.every;  // after which all collect
+    all["validations"] = validation_.names();
+    all["val_every"] = options_.validation.every;
     check_same_on_ranks(ranks_, all);
   }
   if (!options_.out.empty()) open_folder();
   for (auto* batches : task_.batches()) batches->seek(progression_.step);
 
-  TrainSummary summary;
-  if (folder_ && progression_.step > 0) summary.last = last_result(options_.out / "metrics.jsonl");
-  summary.last.step = progression_.step;
-  summary.last.steps = steps_;
-  summary.last.samples_seen = progression_.samples_seen;
-  while (progression_.step < steps_ && !summary.stopped) {
+  auto summary = summary_so_far();
+  between_steps(summary);  // where a run was interrupted in its validation, that comes first
+  while (progression_.step < steps_ && !summary.stopped && !summary.ended_early) {
     task_.module().train();
     summary.last = step();
     task_.module().train(false);
     if (folder_) folder_->log(summary.last);
     on_step_(summary.last);
-    const bool due = options_.checkpoints.every > 0 && progression_.step % options_.checkpoints.every == 0;
-    const bool over = progression_.step == steps_;
-    const bool failing = progression_.skipped_in_a_row > 0;
-    summary.stopped = is_to_stop() && !over;
-    if (!options_.out.empty() && (due || over || summary.stopped) && !failing) save_checkpoint();
+    between_steps(summary);
   }
   check_weights();
   if (folder_ && !summary.stopped) folder_->save_model([this](const auto& place) { task_.write(place); }, "model");
   finish_mirror(summary);
   ranks_.barrier();  // rank 0 may fail where it writes
+  summary.best_step = validation_.best_step();
   summary.skipped_steps = progression_.skipped_steps;
   for (const auto* batches : task_.batches())
     for (auto& fault : batches->bad_records()) summary.bad_records.push_back(std::move(fault));
   summary.seconds = seconds_since(start);
   return summary;
+}
+
+TrainSummary TrainingRun::summary_so_far() const {
+  TrainSummary summary;
+  if (folder_ && progression_.step > 0) summary.last = last_result(options_.out / "metrics.jsonl");
+  summary.last.step = progression_.step;
+  summary.last.steps = steps_;
+  summary.last.samples_seen = progression_.samples_seen;
+  return summary;
+}
+
+/// What follows behind a step: validation, a checkpoint, the end.
+void TrainingRun::between_steps(TrainSummary& summary) {
+  const auto step = progression_.step;
+  const bool over = step == steps_, failing = progression_.skipped_in_a_row > 0;
+  bool stop = any_of_ranks(ranks_, stop_);
+  bool best = false;
+  if (!failing && !stop && validation_.is_due(step, over)) {
+    stop = any_of_ranks(ranks_, !validate());
+    best = !stop && leads_and(validation_.is_best());
+  }
+  summary.ended_early = leads_and(!over && validation_.is_out_of_patience());
+  summary.stopped = stop && !summary.ended_early && (!over || validation_.is_due(step, over));
+  if (!checkpoints_ || failing || step == 0) return;
+  const bool ends = over || summary.stopped || summary.ended_early;
+  const bool due = ends || best || checkpoints_->is_due(step) || leads_and(checkpoints_->is_time());
+  if (due && checkpoints_->saved() != step) save_checkpoint(ends);
+  if (folder_ && best && checkpoints_->saved() == step) folder_->checkpoints().name_best(step);
+}
+
+/// False where the run is to stop meanwhile.
+bool TrainingRun::validate() {
+  const bool whole = validation_.measure(task_.encoder(), progression_.step, stop_, [this](const auto& result) {
+    if (folder_) folder_->log(result);
+    on_validation_(result);
+  });
+  if (whole) validation_.check_guard();
+  return whole;
 }
 
 void TrainingRun::plan() {
@@ -214,9 +251,24 @@ void TrainingRun::open_folder() {
     if (mirror_) mirror_->begin();
   }
   share_progression(ranks_, progression_);
+  checkpoints_.emplace(ranks_, options_.checkpoints, folder_ ? &*folder_ : nullptr, progression_.step);
+  go_on_from_validations();
   if (progression_.step == 0) return;
   restore(stored);
   if (folder_) log_info("{}: goes on behind step {} of {}", options_.out.string(), progression_.step, steps_);
+}
+
+/// Rank 0 has read them, and decides.
+void TrainingRun::go_on_from_validations() {
+  bool done = false;
+  if (folder_) {
+    const auto step = progression_.step;
+    const auto results = folder_->open_validations(step, validation_.names());
+    validation_.go_on_from(results, step);
+    done = !results.empty() && results.back().step == step;
+    folder_->checkpoints().name_best(validation_.best_step());
+  }
+  if (leads_and(done)) validation_.skip(progression_.step);
 }
 
 /// On all ranks, from what rank 0 has read: its model's weights, and the others.
@@ -259,6 +311,7 @@ json TrainingRun::settings() const {
            {"threads", at::get_num_threads()},
            {"ranks", ranks_.size()},
            {"sync_batch_norm", o.sync_batch_norm},
+           {"non_finite", to_string(o.non_finite)},
            {"shard_optimizer", o.shard_optimizer}};
   all.update(task_.settings());
   auto& identity = all["identity"] = task_.identity();
@@ -291,26 +344,30 @@ void TrainingRun::check_weights() const {
   check_finite(task_.module(), fmt::format("the model after step {}", progression_.step));
 }
 
-void TrainingRun::save_checkpoint() {
+void TrainingRun::save_checkpoint(bool must) {
   check_weights();
+  checkpoints_->save(progression_.step, must, [this] { write_checkpoint(); });
+  if (mirror_) mirror_->checkpoint_written();
+}
+
+void TrainingRun::write_checkpoint() {
   const auto write = [this](const std::filesystem::path& place) { task_.write(place); };
-  if (average_) {
-    const AveragesInPlace averages(*average_);
-    if (folder_) folder_->save_model(write, "model-ema");
-  }
   const auto all = kept();
-  if (folder_) {
-    folder_->save_checkpoint(progression_, write, all);
-    if (mirror_) mirror_->checkpoint_written();
-  } else {
+  if (!folder_) {
     for (const auto& [name, shard] : all) shard.collect();  // as rank 0 asks for them, in the same order
+    return;
   }
+  folder_->save_checkpoint(progression_, write, all);
+  if (!average_) return;
+  const AveragesInPlace averages(*average_);
+  folder_->save_model(write, "model-ema");
 }
 
 /// What the run has come to counts more than its mirror, but is mirrored too.
 void TrainingRun::finish_mirror(const TrainSummary& summary) {
   const auto fault = mirror_ ? mirror_->finish(/*over=*/!summary.stopped) : "";
   check_outcome();
+  if (folder_) folder_->check_written();
   check(fault.empty(),
         "{}: the mirror isn't whole: {}; the run is, in {}: the same with --resume uploads what is missing",
         options_.mirror, fault, options_.out.string());
@@ -330,6 +387,9 @@ void TrainingRun::check_outcome() const {
 StepResult TrainingRun::step() {
   const auto start = Clock::now();
   auto result = train_step();
+  if (result.skipped) note_non_finite(result);
+  if (result.skipped && options_.non_finite == NonFinite::stop) end_at_non_finite();
+  if (result.skipped && options_.non_finite == NonFinite::rewind) rewind(result);
   progression_.skipped_steps += result.skipped ? 1 : 0;
   progression_.skipped_in_a_row = result.skipped ? progression_.skipped_in_a_row + 1 : 0;
   check(progression_.skipped_in_a_row < most_skipped_in_a_row,
@@ -341,6 +401,56 @@ StepResult TrainingRun::step() {
   result.steps = steps_;
   result.samples_seen = progression_.samples_seen;
   return result;
+}
+
+/// Names the batch's records, which may be what is wrong.
+void TrainingRun::note_non_finite(const StepResult& result) {
+  std::vector<std::string> own;
+  for (const auto* batches : task_.batches())
+    for (auto& name : batches->names_of_batch()) own.push_back(std::move(name));
+  const auto records = ranks_.alone() ? own : gather_texts(ranks_, own);
+  if (!folder_) return;
+  folder_->log_non_finite({{"step", progression_.step + 1},
+                           {"loss", result.loss},
+                           {"grad_norm", result.grad_norm},
+                           {"policy", to_string(options_.non_finite)},
+                           {"records", records}});
+}
+
+/// With a checkpoint of what was there before the step.
+void TrainingRun::end_at_non_finite() {
+  const auto step = progression_.step;
+  if (checkpoints_ && step > 0 && checkpoints_->saved() != step) save_checkpoint(/*must=*/true);
+  fail(
+      "{} in step {}: the run ends with the weights before it{}; resume with another policy for such steps (skip, "
+      "rewind) or without the records that cause it",
+      why_skipped, step + 1, options_.out.empty() ? "" : ", the step's records are in non_finite.jsonl");
+}
+
+/// The weights of the last checkpoint go on behind this step; the steps between are lost.
+void TrainingRun::rewind(StepResult& result) {
+  constexpr std::int64_t most_rewinds = 10;
+  const auto to = checkpoints_ ? checkpoints_->saved() : 0;
+  if (to == 0) {
+    log_warning("step {}: there is no checkpoint yet to go back to, the step is skipped", progression_.step + 1);
+    return;
+  }
+  rewinds_ = rewound_ > to ? rewinds_ + 1 : 1;
+  check(rewinds_ <= most_rewinds,
+        "{} for the {}th time behind the checkpoint of step {}: try a lower learning rate, "
+        "a longer warm-up or a gradient clip",
+        why_skipped, rewinds_, to);
+  NamedTensors stored;
+  if (folder_)
+    folder_->go_back([this](const auto& checkpoint) { task_.load_weights(checkpoint); }, kept(), stored, steps_,
+                     options_.batch_size);
+  restore(stored);
+  const auto lost = progression_.step - std::max(to, rewound_);  // beside this one
+  progression_.skipped_steps += lost;
+  rewound_ = progression_.step + 1;
+  result.rewound_to = to;
+  log_warning("step {}: goes on with the weights of step {}; {} step(s) between are lost", progression_.step + 1, to,
+              lost);
 }
 
 StepResult TrainingRun::train_step() {
@@ -403,8 +513,8 @@ void TrainingRun::share_bad_records() {
   }
 }
 
-/// The ranks end after the same step.
-bool TrainingRun::is_to_stop() const { return any_of_ranks(ranks_, stop_); }
+/// Rank 0 decides for all.
+bool TrainingRun::leads_and(bool yes) const { return any_of_ranks(ranks_, ranks_.rank() == 0 && yes); }
 
 void TrainingRun::update(const at::Tensor& grad_norm, double learning_rate) {
   if (options_.grad_clip) optimizer_.clip_grad_norm(grad_norm, *options_.grad_clip);

@@ -9,9 +9,11 @@
 #include "train/gradient_exchange.hpp"
 #include "train/kept_buffers.hpp"
 #include "train/over_ranks.hpp"
+#include "train/run_checkpoints.hpp"
 #include "train/run_folder.hpp"
 #include "train/run_mirror.hpp"
 #include "train/run_scope.hpp"
+#include "train/run_validation.hpp"
 #include "train/task.hpp"
 #include "train/weight_average.hpp"
 #include "vlalign/train/adamw.hpp"
@@ -32,7 +34,7 @@ void check_task(const Task& task, const TrainerOptions& options);
 class TrainingRun {
  public:
   /// Task, options and flag, which is cleared, must outlive the run.
-  TrainingRun(Task& task, const TrainerOptions& options, OnStep on_step, StopFlag& stop);
+  TrainingRun(Task& task, const TrainerOptions& options, OnStep on_step, OnValidation on_validation, StopFlag& stop);
 
   TrainSummary fit();
 
@@ -41,23 +43,32 @@ class TrainingRun {
   nlohmann::json settings() const;
   NamedShards kept() const;
   void open_folder();
+  void go_on_from_validations();
   void restore(const NamedTensors& stored);
+  TrainSummary summary_so_far() const;
+  void between_steps(TrainSummary& summary);
+  bool validate();
   void check_weights() const;
-  void save_checkpoint();
+  void save_checkpoint(bool must);
+  void write_checkpoint();
   void check_outcome() const;
   void finish_mirror(const TrainSummary& summary);
   TrainSummary train();
   StepResult step();
   StepResult train_step();
+  void note_non_finite(const StepResult& result);
+  [[noreturn]] void end_at_non_finite();
+  void rewind(StepResult& result);
   double read_figures(const StepFigures& figures, const at::Tensor& norm, double own_seconds, StepResult& result);
   void share_bad_records();
-  bool is_to_stop() const;
+  bool leads_and(bool yes) const;
   void update(const at::Tensor& grad_norm, double learning_rate);
 
   Task& task_;
   const TrainerOptions& options_;
   const Ranks& ranks_;
   OnStep on_step_;
+  OnValidation on_validation_;
   StopFlag& stop_;
   RunScope scope_;
   Freezing freezing_;
@@ -65,10 +76,13 @@ class TrainingRun {
   GradientExchange exchange_;
   std::optional<WeightAverage> average_;
   std::optional<RunFolder> folder_;
+  std::optional<RunCheckpoints> checkpoints_;
   std::optional<RunMirror> mirror_;
+  RunValidation validation_;
   KeptBuffers buffers_;
   SlowRank slow_rank_;
   std::int64_t steps_ = 0, warmup_ = 0;
+  std::int64_t rewound_ = 0, rewinds_ = 0;  // behind which step the last time, and how often to one checkpoint
   Progression progression_;
 };
 

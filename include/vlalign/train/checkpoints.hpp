@@ -1,6 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
+
+#include "vlalign/core/export.hpp"
 
 namespace vlalign {
 
@@ -25,5 +28,9 @@ enum class NonFinite {
   /// Chowdhery et al. 2022 (PaLM, section 5.1) do against loss spikes. Without a checkpoint, as skip.
   rewind,
 };
+
+/// "skip", "stop" or "rewind"; throws Error naming them on anything else.
+VLALIGN_EXPORT NonFinite parse_non_finite(std::string_view name);
+VLALIGN_EXPORT std::string_view to_string(NonFinite policy);
 
 }  // namespace vlalign

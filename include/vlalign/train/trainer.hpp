@@ -86,13 +86,16 @@ struct StepResult {
   double pairs_per_s = 0;
   double wait_s = 0;     ///< of the step, spent waiting for data
   bool skipped = false;  ///< loss, gradient or a buffer was not finite: weights, buffers and average were left alone
+  std::optional<std::int64_t> rewound_to{};  ///< behind a skipped step: the step whose weights the run goes on with
 };
 
 struct TrainSummary {
   StepResult last;
   std::int64_t skipped_steps = 0;
   double seconds = 0;
-  bool stopped = false;                  ///< by stop(), before its last step
+  bool stopped = false;                  ///< by stop(), before its last step or validation
+  bool ended_early = false;              ///< by ValidationOptions::patience
+  std::int64_t best_step = 0;            ///< of ValidationOptions::best; 0: there is none
   std::vector<std::string> bad_records;  ///< "name: why", each once
 };
 

@@ -23,6 +23,9 @@ struct Validation {
   /// Measures the model, which is in evaluation mode. `options` are the run's: pass them on to what embeds, such as
   /// evaluate_retrieval(), so that it runs in the run's precision, on all of its ranks, and stops when the run is to.
   std::function<Figures(const DualEncoder& model, const EmbedOptions& options)> measure;
+  /// The keys that it will have, where they are known: a ValidationOptions::best that is none of them is then refused
+  /// before training.
+  std::vector<std::string> keys{};
 };
 
 /// What one of them has found behind a step.

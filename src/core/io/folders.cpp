@@ -117,6 +117,13 @@ void read_whole_folder(const fs::path& folder, const std::function<void(const fs
   fail("{}: was replaced {} times while it was read", folder.string(), most_times);
 }
 
+void remove_folder_atomically(const fs::path& folder) {
+  Partial partial(folder, fs::file_type::directory);
+  check(::rename(folder.c_str(), partial.path().c_str()) == 0, "{}: cannot remove: {}", folder.string(),
+        std::strerror(errno));
+  partial.take_replaced();
+}
+
 void tidy_folder(const fs::path& folder) {
   for (const auto& path : entries_of(folder)) {
     const auto name = path.filename().string();

@@ -19,6 +19,9 @@ void write_folder_atomically(const std::filesystem::path& path, const Replaceabl
 void read_whole_folder(const std::filesystem::path& folder,
                        const std::function<void(const std::filesystem::path&)>& read);
 
+/// Removes a folder so that a kill leaves it whole or without its name. Throws Error when it can't be.
+void remove_folder_atomically(const std::filesystem::path& folder);
+
 /// Removes what dead writers left in a folder, and puts back what they had moved out of its place.
 void tidy_folder(const std::filesystem::path& folder);
 

@@ -403,6 +403,7 @@ PairBatch BatchMaker::next() {
   try {
     slot->again ? leave_out_again(*slot) : note_bad(*slot);
     auto batch = assemble(*slot);
+    note_records(batch);
     batch.wait_s = waited.count();
     return batch;
   } catch (...) {
@@ -473,6 +474,18 @@ PairBatch BatchMaker::assemble(Slot& slot) const {
   batch.tokens = stack_tokens(slot.tokens, rows, tokenizer_->pad_id());
   for (const auto row : rows) batch.records.push_back(slot.records[at(row)]);
   return batch;
+}
+
+void BatchMaker::note_records(const PairBatch& batch) {
+  if (batch.number != batch_in_hand_) records_in_hand_.clear();
+  batch_in_hand_ = batch.number;
+  records_in_hand_.insert(batch.records.begin(), batch.records.end());
+}
+
+std::vector<std::string> BatchMaker::names_of_batch() const {
+  std::vector<std::string> names;
+  for (const auto record : records_in_hand_) names.push_back(records_->name(record));
+  return names;
 }
 
 std::vector<std::string> BatchMaker::bad_records() const {

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -62,6 +63,8 @@ class BatchMaker {
   /// Where records have several pictures, pixels and second_pixels are [B * pictures_each(), 3, S, S].
   PairBatch next();
   std::vector<std::string> bad_records() const;
+  /// Those of the last batch, all of its pieces so far.
+  std::vector<std::string> names_of_batch() const;
 
   // Where several loaders share each batch, these let every one of them know all bad records.
   /// Those that this loader found since it was last asked.
@@ -106,6 +109,7 @@ class BatchMaker {
   std::shared_ptr<Slot> take_slot();
   void leave_out_again(Slot& slot);
   void note_bad(const Slot& slot);
+  void note_records(const PairBatch& batch);
   PairBatch assemble(Slot& slot) const;
 
   // Set once.
@@ -139,6 +143,9 @@ class BatchMaker {
   std::vector<std::string> new_bad_;            // see new_bad_records()
   std::unordered_set<std::string> shared_bad_;  // all that are known, where others share the batch
   std::int64_t rows_read_ = 0;                  // of all shares
+
+  std::int64_t batch_in_hand_ = -1;
+  std::set<std::int64_t> records_in_hand_;  // of that batch: all of its pieces so far
 
   // Of the batch that next() gives.
   std::unordered_map<std::int64_t, std::string> left_out_;  // records that could not be read the first time, and why
