@@ -2,7 +2,10 @@
 
 #include <unistd.h>
 
+#include <array>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "core/check.hpp"
 
@@ -27,6 +30,21 @@ std::string bar(std::int64_t done, std::int64_t all) {
 std::string of_its_kind(const StepResult& result) {
   if (result.action_loss) return fmt::format("action loss {:.3f}", *result.action_loss);
   return fmt::format("accuracy {:.1f}%  logit scale {:.1f}", 100 * result.accuracy, result.logit_scale);
+}
+
+/// The figures that people look at first, those of the result that are there; else all.
+std::string first_figures(const Figures& figures) {
+  constexpr std::array<std::pair<const char*, const char*>, 4> first{
+      {{"loss", "loss"},
+       {"image_to_text.recall@1", "image to text recall@1"},
+       {"text_to_image.recall@1", "text to image recall@1"},
+       {"top1", "top1"}}};
+  std::vector<std::string> texts;
+  for (const auto& [key, words] : first)
+    if (figures.contains(key)) texts.push_back(fmt::format("{} {:.4g}", words, figures.at(key)));
+  if (texts.empty())
+    for (const auto& [key, value] : figures) texts.push_back(fmt::format("{} {:.4g}", key, value));
+  return fmt::format("{}", fmt::join(texts, "  "));
 }
 
 }  // namespace
@@ -56,6 +74,13 @@ void Progress::operator()(const StepResult& result) {
   const auto line = terminal_
                         ? fmt::format("\r\033[K{} {}{}", bar(result.step, result.steps), figures, over ? "\n" : "")
                         : figures + "\n";
+  std::fputs(line.c_str(), stream_);
+  std::fflush(stream_);
+}
+
+void Progress::operator()(const ValidationResult& result) {
+  const auto line = fmt::format("{}validation at step {}: {}  {}  ({:.1f} s)\n", terminal_ ? "\r\033[K" : "",
+                                result.step, result.name, first_figures(result.figures), result.seconds);
   std::fputs(line.c_str(), stream_);
   std::fflush(stream_);
 }

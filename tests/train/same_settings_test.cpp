@@ -153,6 +153,36 @@ TEST_F(SameSettings, AnotherThreadCountIsToldAndTaken) {
   expect_has(log.text(), "threads was 1, is now 2: the bits may differ from those of a run that never stopped");
 }
 
+TEST_F(SameSettings, SmallerPiecesAreToldAndTaken) {
+  auto how = begun(model(), InfoNCE());
+  how.micro_batch = 2;
+  const CapturedLog log;
+  EXPECT_EQ(train(model(), how).last.step, 4);
+  expect_has(log.text(), "micro_batch was 0, is now 2: the bits may differ");
+}
+
+/// Behind the step where it stood, its learning rates are those of a run that was to be as long from the beginning.
+TEST_F(SameSettings, ARunIsMadeLonger) {
+  auto how = begun(model(), InfoNCE());
+  train(model(), how);
+  how.steps = 40;
+  {
+    const CapturedLog log;
+    EXPECT_EQ(train(model(), how).last.step, 40);
+    expect_has(
+        log.text(),
+        "steps was 4, is now 40; warmup was 0, is now 4: from here on the learning rate is that of a run of this "
+        "length");
+  }
+  EXPECT_EQ(json::parse(read_file(how.out / "config.json")).at("steps"), 40);
+  const auto lines = metrics(how.out);
+  ASSERT_EQ(lines.size(), 40U);
+  for (std::int64_t step = 4; step < 40; ++step)
+    EXPECT_EQ(lines[static_cast<std::size_t>(step)].at("lr"), how.learning_rate * warmup_cosine(step, 4, 40)) << step;
+  how.steps = 20;
+  expect_has(message_of<Error>([&] { train(model(), how); }), "steps was 40, is now 20");
+}
+
 TEST_F(SameSettings, AFolderOfAnOlderVersionGoesOn) {
   auto how = begun(model(), InfoNCE());
   auto config = json::parse(read_file(how.out / "config.json"));
