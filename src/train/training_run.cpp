@@ -245,7 +245,7 @@ void TrainingRun::open_folder() {
   if (ranks_.rank() == 0) {
     const auto all = settings();
     if (!options_.mirror.empty()) mirror_.emplace(options_.out, options_.mirror).prepare(all, options_.resume);
-    folder_.emplace(options_.out, all, options_.resume);
+    folder_.emplace(options_.out, all, options_.resume, options_.checkpoints);
     progression_ = folder_->restore([this](const auto& checkpoint) { task_.load_weights(checkpoint); }, kept(), stored,
                                     steps_, options_.batch_size);
     if (mirror_) mirror_->begin();

@@ -177,8 +177,7 @@ TEST_F(ValidatedRun, StopsAndGoesOnInsideAValidation) {
 
   how_.out = runs_.path() / "stopped";
   for (const std::int64_t at : {2, 4, 6, 8}) {
-    Trainer trainer(model(static_cast<std::uint64_t>(at)), InfoNCE(), how_);
-    if (!how_.resume) trainer = Trainer(model(), InfoNCE(), how_);
+    Trainer trainer(how_.resume ? model(9) : model(), InfoNCE(), how_);
     trainer.on_validation([&](const ValidationResult& r) {
       if (r.step == at && r.name == "first") trainer.stop();
     });
