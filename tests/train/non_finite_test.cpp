@@ -167,10 +167,10 @@ TEST_F(PoisonedRun, RewindsARunWhoseWeightsExplode) {
         EXPECT_EQ(r.skipped, r.step == 6) << r.step;
       }
     });
-    const auto complaint = message_of<Error>([&] { trainer.fit(pairs_); });
     if (policy == NonFinite::rewind) {
-      EXPECT_EQ(complaint, "");
+      EXPECT_EQ(trainer.fit(pairs_).skipped_steps, 2);
     } else {
+      const auto complaint = message_of<Error>([&] { trainer.fit(pairs_); });
       EXPECT_NE(complaint.find("not finite for 10 steps in a row, up to step 15"), std::string::npos) << complaint;
     }
   }
