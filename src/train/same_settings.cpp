@@ -27,6 +27,8 @@ std::string kind_of_device(const json& device) {
 json as_of_old(const std::string& key) {
   if (key == "ranks") return 1;
   if (key == "shuffle_block") return 0;
+  if (key == "optimizer") return "adamw";
+  if (key == "schedule") return "cosine";
   return key == "sync_batch_norm" || key == "shard_optimizer" || key == "replacement" ? json(false) : json();
 }
 

@@ -14,7 +14,7 @@
 #include "train/run_scope.hpp"
 #include "train/task.hpp"
 #include "train/weight_average.hpp"
-#include "vlalign/train/adamw.hpp"
+#include "vlalign/train/optimizer.hpp"
 
 namespace vlalign {
 
@@ -61,14 +61,14 @@ class TrainingRun {
   StopFlag& stop_;
   RunScope scope_;
   Freezing freezing_;
-  AdamW optimizer_;
+  Optimizer optimizer_;
   GradientExchange exchange_;
   std::optional<WeightAverage> average_;
   std::optional<RunFolder> folder_;
   std::optional<RunMirror> mirror_;
   KeptBuffers buffers_;
   SlowRank slow_rank_;
-  std::int64_t steps_ = 0, warmup_ = 0;
+  std::int64_t steps_ = 0;
   Progression progression_;
 };
 

@@ -1,3 +1,5 @@
+#include "vlalign/train/optimizer.hpp"
+
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/embedding.h>
@@ -14,7 +16,6 @@
 #include "vlalign/core/io/safetensors.hpp"
 #include "vlalign/nn/bert.hpp"
 #include "vlalign/nn/layers.hpp"
-#include "vlalign/train/adamw.hpp"
 #include "vlalign/train/schedule.hpp"
 
 namespace vlalign::optimizer_test {
@@ -28,7 +29,7 @@ TEST(AdamW, FollowsThePeerThroughAScheduleWithClipping) {
   const auto figures = peer_figures();
   auto weight = figures.at("adamw.weight.0").clone().requires_grad_(),
        bias = figures.at("adamw.bias.0").clone().requires_grad_();
-  AdamW optimizer({{"weight", weight}, {"bias", bias}}, {.weight_decay = 0.2});
+  Optimizer optimizer({{"weight", weight}, {"bias", bias}}, AdamWOptions{.weight_decay = 0.2});
   for (int step = 0; step < 10; ++step) {
     const auto at_step = [&](const char* name, int number) {
       return figures.at(std::string("adamw.") + name + "." + std::to_string(number));
@@ -46,7 +47,7 @@ TEST(AdamW, ReadsAGradientThatLiesOtherwiseThanItsParameter) {
   const auto gradient = peer_figures().at("adamw.weight_grad.0");  // [4, 3]
   auto plain = at::ones({4, 3}).requires_grad_(), turned = at::ones({4, 3}).requires_grad_();
   auto upright = at::ones({3, 4}).t().requires_grad_();  // a parameter that is itself not contiguous
-  AdamW optimizer({{"plain", plain}, {"turned", turned}, {"upright", upright}}, {});
+  Optimizer optimizer({{"plain", plain}, {"turned", turned}, {"upright", upright}}, {});
   plain.mutable_grad() = gradient.clone();
   turned.mutable_grad() = gradient.t().contiguous().t();
   upright.mutable_grad() = gradient.clone();
@@ -59,7 +60,7 @@ TEST(AdamW, ReadsAGradientThatLiesOtherwiseThanItsParameter) {
 TEST(AdamW, TakesTheSparseGradientOfATableAsTheDenseOne) {
   const auto start = at::randn({200, 4});
   auto sparse = start.clone().requires_grad_(), dense = start.clone().requires_grad_();
-  AdamW of_sparse({{"table", sparse}}, {}), of_dense({{"table", dense}}, {});
+  Optimizer of_sparse({{"table", sparse}}, {}), of_dense({{"table", dense}}, {});
   for (int step = 0; step < 5; ++step) {
     const auto tokens = at::randint(0, 200, {2, 3}).index_fill(1, at::zeros({1}, at::kLong), 7);  // 7 comes twice
     const auto upstream = at::randn({2, 3, 4});
@@ -82,7 +83,7 @@ TEST(AdamW, TakesTheSparseGradientOfATableAsTheDenseOne) {
 
 TEST(AdamW, LeavesParametersWithoutAGradientAlone) {
   auto used = at::ones({2, 2}).requires_grad_(), unused = at::ones({2, 2}).requires_grad_(), frozen = at::ones({2, 2});
-  AdamW optimizer({{"used", used}, {"unused", unused}, {"frozen", frozen}}, {});
+  Optimizer optimizer({{"used", used}, {"unused", unused}, {"frozen", frozen}}, {});
   used.sum().backward();
   optimizer.step(0.1);
   EXPECT_FALSE(used.equal(at::ones({2, 2})));
@@ -92,11 +93,11 @@ TEST(AdamW, LeavesParametersWithoutAGradientAlone) {
 }
 
 TEST(AdamW, DecaysMatricesButNoVectorsAndNoPositions) {
-  AdamW::NamedParameters parameters;
+  Optimizer::NamedParameters parameters;
   for (const auto* name : {"mlp.weight", "visual.positional_embedding"})
     parameters.emplace_back(name, at::ones({2, 2}).requires_grad_());
   parameters.emplace_back("ln.weight", at::ones({2}).requires_grad_());
-  AdamW optimizer(parameters, {.weight_decay = 0.5});
+  Optimizer optimizer(parameters, AdamWOptions{.weight_decay = 0.5});
   for (auto& [name, parameter] : parameters) parameter.mutable_grad() = parameter.detach() * 0.0;
   optimizer.step(0.1);  // with a zero gradient only decay moves anything: p (1 - lr * decay)
   EXPECT_NEAR(parameters[0].second[0][0].item<double>(), 0.95, 1e-6);
@@ -110,13 +111,13 @@ TEST(AdamW, DecaysNoPositionAndNoTokenTypeOfABert) {
   config.pool = TextConfig::Pool::first, config.causal = false;
   nn::Initializer initializer(1);
   nn::Bert bert(config, initializer);
-  AdamW::NamedParameters parameters;
+  Optimizer::NamedParameters parameters;
   std::map<std::string, at::Tensor> before;
   for (const auto& item : bert.named_parameters()) {
     parameters.emplace_back("text." + item.key(), item.value());
     before[item.key()] = item.value().detach().clone();
   }
-  AdamW optimizer(parameters, {.weight_decay = 0.5});
+  Optimizer optimizer(parameters, AdamWOptions{.weight_decay = 0.5});
   const auto pooled = bert.forward(at::ones({2, 3}, at::kLong), at::kFloat);
   (pooled * at::arange(4)).sum().backward();
   optimizer.step(0.1);
@@ -134,7 +135,7 @@ TEST(AdamW, DecaysNoPositionAndNoTokenTypeOfABert) {
 TEST(AdamW, SaysWhatAStepMoves) {
   const auto used = at::ones({2}).requires_grad_(), unused = at::ones({2}).requires_grad_(),
              slow = at::ones({2}).requires_grad_(), foreign = at::ones({2}).requires_grad_();
-  const AdamW optimizer({{"used", used}, {"unused", unused}, {"slow", slow}}, {}, {{"slow", 0.0}});
+  const Optimizer optimizer({{"used", used}, {"unused", unused}, {"slow", slow}}, {}, {{"slow", 0.0}});
   (used + slow + foreign).sum().backward();
   EXPECT_TRUE(optimizer.moves(used, 0.1));
   EXPECT_FALSE(optimizer.moves(used, 0));

@@ -7,6 +7,7 @@
 
 #include "support/colours.hpp"
 #include "vlalign/core/error.hpp"
+#include "vlalign/train/optimizer.hpp"
 #include "vlalign/train/policy_trainer.hpp"
 #include "vlalign/train/progress.hpp"
 
@@ -68,17 +69,18 @@ TEST_F(OptionChecks, MoreEpochsThanStepsCanBeCountedAreRefused) {
 }
 
 TEST_F(OptionChecks, TheOptimizerAloneChecksItsOptionsToo) {
-  const AdamW::NamedParameters parameters{{"w", at::ones({2, 2}).requires_grad_()}};
-  EXPECT_EQ(message_of<Error>([&] { AdamW(parameters, {.beta1 = 2}); }), "[AdamW] beta1: expected 0 to below 1, got 2");
+  const Optimizer::NamedParameters parameters{{"w", at::ones({2, 2}).requires_grad_()}};
+  EXPECT_EQ(message_of<Error>([&] { Optimizer(parameters, AdamWOptions{.beta1 = 2}); }),
+            "[AdamW] beta1: expected 0 to below 1, got 2");
   EXPECT_EQ(message_of<Error>([&] {
-              AdamW(parameters, {}, {{"w", nan}});
+              Optimizer(parameters, {}, {{"w", nan}});
             }),
-            "[AdamW] factors: expected 0 or more for w, got nan");
-  AdamW optimizer(parameters, {});
+            "[Optimizer] factors: expected 0 or more for w, got nan");
+  Optimizer optimizer(parameters, {});
   EXPECT_EQ(message_of<Error>([&] { optimizer.step(nan); }),
-            "[AdamW::step] learning_rate: expected 0 or more, got nan");
+            "[Optimizer::step] learning_rate: expected 0 or more, got nan");
   EXPECT_EQ(message_of<Error>([&] { optimizer.clip_grad_norm(at::ones({}), 0); }),
-            "[AdamW::clip_grad_norm] max_norm: expected more than 0, got 0");
+            "[Optimizer::clip_grad_norm] max_norm: expected more than 0, got 0");
 }
 
 TEST_F(OptionChecks, NullPointersAndEmptyFunctionsAreNamed) {
