@@ -3,6 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/embedding.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
@@ -13,6 +14,8 @@
 #include <map>
 #include <string>
 
+#include "support/temp_folder.hpp"
+#include "vlalign/core/error.hpp"
 #include "vlalign/core/io/safetensors.hpp"
 #include "vlalign/nn/bert.hpp"
 #include "vlalign/nn/layers.hpp"
@@ -37,7 +40,7 @@ TEST(AdamW, FollowsThePeerThroughAScheduleWithClipping) {
     weight.mutable_grad() = at_step("weight_grad", step).clone();
     bias.mutable_grad() = at_step("bias_grad", step).clone();
     optimizer.clip_grad_norm(optimizer.grad_norm(), 2.0);
-    optimizer.step(1e-3 * warmup_cosine(step, 3, 10));
+    optimizer.step(1e-3 * learning_rate_factor({.warmup = 3}, step, 10));
     EXPECT_TRUE(weight.allclose(at_step("weight", step + 1), 1e-6, 1e-7)) << "step " << step;
     EXPECT_TRUE(bias.allclose(at_step("bias", step + 1), 1e-6, 1e-7)) << "step " << step;
   }
@@ -92,6 +95,44 @@ TEST(AdamW, LeavesParametersWithoutAGradientAlone) {
   EXPECT_FALSE(optimizer.state().contains("frozen.exp_avg"));
 }
 
+/// Its matrices alone have one moment; what stands at a model's ends has AdamW's two.
+TEST(Muon, IsForTheMatricesOfLayers) {
+  Optimizer::NamedParameters parameters;
+  const auto add = [&](const char* name, at::IntArrayRef sizes) {
+    parameters.emplace_back(name, at::ones(sizes).requires_grad_());
+  };
+  const auto matrices = {"visual.transformer.resblocks.0.attn.in_proj_weight", "text.encoder.mlp.c_fc.weight",
+                         "encoder.text.pooler.weight", "fusion.block0.attn.q_proj_weight"};
+  const auto others = {"text.token_embedding.weight", "text.embeddings.word_embeddings.weight",
+                       "text_projection.weight",      "encoder.visual.positional_embedding",
+                       "head.mlp.out.weight",         "text.mlp.c_fc.lora.a"};
+  for (const auto* name : matrices) add(name, {6, 4});
+  for (const auto* name : others) add(name, {6, 4});
+  add("visual.conv1.weight", {4, 3, 2, 2});
+  add("visual.ln_post.weight", {4});
+  const auto state = Optimizer(parameters, MuonOptions()).state();
+  for (const auto* name : matrices) EXPECT_TRUE(state.contains(std::string(name) + ".momentum_buffer")) << name;
+  EXPECT_EQ(state.size(), matrices.size() + 3 * (others.size() + 2));
+}
+
+/// Not even where a user sets the decay to 0 is LAMB Adam: what isn't decayed by its kind is what isn't scaled.
+TEST(Lamb, ScalesMatricesWithoutDecayToo) {
+  auto matrix = at::full({2, 2}, 3.0).requires_grad_(), gain = at::full({4}, 3.0).requires_grad_();
+  Optimizer optimizer({{"mlp.weight", matrix}, {"ln.weight", gain}}, LambOptions{.weight_decay = 0});
+  matrix.mutable_grad() = at::ones({2, 2});
+  gain.mutable_grad() = at::ones({4});
+  optimizer.step(0.1);  // Adam's first update is 1 everywhere, of norm 2; the weights' norm is 6
+  EXPECT_TRUE(matrix.allclose(at::full({2, 2}, 3.0 - 0.1 * 3), 1e-5));
+  EXPECT_TRUE(gain.allclose(at::full({4}, 3.0 - 0.1), 1e-5));
+}
+
+TEST(OptimizerNames, AreReadAndTold) {
+  for (const auto* name : {"adamw", "lamb", "lion", "muon"}) EXPECT_EQ(to_string(parse_optimizer(name)), name);
+  EXPECT_TRUE(std::holds_alternative<MuonOptions>(parse_optimizer("muon")));
+  EXPECT_EQ(test::message_of<Error>([] { parse_optimizer("AdamW"); }),
+            "unknown optimizer \"AdamW\": it is adamw, lamb, lion or muon");
+}
+
 TEST(AdamW, DecaysMatricesButNoVectorsAndNoPositions) {
   Optimizer::NamedParameters parameters;
   for (const auto* name : {"mlp.weight", "visual.positional_embedding"})
@@ -141,14 +182,6 @@ TEST(AdamW, SaysWhatAStepMoves) {
   EXPECT_FALSE(optimizer.moves(used, 0));
   for (const auto& still : {unused, slow, foreign}) EXPECT_FALSE(optimizer.moves(still, 0.1));
 }
-
-TEST(Schedule, EqualsThePeersWarmupAndCosine) {
-  const auto rates = peer_figures().at("schedule");
-  for (int step = 0; step < 10; ++step)
-    EXPECT_NEAR(warmup_cosine(step, 3, 10), rates[step].item<double>(), 1e-9) << step;
-}
-
-TEST(Schedule, NeedsNoWarmup) { EXPECT_DOUBLE_EQ(warmup_cosine(0, 0, 10), 1.0); }
 
 }  // namespace
 }  // namespace vlalign::optimizer_test

@@ -47,6 +47,21 @@ TEST_F(OptionChecks, NumbersOutOfRangeAreNamedWithTheRange) {
             "[AdamW] eps: expected more than 0, got 0");
   EXPECT_EQ(refusal([](O o) { std::get<AdamWOptions>(o.optimizer).eps = 1e-60; }),
             "[AdamW] eps: expected more than 0, got 1e-60");
+  EXPECT_EQ(refusal([](O o) { o.optimizer = LambOptions{.eps = 0}; }), "[Lamb] eps: expected more than 0, got 0");
+  EXPECT_EQ(refusal([](O o) { o.optimizer = LambOptions{.weight_decay = nan}; }),
+            "[Lamb] weight_decay: expected 0 or more, got nan");
+  EXPECT_EQ(refusal([](O o) { o.optimizer = LionOptions{.beta1 = 1}; }), "[Lion] beta1: expected 0 to below 1, got 1");
+  EXPECT_EQ(refusal([](O o) { o.optimizer = LionOptions{.beta2 = infinity}; }),
+            "[Lion] beta2: expected 0 to below 1, got inf");
+  EXPECT_EQ(refusal([](O o) { o.optimizer = MuonOptions{.momentum = -0.1}; }),
+            "[Muon] momentum: expected 0 to below 1, got -0.1");
+  EXPECT_EQ(refusal([](O o) { o.optimizer = MuonOptions{.newton_schulz = 0}; }),
+            "[Muon] newton_schulz: expected 1 to 20 steps, got 0");
+  EXPECT_EQ(refusal([](O o) { o.optimizer = MuonOptions{.rest = {.eps = nan}}; }),
+            "[AdamW] eps: expected more than 0, got nan");
+  EXPECT_EQ(refusal([](O o) { o.schedule.warmup_share = 1; }), "[Trainer] warmup_share: expected 0 to below 1, got 1");
+  EXPECT_EQ(refusal([](O o) { o.schedule.cooldown_share = nan; }),
+            "[Trainer] cooldown_share: expected above 0, up to 1, got nan");
   EXPECT_EQ(refusal([](O o) { o.learning_rate = nan; }), "[Trainer] learning_rate: expected 0 or more, got nan");
   EXPECT_EQ(refusal([](O o) { o.grad_clip = infinity; }), "[Trainer] grad_clip: expected a positive norm, got inf");
   EXPECT_EQ(refusal([](O o) { o.ema_decay = nan; }), "[Trainer] ema_decay: expected 0 to below 1, got nan");

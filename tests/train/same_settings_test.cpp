@@ -153,10 +153,22 @@ TEST_F(SameSettings, AnotherThreadCountIsToldAndTaken) {
   expect_has(log.text(), "threads was 1, is now 2: the bits may differ from those of a run that never stopped");
 }
 
+TEST_F(SameSettings, AnotherOptimizerOrScheduleIsRefused) {
+  auto how = begun(model(), InfoNCE());
+  auto other = how;
+  other.optimizer = LionOptions();
+  expect_has(message_of<Error>([&] { train(model(), other); }), "optimizer was \"adamw\", is now \"lion\"");
+  other = how;
+  other.schedule.shape = Schedule::Shape::constant_cooldown;
+  expect_has(message_of<Error>([&] { train(model(), other); }),
+             "schedule was \"cosine\", is now \"constant-cooldown\"");
+  EXPECT_EQ(train(model(), how).last.step, 4);
+}
+
 TEST_F(SameSettings, AFolderOfAnOlderVersionGoesOn) {
   auto how = begun(model(), InfoNCE());
   auto config = json::parse(read_file(how.out / "config.json"));
-  config.erase("identity");
+  for (const auto* key : {"identity", "optimizer", "schedule"}) config.erase(key);
   write_file_atomically(how.out / "config.json", config.dump(2));
   auto moved = how;
   moved.data_name = "elsewhere.tsv";  // nothing tells that it is the same
