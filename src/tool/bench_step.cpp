@@ -9,7 +9,7 @@
 #include "vlalign/loss/gradient_cache.hpp"
 #include "vlalign/loss/info_nce.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
-#include "vlalign/train/adamw.hpp"
+#include "vlalign/train/optimizer.hpp"
 
 namespace vlalign::tool {
 namespace {
@@ -36,10 +36,10 @@ StepInput make_input(const DualEncoder& model, const StepFlags& flags) {
   return {rows.permute({0, 3, 1, 2}).to(model.device()), tokens.to(model.device())};
 }
 
-AdamW make_optimizer(const DualEncoder& model) {
-  AdamW::NamedParameters parameters;
+Optimizer make_optimizer(const DualEncoder& model) {
+  Optimizer::NamedParameters parameters;
   for (const auto& item : model.module()->named_parameters()) parameters.emplace_back(item.key(), item.value());
-  return {parameters, {}};
+  return {parameters, AdamWOptions()};
 }
 
 struct StepTimes {

@@ -14,8 +14,7 @@ void check_length(const TrainerOptions& o) {
   check(o.batch_size > 0, "[Trainer] batch_size: expected a positive number, got {}", o.batch_size);
   check(!o.steps || *o.steps > 0, "[Trainer] steps: expected a positive number, got {}", o.steps.value_or(0));
   check(o.steps || o.epochs > 0, "[Trainer] epochs: expected a positive number, got {}", o.epochs);
-  const auto& warmup = o.schedule.warmup;
-  check(!warmup || *warmup >= 0, "[Trainer] warmup: expected 0 or more steps, got {}", warmup.value_or(0));
+  check_options(o.schedule);
   check(o.micro_batch >= 0, "[Trainer] micro_batch: expected 0 or more pairs, got {}", o.micro_batch);
   check(o.micro_batch <= o.batch_size, "[Trainer] micro_batch: expected at most the batch's {} pairs, got {}",
         o.batch_size, o.micro_batch);
@@ -24,7 +23,7 @@ void check_length(const TrainerOptions& o) {
 void check_optimizer(const TrainerOptions& o) {
   check(std::isfinite(o.learning_rate) && o.learning_rate >= 0, "[Trainer] learning_rate: expected 0 or more, got {}",
         o.learning_rate);
-  if (const auto* adamw = std::get_if<AdamWOptions>(&o.optimizer)) check_options(*adamw);
+  std::visit([](const auto& own) { check_options(own); }, o.optimizer);
   check(!o.grad_clip || (std::isfinite(*o.grad_clip) && *o.grad_clip > 0),
         "[Trainer] grad_clip: expected a positive norm, got {}", o.grad_clip.value_or(0));
   check(!o.ema_decay || (*o.ema_decay >= 0 && *o.ema_decay < 1), "[Trainer] ema_decay: expected 0 to below 1, got {}",
@@ -59,15 +58,56 @@ void check_checkpoints(const TrainerOptions& options) {
   check(options.norms_every >= 0, "[Trainer] norms_every: expected 0 or more steps, got {}", options.norms_every);
 }
 
+void check_below_1(const char* name, double number) {
+  check(number >= 0 && number < 1, "{}: expected 0 to below 1, got {}", name, number);
+}
+
+void check_eps(const char* name, double eps) {
+  // In float32, as it is added there: without it a gradient of 0 gives 0 / 0.
+  check(std::isfinite(eps) && static_cast<float>(eps) > 0, "{}: expected more than 0, got {}", name, eps);
+}
+
+void check_decay(const char* name, double decay) {
+  check(std::isfinite(decay) && decay >= 0, "{}: expected 0 or more, got {}", name, decay);
+}
+
 }  // namespace
 
+void check_options(const Schedule& o) {
+  check(!o.warmup || *o.warmup >= 0, "[Trainer] warmup: expected 0 or more steps, got {}", o.warmup.value_or(0));
+  const auto share = o.warmup_share.value_or(0);
+  check(share >= 0 && share < 1, "[Trainer] warmup_share: expected 0 to below 1, got {}", share);
+  check(!o.warmup || !o.warmup_share, "[Trainer] warmup_share: warmup says it in steps; leave one of them out");
+  check(o.cooldown_share > 0 && o.cooldown_share <= 1, "[Trainer] cooldown_share: expected above 0, up to 1, got {}",
+        o.cooldown_share);
+}
+
 void check_options(const AdamWOptions& o) {
-  check(o.beta1 >= 0 && o.beta1 < 1, "[AdamW] beta1: expected 0 to below 1, got {}", o.beta1);
-  check(o.beta2 >= 0 && o.beta2 < 1, "[AdamW] beta2: expected 0 to below 1, got {}", o.beta2);
-  // In float32, as it is added there: without it a gradient of 0 gives 0 / 0.
-  check(std::isfinite(o.eps) && static_cast<float>(o.eps) > 0, "[AdamW] eps: expected more than 0, got {}", o.eps);
-  check(std::isfinite(o.weight_decay) && o.weight_decay >= 0, "[AdamW] weight_decay: expected 0 or more, got {}",
-        o.weight_decay);
+  check_below_1("[AdamW] beta1", o.beta1);
+  check_below_1("[AdamW] beta2", o.beta2);
+  check_eps("[AdamW] eps", o.eps);
+  check_decay("[AdamW] weight_decay", o.weight_decay);
+}
+
+void check_options(const LambOptions& o) {
+  check_below_1("[Lamb] beta1", o.beta1);
+  check_below_1("[Lamb] beta2", o.beta2);
+  check_eps("[Lamb] eps", o.eps);
+  check_decay("[Lamb] weight_decay", o.weight_decay);
+}
+
+void check_options(const LionOptions& o) {
+  check_below_1("[Lion] beta1", o.beta1);
+  check_below_1("[Lion] beta2", o.beta2);
+  check_decay("[Lion] weight_decay", o.weight_decay);
+}
+
+void check_options(const MuonOptions& o) {
+  check_below_1("[Muon] momentum", o.momentum);
+  check(o.newton_schulz >= 1 && o.newton_schulz <= 20, "[Muon] newton_schulz: expected 1 to 20 steps, got {}",
+        o.newton_schulz);
+  check_decay("[Muon] weight_decay", o.weight_decay);
+  check_options(o.rest);
 }
 
 void check_options(const TrainerOptions& o) {

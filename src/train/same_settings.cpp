@@ -29,6 +29,8 @@ json as_of_old(const std::string& key) {
   if (key == "ranks") return 1;
   if (key == "shuffle_block") return 0;
   if (key == "non_finite") return "skip";
+  if (key == "optimizer") return "adamw";
+  if (key == "schedule") return "cosine";
   return key == "sync_batch_norm" || key == "shard_optimizer" || key == "replacement" ? json(false) : json();
 }
 

@@ -5,7 +5,6 @@
 #include <ATen/ops/full_like.h>
 #include <ATen/ops/stack.h>
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cmath>
@@ -20,6 +19,7 @@
 #include "ranks/gather_texts.hpp"
 #include "train/gradient_reach.hpp"
 #include "train/last_result.hpp"
+#include "train/optimizer_settings.hpp"
 #include "train/over_ranks.hpp"
 #include "train/run_identity.hpp"
 #include "vlalign/core/random.hpp"
@@ -38,8 +38,8 @@ constexpr auto why_skipped = "loss, gradient or statistics were not finite";
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-AdamW::NamedParameters named_parameters(const torch::nn::Module& module) {
-  AdamW::NamedParameters all;
+Optimizer::NamedParameters named_parameters(const torch::nn::Module& module) {
+  Optimizer::NamedParameters all;
   for (const auto& item : module.named_parameters()) all.emplace_back(item.key(), item.value());
   return all;
 }
@@ -130,7 +130,7 @@ TrainingRun::TrainingRun(Task& task, const TrainerOptions& options, OnStep on_st
       stop_(stop),
       scope_(task.module(), options),
       freezing_(task.module(), towers_of(task), options.fine_tuning),
-      optimizer_(named_parameters(task.module()), std::get<AdamWOptions>(options.optimizer),
+      optimizer_(named_parameters(task.module()), options.optimizer,
                  learning_rate_factors(task.module(), towers_of(task), options.fine_tuning),
                  options.shard_optimizer ? ranks_ : Ranks()),
       exchange_(ranks_, trained_parameters(task.module(), task.encoder_prefix())),
@@ -234,8 +234,7 @@ void TrainingRun::plan() {
           "[Trainer] epochs: expected at most {} of {} steps each, got {}",
           std::numeric_limits<std::int64_t>::max() / batches, batches, options_.epochs);
   }
-  warmup_ = options_.schedule.warmup.value_or(std::min<std::int64_t>(2000, steps_ / 10));
-  check(warmup_ < steps_, "[Trainer] warmup: {} steps leave none of the run's {}", warmup_, steps_);
+  warmup_steps(options_.schedule, steps_);  // throws where they don't fit
 }
 
 /// With the run's newest checkpoint restored, if there is one.
@@ -281,7 +280,6 @@ void TrainingRun::restore(const NamedTensors& stored) {
 /// Whatever decides the bits of the run; check_same_settings() says what a resumed run must agree in.
 json TrainingRun::settings() const {
   const auto& o = options_;
-  const auto& adamw = std::get<AdamWOptions>(o.optimizer);
   // One that no layout holds has no config, and weights all the same.
   const auto described = [&](const DualEncoder& model) { return o.out.empty() ? json() : config_of(model); };
   json all{{"data", o.data_name},
@@ -292,14 +290,9 @@ json TrainingRun::settings() const {
            {"targets", o.targets ? json(o.targets->name) : json()},
            {"teacher", o.teacher ? described(*o.teacher) : json()},
            {"steps", steps_},
-           {"warmup", warmup_},
            {"batch_size", o.batch_size},
            {"micro_batch", o.micro_batch},
            {"lr", o.learning_rate},
-           {"beta1", adamw.beta1},
-           {"beta2", adamw.beta2},
-           {"eps", adamw.eps},
-           {"weight_decay", adamw.weight_decay},
            {"grad_clip", to_json(o.grad_clip)},
            {"precision", to_string(o.precision)},
            {"augmentation", vlalign::to_json(o.augmentation)},
@@ -313,6 +306,8 @@ json TrainingRun::settings() const {
            {"sync_batch_norm", o.sync_batch_norm},
            {"non_finite", to_string(o.non_finite)},
            {"shard_optimizer", o.shard_optimizer}};
+  all.update(settings_of(o.optimizer));
+  all.update(settings_of(o.schedule, steps_));
   all.update(task_.settings());
   auto& identity = all["identity"] = task_.identity();
   identity["teacher_weights"] = o.teacher ? json(fingerprint_of(*o.teacher->module())) : json();
@@ -468,7 +463,7 @@ StepResult TrainingRun::train_step() {
   const auto own_seconds = seconds_since(start) - (ranks_.seconds_waited() - waited);
   const auto largest_buffer = read_figures(figures, norm, own_seconds, result);
   share_bad_records();
-  result.learning_rate = options_.learning_rate * warmup_cosine(step, warmup_, steps_);
+  result.learning_rate = options_.learning_rate * learning_rate_factor(options_.schedule, step, steps_);
   const auto loss = result.loss, grad_norm = result.grad_norm;
   const bool finite = std::isfinite(loss) && std::isfinite(grad_norm);
   result.skipped = !finite || !std::isfinite(largest_buffer);

@@ -16,7 +16,7 @@
 #include "train/run_validation.hpp"
 #include "train/task.hpp"
 #include "train/weight_average.hpp"
-#include "vlalign/train/adamw.hpp"
+#include "vlalign/train/optimizer.hpp"
 
 namespace vlalign {
 
@@ -72,7 +72,7 @@ class TrainingRun {
   StopFlag& stop_;
   RunScope scope_;
   Freezing freezing_;
-  AdamW optimizer_;
+  Optimizer optimizer_;
   GradientExchange exchange_;
   std::optional<WeightAverage> average_;
   std::optional<RunFolder> folder_;
@@ -81,7 +81,7 @@ class TrainingRun {
   RunValidation validation_;
   KeptBuffers buffers_;
   SlowRank slow_rank_;
-  std::int64_t steps_ = 0, warmup_ = 0;
+  std::int64_t steps_ = 0;
   std::int64_t rewound_ = 0, rewinds_ = 0;  // behind which step the last time, and how often to one checkpoint
   Progression progression_;
 };

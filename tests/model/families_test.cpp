@@ -23,7 +23,7 @@
 #include "vlalign/nn/dual_encoder.hpp"
 #include "vlalign/nn/resnet.hpp"
 #include "vlalign/nn/text_transformer.hpp"
-#include "vlalign/train/adamw.hpp"
+#include "vlalign/train/optimizer.hpp"
 
 namespace vlalign::families_test {
 namespace {
@@ -133,9 +133,9 @@ INSTANTIATE_TEST_SUITE_P(OpenClip, Training, testing::Values("vit", "resnet"));
 TEST_P(Training, FiftyStepsOfAdamWGiveThePeersLosses) {
   auto model = peer_model(GetParam());
   const auto expected = read_safetensors(model_fixture(GetParam()) / "training.safetensors").tensors;
-  AdamW::NamedParameters parameters;
+  Optimizer::NamedParameters parameters;
   for (const auto& item : model.module()->named_parameters()) parameters.emplace_back(item.key(), item.value());
-  AdamW optimizer(parameters, {});
+  Optimizer optimizer(parameters, {});
   model.train();
   double first = 0, last = 0;
   for (std::int64_t step = 0; step < 50; ++step) {

@@ -5,7 +5,7 @@
 #include <ATen/ops/randn.h>
 #include <gtest/gtest.h>
 
-#include "vlalign/train/adamw.hpp"
+#include "vlalign/train/optimizer.hpp"
 
 namespace vlalign::nn::layers_test {
 namespace {
@@ -23,7 +23,7 @@ TEST(KeptWeight, FollowsEveryChangeOfTheWeight) {
   const auto x = at::randn({3, 8}).to(at::kBFloat16);
   expect_current(layer, x);
 
-  AdamW optimizer({{"weight", layer.weight}, {"bias", layer.bias}}, {});
+  Optimizer optimizer({{"weight", layer.weight}, {"bias", layer.bias}}, {});
   for (int step = 0; step < 3; ++step) {
     layer.forward(x).sum().backward();
     optimizer.step(0.1);

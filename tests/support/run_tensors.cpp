@@ -14,7 +14,7 @@
 #include "vlalign/loss/info_nce.hpp"
 #include "vlalign/model/dual_encoder.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
-#include "vlalign/train/adamw.hpp"
+#include "vlalign/train/optimizer.hpp"
 
 namespace {
 
@@ -29,9 +29,9 @@ NamedTensors embed(const DualEncoder& model, const NamedTensors& in) {
 
 NamedTensors train(DualEncoder model, const NamedTensors& in) {
   constexpr double learning_rate = 1e-5;
-  vlalign::AdamW::NamedParameters parameters;
+  vlalign::Optimizer::NamedParameters parameters;
   for (const auto& item : model.module()->named_parameters()) parameters.emplace_back(item.key(), item.value());
-  vlalign::AdamW optimizer(parameters, {});
+  vlalign::Optimizer optimizer(parameters, {});
   model.train();
   std::vector<double> losses;
   for (std::int64_t step = 0; step < in.at("pixels").size(0); ++step) {

@@ -7,6 +7,7 @@
 
 #include "support/colours.hpp"
 #include "vlalign/core/error.hpp"
+#include "vlalign/train/optimizer.hpp"
 #include "vlalign/train/policy_trainer.hpp"
 #include "vlalign/train/progress.hpp"
 
@@ -46,6 +47,21 @@ TEST_F(OptionChecks, NumbersOutOfRangeAreNamedWithTheRange) {
             "[AdamW] eps: expected more than 0, got 0");
   EXPECT_EQ(refusal([](O o) { std::get<AdamWOptions>(o.optimizer).eps = 1e-60; }),
             "[AdamW] eps: expected more than 0, got 1e-60");
+  EXPECT_EQ(refusal([](O o) { o.optimizer = LambOptions{.eps = 0}; }), "[Lamb] eps: expected more than 0, got 0");
+  EXPECT_EQ(refusal([](O o) { o.optimizer = LambOptions{.weight_decay = nan}; }),
+            "[Lamb] weight_decay: expected 0 or more, got nan");
+  EXPECT_EQ(refusal([](O o) { o.optimizer = LionOptions{.beta1 = 1}; }), "[Lion] beta1: expected 0 to below 1, got 1");
+  EXPECT_EQ(refusal([](O o) { o.optimizer = LionOptions{.beta2 = infinity}; }),
+            "[Lion] beta2: expected 0 to below 1, got inf");
+  EXPECT_EQ(refusal([](O o) { o.optimizer = MuonOptions{.momentum = -0.1}; }),
+            "[Muon] momentum: expected 0 to below 1, got -0.1");
+  EXPECT_EQ(refusal([](O o) { o.optimizer = MuonOptions{.newton_schulz = 0}; }),
+            "[Muon] newton_schulz: expected 1 to 20 steps, got 0");
+  EXPECT_EQ(refusal([](O o) { o.optimizer = MuonOptions{.rest = {.eps = nan}}; }),
+            "[AdamW] eps: expected more than 0, got nan");
+  EXPECT_EQ(refusal([](O o) { o.schedule.warmup_share = 1; }), "[Trainer] warmup_share: expected 0 to below 1, got 1");
+  EXPECT_EQ(refusal([](O o) { o.schedule.cooldown_share = nan; }),
+            "[Trainer] cooldown_share: expected above 0, up to 1, got nan");
   EXPECT_EQ(refusal([](O o) { o.learning_rate = nan; }), "[Trainer] learning_rate: expected 0 or more, got nan");
   EXPECT_EQ(refusal([](O o) { o.grad_clip = infinity; }), "[Trainer] grad_clip: expected a positive norm, got inf");
   EXPECT_EQ(refusal([](O o) { o.ema_decay = nan; }), "[Trainer] ema_decay: expected 0 to below 1, got nan");
@@ -68,17 +84,18 @@ TEST_F(OptionChecks, MoreEpochsThanStepsCanBeCountedAreRefused) {
 }
 
 TEST_F(OptionChecks, TheOptimizerAloneChecksItsOptionsToo) {
-  const AdamW::NamedParameters parameters{{"w", at::ones({2, 2}).requires_grad_()}};
-  EXPECT_EQ(message_of<Error>([&] { AdamW(parameters, {.beta1 = 2}); }), "[AdamW] beta1: expected 0 to below 1, got 2");
+  const Optimizer::NamedParameters parameters{{"w", at::ones({2, 2}).requires_grad_()}};
+  EXPECT_EQ(message_of<Error>([&] { Optimizer(parameters, AdamWOptions{.beta1 = 2}); }),
+            "[AdamW] beta1: expected 0 to below 1, got 2");
   EXPECT_EQ(message_of<Error>([&] {
-              AdamW(parameters, {}, {{"w", nan}});
+              Optimizer(parameters, {}, {{"w", nan}});
             }),
-            "[AdamW] factors: expected 0 or more for w, got nan");
-  AdamW optimizer(parameters, {});
+            "[Optimizer] factors: expected 0 or more for w, got nan");
+  Optimizer optimizer(parameters, {});
   EXPECT_EQ(message_of<Error>([&] { optimizer.step(nan); }),
-            "[AdamW::step] learning_rate: expected 0 or more, got nan");
+            "[Optimizer::step] learning_rate: expected 0 or more, got nan");
   EXPECT_EQ(message_of<Error>([&] { optimizer.clip_grad_norm(at::ones({}), 0); }),
-            "[AdamW::clip_grad_norm] max_norm: expected more than 0, got 0");
+            "[Optimizer::clip_grad_norm] max_norm: expected more than 0, got 0");
 }
 
 TEST_F(OptionChecks, NullPointersAndEmptyFunctionsAreNamed) {

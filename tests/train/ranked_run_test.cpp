@@ -413,6 +413,16 @@ TEST_F(RankOfRun, DISABLED_ShardedMoments) {
     EXPECT_EQ(sharded.summary.skipped_steps, 0);
     for (const auto& [name, value] : whole.weights) EXPECT_TRUE(sharded.weights.at(name).equal(value)) << name;
   }
+  for (const auto* optimizer : {"lamb", "lion", "muon"}) {
+    auto o = how(4, 6);
+    o.ranks = *ranks_;
+    o.optimizer = parse_optimizer(optimizer);
+    const auto whole = of_pairs()(o);
+    o.shard_optimizer = true;
+    const auto sharded = of_pairs()(o);
+    for (const auto& [name, value] : whole.weights)
+      EXPECT_TRUE(sharded.weights.at(name).equal(value)) << optimizer << ": " << name;
+  }
 }
 
 /// A checkpoint is whole, whoever wrote it: with sharded moments or without, on one rank or on all.

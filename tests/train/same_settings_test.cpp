@@ -4,7 +4,9 @@
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
+#include <numbers>
 
 #include "support/captured_log.hpp"
 #include "support/colours.hpp"
@@ -177,16 +179,30 @@ TEST_F(SameSettings, ARunIsMadeLonger) {
   EXPECT_EQ(json::parse(read_file(how.out / "config.json")).at("steps"), 40);
   const auto lines = metrics(how.out);
   ASSERT_EQ(lines.size(), 40U);
-  for (std::int64_t step = 4; step < 40; ++step)
-    EXPECT_EQ(lines[static_cast<std::size_t>(step)].at("lr"), how.learning_rate * warmup_cosine(step, 4, 40)) << step;
+  for (std::size_t step = 4; step < 40; ++step) {
+    const auto cosine = 0.5 * (1 + std::cos(std::numbers::pi * (static_cast<double>(step) - 4) / 36));
+    EXPECT_NEAR(lines[step].at("lr").get<double>(), how.learning_rate * cosine, 1e-12) << step;
+  }
   how.steps = 20;
   expect_has(message_of<Error>([&] { train(model(), how); }), "steps was 40, is now 20");
+}
+
+TEST_F(SameSettings, AnotherOptimizerOrScheduleIsRefused) {
+  auto how = begun(model(), InfoNCE());
+  auto other = how;
+  other.optimizer = LionOptions();
+  expect_has(message_of<Error>([&] { train(model(), other); }), "optimizer was \"adamw\", is now \"lion\"");
+  other = how;
+  other.schedule.shape = Schedule::Shape::constant_cooldown;
+  expect_has(message_of<Error>([&] { train(model(), other); }),
+             "schedule was \"cosine\", is now \"constant-cooldown\"");
+  EXPECT_EQ(train(model(), how).last.step, 4);
 }
 
 TEST_F(SameSettings, AFolderOfAnOlderVersionGoesOn) {
   auto how = begun(model(), InfoNCE());
   auto config = json::parse(read_file(how.out / "config.json"));
-  config.erase("identity");
+  for (const auto* key : {"identity", "optimizer", "schedule"}) config.erase(key);
   write_file_atomically(how.out / "config.json", config.dump(2));
   auto moved = how;
   moved.data_name = "elsewhere.tsv";  // nothing tells that it is the same

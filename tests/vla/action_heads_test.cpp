@@ -24,7 +24,7 @@
 #include "support/layers_by_hand.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
-#include "vlalign/train/adamw.hpp"
+#include "vlalign/train/optimizer.hpp"
 #include "vlalign/vla/head/bins_head.hpp"
 #include "vlalign/vla/head/flow_matching_head.hpp"
 #include "vlalign/vla/head/regression_head.hpp"
@@ -83,9 +83,9 @@ std::shared_ptr<ActionHead> make_head(const std::string& name) {
 }
 
 void train(ActionHead& head, const Tensor& features, const Tensor& actions, int steps, double rate) {
-  AdamW::NamedParameters parameters;
+  Optimizer::NamedParameters parameters;
   for (const auto& item : head.named_parameters()) parameters.emplace_back(item.key(), item.value());
-  AdamW optimizer(parameters, {.beta2 = 0.99, .weight_decay = 0.0});
+  Optimizer optimizer(parameters, AdamWOptions{.beta2 = 0.99, .weight_decay = 0.0});
   for (int step = 0; step < steps; ++step) {
     head.loss(features, actions, {}, seeded(static_cast<std::uint64_t>(step))).backward();
     optimizer.step(rate * (1 - step / static_cast<double>(steps)));

@@ -18,7 +18,7 @@
 #include "support/layers_by_hand.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
-#include "vlalign/train/adamw.hpp"
+#include "vlalign/train/optimizer.hpp"
 #include "vlalign/vla/fusion/make_fusion.hpp"
 #include "vlalign/vla/head/regression_head.hpp"
 
@@ -181,9 +181,9 @@ class Learner : public torch::nn::Module {
 
 TEST_P(EachFusion, LearnsWhatNeitherModalitySolvesAlone) {
   Learner learner(GetParam());
-  AdamW::NamedParameters parameters;
+  Optimizer::NamedParameters parameters;
   for (const auto& item : learner.named_parameters()) parameters.emplace_back(item.key(), item.value());
-  AdamW optimizer(parameters, {.beta2 = 0.99, .weight_decay = 0.0});
+  Optimizer optimizer(parameters, AdamWOptions{.beta2 = 0.99, .weight_decay = 0.0});
   constexpr int steps = 400;
   for (int step = 0; step < steps; ++step) {
     learner.loss(draw_task(64)).backward();

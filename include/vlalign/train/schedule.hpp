@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 #include "vlalign/core/export.hpp"
 
@@ -23,8 +24,16 @@ struct Schedule {
   double cooldown_share = 0.2;           ///< of the run's steps, for constant_cooldown: above 0, up to 1
 };
 
-/// The factor on the learning rate at a step counted from 0: linear warm-up (s + 1) / w for s < w, then a half cosine
-/// to 0 at `steps`. As open_clip's cosine_lr (scheduler.py).
-VLALIGN_EXPORT double warmup_cosine(std::int64_t step, std::int64_t warmup, std::int64_t steps);
+/// Of a run of so many steps, those of the warm-up. Throws Error on numbers out of range, where it leaves none, and
+/// where warm-up and cool-down overlap.
+VLALIGN_EXPORT std::int64_t warmup_steps(const Schedule& schedule, std::int64_t steps);
+
+/// The factor on the learning rate at step s of N, counted from 0. In a warm-up of w steps (s + 1) / w; then with a
+/// cosine (1 + cos(pi (s - w) / (N - w))) / 2, and in a cool-down of c steps (N - s) / c. Throws as warmup_steps().
+VLALIGN_EXPORT double learning_rate_factor(const Schedule& schedule, std::int64_t step, std::int64_t steps);
+
+/// "cosine", "constant" or "constant-cooldown". Throws Error on another name.
+VLALIGN_EXPORT Schedule::Shape parse_schedule(std::string_view name);
+VLALIGN_EXPORT std::string_view to_string(Schedule::Shape shape);
 
 }  // namespace vlalign
