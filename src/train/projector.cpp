@@ -14,7 +14,7 @@
 #include "core/utf8.hpp"
 #include "image/picture_grid.hpp"
 #include "remote/percent.hpp"
-#include "train/retrieved_captions.hpp"
+#include "train/evenly_spaced.hpp"
 #include "train/validation_events.hpp"
 
 namespace vlalign {

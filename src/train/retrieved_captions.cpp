@@ -2,7 +2,6 @@
 
 #include <ATen/ops/matmul.h>
 
-#include <algorithm>
 #include <set>
 #include <string_view>
 
@@ -58,13 +57,6 @@ std::vector<RetrievedCaptions> retrieved_captions(const Embeddings& embeddings, 
     const auto scores = at::matmul(embeddings.text, embeddings.image[row]).to(at::kFloat).cpu().contiguous();
     all.push_back(retrieved(embeddings, row, scores.const_data_ptr<float>()));
   }
-  return all;
-}
-
-std::vector<std::int64_t> evenly_spaced(std::int64_t size, std::int64_t count) {
-  const auto shown = std::min(size, count);
-  std::vector<std::int64_t> all;
-  for (std::int64_t i = 0; i < shown; ++i) all.push_back(i * size / shown);
   return all;
 }
 

@@ -24,7 +24,4 @@ struct RetrievedCaptions {
 /// The three best captions of the pictures in these rows.
 std::vector<RetrievedCaptions> retrieved_captions(const Embeddings& embeddings, const std::vector<std::int64_t>& rows);
 
-/// `count` of 0 ... size - 1, or all where there are fewer, evenly spaced.
-std::vector<std::int64_t> evenly_spaced(std::int64_t size, std::int64_t count);
-
 }  // namespace vlalign

@@ -25,6 +25,7 @@
 #include "core/json/parse_json.hpp"
 #include "model/peers/model_folder.hpp"
 #include "train/same_settings.hpp"
+#include "train/step_lines.hpp"
 
 namespace vlalign {
 namespace {
@@ -141,24 +142,6 @@ json metrics_line(const StepResult& r) {
   if (r.action_loss) line["action_loss"] = *r.action_loss;
   if (r.skipped) line["skipped"] = true;
   return line;
-}
-
-/// The lines of steps up to `step`. A last line without an end was cut short by a kill and is made again.
-std::string lines_up_to(const fs::path& file, std::int64_t step) {
-  const auto text = read_file(file);
-  std::size_t kept = 0;
-  std::int64_t last = 0;
-  for (int number = 1; last < step; ++number) {
-    const auto end = text.find('\n', kept);
-    if (end == text.npos) break;
-    const auto where = fmt::format("{}:{}", file.string(), number);
-    const auto line = parse_json(std::string_view(text).substr(kept, end - kept), where);
-    const auto next = JsonSection(line, where).require<std::int64_t>("step");
-    check(next > last, "{}.step: expected more than {}, the line before, got {}", where, last, next);
-    if (next > step) break;
-    last = next, kept = end + 1;
-  }
-  return text.substr(0, kept);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "core/check.hpp"
 #include "core/utf8.hpp"
 #include "image/picture_grid.hpp"
+#include "train/evenly_spaced.hpp"
 #include "train/retrieved_captions.hpp"
 
 namespace vlalign {
