@@ -93,6 +93,31 @@ TEST_F(GroupNormsOf, AGroupAreThoseOfALoopInDoublePrecision) {
   EXPECT_EQ(norms.histograms().size(), 2 * names.size());
 }
 
+/// As a policy holds its towers: behind a prefix, beside parts of its own.
+struct AroundTowers : torch::nn::Module {
+  explicit AroundTowers(const std::shared_ptr<nn::DualEncoderImpl>& towers) {
+    register_module("encoder", towers);
+    head = register_module("head", std::make_shared<Head>());
+  }
+  struct Head : torch::nn::Module {
+    at::Tensor weight = register_parameter("weight", at::rand({2, 2})),
+               bias = register_parameter("bias", at::rand({2}));
+  };
+  std::shared_ptr<Head> head;
+};
+
+TEST_F(GroupNormsOf, APolicyHaveItsPartsNames) {
+  const auto trained = model();
+  const AroundTowers policy(trained.module());
+  GroupNorms norms(policy, {*trained.module(), "encoder."});
+  norms.before();
+  std::map<std::string, double> found;
+  for (const auto& group : norms.after()) found[group.group] = group.parameter;
+  EXPECT_TRUE(found.contains("image.stem"));
+  EXPECT_TRUE(found.contains("logit_scale"));
+  EXPECT_NEAR(found.at("head"), norm_by_hand(policy.head->parameters()), 1e-9);
+}
+
 TEST_F(GroupNormsOf, WhatIsFrozenAreNotThere) {
   const auto trained = model();
   auto& towers = *trained.module();
