@@ -12,7 +12,7 @@ namespace vlalign {
 namespace {
 
 constexpr std::int64_t pictures_shown = 8;
-constexpr int thumbnail_side = 64, thumbnail_gap = 2;
+constexpr int thumbnail_side = 64, thumbnail_gap = 2, columns = 4;
 constexpr std::size_t longest_shown = 160;  ///< bytes of a caption or a name
 
 std::string shown_text(const std::string& text) {
@@ -33,7 +33,8 @@ std::vector<std::vector<std::string>> table_of(const Embeddings& embeddings, con
       {"**picture**", "**nearest caption, cosine**", "**second**", "**third**", "**its own, cosine, rank**"}};
   for (const auto& found : retrieved_captions(embeddings, rows)) {
     const auto& name = embeddings.names[static_cast<std::size_t>(found.row)];
-    std::vector<std::string> line{fmt::format("{}: {}", table.size(), shown_text(name))};
+    const auto last_part = name.substr(name.rfind('/') + 1);  // the whole where there is no other
+    std::vector<std::string> line{fmt::format("{}: {}", table.size(), shown_text(last_part))};
     for (const auto& hit : found.best) line.push_back(shown_hit(hit));
     line.resize(table.front().size() - 1);  // where there are fewer captions
     line.push_back(fmt::format("{} {:.3f}, {}", shown_text(found.own.caption), found.own.cosine, found.rank));
@@ -71,8 +72,7 @@ void ValidationEvents::add_retrieved(const std::string& name, std::int64_t step,
   if (shown.records != records) {
     std::vector<Image> pictures;
     for (const auto record : records) pictures.push_back(thumbnail(source, record, thumbnail_side));
-    events_.picture(step, name + "/pictures",
-                    picture_grid(pictures, thumbnail_side, static_cast<int>(pictures.size()), thumbnail_gap));
+    events_.picture(step, name + "/pictures", picture_grid(pictures, thumbnail_side, columns, thumbnail_gap));
     shown.records = std::move(records);
   }
   events_.table(step, name + "/captions", table_of(embeddings, rows));

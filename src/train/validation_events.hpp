@@ -22,8 +22,9 @@ class ValidationEvents {
   void add_figures(const ValidationResult& result);
 
   /// For eight pictures of the data, the same each time, their three best captions with cosines as the table
-  /// "NAME/captions"; the pictures themselves, 64 pixels a side and in the table's order, once, as "NAME/pictures". A
-  /// picture that can't be read any more is white. Of several data sets that a validation embeds, the first.
+  /// "NAME/captions"; the pictures themselves, 64 pixels a side, four in a row in the table's order, once, as
+  /// "NAME/pictures". A picture that can't be read any more is white. Of several data sets that a validation embeds,
+  /// the first.
   ///   embeddings: of all of `source`, as EmbedOptions::embedded gets them
   void add_retrieved(const std::string& name, std::int64_t step, const Embeddings& embeddings,
                      const PairSource& source);
