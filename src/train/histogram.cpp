@@ -11,7 +11,7 @@
 namespace vlalign {
 namespace {
 
-constexpr std::int64_t buckets = 64;
+constexpr std::int64_t bucket_count = 64;
 /// Numbers that are taken to double precision at a time: in float32 counts end at 2^24, and the width of a range may
 /// be infinite.
 constexpr std::int64_t at_a_time = 1 << 22;
@@ -48,13 +48,13 @@ Histogram histogram_of(const std::vector<at::Tensor>& tensors) {
     out.counts = {out.values};
     return out;
   }
-  auto counts = at::zeros({buckets}, at::kDouble);
+  auto counts = at::zeros({bucket_count}, at::kDouble);
   for_each_chunk(tensors,
-                 [&](const at::Tensor& values) { counts += at::histc(values, buckets, out.min, out.max).cpu(); });
-  const double width = (out.max - out.min) / buckets;
-  for (std::int64_t i = 1; i < buckets; ++i) out.limits.push_back(out.min + static_cast<double>(i) * width);
+                 [&](const at::Tensor& values) { counts += at::histc(values, bucket_count, out.min, out.max).cpu(); });
+  const double width = (out.max - out.min) / bucket_count;
+  for (std::int64_t i = 1; i < bucket_count; ++i) out.limits.push_back(out.min + static_cast<double>(i) * width);
   out.limits.push_back(out.max);
-  out.counts.assign(counts.const_data_ptr<double>(), counts.const_data_ptr<double>() + buckets);
+  out.counts.assign(counts.const_data_ptr<double>(), counts.const_data_ptr<double>() + bucket_count);
   return out;
 }
 

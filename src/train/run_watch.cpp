@@ -9,7 +9,7 @@
 namespace vlalign {
 namespace {
 
-constexpr std::int64_t pause = 500;  // steps
+constexpr std::int64_t quiet_steps = 500;
 // Far beyond what noise does: of lognormal losses with a deviation of half their size one in a thousand is that far
 // off, and three in five have to be.
 constexpr double jump_deviations = 8, jump_share = 0.5, smallest_jump = 1e-3;
@@ -24,7 +24,7 @@ constexpr double highest_scale = 100, lowest_scale = 1;
 
 bool RunWatch::Once::tell(std::int64_t step, bool is, bool is_over) {
   if (is_over) told_ = false;
-  if (!is || told_ || (told_at_ && step < *told_at_ + pause)) return false;
+  if (!is || told_ || (told_at_ && step < *told_at_ + quiet_steps)) return false;
   told_ = true;
   told_at_ = step;
   return true;

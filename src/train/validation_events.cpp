@@ -12,7 +12,7 @@ namespace vlalign {
 namespace {
 
 constexpr std::int64_t pictures_shown = 8;
-constexpr int thumbnail_side = 64, thumbnail_gap = 2, columns = 4;
+constexpr int thumbnail_side = 64, thumbnail_gap = 2, pictures_in_row = 4;
 constexpr std::size_t longest_shown = 160;  ///< bytes of a caption or a name
 
 std::string shown_text(const std::string& text) {
@@ -72,7 +72,7 @@ void ValidationEvents::add_retrieved(const std::string& name, std::int64_t step,
   if (shown.records != records) {
     std::vector<Image> pictures;
     for (const auto record : records) pictures.push_back(thumbnail(source, record, thumbnail_side));
-    events_.picture(step, name + "/pictures", picture_grid(pictures, thumbnail_side, columns, thumbnail_gap));
+    events_.picture(step, name + "/pictures", picture_grid(pictures, thumbnail_side, pictures_in_row, thumbnail_gap));
     shown.records = std::move(records);
   }
   events_.table(step, name + "/captions", table_of(embeddings, rows));
