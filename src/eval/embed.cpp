@@ -170,6 +170,7 @@ Embeddings embed_pairs(const DualEncoder& model, const std::shared_ptr<const Pai
   out.image = std::move(images.image);
   out.records = std::move(images.records);
   out.bad = std::move(images.bad);
+  if (options.embedded) options.embedded(out, source);
   return out;
 }
 

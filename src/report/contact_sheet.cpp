@@ -3,36 +3,20 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdint>
 
 #include "core/base64.hpp"
-#include "vlalign/image/transform.hpp"
+#include "image/picture_grid.hpp"
 
 namespace vlalign {
 namespace {
 
 constexpr int max_columns = 16;
 
-void paste(Image& sheet, const Image& picture, int left, int top) {
-  for (int y = 0; y < picture.height; ++y) {
-    const auto from = picture.rgb.begin() + std::ptrdiff_t{3} * y * picture.width;
-    const auto to = sheet.rgb.begin() + std::ptrdiff_t{3} * ((top + y) * sheet.width + left);
-    std::copy(from, from + std::ptrdiff_t{3} * picture.width, to);
-  }
-}
-
 ContactSheet lay_out(const std::vector<Image>& pictures, int side) {
   const int count = static_cast<int>(pictures.size());
   ContactSheet sheet{.side = side, .columns = std::clamp(count, 1, max_columns), .rows = 1, .png = {}};
   sheet.rows = std::max(1, (count + sheet.columns - 1) / sheet.columns);
-  Image whole{.width = side * sheet.columns, .height = side * sheet.rows, .rgb = {}};
-  whole.rgb.assign(std::size_t{3} * static_cast<std::size_t>(whole.width) * static_cast<std::size_t>(whole.height),
-                   255);
-  for (int i = 0; i < count; ++i) {
-    const auto picture = preprocess(pictures[static_cast<std::size_t>(i)], Preprocess{.image_size = side});
-    paste(whole, picture, side * (i % sheet.columns), side * (i / sheet.columns));
-  }
-  sheet.png = encode_png(whole);
+  sheet.png = encode_png(picture_grid(pictures, side, sheet.columns));
   return sheet;
 }
 

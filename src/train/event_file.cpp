@@ -67,8 +67,32 @@ double wall_time() {
 
 // Field numbers of Event and what it holds.
 constexpr int event_wall_time = 1, event_step = 2, event_file_version = 3, event_summary = 5, event_session_log = 7;
-constexpr int summary_value = 1, value_tag = 1, value_simple = 2, session_status = 1;
+constexpr int session_status = 1;
 constexpr std::int64_t session_start = 1;
+
+// Of Summary and what it holds.
+constexpr int summary_value = 1, value_tag = 1, value_simple = 2, value_image = 4, value_histogram = 5,
+              value_tensor = 8, value_metadata = 9;
+constexpr int histogram_min = 1, histogram_max = 2, histogram_num = 3, histogram_sum = 4, histogram_squares = 5,
+              histogram_limits = 6, histogram_counts = 7;
+constexpr int image_height = 1, image_width = 2, image_colorspace = 3, image_encoded = 4;
+constexpr std::int64_t colorspace_rgb = 3;
+constexpr int tensor_dtype = 1, tensor_shape = 2, tensor_string = 8, shape_dim = 2, dim_size = 1;
+constexpr std::int64_t dtype_string = 7;
+constexpr int metadata_plugin = 1, plugin_name = 1;
+
+/// One value of a summary: its tag, and the fields behind it.
+std::string tagged(const std::string& tag, const std::string& fields) {
+  return field(summary_value, field(value_tag, std::string_view(tag)) + fields);
+}
+
+std::string packed(const std::vector<double>& values) {
+  std::string bytes;
+  for (const double value : values) bytes += little_endian(value);
+  return bytes;
+}
+
+std::string dimension(std::size_t size) { return field(shape_dim, field(dim_size, static_cast<std::int64_t>(size))); }
 
 std::filesystem::path free_name(const std::filesystem::path& folder) {
   const auto stem = fmt::format("events.out.tfevents.{:.0f}.vlalign", wall_time());
@@ -89,12 +113,48 @@ EventFile::EventFile(const std::filesystem::path& folder, std::int64_t first_ste
 }
 
 void EventFile::scalars(std::int64_t step, const std::vector<std::pair<std::string, double>>& values) {
-  std::string summary;
-  for (const auto& [tag, value] : values) {
-    summary +=
-        field(summary_value, field(value_tag, std::string_view(tag)) + field(value_simple, static_cast<float>(value)));
+  std::string all;
+  for (const auto& [tag, value] : values) all += tagged(tag, field(value_simple, static_cast<float>(value)));
+  summary(step, all);
+}
+
+void EventFile::histograms(std::int64_t step, const std::vector<std::pair<std::string, Histogram>>& values) {
+  std::string all;
+  for (const auto& [tag, h] : values) {
+    if (h.values == 0) continue;
+    all +=
+        tagged(tag, field(value_histogram,
+                          field(histogram_min, h.min) + field(histogram_max, h.max) + field(histogram_num, h.values) +
+                              field(histogram_sum, h.sum) + field(histogram_squares, h.sum_of_squares) +
+                              field(histogram_limits, packed(h.limits)) + field(histogram_counts, packed(h.counts))));
   }
-  record(field(event_wall_time, wall_time()) + field(event_step, step) + field(event_summary, summary));
+  summary(step, all);
+}
+
+void EventFile::picture(std::int64_t step, const std::string& tag, const Image& picture) {
+  const auto png = encode_png(picture);
+  const std::string_view bytes(reinterpret_cast<const char*>(png.data()), png.size());
+  summary(step,
+          tagged(tag, field(value_image, field(image_height, std::int64_t{picture.height}) +
+                                             field(image_width, std::int64_t{picture.width}) +
+                                             field(image_colorspace, colorspace_rgb) + field(image_encoded, bytes))));
+}
+
+void EventFile::table(std::int64_t step, const std::string& tag, const std::vector<std::vector<std::string>>& rows) {
+  std::string cells;
+  for (const auto& row : rows) {
+    check(row.size() == rows.front().size(), "[EventFile] table: expected {} cells in each row, got {}",
+          rows.front().size(), row.size());
+    for (const auto& cell : row) cells += field(tensor_string, std::string_view(cell));
+  }
+  const auto shape = rows.empty() ? dimension(0) : dimension(rows.size()) + dimension(rows.front().size());
+  summary(step,
+          tagged(tag, field(value_tensor, field(tensor_dtype, dtype_string) + field(tensor_shape, shape) + cells) +
+                          field(value_metadata, field(metadata_plugin, field(plugin_name, std::string_view("text"))))));
+}
+
+void EventFile::summary(std::int64_t step, const std::string& values) {
+  record(field(event_wall_time, wall_time()) + field(event_step, step) + field(event_summary, values));
 }
 
 void EventFile::record(const std::string& event) {
@@ -102,6 +162,21 @@ void EventFile::record(const std::string& event) {
   stream_ << length << little_endian(masked_crc(length)) << event << little_endian(masked_crc(event));
   stream_.flush();
   check(stream_.good(), "{}: cannot write", path_.string());
+}
+
+std::string markdown_of(std::string_view text) {
+  std::string out;
+  for (const char character : text) {
+    if (std::string_view("\\`*_{}[]()#+-.!|>").find(character) != std::string_view::npos) out += '\\';
+    if (character == '<') {
+      out += "&lt;";
+    } else if (character == '&') {
+      out += "&amp;";
+    } else {
+      out += character == '\n' || character == '\r' || character == '\t' ? ' ' : character;
+    }
+  }
+  return out;
 }
 
 }  // namespace vlalign

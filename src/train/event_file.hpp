@@ -5,25 +5,39 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "train/histogram.hpp"
+#include "vlalign/image/image.hpp"
+
 namespace vlalign {
 
-/// Appends scalars to events.out.tfevents.* in a folder: TFRecord framing (tensorflow/core/lib/io/record_writer.cc)
-/// around Event messages (tensorflow/core/util/event.proto), which TensorBoard reads.
+/// Appends to events.out.tfevents.* in a folder: TFRecord framing (tensorflow/core/lib/io/record_writer.cc) around
+/// Event messages (tensorflow/core/util/event.proto and framework/summary.proto), which TensorBoard reads. A tag is
+/// what TensorBoard calls a curve or a series of pictures; the part before its first slash is a group of them.
 class EventFile {
  public:
   /// Starts a new file; TensorBoard then drops what older files in the folder hold from `first_step` on.
   EventFile(const std::filesystem::path& folder, std::int64_t first_step);
 
   void scalars(std::int64_t step, const std::vector<std::pair<std::string, double>>& values);
+  /// Those of no values are left out.
+  void histograms(std::int64_t step, const std::vector<std::pair<std::string, Histogram>>& values);
+  void picture(std::int64_t step, const std::string& tag, const Image& picture);
+  /// Rows of equally many cells, each a piece of Markdown in UTF-8, see markdown_of().
+  void table(std::int64_t step, const std::string& tag, const std::vector<std::vector<std::string>>& rows);
 
  private:
+  void summary(std::int64_t step, const std::string& values);
   void record(const std::string& event);
 
   std::filesystem::path path_;
   std::ofstream stream_;
 };
+
+/// Markdown that shows the text as it is.
+std::string markdown_of(std::string_view text);
 
 }  // namespace vlalign

@@ -17,6 +17,7 @@
 #include "core/json/parse_json.hpp"
 #include "core/log.hpp"
 #include "train/same_settings.hpp"
+#include "train/step_lines.hpp"
 
 namespace vlalign {
 namespace {

@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <span>
 
 #include "core/io/files.hpp"
 #include "support/temp_folder.hpp"
+#include "vlalign/core/error.hpp"
 
 namespace vlalign::event_file_test {
 namespace {
@@ -74,6 +76,121 @@ TEST(EventFile, AResumedRunTellsWhereItBegins) {
   const auto payloads = records(only_file(folder.path()));
   ASSERT_EQ(payloads.size(), 2U);
   EXPECT_EQ(payloads[1].substr(9), std::string("\x10\x07\x3a\x02\x08\x01", 6));  // step 7, SessionLog { status: START }
+}
+
+/// A message's fields: the numbers as they are written, or the bytes.
+struct Message {
+  struct Field {
+    int number;
+    std::uint64_t bits;
+    std::string bytes;
+  };
+  std::vector<Field> fields;
+
+  explicit Message(const std::string& bytes) {
+    std::size_t at = 0;
+    const auto varint = [&] {
+      std::uint64_t value = 0;
+      for (int shift = 0;; shift += 7) {
+        const auto byte = static_cast<unsigned char>(bytes.at(at++));
+        value |= static_cast<std::uint64_t>(byte & 0x7f) << shift;
+        if (byte < 0x80) return value;
+      }
+    };
+    while (at < bytes.size()) {
+      const auto key = varint();
+      Field field{.number = static_cast<int>(key >> 3), .bits = 0, .bytes = {}};
+      const auto type = key & 7;
+      if (type == 0) {
+        field.bits = varint();
+      } else {
+        const auto size = type == 2 ? varint() : type == 1 ? 8 : 4;
+        field.bytes = bytes.substr(at, size);
+        at += size;
+      }
+      fields.push_back(field);
+    }
+  }
+
+  std::vector<std::string> all(int number) const {
+    std::vector<std::string> found;
+    for (const auto& field : fields)
+      if (field.number == number) found.push_back(field.bytes);
+    return found;
+  }
+  std::string one(int number) const {
+    const auto found = all(number);
+    EXPECT_EQ(found.size(), 1U) << "field " << number;
+    return found.empty() ? "" : found[0];
+  }
+  double real(int number) const { return number_at<double>(one(number), 0); }
+  std::uint64_t whole(int number) const {
+    for (const auto& field : fields)
+      if (field.number == number) return field.bits;
+    ADD_FAILURE() << "field " << number;
+    return 0;
+  }
+};
+
+std::vector<double> doubles(const std::string& bytes) {
+  std::vector<double> values;
+  for (std::size_t at = 0; at < bytes.size(); at += 8) values.push_back(number_at<double>(bytes, at));
+  return values;
+}
+
+/// Field 1 of the Summary, which is field 5 of the last event.
+std::vector<std::string> values_in(const test::TempFolder& folder) {
+  return Message(Message(records(only_file(folder.path())).back()).one(5)).all(1);
+}
+
+TEST(EventFile, HoldsHistogramsAndLeavesEmptyOnesOut) {
+  const test::TempFolder folder;
+  const Histogram spread{
+      .values = 3, .min = -1, .max = 2, .sum = 1.5, .sum_of_squares = 5.25, .limits = {0.5, 2}, .counts = {1, 2}};
+  EventFile(folder.path(), 0).histograms(1, {{"none", Histogram{}}, {"some", spread}});
+  const auto values = values_in(folder);
+  ASSERT_EQ(values.size(), 1U);
+  const Message value(values[0]);
+  EXPECT_EQ(value.one(1), "some");
+  const Message histogram(value.one(5));
+  EXPECT_EQ(histogram.real(1), -1);
+  EXPECT_EQ(histogram.real(2), 2);
+  EXPECT_EQ(histogram.real(3), 3);
+  EXPECT_EQ(histogram.real(4), 1.5);
+  EXPECT_EQ(histogram.real(5), 5.25);
+  EXPECT_EQ(doubles(histogram.one(6)), (std::vector<double>{0.5, 2}));
+  EXPECT_EQ(doubles(histogram.one(7)), (std::vector<double>{1, 2}));
+}
+
+TEST(EventFile, HoldsAPictureAsPng) {
+  const test::TempFolder folder;
+  const Image picture{.width = 2, .height = 1, .rgb = {255, 0, 0, 0, 0, 255}};
+  EventFile(folder.path(), 0).picture(1, "unseen/pictures", picture);
+  const Message value(values_in(folder).at(0));
+  EXPECT_EQ(value.one(1), "unseen/pictures");
+  const Message image(value.one(4));
+  EXPECT_EQ(image.whole(1), 1U);
+  EXPECT_EQ(image.whole(2), 2U);
+  EXPECT_EQ(image.whole(3), 3U);
+  const auto png = image.one(4);
+  const auto back = decode_image(std::as_bytes(std::span(png)), "the event's picture");
+  EXPECT_EQ(back.width, 2);
+  EXPECT_EQ(back.rgb, picture.rgb);
+}
+
+TEST(EventFile, HoldsATableForTheTextPage) {
+  const test::TempFolder folder;
+  EventFile(folder.path(), 0).table(1, "words", {{"a", "b", "c"}, {"d", "e", ""}});
+  const Message value(values_in(folder).at(0));
+  const Message tensor(value.one(8));
+  EXPECT_EQ(tensor.whole(1), 7U);  // DT_STRING
+  const auto sizes = Message(tensor.one(2)).all(2);
+  ASSERT_EQ(sizes.size(), 2U);
+  EXPECT_EQ(Message(sizes[0]).whole(1), 2U);
+  EXPECT_EQ(Message(sizes[1]).whole(1), 3U);
+  EXPECT_EQ(tensor.all(8), (std::vector<std::string>{"a", "b", "c", "d", "e", ""}));
+  EXPECT_EQ(Message(Message(value.one(9)).one(1)).one(1), "text");
+  EXPECT_THROW(EventFile(folder.path(), 0).table(1, "words", {{"a", "b"}, {"c"}}), Error);
 }
 
 }  // namespace

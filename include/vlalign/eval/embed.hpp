@@ -18,6 +18,7 @@ namespace vlalign {
 
 class DualEncoder;
 class PairSource;
+struct Embeddings;
 
 struct EmbedOptions {
   Precision precision = Precision::fp32;
@@ -27,6 +28,8 @@ struct EmbedOptions {
   std::function<void(std::int64_t done, std::int64_t total)>
       progress{};  ///< called after each batch of pictures, if set
   Ranks ranks{};   ///< processes that each embed a share, and all get the whole
+  /// Called by embed_pairs(), and so by evaluate_retrieval(), with what it has got, if set.
+  std::function<void(const Embeddings& embeddings, const PairSource& source)> embedded{};
 };
 
 /// Embeddings of pictures; those that could not be read are left out and named.

@@ -1,0 +1,30 @@
+// RUN/norms.jsonl. Internal.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <vector>
+
+#include "train/event_file.hpp"
+#include "train/group_norms.hpp"
+
+namespace vlalign {
+
+/// A line {"step", "groups": {"image.stem": {"parameter", "gradient", "update"}, ...}} for each step that is measured;
+/// a number that isn't finite is null. TensorBoard gets "norms/parameter/image.stem" and the like, and the histograms.
+class NormsLog {
+ public:
+  /// Cuts the file, where there is one, to the lines up to `step`.
+  NormsLog(const std::filesystem::path& run, std::int64_t step);
+
+  /// Throws Error where the file can't be written.
+  void add(std::int64_t step, const std::vector<GroupNorm>& norms,
+           const std::vector<std::pair<std::string, Histogram>>& histograms, EventFile& events);
+
+ private:
+  std::filesystem::path path_;
+  std::ofstream stream_;
+};
+
+}  // namespace vlalign
