@@ -6,9 +6,11 @@
 #include <bit>
 #include <chrono>
 #include <cstring>
+#include <utility>
 
 #include "core/check.hpp"
 #include "core/io/files.hpp"
+#include "core/log.hpp"
 
 namespace vlalign {
 namespace {
@@ -103,8 +105,13 @@ std::filesystem::path free_name(const std::filesystem::path& folder) {
 
 }  // namespace
 
-EventFile::EventFile(const std::filesystem::path& folder, std::int64_t first_step)
-    : path_(free_name(folder)), stream_(path_, std::ios::binary) {
+EventFile::EventFile(std::filesystem::path folder, std::int64_t first_step) : folder_(std::move(folder)) {
+  start(first_step);
+}
+
+void EventFile::start(std::int64_t first_step) {
+  is_broken_ = false;
+  stream_ = std::ofstream(free_name(folder_), std::ios::binary);
   record(field(event_wall_time, wall_time()) + field(event_file_version, std::string_view("brain.Event:2")));
   if (first_step > 0) {
     record(field(event_wall_time, wall_time()) + field(event_step, first_step) +
@@ -154,6 +161,7 @@ void EventFile::table(std::int64_t step, const std::string& tag, const std::vect
 }
 
 void EventFile::summary(std::int64_t step, const std::string& values) {
+  if (is_broken_) start(step);
   record(field(event_wall_time, wall_time()) + field(event_step, step) + field(event_summary, values));
 }
 
@@ -161,7 +169,10 @@ void EventFile::record(const std::string& event) {
   const auto length = little_endian(static_cast<std::uint64_t>(event.size()));
   stream_ << length << little_endian(masked_crc(length)) << event << little_endian(masked_crc(event));
   stream_.flush();
-  check(stream_.good(), "{}: cannot write", path_.string());
+  if (stream_.good()) return;
+  is_broken_ = true;
+  if (!std::exchange(is_told_, true))
+    log_warning("{}: cannot write TensorBoard's file; it will miss some steps", folder_.string());
 }
 
 std::string markdown_of(std::string_view text) {

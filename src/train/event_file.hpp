@@ -19,8 +19,9 @@ namespace vlalign {
 /// what TensorBoard calls a curve or a series of pictures; the part before its first slash is a group of them.
 class EventFile {
  public:
-  /// Starts a new file; TensorBoard then drops what older files in the folder hold from `first_step` on.
-  EventFile(const std::filesystem::path& folder, std::int64_t first_step);
+  /// Starts a new file; TensorBoard then drops what older files in the folder hold from `first_step` on. Where a file
+  /// can't be written, that is told once, and another one starts with the next event: for people's eyes no run ends.
+  EventFile(std::filesystem::path folder, std::int64_t first_step);
 
   void scalars(std::int64_t step, const std::vector<std::pair<std::string, double>>& values);
   /// Those of no values are left out.
@@ -30,11 +31,14 @@ class EventFile {
   void table(std::int64_t step, const std::string& tag, const std::vector<std::vector<std::string>>& rows);
 
  private:
+  void start(std::int64_t first_step);
   void summary(std::int64_t step, const std::string& values);
   void record(const std::string& event);
 
-  std::filesystem::path path_;
+  std::filesystem::path folder_;
   std::ofstream stream_;
+  bool is_broken_ = false;  ///< a cut record hides what would come behind it
+  bool is_told_ = false;
 };
 
 /// Markdown that shows the text as it is.

@@ -2,14 +2,12 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/check.hpp"
 #include "core/io/files.hpp"
-#include "train/step_lines.hpp"
 
 namespace vlalign {
 
 NormsLog::NormsLog(const std::filesystem::path& run, std::int64_t step) : path_(run / "norms.jsonl") {
-  if (is_there(path_)) write_file_atomically(path_, lines_up_to(path_, step));
+  if (is_there(path_)) lines_.emplace(path_, lines_up_to(path_, step, /*once=*/true));
 }
 
 void NormsLog::add(std::int64_t step, const std::vector<GroupNorm>& norms,
@@ -22,10 +20,8 @@ void NormsLog::add(std::int64_t step, const std::vector<GroupNorm>& norms,
     scalars.emplace_back("norms/gradient/" + norm.group, norm.gradient);
     scalars.emplace_back("norms/update/" + norm.group, norm.update);
   }
-  if (!stream_.is_open()) stream_.open(path_, std::ios::app);
-  stream_ << nlohmann::ordered_json{{"step", step}, {"groups", groups}}.dump() + "\n";
-  stream_.flush();
-  check(stream_.good(), "{}: cannot write; is the disk full?", path_.string());
+  if (!lines_) lines_.emplace(path_, "");
+  lines_->append(nlohmann::ordered_json{{"step", step}, {"groups", groups}}.dump());
   events.scalars(step, scalars);
   events.histograms(step, histograms);
 }

@@ -3,11 +3,14 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
+#include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "train/event_file.hpp"
 #include "train/group_norms.hpp"
+#include "train/line_log.hpp"
 
 namespace vlalign {
 
@@ -18,13 +21,12 @@ class NormsLog {
   /// Cuts the file, where there is one, to the lines up to `step`.
   NormsLog(const std::filesystem::path& run, std::int64_t step);
 
-  /// Throws Error where the file can't be written.
   void add(std::int64_t step, const std::vector<GroupNorm>& norms,
            const std::vector<std::pair<std::string, Histogram>>& histograms, EventFile& events);
 
  private:
   std::filesystem::path path_;
-  std::ofstream stream_;
+  std::optional<LineLog> lines_;
 };
 
 }  // namespace vlalign

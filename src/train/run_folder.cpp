@@ -17,7 +17,6 @@
 #include "core/json/parse_json.hpp"
 #include "core/log.hpp"
 #include "train/same_settings.hpp"
-#include "train/step_lines.hpp"
 
 namespace vlalign {
 namespace {
@@ -81,7 +80,7 @@ FolderLock::FolderLock(const fs::path& folder) : fd_(::open(folder.c_str(), O_RD
 FolderLock::~FolderLock() { ::close(fd_); }
 
 RunFolder::RunFolder(fs::path folder, const json& settings, bool resume, const CheckpointOptions& options)
-    : folder_(made(std::move(folder))), lock_(folder_), checkpoints_(folder_, options) {
+    : folder_(made(std::move(folder))), lock_(folder_), checkpoints_(folder_, options), projector_(folder_) {
   const auto config = folder_ / "config.json";
   const bool begun = is_there(config);
   auto written = json::parse(dump_readable(settings));  // as it comes back from the file: what is no UTF-8 is otherwise
@@ -117,17 +116,9 @@ void RunFolder::open_logs(std::int64_t step) {
   };
   metrics_.emplace(open("metrics.jsonl", /*once=*/true));
   non_finite_ = is_there(folder_ / "non_finite.jsonl") ? std::optional(open("non_finite.jsonl", true)) : std::nullopt;
-  open_events(step + 1);
-}
-
-/// TensorBoard's file is a copy for people: it is no reason to end a run.
-void RunFolder::open_events(std::int64_t first_step) {
-  try {
-    events_.emplace(folder_, first_step);
-  } catch (const Error& error) {
-    events_.reset();
-    if (!std::exchange(events_failed_, true)) log_warning("{}; TensorBoard will miss some steps", error.what());
-  }
+  norms_.emplace(folder_, step);
+  events_.emplace(folder_, step + 1);
+  validation_events_.emplace(*events_);
 }
 
 /// What came from other machines since the last line, where anything ever did.
@@ -141,26 +132,16 @@ void RunFolder::add_transfers(json& line) {
   line["cache_misses"] = now.cache_misses - last.cache_misses;
 }
 
-void RunFolder::add_event(std::int64_t step, const std::vector<std::pair<std::string, double>>& values) {
-  if (!events_) open_events(step);
-  try {
-    if (events_) events_->scalars(step, values);
-  } catch (const Error&) {
-    events_.reset();  // the rest of a cut record would hide what comes behind it: a new file begins with the next step
-    if (!std::exchange(events_failed_, true)) log_warning("{}: TensorBoard will miss some steps", folder_.string());
-  }
-}
-
 void RunFolder::log(const StepResult& result) {
   auto line = metrics_line(result);
   add_transfers(line);
   metrics_->append(line.dump());
-  add_event(result.step, {{"train/loss", result.loss},
-                          {"train/accuracy", result.accuracy},
-                          {"train/lr", result.learning_rate},
-                          {"train/logit_scale", result.logit_scale},
-                          {"train/grad_norm", result.grad_norm},
-                          {"train/pairs_per_s", result.pairs_per_s}});
+  events_->scalars(result.step, {{"train/loss", result.loss},
+                                 {"train/accuracy", result.accuracy},
+                                 {"train/lr", result.learning_rate},
+                                 {"train/logit_scale", result.logit_scale},
+                                 {"train/grad_norm", result.grad_norm},
+                                 {"train/pairs_per_s", result.pairs_per_s}});
 }
 
 std::vector<ValidationResult> RunFolder::open_validations(std::int64_t step, const std::vector<std::string>& names) {
@@ -174,9 +155,21 @@ std::vector<ValidationResult> RunFolder::open_validations(std::int64_t step, con
 
 void RunFolder::log(const ValidationResult& result) {
   validations_->append(validation_line(result));
-  std::vector<std::pair<std::string, double>> values;
-  for (const auto& [key, value] : result.figures) values.emplace_back(result.name + "/" + key, value);
-  add_event(result.step, values);
+  validation_events_->add_figures(result);
+}
+
+void RunFolder::show(const EmbeddedSet& set) {
+  validation_events_->add_retrieved(set.name, set.step, set.embeddings, set.source);
+  if (!set.is_last) return;
+  try {
+    projector_.write(set.name, set.embeddings, set.source);
+  } catch (const Error& error) {
+    log_warning("TensorBoard's projector: {}", error.what());
+  }
+}
+
+void RunFolder::log_norms(std::int64_t step, GroupNorms& norms) {
+  norms_->add(step, norms.after(), norms.histograms(), *events_);
 }
 
 void RunFolder::log_non_finite(const json& line) {

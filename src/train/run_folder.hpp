@@ -14,6 +14,10 @@
 #include "train/checkpoint_folder.hpp"
 #include "train/event_file.hpp"
 #include "train/line_log.hpp"
+#include "train/norms_log.hpp"
+#include "train/projector.hpp"
+#include "train/run_validation.hpp"
+#include "train/validation_events.hpp"
 #include "train/validation_lines.hpp"
 #include "vlalign/core/io/safetensors.hpp"
 #include "vlalign/ranks/shard.hpp"
@@ -37,8 +41,8 @@ class FolderLock {
   int fd_;
 };
 
-/// RUN/config.json, metrics.jsonl, validation.jsonl, non_finite.jsonl, events.out.tfevents.*, checkpoints/, model/,
-/// model-ema/.
+/// RUN/config.json, metrics.jsonl, validation.jsonl, non_finite.jsonl, norms.jsonl, events.out.tfevents.*,
+/// projector/, checkpoints/, model/, model-ema/.
 class RunFolder {
  public:
   ///   write: writes the model's files into a folder that is there; load: reads the model's weights from one
@@ -65,7 +69,10 @@ class RunFolder {
   /// Opens validation.jsonl; the results it holds up to a step, of that step only where all of these names have one.
   std::vector<ValidationResult> open_validations(std::int64_t step, const std::vector<std::string>& names);
   void log(const ValidationResult& result);
+  /// Shows TensorBoard what a validation has embedded.
+  void show(const EmbeddedSet& set);
   void log_non_finite(const nlohmann::json& line);
+  void log_norms(std::int64_t step, GroupNorms& norms);
 
   ///   kept: collected one after another
   void save_checkpoint(const Progression& progression, const WriteModel& write, const NamedShards& kept);
@@ -77,8 +84,6 @@ class RunFolder {
 
  private:
   void open_logs(std::int64_t step);
-  void open_events(std::int64_t first_step);
-  void add_event(std::int64_t step, const std::vector<std::pair<std::string, double>>& values);
   void add_transfers(nlohmann::json& line);
 
   std::filesystem::path folder_;
@@ -86,8 +91,10 @@ class RunFolder {
   CheckpointFolder checkpoints_;
   std::optional<LineLog> metrics_, validations_, non_finite_;
   TransferCounts transfers_;  // when the last line was written
+  std::optional<NormsLog> norms_;
   std::optional<EventFile> events_;
-  bool events_failed_ = false;
+  std::optional<ValidationEvents> validation_events_;
+  Projector projector_;
 };
 
 }  // namespace vlalign

@@ -99,13 +99,16 @@ bool RunValidation::is_due(std::int64_t step, bool is_last) const {
   return is_last || in_turn || (step == 0 && guard_);
 }
 
-bool RunValidation::measure(const DualEncoder& model, std::int64_t step, const std::atomic<bool>& stop,
-                            const std::function<void(const ValidationResult&)>& tell) {
+bool RunValidation::measure(const DualEncoder& model, std::int64_t step, bool is_last, const std::atomic<bool>& stop,
+                            const ValidationListener& listener) {
   using Clock = std::chrono::steady_clock;
-  const auto options = embed_options(stop);
+  auto options = embed_options(stop);
   std::vector<ValidationResult> results;
   for (const auto& validation : options_.validations) {
     ValidationResult result{.step = step, .name = validation.name, .figures = {}, .seconds = 0};
+    options.embedded = [&](const Embeddings& embeddings, const PairSource& source) {
+      listener.embedded({validation.name, step, is_last, embeddings, source});
+    };
     const auto start = Clock::now();
     try {
       if (options.progress) options.progress(0, 1);
@@ -115,7 +118,7 @@ bool RunValidation::measure(const DualEncoder& model, std::int64_t step, const s
     }
     result.seconds = std::chrono::duration<double>(Clock::now() - start).count();
     results.push_back(std::move(result));
-    tell(results.back());
+    listener.result(results.back());
   }
   for (const auto& result : results) note(result);
   done_ = step;

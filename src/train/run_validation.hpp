@@ -17,6 +17,21 @@ struct FigureName {
   std::string validation, key;
 };
 
+/// What a validation has embedded.
+struct EmbeddedSet {
+  const std::string& name;
+  std::int64_t step = 0;
+  bool is_last = false;
+  const Embeddings& embeddings;
+  const PairSource& source;
+};
+
+/// Who hears of a validation.
+struct ValidationListener {
+  std::function<void(const ValidationResult&)> result;
+  std::function<void(const EmbeddedSet&)> embedded;
+};
+
 /// Throws Error unless the validations have names of their own, and `best` and `guard` are figures of one of them.
 void check_validation(const TrainerOptions& options);
 
@@ -39,8 +54,8 @@ class RunValidation {
 
   /// Measures the model, and tells each result. False where `stop` was set meanwhile: then the step's validation is to
   /// be taken again. On several ranks it isn't looked at.
-  bool measure(const DualEncoder& model, std::int64_t step, const std::atomic<bool>& stop,
-               const std::function<void(const ValidationResult&)>& tell);
+  bool measure(const DualEncoder& model, std::int64_t step, bool is_last, const std::atomic<bool>& stop,
+               const ValidationListener& listener);
 
   /// Whether the last one was better in ValidationOptions::best than all before.
   bool is_best() const { return best_step_ > 0 && best_step_ == done_; }

@@ -135,9 +135,11 @@ TrainingRun::TrainingRun(Task& task, const TrainerOptions& options, OnStep on_st
                  options.shard_optimizer ? ranks_ : Ranks()),
       exchange_(ranks_, trained_parameters(task.module(), task.encoder_prefix())),
       validation_(options),
-      buffers_(task.module()) {
+      buffers_(task.module()),
+      watch_(options.batch_size) {
   if (options.fine_tuning.freeze_batch_norm && !freezing_.has_norms())
     log_warning("freeze_batch_norm: there is no batch norm to freeze");
+  if (options.norms_every > 0) norms_.emplace(task.module(), towers_of(task));
   if (options.ema_decay) average_.emplace(task.module(), *options.ema_decay);
 }
 
@@ -172,6 +174,8 @@ TrainSummary TrainingRun::train() {
     summary.last = step();
     task_.module().train(false);
     if (folder_) folder_->log(summary.last);
+    if (ranks_.rank() == 0)
+      for (const auto& line : watch_.note(summary.last)) log_warning("{}", line);
     on_step_(summary.last);
     between_steps(summary);
   }
@@ -217,10 +221,17 @@ void TrainingRun::between_steps(TrainSummary& summary) {
 
 /// False where the run is to stop meanwhile.
 bool TrainingRun::validate() {
-  const bool whole = validation_.measure(task_.encoder(), progression_.step, stop_, [this](const auto& result) {
-    if (folder_) folder_->log(result);
-    on_validation_(result);
-  });
+  const ValidationListener listener{.result =
+                                        [this](const ValidationResult& result) {
+                                          if (folder_) folder_->log(result);
+                                          on_validation_(result);
+                                        },
+                                    .embedded =
+                                        [this](const EmbeddedSet& set) {
+                                          if (folder_) folder_->show(set);
+                                        }};
+  const bool is_last = progression_.step == steps_;
+  const bool whole = validation_.measure(task_.encoder(), progression_.step, is_last, stop_, listener);
   if (whole) validation_.check_guard();
   return whole;
 }
@@ -472,11 +483,14 @@ StepResult TrainingRun::train_step() {
   } else if (result.skipped) {
     log_warning("step {}: {} is no longer finite, the step is skipped", step + 1, buffers_.first_not_finite());
   }
+  const bool measures = folder_ && norms_ && (step + 1) % options_.norms_every == 0;
+  if (measures) norms_->before();
   if (result.skipped) {
     buffers_.restore();
   } else {
     update(ranks_.alone() ? norm : at::full_like(norm, grad_norm), result.learning_rate);
   }
+  if (measures) folder_->log_norms(step + 1, *norms_);
   optimizer_.zero_grad();
   return result;
 }

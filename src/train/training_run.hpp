@@ -14,6 +14,7 @@
 #include "train/run_mirror.hpp"
 #include "train/run_scope.hpp"
 #include "train/run_validation.hpp"
+#include "train/run_watch.hpp"
 #include "train/task.hpp"
 #include "train/weight_average.hpp"
 #include "vlalign/train/optimizer.hpp"
@@ -81,6 +82,8 @@ class TrainingRun {
   RunValidation validation_;
   KeptBuffers buffers_;
   SlowRank slow_rank_;
+  RunWatch watch_;
+  std::optional<GroupNorms> norms_;
   std::int64_t steps_ = 0;
   std::int64_t rewound_ = 0, rewinds_ = 0;  // behind which step the last time, and how often to one checkpoint
   Progression progression_;

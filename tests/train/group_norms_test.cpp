@@ -12,8 +12,8 @@
 
 #include "core/io/files.hpp"
 #include "support/colours.hpp"
+#include "train/line_log.hpp"
 #include "train/norms_log.hpp"
-#include "train/step_lines.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 
@@ -167,7 +167,7 @@ TEST(StepLines, KeepsWholeLinesUpToAStep) {
   const auto path = folder.path() / "lines.jsonl";
   const auto cut = [&](const std::string& text, std::int64_t step) {
     write_file_atomically(path, text);
-    return lines_up_to(path, step);
+    return lines_up_to(path, step, /*once=*/true);
   };
   const std::string ten = "{\"step\": 10}\n", twenty = "{\"step\": 20}\n";
   EXPECT_EQ(cut(ten + twenty, 20), ten + twenty);
