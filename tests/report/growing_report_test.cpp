@@ -15,9 +15,7 @@ namespace {
 using test::Page;
 using Texts = std::vector<std::string>;
 
-void append(const std::filesystem::path& file, const std::string& text) {
-  std::ofstream(file, std::ios::app) << text;
-}
+void append(const std::filesystem::path& file, const std::string& text) { std::ofstream(file, std::ios::app) << text; }
 
 std::string metrics_line(int step) {
   return fmt::format(
@@ -31,7 +29,9 @@ Page page_in(const std::filesystem::path& run) {
   return Page({std::istreambuf_iterator<char>(stream), {}});
 }
 
-ReportInput mine() { return {.title = "mine", .subtitle = {}, .tests = {}, .metrics = {}, .facts = {{"Model", "tiny"}}}; }
+ReportInput mine() {
+  return {.title = "mine", .subtitle = {}, .tests = {}, .metrics = {}, .facts = {{"Model", "tiny"}}};
+}
 
 TEST(GrowingReport, ShowsWhatTheRunHasWrittenSoFar) {
   const test::TempFolder run;
@@ -93,7 +93,7 @@ TEST(GrowingReport, ThatCannotBeWrittenCostsOneWarning) {
   report.at_step(1, 8);
   report.at_step(2, 8);
   ASSERT_EQ(log.messages().size(), 1U);
-  EXPECT_NE(log.messages()[0].find("report.html: isn't replaced"), std::string::npos);
+  EXPECT_NE(log.messages()[0].text.find("report.html: isn't replaced"), std::string::npos);
 }
 
 TEST(GrowingReport, IsFollowedByTheRunsLast) {
