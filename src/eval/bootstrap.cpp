@@ -25,17 +25,28 @@ namespace {
 using Unit = std::pair<double, std::int64_t>;
 using Units = std::map<Unit, std::int64_t>;  // how many there are of each
 
-void check_arguments(std::span<const double> values, const BootstrapOptions& options) {
-  check(!values.empty(), "[bootstrap_interval] values: expected at least one");
+void check_values(std::span<const double> values, const char* function, const char* name) {
+  check(!values.empty(), "[{}] {}: expected at least one", function, name);
   const auto bad = std::find_if_not(values.begin(), values.end(), [](double value) { return std::isfinite(value); });
-  check(bad == values.end(), "[bootstrap_interval] values: entry {} is not finite", bad - values.begin());
-  constexpr std::int64_t most_resamples = 10'000'000;
-  check(options.resamples > 0, "[bootstrap_interval] resamples: expected at least 1, got {}", options.resamples);
-  check(options.resamples <= most_resamples, "[bootstrap_interval] resamples: expected at most {}, got {}",
-        most_resamples, options.resamples);
-  check(options.confidence > 0.0 && options.confidence < 1.0,
-        "[bootstrap_interval] confidence: expected between 0 and 1, got {}", options.confidence);
+  check(bad == values.end(), "[{}] {}: entry {} is not finite", function, name, bad - values.begin());
 }
+
+void check_options(const BootstrapOptions& options, const char* function) {
+  constexpr std::int64_t most_resamples = 10'000'000;
+  check(options.resamples > 0, "[{}] resamples: expected at least 1, got {}", function, options.resamples);
+  check(options.resamples <= most_resamples, "[{}] resamples: expected at most {}, got {}", function, most_resamples,
+        options.resamples);
+  check(options.confidence > 0.0 && options.confidence < 1.0, "[{}] confidence: expected between 0 and 1, got {}",
+        function, options.confidence);
+}
+
+void check_groups(std::span<const std::int64_t> groups, std::size_t values, const char* function) {
+  check(groups.size() == values, "[{}] groups: expected {}, one a value, got {}", function, values, groups.size());
+  const auto least = *std::min_element(groups.begin(), groups.end());
+  check(least >= 0, "[{}] groups: expected 0 or more, got {}", function, least);
+}
+
+constexpr auto interval_name = "bootstrap_interval", paired_name = "paired_bootstrap";
 
 Units units_of(std::span<const double> values) {
   Units units;
@@ -44,8 +55,6 @@ Units units_of(std::span<const double> values) {
 }
 
 Units units_of(std::span<const double> values, std::span<const std::int64_t> groups) {
-  const auto least = *std::min_element(groups.begin(), groups.end());
-  check(least >= 0, "[bootstrap_interval] groups: expected 0 or more, got {}", least);
   std::unordered_map<std::int64_t, Unit> members;
   members.reserve(groups.size());
   for (std::size_t i = 0; i < values.size(); ++i) {
@@ -78,8 +87,7 @@ at::Tensor resampled_means(const Units& units, const BootstrapOptions& options) 
   return std::get<0>(sums.div_(counts).sort());
 }
 
-Interval interval_of(const Units& units, const BootstrapOptions& options) {
-  const auto means = resampled_means(units, options);
+Interval interval_of(const at::Tensor& means, const BootstrapOptions& options, const char* function) {
   const auto* mean = means.const_data_ptr<double>();
   const auto quantile = [&](double share) {
     const double place = share * static_cast<double>(options.resamples - 1);
@@ -89,24 +97,63 @@ Interval interval_of(const Units& units, const BootstrapOptions& options) {
   };
   const double tail = 0.5 * (1.0 - options.confidence);
   const Interval interval{quantile(tail), quantile(1.0 - tail)};
-  check(std::isfinite(interval.low) && std::isfinite(interval.high),
-        "[bootstrap_interval] values: they are too large for a sum");
+  check(std::isfinite(interval.low) && std::isfinite(interval.high), "[{}] values: they are too large for a sum",
+        function);
   return interval;
+}
+
+std::vector<double> differences_of(std::span<const double> values, std::span<const double> others,
+                                   const BootstrapOptions& options) {
+  check_values(values, paired_name, "values");
+  check_values(others, paired_name, "others");
+  check_options(options, paired_name);
+  check(others.size() == values.size(), "[{}] others: expected {}, one a value, got {}", paired_name, values.size(),
+        others.size());
+  std::vector<double> differences;
+  for (std::size_t i = 0; i < values.size(); ++i) differences.push_back(values[i] - others[i]);
+  return differences;
+}
+
+PairedDifference paired_difference(std::span<const double> differences, const Units& units,
+                                   const BootstrapOptions& options) {
+  const auto means = resampled_means(units, options);
+  const auto* begin = means.const_data_ptr<double>();
+  const auto* end = begin + options.resamples;
+  const auto below = std::upper_bound(begin, end, 0.0) - begin, above = end - std::lower_bound(begin, end, 0.0);
+  const double clear = 2.0 * static_cast<double>(1 + std::min(below, above));
+  return {.difference =
+              std::accumulate(differences.begin(), differences.end(), 0.0) / static_cast<double>(differences.size()),
+          .interval = interval_of(means, options, paired_name),
+          .p_value = std::min(1.0, clear / static_cast<double>(options.resamples + 1))};
 }
 
 }  // namespace
 
 Interval bootstrap_interval(std::span<const double> values, const BootstrapOptions& options) {
-  check_arguments(values, options);
-  return interval_of(units_of(values), options);
+  check_values(values, interval_name, "values");
+  check_options(options, interval_name);
+  return interval_of(resampled_means(units_of(values), options), options, interval_name);
 }
 
 Interval bootstrap_interval(std::span<const double> values, std::span<const std::int64_t> groups,
                             const BootstrapOptions& options) {
-  check_arguments(values, options);
-  check(groups.size() == values.size(), "[bootstrap_interval] groups: expected {}, one a value, got {}", values.size(),
-        groups.size());
-  return interval_of(units_of(values, groups), options);
+  check_values(values, interval_name, "values");
+  check_options(options, interval_name);
+  check_groups(groups, values.size(), interval_name);
+  return interval_of(resampled_means(units_of(values, groups), options), options, interval_name);
+}
+
+PairedDifference paired_bootstrap(std::span<const double> values, std::span<const double> others,
+                                  const BootstrapOptions& options) {
+  const auto differences = differences_of(values, others, options);
+  return paired_difference(differences, units_of(differences), options);
+}
+
+PairedDifference paired_bootstrap(std::span<const double> values, std::span<const double> others,
+                                  std::span<const std::int64_t> groups, const BootstrapOptions& options) {
+  const auto differences = differences_of(values, others, options);
+  check_groups(groups, values.size(), paired_name);
+  return paired_difference(differences, units_of(differences, groups), options);
 }
 
 }  // namespace vlalign

@@ -13,6 +13,7 @@
 #include <functional>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "core/check.hpp"
 #include "eval/checked_embeddings.hpp"
@@ -275,10 +276,10 @@ RecallScores recall_scores(std::span<const std::int64_t> ranks, std::span<const 
 
 RetrievalScores evaluate_retrieval(const Embeddings& embeddings, const Ranks& processes) {
   const auto e = checked_embeddings(embeddings, "retrieval_ranks");
-  const auto [ranks, captions, pictures] = count(e, processes);
+  auto [ranks, captions, pictures] = count(e, processes);
   const PairedRows pairs{e.image, e.text, e.owner};
   const std::vector<std::int64_t> one_each(embeddings.image_of_text.size(), 1);
-  return {
+  RetrievalScores scores{
       .pairs = e.image.size(0),
       .captions = e.text.size(0),
       .skipped = std::ssize(embeddings.bad),
@@ -298,6 +299,8 @@ RetrievalScores evaluate_retrieval(const Embeddings& embeddings, const Ranks& pr
       .image_to_text_hubness = captions,
       .text_to_image_hubness = pictures,
   };
+  scores.ranks = std::move(ranks);
+  return scores;
 }
 
 RetrievalScores evaluate_retrieval(const DualEncoder& model, const std::shared_ptr<const PairSource>& source,

@@ -194,7 +194,9 @@ ZeroShotScores scores_of(const at::Tensor& image, const at::Tensor& classes, std
           .mean_per_class = mean_per_class(top1, labels),
           .calibration_error = calibration_error(predictions),
           .negative_log_likelihood = mean(found.surprise),
-          .top1_interval95 = bootstrap_interval(top1)};
+          .top1_interval95 = bootstrap_interval(top1),
+          .ranks = found.rank,
+          .labels = {labels.begin(), labels.end()}};
 }
 
 }  // namespace
@@ -244,6 +246,7 @@ ZeroShotScores evaluate_zero_shot(const DualEncoder& model, const std::shared_pt
   check_scorable(images.image, prototypes, labels, scale);
   auto scores = scores_of(images.image, prototypes, labels, scale, namesakes_of(classes, all_labels.are_names));
   scores.skipped = std::ssize(images.bad);
+  scores.records = images.records;
   return scores;
 }
 

@@ -6,7 +6,8 @@
 #include "core/io/files.hpp"
 #include "core/io/place.hpp"
 #include "report/contact_sheet.hpp"
-#include "report/html_text.hpp"
+#include "report/html_page.hpp"
+#include "report/progress_section.hpp"
 #include "report/report_data.hpp"
 #include "report/report_page.hpp"
 #include "report/report_sections.hpp"
@@ -17,11 +18,10 @@ namespace vlalign {
 namespace {
 
 constexpr std::int64_t picture_budget = 300;    // thumbnails in one report
-constexpr auto mark = "Made by vlalign.";       // by which a report is known again
 constexpr std::size_t sheet_bytes = 2'100'000;  // of their PNG; base64 makes it a third larger
 
 std::string misfit_of(const std::filesystem::path& file) {
-  return read_file(file).find(mark) == std::string::npos ? "something else made it" : "";
+  return read_file(file).find(page_mark) == std::string::npos ? "something else made it" : "";
 }
 
 void check_test(const ReportTest& test) {
@@ -66,42 +66,21 @@ std::string report_html(const ReportInput& input) {
   std::vector<Image> pictures;
   const auto views = view_tests(input.tests, pictures);
   const auto sheet = pictures.empty() ? ContactSheet{} : make_contact_sheet(pictures, sheet_bytes);
-  const auto curves = report_curves(input.metrics);
-  const auto data = escape_script_json(report_data_json(sheet, curves, input.metrics.step, views));
-  const auto subtitle =
-      input.subtitle.empty() ? "" : fmt::format(R"(<p class="lead">{}</p>)", escape_html(input.subtitle));
-  std::string sections;
-  for (std::size_t i = 0; i < views.size(); ++i) sections += closer_look_section(views[i], sheet, i);
-  sections += curves_section(curves) + figures_section(input.tests) + facts_section(input.facts);
-  return fmt::format(R"(<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy"
-  content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:">
-<title>{title}</title>
-<style>{style}</style>
-{sheet}
-</head>
-<body>
-<main>
-<header><h1>{title}</h1>{subtitle}</header>
-{headline}
-<noscript><p class="card">The curves, matrices and maps of this page are drawn by a script.</p></noscript>
-{sections}
-<footer>{mark} This page is one file and loads nothing from a network.</footer>
-</main>
-<script type="application/json" id="data">{data}</script>
-<script>{script}</script>
-</body>
-</html>
-)",
-                     fmt::arg("title", escape_html(input.title)), fmt::arg("style", report_style),
-                     fmt::arg("sheet", pictures.empty() ? "" : sheet_style(sheet)), fmt::arg("subtitle", subtitle),
-                     fmt::arg("headline", headline_section(input.tests)), fmt::arg("sections", sections),
-                     fmt::arg("data", data), fmt::arg("script", report_script), fmt::arg("mark", mark));
+  const auto validation = validation_charts(input.validations);
+  const auto training = training_charts(input.metrics);
+  std::vector<Chart> charts = validation.first;
+  charts.insert(charts.end(), validation.others.begin(), validation.others.end());
+  charts.insert(charts.end(), training.begin(), training.end());
+  std::string body = progress_section(input) + headline_section(input.tests);
+  if (input.tests.empty()) body += latest_validations_section(input);
+  for (std::size_t i = 0; i < views.size(); ++i) body += closer_look_section(views[i], sheet, i);
+  body += curves_section(validation, training) + figures_section(input.tests) + facts_section(input.facts);
+  return html_page({.title = input.title,
+                    .subtitle = input.subtitle,
+                    .style = pictures.empty() ? "" : sheet_style(sheet),
+                    .body = body,
+                    .data = report_data_json(sheet, charts, views),
+                    .script = report_script});
 }
 
 void check_report_place(const std::filesystem::path& file) { check_file_place(file, {"a report", misfit_of}); }

@@ -1,24 +1,3 @@
-"use strict";
-(() => {
-const data = JSON.parse(document.getElementById("data").textContent);
-const css = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-const html = text => text.replace(/[&<>"']/g, c => "&#" + c.charCodeAt(0) + ";");
-const short = (value, digits = 3) => {
-  if (value === null) return "not finite";
-  const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-3 || size >= 1e6)) return value.toExponential(1).replace(".0e", "e").replace("e+", "e");
-  return size >= 1e3 ? Math.round(value).toLocaleString("en") : String(+value.toPrecision(digits));
-};
-const redraws = [];
-const redrawOn = (element, draw) => {
-  redraws.push(draw);
-  let width = -1;  // drawing may change the height, which must not draw again
-  new ResizeObserver(() => {
-    if (element.clientWidth !== width) { width = element.clientWidth; requestAnimationFrame(draw); }
-  }).observe(element);
-};
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => redraws.forEach(draw => draw()));
-
 // Thumbnails: one contact sheet, shown by the style sheet in the page and copied from in the canvases.
 const sheet = new Image();
 const sheetUri = document.querySelector("#sheet-style")?.textContent.match(/url\((.*?)\)/);
@@ -48,59 +27,7 @@ const prepare = (canvas, width, height) => {
   return context;
 };
 
-// Training curves.
-const ticks = (low, high, count) => {
-  const raw = (high - low) / count, power = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 5, 10].map(m => m * power).find(s => s >= raw);
-  const out = [];
-  for (let t = Math.ceil(low / step - 1e-9) * step; t <= high + step * 1e-9; t += step) out.push(Math.abs(t) < step * 1e-9 ? 0 : t);
-  return out;
-};
-for (const [index, curve] of data.curves.entries()) {
-  const figure = document.getElementById("curve-" + index), svg = figure.querySelector("svg");
-  const value = figure.querySelector("figcaption span");
-  const finite = [...curve.low, ...curve.high].filter(v => v !== null);
-  let bottom = Math.min(...finite), top = Math.max(...finite);
-  if (!finite.length) { bottom = 0; top = 1; }
-  if (curve.zero) bottom = Math.min(0, bottom);
-  if (bottom === top) { bottom -= Math.abs(bottom) * 0.1 || 1; top += Math.abs(top) * 0.1 || 1; }
-  const last = curve.mean.length - 1;
-  let box = null, cursor = null;
-  const show = i => { value.textContent = short(curve.mean[i]) + (curve.unit ? " " + curve.unit : "") + (i === last ? "" : " at step " + short(curve.step[i], 4)); };
-  const draw = () => {
-    const width = svg.clientWidth, height = svg.clientHeight;
-    if (!width) return;
-    const left = 50, right = width - 6, up = 10, down = height - 24;
-    const first = curve.step[0], span = curve.step[last] - first || 1;
-    const x = s => left + (s - first) / span * (right - left), y = v => down - (v - bottom) / (top - bottom) * (down - up);
-    box = { x, left, right, first, span };
-    let out = "";
-    for (const t of ticks(bottom, top, 5))
-      out += `<line class="grid" x1="${left}" x2="${right}" y1="${y(t)}" y2="${y(t)}"/><text x="${left - 8}" y="${y(t) + 4}" text-anchor="end">${short(t)}<\/text>`;
-    for (const t of last > 0 ? ticks(first, first + span, 4) : [first])
-      out += `<text x="${x(t)}" y="${height - 6}" text-anchor="${x(t) > right - 20 ? "end" : "middle"}">${short(t, 4)}<\/text>`;
-    const pieces = []; let piece = [];
-    curve.mean.forEach((m, i) => { if (m !== null) piece.push(i); else if (piece.length) { pieces.push(piece); piece = []; } });
-    if (piece.length) pieces.push(piece);
-    for (const p of pieces) {
-      const path = (list, values) => list.map(i => x(curve.step[i]).toFixed(1) + "," + y(values[i]).toFixed(1)).join(" L");
-      out += `<path class="band" d="M${path(p, curve.high)} L${path([...p].reverse(), curve.low)} Z"/>`;
-      out += `<path class="line" d="M${path(p, curve.mean)}"/>`;
-      if (p.length === 1) out += `<circle cx="${x(curve.step[p[0]])}" cy="${y(curve.mean[p[0]])}" r="3" fill="currentColor"/>`;
-    }
-    if (cursor !== null) out += `<line class="cursor" x1="${x(curve.step[cursor])}" x2="${x(curve.step[cursor])}" y1="${up}" y2="${down}"/>`;
-    svg.innerHTML = out;
-  };
-  svg.addEventListener("pointermove", event => {
-    if (!box) return;
-    const wanted = box.first + (event.clientX - svg.getBoundingClientRect().left - box.left) / (box.right - box.left) * box.span;
-    cursor = curve.step.reduce((best, s, i) => Math.abs(s - wanted) < Math.abs(curve.step[best] - wanted) ? i : best, 0);
-    show(cursor); draw();
-  });
-  svg.addEventListener("pointerleave", () => { cursor = null; show(last); draw(); });
-  show(last);
-  redrawOn(svg, draw);
-}
+data.charts.forEach((chart, index) => addChart(document.getElementById("chart-" + index), chart));
 
 // Similarity matrices.
 const stops = [[13, 8, 60], [70, 20, 130], [150, 40, 125], [222, 75, 90], [251, 150, 80], [252, 240, 170]];
@@ -276,4 +203,3 @@ for (const [index, test] of data.tests.entries()) {
   whole.onclick = () => zoomBy(0);
   redrawOn(canvas, draw);
 }
-})();

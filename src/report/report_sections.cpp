@@ -5,25 +5,12 @@
 
 #include "core/check.hpp"
 #include "report/html_text.hpp"
+#include "report/shown_numbers.hpp"
 
 namespace vlalign {
 namespace {
 
-std::string percent(double share) {
-  const double value = 100.0 * share;
-  return value > 0.0 && value < 0.1 ? fmt::format("{:.1g}%", value) : fmt::format("{:.1f}%", value);
-}
-
 std::string number(double value) { return fmt::format("{:.10g}", value); }
-
-/// The value as text, and exactly for programs.
-std::string datum(double value, const std::string& text) {
-  return fmt::format(R"(<data value="{}">{}</data>)", value, text);
-}
-
-std::string plural(std::int64_t count, std::string_view one, std::string_view many) {
-  return fmt::format("{} {}", count, count == 1 ? one : many);
-}
 
 /// A paragraph of a class, nothing for an empty text.
 std::string paragraph(std::string_view css_class, std::string_view text) {
@@ -178,7 +165,7 @@ std::string map_figure(const ReportView& view, std::size_t index) {
 }  // namespace
 
 std::string headline_section(std::span<const ReportTest> tests) {
-  if (tests.empty()) return R"(<p class="card">This run was not tested: no pairs were held out.</p>)";
+  if (tests.empty()) return "";
   std::string cards;
   for (const auto& test : tests) cards += headline_card(test);
   return fmt::format(R"(
@@ -212,25 +199,36 @@ std::string closer_look_section(const ReportView& view, const ContactSheet& shee
                      map_figure(view, index));
 }
 
-std::string curves_section(std::span<const ReportCurve> curves) {
-  if (curves.empty()) return "";
-  std::string figures;
-  for (std::size_t i = 0; i < curves.size(); ++i) {
-    figures += fmt::format(R"(
-<figure class="card" id="curve-{0}">
-  <figcaption>{1} <span></span></figcaption>
-  <svg role="img" aria-label="{1} over the training steps"></svg>
-</figure>)",
-                           i, escape_html(curves[i].name));
+std::string curves_section(const ValidationCharts& validation, std::span<const Chart> training) {
+  std::string sections;
+  std::size_t first = 0;
+  const auto figures = [&](std::span<const Chart> charts) {
+    const auto html = fmt::format(R"(<div class="curves">{}</div>)", chart_figures(charts, first));
+    first += charts.size();
+    return html;
+  };
+  if (!validation.first.empty() || !validation.others.empty()) {
+    sections += R"(
+<section>
+  <h2>Validation while training</h2>
+  <p class="note">On pairs that are not trained on, over optimizer steps; the numbers are the last. Losses are over a whole
+    set at once, so that they compare with each other over time and not with the loss of a batch.</p>)";
+    sections += figures(validation.first);
+    if (!validation.others.empty())
+      sections +=
+          fmt::format("<details><summary>{}</summary>{}</details>",
+                      plural(std::ssize(validation.others), "more figure", "more figures"), figures(validation.others));
+    sections += "</section>";
   }
-  return fmt::format(R"(
+  if (training.empty()) return sections;
+  return sections + fmt::format(R"(
 <section>
   <h2>Training</h2>
   <p class="note">Over optimizer steps. The line is the mean of neighbouring steps, the band their lowest and highest; the
     number is the last.</p>
-  <div class="curves">{}</div>
+  {}
 </section>)",
-                     figures);
+                                figures(training));
 }
 
 std::string figures_section(std::span<const ReportTest> tests) {

@@ -26,6 +26,7 @@ void add_convert(CLI::App& program);
 void add_interpolate(CLI::App& program);
 void add_index(CLI::App& program);
 void add_linear_probe(CLI::App& program);
+void add_report(CLI::App& program);
 
 /// For options that name a file, a folder or words: what is wrong with no text, as CLI11's check() wants it.
 std::string not_empty(const std::string& value);

@@ -162,11 +162,12 @@ TEST(ReportFigures, StandsLikePairsSideBySide) {
 
 TEST(ReportFigures, DrawsCurvesOfTheMeanLowestAndHighestOfNeighbouringSteps) {
   const Page page(report_html({.title = "t", .subtitle = {}, .tests = {}, .metrics = make_metrics(800), .facts = {}}));
-  const auto curves = page.data()["curves"];
-  ASSERT_EQ(curves.size(), 2U);  // only the columns that are there
+  const auto charts = page.data()["charts"];
+  ASSERT_EQ(charts.size(), 2U);  // only the columns that are there
   EXPECT_EQ(page.count("//figure"), 2U);
-  const auto& loss = curves[0];
-  EXPECT_EQ(loss["name"], "Loss");
+  EXPECT_EQ(charts[0]["name"], "Loss");
+  ASSERT_EQ(charts[0]["lines"].size(), 1U);
+  const auto& loss = charts[0]["lines"][0];
   ASSERT_EQ(loss["step"].size(), 400U);
   // steps 1 and 2 have losses 11 and 2
   EXPECT_EQ(loss["step"][0], 2);
@@ -180,7 +181,36 @@ TEST(ReportFigures, LeavesAGapWhereTheLossWasNotFinite) {
   auto metrics = make_metrics(3);
   metrics.loss[1] = std::numeric_limits<double>::quiet_NaN();
   const Page page(report_html({.title = "t", .subtitle = {}, .tests = {}, .metrics = metrics, .facts = {}}));
-  EXPECT_EQ(page.data()["curves"][0]["mean"], (json{11, nullptr, 13}));
+  EXPECT_EQ(page.data()["charts"][0]["lines"][0]["mean"], (json{11, nullptr, 13}));
+}
+
+TEST(ReportFigures, PutsWhatIsValidatedOnSeveralSetsIntoOneChart) {
+  const std::vector<ValidationLine> lines{
+      {.step = 10, .name = "near", .seconds = 1, .figures = {{"loss", 3}, {"image_to_text.recall@1", 0.25}}},
+      {.step = 10, .name = "far", .seconds = 1, .figures = {{"loss", 4}, {"image_to_text.recall@1", 0.125}}},
+      {.step = 10, .name = "classes", .seconds = 1, .figures = {{"images", 5}, {"top1", 0.5}, {"top5", 0.75}}},
+      {.step = 20, .name = "near", .seconds = 1, .figures = {{"loss", 2}, {"image_to_text.recall@1", 0.5}}}};
+  const Page page(
+      report_html({.title = "t", .subtitle = {}, .tests = {}, .metrics = {}, .facts = {}, .validations = lines}));
+  EXPECT_EQ(page.faults(), std::vector<std::string>{});
+  const auto charts = page.data()["charts"];
+  ASSERT_EQ(charts.size(), 4U);
+  EXPECT_EQ(page.count("//figure"), 4U);
+  EXPECT_EQ(charts[0]["name"], "Loss");
+  ASSERT_EQ(charts[0]["lines"].size(), 2U);
+  EXPECT_EQ(charts[0]["lines"][0]["name"], "near");
+  EXPECT_EQ(charts[0]["lines"][0]["step"], (json{10, 20}));
+  EXPECT_EQ(charts[0]["lines"][0]["mean"], (json{3, 2}));
+  EXPECT_EQ(charts[0]["lines"][1]["name"], "far");
+  EXPECT_EQ(charts[0]["lines"][1]["mean"], (json{4}));
+  EXPECT_EQ(charts[1]["lines"][0]["mean"], (json{0.25, 0.5}));
+  EXPECT_EQ(charts[1]["percent"], true);
+  EXPECT_EQ(charts[2]["name"], "Top-1 accuracy");
+  EXPECT_EQ(page.count("//details//figure"), 1U);  // top5
+  // A set has one colour in all charts, and without tests its latest figure is the headline.
+  EXPECT_EQ(charts[1]["lines"][1]["colour"], charts[0]["lines"][1]["colour"]);
+  EXPECT_EQ(page.texts("//div[@class='headline']//h2"), (std::vector<std::string>{"near", "far", "classes"}));
+  EXPECT_EQ(page.texts("//div[@class='headline']//data"), (std::vector<std::string>{"50.0%", "12.5%", "50.0%"}));
 }
 
 }  // namespace

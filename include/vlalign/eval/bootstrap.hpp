@@ -34,4 +34,27 @@ VLALIGN_EXPORT Interval bootstrap_interval(std::span<const double> values, const
 VLALIGN_EXPORT Interval bootstrap_interval(std::span<const double> values, std::span<const std::int64_t> groups,
                                            const BootstrapOptions& options = {});
 
+/// How much larger the mean of some values is than that of others of the same queries, and whether that is more than
+/// chance.
+struct PairedDifference {
+  double difference = 0.0;
+  Interval interval;     ///< of the difference
+  double p_value = 1.0;  ///< two-sided: how often such queries show a difference this clear where there is none
+};
+
+/// The paired bootstrap of two systems on one test (Koehn 2004; Efron & Tibshirani 1993, chapters 13 and 15): the
+/// queries are drawn with replacement, both systems' values with each, so that what is easy or hard for both cancels.
+/// The interval is the percentiles of the resampled differences D*, and the p value inverts it: with R resamples
+/// 2 (1 + min(#{D* <= 0}, #{D* >= 0})) / (R + 1), at most 1 (Davison & Hinkley 1997, chapter 4), so it is never
+/// below 2 / (R + 1).
+///   values, others: [n], n >= 1, finite: entry i of both is of the same query
+VLALIGN_EXPORT PairedDifference paired_bootstrap(std::span<const double> values, std::span<const double> others,
+                                                 const BootstrapOptions& options = {});
+
+/// The same for queries that come in groups: the captions of a picture are drawn with it.
+///   groups: [n], the group of each query, numbered from 0
+VLALIGN_EXPORT PairedDifference paired_bootstrap(std::span<const double> values, std::span<const double> others,
+                                                 std::span<const std::int64_t> groups,
+                                                 const BootstrapOptions& options = {});
+
 }  // namespace vlalign

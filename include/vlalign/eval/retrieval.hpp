@@ -32,6 +32,16 @@ struct RecallIntervals {
   Interval map_at_10;
 };
 
+/// The rank of the best right candidate of each query, counted from 1.
+struct RetrievalRanks {
+  std::vector<std::int64_t> image_to_text;  ///< [N]
+  std::vector<std::int64_t> text_to_image;  ///< [M]
+  /// [N], AP@10 of each picture, 0 to 1: sum over its captions with rank r <= 10 of (right ones among the r best) / r,
+  /// divided by min(captions, 10) (Weyand et al. 2020, Google Landmarks Dataset v2, whose mAP@100 this is with 10 for
+  /// 100). A caption's AP@10 is 1 / rank within 10, else 0.
+  std::vector<double> image_to_text_precision;
+};
+
 /// Cross-modal retrieval, both ways, and the shape of the joint space.
 struct RetrievalScores {
   std::int64_t pairs = 0;     ///< N, pictures
@@ -52,16 +62,7 @@ struct RetrievalScores {
   Hubness image_to_text_hubness{};      ///< of captions, among the 10 nearest of each picture
   Hubness text_to_image_hubness{};      ///< of pictures, among the 10 nearest of each caption
   std::optional<double> temperature{};  ///< the model's, 1 / logit scale, where a model was at hand
-};
-
-/// The rank of the best right candidate of each query, counted from 1.
-struct RetrievalRanks {
-  std::vector<std::int64_t> image_to_text;  ///< [N]
-  std::vector<std::int64_t> text_to_image;  ///< [M]
-  /// [N], AP@10 of each picture, 0 to 1: sum over its captions with rank r <= 10 of (right ones among the r best) / r,
-  /// divided by min(captions, 10) (Weyand et al. 2020, Google Landmarks Dataset v2, whose mAP@100 this is with 10 for
-  /// 100). A caption's AP@10 is 1 / rank within 10, else 0.
-  std::vector<double> image_to_text_precision;
+  RetrievalRanks ranks{};               ///< of every query, see test_outcome.hpp; to_json() leaves them out
 };
 
 /// Ranks by cosine, both ways, in tiles of block x block scores: never an [N, M] matrix.

@@ -7,13 +7,25 @@
 
 namespace vlalign {
 
-/// The lines of a run's metrics.jsonl as columns, one entry a step; NaN where a line has null.
+/// A line of a run's metrics.jsonl; NaN where it has null.
+struct StepMetrics {
+  double step = 0;
+  double epoch = 0;
+  double loss = 0;           ///< nats
+  double accuracy = 0;       ///< share of the batch whose own caption scores best, 0 to 1
+  double learning_rate = 0;  ///< key "lr"
+  double logit_scale = 0;
+  double samples_seen = 0;
+  double pairs_per_s = 0;
+};
+
+/// The lines of a run's metrics.jsonl as columns, one entry a step: see StepMetrics.
 struct TrainingMetrics {
   std::vector<double> step;
   std::vector<double> epoch;
-  std::vector<double> loss;           ///< nats
-  std::vector<double> accuracy;       ///< share of the batch whose own caption scores best, 0 to 1
-  std::vector<double> learning_rate;  ///< key "lr"
+  std::vector<double> loss;
+  std::vector<double> accuracy;
+  std::vector<double> learning_rate;
   std::vector<double> logit_scale;
   std::vector<double> samples_seen;
   std::vector<double> pairs_per_s;

@@ -26,6 +26,10 @@ struct ZeroShotScores {
   double calibration_error = 0.0;
   double negative_log_likelihood = 0.0;
   Interval top1_interval95{};  ///< over draws of the pictures, see bootstrap.hpp
+  /// [images], what came of each picture, see test_outcome.hpp; to_json() leaves them out.
+  std::vector<std::int64_t> ranks{};    ///< of the right class, counted from 1
+  std::vector<std::int64_t> labels{};   ///< the right class
+  std::vector<std::int64_t> records{};  ///< which record it is, where a data set was at hand
 };
 
 /// {"a photo of a {}."}: "{}" stands for the class name.
