@@ -5,6 +5,7 @@
 #include "core/check.hpp"
 #include "kernels/thread_count.hpp"
 #include "remote/s3.hpp"
+#include "train/run_stages.hpp"
 
 namespace vlalign {
 namespace {
@@ -61,6 +62,7 @@ void check_options(const TrainerOptions& o) {
   check_length(o);
   check_optimizer(o);
   check_machine(o);
+  check_stages(o.stages);
   check(!o.targets || o.targets->make, "[Trainer] targets: the rule \"{}\" has no function make",
         o.targets ? o.targets->name : "");
   check(o.checkpoints.every >= 0, "[Trainer] checkpoints.every: expected 0 or more steps, got {}", o.checkpoints.every);

@@ -118,6 +118,7 @@ json config_of(const DualEncoder& model) {
 
 void check_task(const Task& task, const TrainerOptions& options) {
   check_fine_tuning(task.module(), towers_of(task), options.fine_tuning);
+  check_stages_fit(options, task.encoder());
 }
 
 TrainingRun::TrainingRun(Task& task, const TrainerOptions& options, OnStep on_step, StopFlag& stop)
@@ -158,6 +159,7 @@ TrainSummary TrainingRun::train() {
     check_same_on_ranks(ranks_, all);
   }
   if (!options_.out.empty()) open_folder();
+  task_.enter(stages_->at(progression_.step), progression_.step);
   for (auto* batches : task_.batches()) batches->seek(progression_.step);
 
   TrainSummary summary;
@@ -199,6 +201,8 @@ void TrainingRun::plan() {
   }
   warmup_ = options_.schedule.warmup.value_or(std::min<std::int64_t>(2000, steps_ / 10));
   check(warmup_ < steps_, "[Trainer] warmup: {} steps leave none of the run's {}", warmup_, steps_);
+  stages_.emplace(options_.stages, steps_);
+  stages_->warn_of_the_end(task_.encoder());
 }
 
 /// With the run's newest checkpoint restored, if there is one.
@@ -241,6 +245,7 @@ json TrainingRun::settings() const {
            {"teacher", o.teacher ? described(*o.teacher) : json()},
            {"steps", steps_},
            {"warmup", warmup_},
+           {"stages", stages_->settings()},
            {"batch_size", o.batch_size},
            {"micro_batch", o.micro_batch},
            {"lr", o.learning_rate},
@@ -349,7 +354,7 @@ StepResult TrainingRun::train_step() {
   const auto waited = ranks_.seconds_waited();
   optimizer_.zero_grad();  // what was there before isn't this step's
   buffers_.keep();
-  const auto figures = task_.forward_backward(step, static_cast<double>(step) / static_cast<double>(steps_), exchange_);
+  const auto figures = forward_backward(step);
   exchange_.finish();
   if (step == 0) check_reach(task_.module(), towers_of(task_));
   average_buffers(ranks_, buffers_.watched(), figures.known.samples_seen);
@@ -374,6 +379,15 @@ StepResult TrainingRun::train_step() {
   }
   optimizer_.zero_grad();
   return result;
+}
+
+/// At the sizes of the step's stage, which the model has as long as this takes.
+StepFigures TrainingRun::forward_backward(std::int64_t step) {
+  const auto& stage = stages_->at(step);
+  if (stages_->begins_at(step)) log_info("step {}: {}", step + 1, stages_->description(step));
+  task_.enter(stage, step);
+  const StageInPlace in_place(*task_.encoder().module(), stage);
+  return task_.forward_backward(step, static_cast<double>(step) / static_cast<double>(steps_), exchange_);
 }
 
 /// Into the result, the whole batch's; returns the largest number in a buffer.

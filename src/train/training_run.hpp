@@ -12,6 +12,7 @@
 #include "train/run_folder.hpp"
 #include "train/run_mirror.hpp"
 #include "train/run_scope.hpp"
+#include "train/run_stages.hpp"
 #include "train/task.hpp"
 #include "train/weight_average.hpp"
 #include "vlalign/train/adamw.hpp"
@@ -49,6 +50,7 @@ class TrainingRun {
   TrainSummary train();
   StepResult step();
   StepResult train_step();
+  StepFigures forward_backward(std::int64_t step);
   double read_figures(const StepFigures& figures, const at::Tensor& norm, double own_seconds, StepResult& result);
   void share_bad_records();
   bool is_to_stop() const;
@@ -69,6 +71,7 @@ class TrainingRun {
   KeptBuffers buffers_;
   SlowRank slow_rank_;
   std::int64_t steps_ = 0, warmup_ = 0;
+  std::optional<RunStages> stages_;
   Progression progression_;
 };
 
