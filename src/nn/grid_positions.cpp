@@ -13,8 +13,8 @@ namespace {
 
 /// [new_side, side]: times numbers along a line, those of the resized line. Each column is what becomes of a single 1.
 at::Tensor resizing_matrix(std::int64_t side, std::int64_t new_side, const at::TensorOptions& options) {
-  const auto ones = at::eye(side, options).view({1, side, side, 1});
-  return at::_upsample_bicubic2d_aa(ones, {new_side, 1}, /*align_corners=*/false).view({side, new_side}).t();
+  const auto ones = at::eye(side, options).view({1, 1, side, side});
+  return at::_upsample_bicubic2d_aa(ones, {new_side, side}, /*align_corners=*/false).view({new_side, side});
 }
 
 }  // namespace
