@@ -72,7 +72,7 @@ at::Tensor normalized(const at::Tensor& pixels, const DualEncoder& model, const 
   check(pixels.defined(), "[{}] pixels: expected [B, 3, S, S], got no tensor", where);
   const auto& config = model.config();
   const auto ready = normalize_pixels(on_device(pixels, model.device()), config.preprocess);
-  const std::int64_t side = config.preprocess.image_size;
+  const auto side = model.module()->visual->input.image_size.value_or(config.preprocess.image_size);
   const bool fixed =
       std::holds_alternative<VitConfig>(config.vision) || std::holds_alternative<ModifiedResNetConfig>(config.vision);
   check(!fixed || (ready.size(2) == side && ready.size(3) == side),

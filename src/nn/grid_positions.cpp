@@ -1,12 +1,23 @@
 #include "nn/grid_positions.hpp"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/_upsample_bicubic2d_aa.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/eye.h>
 
 #include <cmath>
 
 namespace vlalign::nn {
+namespace {
+
+/// [new_side, side]: times numbers along a line, those of the resized line. Each column is what becomes of a single 1.
+at::Tensor resizing_matrix(std::int64_t side, std::int64_t new_side, const at::TensorOptions& options) {
+  const auto ones = at::eye(side, options).view({1, 1, side, side});
+  return at::_upsample_bicubic2d_aa(ones, {new_side, side}, /*align_corners=*/false).view({new_side, side});
+}
+
+}  // namespace
 
 std::optional<std::int64_t> grid_side(std::int64_t places) {
   const auto side = static_cast<std::int64_t>(std::lround(std::sqrt(static_cast<double>(places))));
@@ -25,6 +36,15 @@ at::Tensor grid_positions(std::int64_t side, std::int64_t width) {
   const auto line = at::arange(side, options);
   const auto column = waves(line.expand({side, side})), row = waves(line.view({side, 1}).expand({side, side}));
   return at::cat({column, row}, 1).to(at::kFloat);
+}
+
+at::Tensor resize_grid(const at::Tensor& positions, std::int64_t new_side, std::int64_t extra) {
+  const auto places = positions.size(0) - extra, width = positions.size(1);
+  const auto side = *grid_side(places);
+  const auto matrix = resizing_matrix(side, new_side, positions.options().requires_grad(false));
+  const auto rows = matrix.matmul(positions.narrow(0, extra, places).reshape({side, side * width}));
+  const auto grid = matrix.matmul(rows.view({new_side, side, width})).reshape({new_side * new_side, width});
+  return at::cat({positions.narrow(0, 0, extra), grid});
 }
 
 }  // namespace vlalign::nn

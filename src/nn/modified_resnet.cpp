@@ -11,6 +11,7 @@
 #include "config/validate.hpp"
 #include "core/check.hpp"
 #include "nn/check_inputs.hpp"
+#include "nn/grid_positions.hpp"
 
 namespace vlalign::nn {
 namespace {
@@ -61,15 +62,21 @@ AttentionPool2d::AttentionPool2d(std::int64_t side, std::int64_t width, std::int
   v_proj = register_module("v_proj", projection());
 }
 
-at::Tensor AttentionPool2d::values(const at::Tensor& x) const {
-  return v_proj->forward(x.flatten(2).transpose(1, 2) + positional_embedding.to(x.scalar_type()).slice(0, 1));
+at::Tensor AttentionPool2d::positions(const at::Tensor& x, bool resize) const {
+  const auto places = x.size(2) * x.size(3), own = positional_embedding.size(0) - 1;
+  const bool fits = places == own || (resize && x.size(2) == x.size(3));
+  check(fits, "[AttentionPool2d] expected a map of {} places, got {}", own, places);
+  const auto table = places == own ? positional_embedding : resize_grid(positional_embedding, x.size(2), 1);
+  return table.to(x.scalar_type());
 }
 
-at::Tensor AttentionPool2d::forward(const at::Tensor& x) const {
+at::Tensor AttentionPool2d::values(const at::Tensor& x, bool resize) const {
+  return v_proj->forward(x.flatten(2).transpose(1, 2) + positions(x, resize).slice(0, 1));
+}
+
+at::Tensor AttentionPool2d::forward(const at::Tensor& x, bool resize) const {
   const auto map = x.flatten(2).transpose(1, 2);  // [B, N, W]
-  check(map.size(1) + 1 == positional_embedding.size(0), "[AttentionPool2d] expected a map of {} places, got {}",
-        positional_embedding.size(0) - 1, map.size(1));
-  const auto tokens = at::cat({map.mean(1, /*keepdim=*/true), map}, 1) + positional_embedding.to(x.scalar_type());
+  const auto tokens = at::cat({map.mean(1, /*keepdim=*/true), map}, 1) + positions(x, resize);
   const auto split = [this](const at::Tensor& t) {
     return t.unflatten(-1, {heads_, t.size(-1) / heads_}).transpose(1, 2);
   };
@@ -110,7 +117,7 @@ std::array<at::Tensor, 4> ModifiedResNet::stage_outputs(const at::Tensor& pixels
                                                         const LayerHook& hook) {
   check_pixels(pixels, "ModifiedResNet");
   const auto places = static_cast<double>(attnpool->positional_embedding.size(0) - 1);
-  const auto side = 32 * std::llround(std::sqrt(places));
+  const std::int64_t side = input.image_size.value_or(32 * std::llround(std::sqrt(places)));
   check(pixels.size(2) == side && pixels.size(3) == side, "[ModifiedResNet] pixels: expected {}x{}, got {}x{}", side,
         side, pixels.size(2), pixels.size(3));
   auto x = pixels.to(compute).contiguous(at::MemoryFormat::ChannelsLast);
@@ -127,7 +134,7 @@ std::array<at::Tensor, 4> ModifiedResNet::stage_outputs(const at::Tensor& pixels
 }
 
 at::Tensor ModifiedResNet::forward(const at::Tensor& pixels, at::ScalarType compute) {
-  return attnpool->forward(stage_outputs(pixels, compute, {}).back());
+  return attnpool->forward(stage_outputs(pixels, compute, {}).back(), input.image_size.has_value());
 }
 
 Features ModifiedResNet::features(const at::Tensor& pixels, at::ScalarType compute,
@@ -143,8 +150,8 @@ Features ModifiedResNet::hooked_features(const at::Tensor& pixels, at::ScalarTyp
   const auto outputs = stage_outputs(pixels, compute, hook);
   Features features;
   features.map = outputs.back();
-  features.pooled = attnpool->forward(features.map);
-  features.tokens = attnpool->values(features.map);
+  features.pooled = attnpool->forward(features.map, input.image_size.has_value());
+  features.tokens = attnpool->values(features.map, input.image_size.has_value());
   for (const auto layer : wanted) features.hidden.push_back(outputs[static_cast<std::size_t>(layer)]);
   return features;
 }

@@ -64,18 +64,26 @@ TextTransformer::TextTransformer(const TextConfig& config, Initializer& initiali
 
 at::Tensor TextTransformer::padded(const at::Tensor& tokens) const {
   check_tokens(tokens, "TextTransformer");
-  check_length(tokens, config_.context_length, "TextTransformer");
+  const auto context_length = input.context_length.value_or(config_.context_length);
+  check_length(tokens, context_length, "TextTransformer");
   check_ids(tokens, config_.vocab_size, "TextTransformer");
-  const auto missing = config_.context_length - tokens.size(1);
+  const auto missing = context_length - tokens.size(1);
   const bool whole = !config_.causal || config_.class_embedding || config_.pool == TextConfig::Pool::last;
   if (missing == 0 || !whole) return tokens;
   return at::cat({tokens, at::full({tokens.size(0), missing}, config_.pad_id, tokens.options())}, 1);
 }
 
+at::Tensor TextTransformer::positions(std::int64_t length) const {
+  const auto whole = positional_embedding.size(0);
+  const bool pools_last = config_.class_embedding || config_.pool == TextConfig::Pool::last;
+  if (length == whole || !pools_last) return positional_embedding.narrow(0, 0, length);
+  return at::cat({positional_embedding.narrow(0, 0, length - 1), positional_embedding.narrow(0, whole - 1, 1)});
+}
+
 at::Tensor TextTransformer::embed(const at::Tensor& tokens, at::ScalarType compute) const {
   auto x = look_up(token_embedding, tokens);
   if (config_.class_embedding) x = at::cat({x, class_embedding.expand({x.size(0), 1, -1})}, 1);
-  return (x + positional_embedding.narrow(0, 0, x.size(1))).to(compute);
+  return (x + positions(x.size(1))).to(compute);
 }
 
 at::Tensor TextTransformer::mask(const at::Tensor& tokens, const at::TensorOptions& options) const {

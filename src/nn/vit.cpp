@@ -86,21 +86,30 @@ at::Tensor Vit::embed(const at::Tensor& pixels, at::ScalarType compute, const La
     if (outputs) outputs->push_back(map);
   }
   auto tokens = conv1->forward(map).flatten(2).transpose(1, 2);  // [B, N, W]
-  const auto places = positional_embedding.size(0) - (config_.class_token ? 1 : 0);
+  const auto embedded_places = positions();
+  const auto places = embedded_places.size(0) - (config_.class_token ? 1 : 0);
   const bool square = pixels.size(2) / config_.patch_size == pixels.size(3) / config_.patch_size;
   check(square && tokens.size(1) == places, "[Vit] pixels: expected {} patches an image, got {} from {}x{} px", places,
         tokens.size(1), pixels.size(2), pixels.size(3));
   if (config_.class_token) tokens = at::cat({class_embedding.to(compute).expand({tokens.size(0), 1, -1}), tokens}, 1);
-  tokens = tokens + positional_embedding.to(compute);
-  if (is_training() && config_.patch_dropout > 0) tokens = drop_patches(tokens);
+  tokens = tokens + embedded_places.to(compute);
+  const auto left_out = input.patch_dropout.value_or(config_.patch_dropout);
+  if (is_training() && left_out > 0) tokens = drop_patches(tokens, left_out);
   return ln_pre ? ln_pre->forward(tokens) : tokens;
 }
 
-at::Tensor Vit::drop_patches(const at::Tensor& tokens) const {
+at::Tensor Vit::positions() const {
+  if (!input.image_size) return positional_embedding;
+  const std::int64_t extra = config_.class_token ? 1 : 0;
+  const auto side = *input.image_size / config_.patch_size;
+  const bool own = extra + side * side == positional_embedding.size(0);
+  return own ? positional_embedding : resize_grid(positional_embedding, side, extra);
+}
+
+at::Tensor Vit::drop_patches(const at::Tensor& tokens, double share) const {
   const std::int64_t first = config_.class_token ? 1 : 0;
   const auto count = tokens.size(1) - first;
-  const auto kept =
-      std::max<std::int64_t>(1, static_cast<std::int64_t>(static_cast<double>(count) * (1 - config_.patch_dropout)));
+  const auto kept = std::max<std::int64_t>(1, static_cast<std::int64_t>(static_cast<double>(count) * (1 - share)));
   const auto draws = at::rand({tokens.size(0), count}, tokens.options().dtype(at::kFloat).requires_grad(false));
   const auto order = draws.argsort(/*stable=*/false, /*dim=*/1);
   const auto index = order.narrow(1, 0, kept).unsqueeze(-1).expand({-1, -1, tokens.size(2)});

@@ -16,6 +16,7 @@
 #include "data/loading/episode_frames.hpp"
 #include "data/loading/pair_texts.hpp"
 #include "data/sources/pairs_fingerprint.hpp"
+#include "image/image_size.hpp"
 #include "loss/checked_value.hpp"
 #include "nn/shared_batch_norm.hpp"
 #include "train/job_batch.hpp"
@@ -83,7 +84,9 @@ void keep_no_rows(at::Tensor& rows) {
 }  // namespace
 
 AlignmentTask::AlignmentTask(DualEncoder model, AnyLoss loss, TrainerOptions options)
-    : model_(std::move(model)), loss_(std::move(loss)), options_(std::move(options)), feed_(model_, *loss_, options_) {}
+    : model_(std::move(model)), loss_(std::move(loss)), options_(std::move(options)), feed_(model_, *loss_, options_) {
+  take_sizes({});
+}
 
 void AlignmentTask::open(const std::shared_ptr<const PairSource>& pairs) {
   check(loss_->uses().frames == 0,
@@ -91,36 +94,62 @@ void AlignmentTask::open(const std::shared_ptr<const PairSource>& pairs) {
         "open_episodes()",
         loss_->name());
   pairs_ = pairs;
-  load("Loader", "pairs", std::make_unique<PairTexts>(pairs, model_.config().preprocess, options_.augmentation));
+  load();
 }
 
 void AlignmentTask::open(const std::shared_ptr<const EpisodeSource>& episodes) {
   episodes_ = episodes;
-  const ClipOptions clip{.frames = loss_->uses().frames, .to_goal = loss_->uses().goal_frames};
-  const auto as = model_.config().preprocess.pixels_as;
-  load("EpisodeLoader", "steps",
-       std::make_unique<EpisodeFrames>(episodes, EpisodeSteps(episodes.get(), clip), clip, as));
+  load();
 }
 
-void AlignmentTask::load(std::string_view loader, std::string_view noun, std::unique_ptr<const PictureTexts> records) {
-  const auto& config = model_.config();
-  batches_ = std::make_unique<BatchMaker>(loader, noun, std::move(records), model_.tokenizer(),
-                                          config.text.context_length, config.preprocess,
-                                          LoaderOptions{.batch_size = options_.batch_size,
-                                                        .share = share(),
-                                                        .micro_batch = options_.micro_batch,
-                                                        .threads = options_.loader_threads,
-                                                        .prefetch = options_.prefetch,
-                                                        .shuffle = options_.shuffle,
-                                                        .shuffle_block = options_.shuffle_block,
-                                                        .replacement = options_.replacement,
-                                                        .seed = options_.seed,
-                                                        .augmentation = options_.augmentation,
-                                                        .second_view = loss_->uses().second_image,
-                                                        .cache_mb = options_.cache_mb,
-                                                        .pin_memory = options_.device.is_cuda(),
-                                                        .max_bad = options_.max_bad});
+/// Batches as the run begins with.
+void AlignmentTask::load() {
+  take_sizes(options_.stages.empty() ? Stage() : options_.stages.front());
+  batches_ = make_batches(0);
   if (options_.micro_batch > 0) statistics_.emplace(*model_.module());
+}
+
+void AlignmentTask::take_sizes(const Stage& stage) {
+  const auto& config = model_.config();
+  const auto size = static_cast<int>(stage.image_size.value_or(config.preprocess.image_size));
+  how_ = with_image_size(config.preprocess, size, "[Trainer] image_size");
+  context_length_ = stage.context_length.value_or(config.text.context_length);
+}
+
+void AlignmentTask::enter(const Stage& stage, std::int64_t step) {
+  const auto size_before = how_.image_size;
+  const auto length_before = context_length_;
+  take_sizes(stage);
+  if (how_.image_size == size_before && context_length_ == length_before) return;
+  auto next = make_batches(step);
+  next->count_on_from(*batches_);
+  batches_ = std::move(next);
+}
+
+std::unique_ptr<const PictureTexts> AlignmentTask::records() const {
+  if (pairs_) return std::make_unique<PairTexts>(pairs_, how_, options_.augmentation);
+  const ClipOptions clip{.frames = loss_->uses().frames, .to_goal = loss_->uses().goal_frames};
+  return std::make_unique<EpisodeFrames>(episodes_, EpisodeSteps(episodes_.get(), clip), clip, how_.pixels_as);
+}
+
+std::unique_ptr<BatchMaker> AlignmentTask::make_batches(std::int64_t first) const {
+  return std::make_unique<BatchMaker>(pairs_ ? "Loader" : "EpisodeLoader", pairs_ ? "pairs" : "steps", records(),
+                                      model_.tokenizer(), context_length_, how_,
+                                      LoaderOptions{.batch_size = options_.batch_size,
+                                                    .share = share(),
+                                                    .micro_batch = options_.micro_batch,
+                                                    .threads = options_.loader_threads,
+                                                    .prefetch = options_.prefetch,
+                                                    .shuffle = options_.shuffle,
+                                                    .shuffle_block = options_.shuffle_block,
+                                                    .replacement = options_.replacement,
+                                                    .seed = options_.seed,
+                                                    .augmentation = options_.augmentation,
+                                                    .second_view = loss_->uses().second_image,
+                                                    .cache_mb = options_.cache_mb,
+                                                    .pin_memory = options_.device.is_cuda(),
+                                                    .max_bad = options_.max_bad},
+                                      first);
 }
 
 nlohmann::json AlignmentTask::settings() const {
@@ -157,11 +186,9 @@ ContrastiveBatch AlignmentTask::encode(const PairBatch& pairs, bool with_teacher
 
 /// Those of a black picture with a word, without its row.
 ContrastiveBatch AlignmentTask::encode_none() const {
-  const auto& config = model_.config();
-  const std::int64_t size = config.preprocess.image_size;
   const auto pictures = std::max<std::int64_t>(1, loss_->uses().frames);
-  const auto pixels = at::zeros({pictures, 3, size, size}, at::kByte);
-  const auto tokens = at::tensor(model_.tokenizer()->encode("a", config.text.context_length), at::kLong).unsqueeze(0);
+  const auto pixels = at::zeros({pictures, 3, how_.image_size, how_.image_size}, at::kByte);
+  const auto tokens = at::tensor(model_.tokenizer()->encode("a", context_length_), at::kLong).unsqueeze(0);
   const nn::UncountedRows uncounted(*model_.module());
   auto batch = feed_.encode({.pixels = pixels, .second_pixels = pixels, .tokens = tokens, .records = {0}}, true);
   for (auto* part :

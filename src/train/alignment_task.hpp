@@ -30,11 +30,15 @@ class AlignmentTask : public Task {
   nlohmann::json identity() const override;
   void write(const std::filesystem::path& folder) const override { model_.write(folder); }
   void load_weights(const std::filesystem::path& folder) override { model_.load_weights(folder); }
+  void enter(const Stage& stage, std::int64_t step) override;
   std::vector<BatchMaker*> batches() const override { return {batches_.get()}; }
   StepFigures forward_backward(std::int64_t step, double progress, GradientExchange& exchange) override;
 
  private:
-  void load(std::string_view loader, std::string_view noun, std::unique_ptr<const PictureTexts> records);
+  void load();
+  void take_sizes(const Stage& stage);
+  std::unique_ptr<const PictureTexts> records() const;
+  std::unique_ptr<BatchMaker> make_batches(std::int64_t first) const;
   void warn_of_one_pair(std::int64_t pairs);
   BatchShare share() const { return {.index = options_.ranks.rank(), .count = options_.ranks.size()}; }
   ContrastiveBatch encode(const PairBatch& pairs, bool with_teacher) const;
@@ -49,6 +53,8 @@ class AlignmentTask : public Task {
   BatchFeed feed_;
   std::shared_ptr<const PairSource> pairs_;        ///< these
   std::shared_ptr<const EpisodeSource> episodes_;  ///< or these
+  Preprocess how_;                                 ///< in the size of the stage that the batches are of
+  std::int64_t context_length_;
   std::unique_ptr<BatchMaker> batches_;
   std::optional<KeptBuffers> statistics_;  ///< where a batch is taken in pieces, and so twice
   bool warned_of_one_pair_ = false;

@@ -6,6 +6,7 @@
 #include "kernels/thread_count.hpp"
 #include "remote/s3.hpp"
 #include "train/run_validation.hpp"
+#include "train/run_stages.hpp"
 
 namespace vlalign {
 namespace {
@@ -114,6 +115,7 @@ void check_options(const TrainerOptions& o) {
   check_length(o);
   check_optimizer(o);
   check_machine(o);
+  check_stages(o.stages);
   check(!o.targets || o.targets->make, "[Trainer] targets: the rule \"{}\" has no function make",
         o.targets ? o.targets->name : "");
   check(!o.sync_batch_norm || o.micro_batch == 0,

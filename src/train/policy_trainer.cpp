@@ -46,6 +46,8 @@ class PolicyTask : public Task {
   PolicyTask(Policy policy, const TrainerOptions& options, const std::optional<AlignmentBeside>& alignment)
       : policy_(std::move(policy)), encoder_(policy_.encoder()), module_(policy_.module()), options_(options) {
     check(options.micro_batch == 0, "[PolicyTrainer] micro_batch: a policy's batch isn't taken in pieces");
+    check(options.stages.empty(),
+          "[PolicyTrainer] stages: a policy trains at full size; a Trainer takes its encoder through stages before");
     check(alignment || (!options.targets && !options.teacher),
           "[PolicyTrainer] targets and teacher are for an alignment loss, and there is none");
     if (!alignment) return;
@@ -79,6 +81,7 @@ class PolicyTask : public Task {
   std::string encoder_prefix() const override { return "encoder."; }
   void write(const std::filesystem::path& folder) const override { policy_.write(folder); }
   void load_weights(const std::filesystem::path& folder) override { policy_.load_weights(folder); }
+  void enter(const Stage&, std::int64_t) override {}
   std::vector<BatchMaker*> batches() const override {
     std::vector<BatchMaker*> all{&loader_->maker()};
     if (alignment_) all.push_back(alignment_->batches().front());

@@ -39,6 +39,9 @@ class Task {
   virtual void write(const std::filesystem::path& folder) const = 0;
   virtual void load_weights(const std::filesystem::path& folder) = 0;
 
+  /// From here on batches are of a stage's sizes; where they were of others, the next is that of `step`. A task that
+  /// has no stages refuses them when it is made.
+  virtual void enter(const Stage& stage, std::int64_t step) = 0;
   /// What makes its batches: the first counts the epochs.
   virtual std::vector<BatchMaker*> batches() const = 0;
   /// Takes the next batch and leaves its gradients.

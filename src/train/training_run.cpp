@@ -118,6 +118,7 @@ json config_of(const DualEncoder& model) {
 
 void check_task(const Task& task, const TrainerOptions& options) {
   check_fine_tuning(task.module(), towers_of(task), options.fine_tuning);
+  check_stages_fit(options, task.encoder());
 }
 
 TrainingRun::TrainingRun(Task& task, const TrainerOptions& options, OnStep on_step, OnValidation on_validation,
@@ -165,6 +166,7 @@ TrainSummary TrainingRun::train() {
     check_same_on_ranks(ranks_, all);
   }
   if (!options_.out.empty()) open_folder();
+  task_.enter(stages_->at(progression_.step), progression_.step);
   for (auto* batches : task_.batches()) batches->seek(progression_.step);
 
   auto summary = summary_so_far();
@@ -246,6 +248,8 @@ void TrainingRun::plan() {
           std::numeric_limits<std::int64_t>::max() / batches, batches, options_.epochs);
   }
   warmup_steps(options_.schedule, steps_);  // throws where they don't fit
+  stages_.emplace(options_.stages, steps_);
+  stages_->warn_of_the_end(task_.encoder());
 }
 
 /// With the run's newest checkpoint restored, if there is one.
@@ -301,6 +305,7 @@ json TrainingRun::settings() const {
            {"targets", o.targets ? json(o.targets->name) : json()},
            {"teacher", o.teacher ? described(*o.teacher) : json()},
            {"steps", steps_},
+           {"stages", stages_->settings()},
            {"batch_size", o.batch_size},
            {"micro_batch", o.micro_batch},
            {"lr", o.learning_rate},
@@ -465,7 +470,7 @@ StepResult TrainingRun::train_step() {
   const auto waited = ranks_.seconds_waited();
   optimizer_.zero_grad();  // what was there before isn't this step's
   buffers_.keep();
-  const auto figures = task_.forward_backward(step, static_cast<double>(step) / static_cast<double>(steps_), exchange_);
+  const auto figures = forward_backward(step);
   exchange_.finish();
   if (step == 0) check_reach(task_.module(), towers_of(task_));
   average_buffers(ranks_, buffers_.watched(), figures.known.samples_seen);
@@ -493,6 +498,15 @@ StepResult TrainingRun::train_step() {
   if (measures) folder_->log_norms(step + 1, *norms_);
   optimizer_.zero_grad();
   return result;
+}
+
+/// At the sizes of the step's stage, which the model has as long as this takes.
+StepFigures TrainingRun::forward_backward(std::int64_t step) {
+  const auto& stage = stages_->at(step);
+  if (stages_->begins_at(step)) log_info("step {}: {}", step + 1, stages_->description(step));
+  task_.enter(stage, step);
+  const StageInPlace in_place(*task_.encoder().module(), stage);
+  return task_.forward_backward(step, static_cast<double>(step) / static_cast<double>(steps_), exchange_);
 }
 
 /// Into the result, the whole batch's; returns the largest number in a buffer.

@@ -15,6 +15,7 @@
 #include "train/run_scope.hpp"
 #include "train/run_validation.hpp"
 #include "train/run_watch.hpp"
+#include "train/run_stages.hpp"
 #include "train/task.hpp"
 #include "train/weight_average.hpp"
 #include "vlalign/train/optimizer.hpp"
@@ -60,6 +61,7 @@ class TrainingRun {
   void note_non_finite(const StepResult& result);
   [[noreturn]] void end_at_non_finite();
   void rewind(StepResult& result);
+  StepFigures forward_backward(std::int64_t step);
   double read_figures(const StepFigures& figures, const at::Tensor& norm, double own_seconds, StepResult& result);
   void share_bad_records();
   bool leads_and(bool yes) const;
@@ -86,6 +88,7 @@ class TrainingRun {
   std::optional<GroupNorms> norms_;
   std::int64_t steps_ = 0;
   std::int64_t rewound_ = 0, rewinds_ = 0;  // behind which step the last time, and how often to one checkpoint
+  std::optional<RunStages> stages_;
   Progression progression_;
 };
 

@@ -14,6 +14,7 @@
 #include "core/io/files.hpp"
 #include "model/peers/model_folder.hpp"
 #include "model/peers/positions.hpp"
+#include "nn/grid_positions.hpp"
 #include "support/model_fixture.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
@@ -286,7 +287,7 @@ TEST(Positions, AGridKeepsItsExtraRowsAndWhatIsLinear) {
   const auto line = at::arange(side, at::kFloat);
   const auto plane = (line.view({side, 1}) + 2 * line.view({1, side})).reshape({side * side, 1});
   const auto positions = at::cat({at::zeros({1, 1}) - 7, plane});
-  const auto resized = resize_grid(positions, larger, 1);
+  const auto resized = nn::resize_grid(positions, larger, 1);
   ASSERT_EQ(resized.size(0), 1 + larger * larger);
   EXPECT_EQ(resized[0][0].item<float>(), -7.0F);
   for (std::int64_t y = 8; y < 24; ++y) {

@@ -31,15 +31,19 @@ class VLALIGN_EXPORT AttentionPool2d : public torch::nn::Module {
  public:
   AttentionPool2d(std::int64_t side, std::int64_t width, std::int64_t heads, Initializer& initializer);
   /// x: [B, W, side, side]; returns [B, W].
-  at::Tensor forward(const at::Tensor& x) const;
+  ///   resize: positions to a map of another side, which is an Error without
+  at::Tensor forward(const at::Tensor& x, bool resize = false) const;
   /// What each place of the map is worth to the pool, whatever it attends to: [B, side^2, W] (Zhou et al. 2022,
   /// MaskCLIP: through the projection these are dense features in the joint space).
-  at::Tensor values(const at::Tensor& x) const;
+  at::Tensor values(const at::Tensor& x, bool resize = false) const;
 
   at::Tensor positional_embedding;  ///< [side^2 + 1, W]
   std::shared_ptr<Linear> q_proj, k_proj, v_proj;
 
  private:
+  /// [N + 1, W] of a map's N places, in its dtype.
+  at::Tensor positions(const at::Tensor& x, bool resize) const;
+
   std::int64_t heads_;
 };
 

@@ -27,6 +27,8 @@ class VLALIGN_EXPORT TextTransformer : public Tower {
  private:
   /// As the tower wants them: the whole context where what stands behind the text matters.
   at::Tensor padded(const at::Tensor& tokens) const;
+  /// [L, W]: those of the first places. The place behind the text that is pooled keeps its own, the table's last.
+  at::Tensor positions(std::int64_t length) const;
   at::Tensor embed(const at::Tensor& tokens, at::ScalarType compute) const;
   at::Tensor mask(const at::Tensor& tokens, const at::TensorOptions& options) const;
   /// int64 [B]: the place that is pooled.

@@ -3,6 +3,7 @@
 #include <torch/nn/module.h>
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,16 @@
 #include "vlalign/nn/layer_hook.hpp"
 
 namespace vlalign::nn {
+
+/// What a tower takes in place of what its config says. A run in stages sets it for each step (Stage), and nothing else
+/// does: without it a picture of another size is an Error.
+struct InputSizes {
+  /// Pixels a side of an image tower's pictures. A table of positions is resized to them (open_clip's
+  /// resize_pos_embed), and learns through that.
+  std::optional<std::int64_t> image_size{};
+  std::optional<std::int64_t> context_length{};  ///< the most tokens of a text, and those that a tower pads it up to
+  std::optional<double> patch_dropout{};         ///< share of a ViT's patches left out while it trains
+};
 
 /// What a DualEncoder is made of: anything that turns a batch into one feature vector each. Derive from it to bring a
 /// tower of your own (examples/custom_tower.cpp).
@@ -41,6 +52,8 @@ class VLALIGN_EXPORT Tower : public torch::nn::Module {
   virtual std::int64_t group_count() const { return 1; }
   /// name: of a parameter, relative to the tower.
   virtual std::int64_t group_of(std::string_view name) const;
+
+  InputSizes input{};  ///< the config's unless set; a tower of one's own may go by it too
 
  protected:
   /// Where in `layers` (negative counted from the end of `count`) a layer's output goes; checks them.

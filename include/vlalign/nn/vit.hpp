@@ -39,7 +39,9 @@ class VLALIGN_EXPORT Vit : public Tower {
   at::Tensor embed(const at::Tensor& pixels, at::ScalarType compute, const LayerHook& hook = {},
                    std::vector<at::Tensor>* outputs = nullptr) const;
   /// Which patches training leaves in this time.
-  at::Tensor drop_patches(const at::Tensor& tokens) const;
+  at::Tensor drop_patches(const at::Tensor& tokens, double share) const;
+  /// [(1 +) N, W], for the pictures it takes.
+  at::Tensor positions() const;
   at::Tensor pool(const at::Tensor& tokens) const;
 
   VitConfig config_;

@@ -136,7 +136,7 @@ std::int64_t BatchMaker::slots_per_batch() const { return options_.micro_batch >
 
 BatchMaker::BatchMaker(std::string_view loader, std::string_view noun, std::unique_ptr<const PictureTexts> records,
                        std::shared_ptr<const Tokenizer> tokenizer, std::int64_t context_length,
-                       const Preprocess& preprocess, const LoaderOptions& options)
+                       const Preprocess& preprocess, const LoaderOptions& options, std::int64_t first)
     : loader_(loader),
       noun_(noun),
       records_(std::move(records)),
@@ -149,6 +149,7 @@ BatchMaker::BatchMaker(std::string_view loader, std::string_view noun, std::uniq
       records_per_epoch_(orders_.records_per_epoch()) {
   check_options();
   check_transform(how_, options_.augmentation);
+  front_ = first * slots_per_batch();
   start();
 }
 
@@ -493,6 +494,15 @@ std::vector<std::string> BatchMaker::bad_records() const {
   const std::lock_guard lock(bad_mutex_);
   all.insert(all.end(), bad_.faults().begin(), bad_.faults().end());
   return all;
+}
+
+void BatchMaker::count_on_from(const BatchMaker& before) {
+  const std::scoped_lock lock(bad_mutex_, before.bad_mutex_);
+  known_bad_ = before.known_bad_;
+  bad_ = before.bad_;
+  new_bad_ = before.new_bad_;
+  shared_bad_ = before.shared_bad_;
+  rows_read_ = before.rows_read_;
 }
 
 std::vector<std::string> BatchMaker::new_bad_records() {

@@ -48,12 +48,13 @@ class PictureTexts {
   virtual std::vector<std::string> bad_records() const { return {}; }  ///< known before, and not among the others
 };
 
-/// Keeps what Loader promises for any PictureTexts. Messages begin with the loader's name and call a record `noun`.
+/// Keeps what Loader promises for any PictureTexts. Messages begin with the loader's name and call a record `noun`. It
+/// begins with batch `first`.
 class BatchMaker {
  public:
   BatchMaker(std::string_view loader, std::string_view noun, std::unique_ptr<const PictureTexts> records,
              std::shared_ptr<const Tokenizer> tokenizer, std::int64_t context_length, const Preprocess& preprocess,
-             const LoaderOptions& options);
+             const LoaderOptions& options, std::int64_t first = 0);
   ~BatchMaker();
 
   std::int64_t batches_per_epoch() const { return records_per_epoch_ / options_.batch_size; }
@@ -65,6 +66,8 @@ class BatchMaker {
   std::vector<std::string> bad_records() const;
   /// Those of the last batch, all of its pieces so far.
   std::vector<std::string> names_of_batch() const;
+  /// Counts on from the records that `before`, on the same source, has read and found bad.
+  void count_on_from(const BatchMaker& before);
 
   // Where several loaders share each batch, these let every one of them know all bad records.
   /// Those that this loader found since it was last asked.

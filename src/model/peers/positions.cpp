@@ -1,13 +1,9 @@
 #include "model/peers/positions.hpp"
 
-#include <ATen/ops/_upsample_bicubic2d_aa.h>
-#include <ATen/ops/cat.h>
 #include <ATen/ops/upsample_linear1d.h>
 
-#include <cmath>
-#include <optional>
-
 #include "core/log.hpp"
+#include "nn/grid_positions.hpp"
 
 namespace vlalign {
 namespace {
@@ -20,23 +16,12 @@ bool is_positions(const std::string& name) {
   return false;
 }
 
-std::optional<std::int64_t> square_root(std::int64_t number) {
-  if (number <= 0) return std::nullopt;
-  const auto root = std::llround(std::sqrt(static_cast<double>(number)));
-  return root * root == number ? std::optional<std::int64_t>(root) : std::nullopt;
+/// Of at least one place.
+std::optional<std::int64_t> square_side(std::int64_t places) {
+  return places > 0 ? nn::grid_side(places) : std::nullopt;
 }
 
 }  // namespace
-
-at::Tensor resize_grid(const at::Tensor& positions, std::int64_t new_side, std::int64_t extra) {
-  const auto places = positions.size(0) - extra, width = positions.size(1);
-  const auto side = *square_root(places);
-  const auto grid =
-      positions.narrow(0, extra, places).to(at::kFloat).view({1, side, side, width}).permute({0, 3, 1, 2});
-  const auto resized = at::_upsample_bicubic2d_aa(grid.contiguous(), {new_side, new_side}, /*align_corners=*/false);
-  const auto rows = resized.permute({0, 2, 3, 1}).reshape({new_side * new_side, width});
-  return at::cat({positions.narrow(0, 0, extra).to(at::kFloat), rows});
-}
 
 at::Tensor resize_line(const at::Tensor& positions, std::int64_t new_length) {
   const auto line = positions.to(at::kFloat).t().unsqueeze(0).contiguous();
@@ -56,10 +41,11 @@ NamedTensors with_resized_positions(NamedTensors tensors, const NamedTensors& wa
     if (name.find("vis") == name.npos) {
       resized = resize_line(flat, places);
     } else {
-      const std::int64_t extra = square_root(places) ? 0 : 1;
-      const auto side = square_root(places - extra);
-      if (!side || !square_root(flat.size(0) - extra)) continue;
-      resized = resize_grid(flat, *side, extra);
+      const std::int64_t extra = square_side(places) ? 0 : 1;
+      const auto side = square_side(places - extra);
+      if (!side || !square_side(flat.size(0) - extra)) continue;
+      // In double, so that another count of threads rounds to the same floats.
+      resized = nn::resize_grid(flat.to(at::kDouble), *side, extra).to(at::kFloat);
     }
     log_info("{}: {} position embeddings resized to {}", name, flat.size(0), places);
     tensor = resized.view(to.sizes());

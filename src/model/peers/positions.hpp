@@ -5,10 +5,6 @@
 
 namespace vlalign {
 
-/// positions: [extra + side^2, W], the first `extra` belonging to tokens without a place. Returns [extra + new_side^2,
-/// W]: bicubic with antialiasing over the grid, as open_clip resizes them.
-at::Tensor resize_grid(const at::Tensor& positions, std::int64_t new_side, std::int64_t extra);
-
 /// positions: [L, W]; linear between them, as open_clip resizes them.
 at::Tensor resize_line(const at::Tensor& positions, std::int64_t new_length);
 
