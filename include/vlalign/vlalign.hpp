@@ -24,6 +24,7 @@
 #include "vlalign/eval/retrieval.hpp"
 #include "vlalign/eval/search.hpp"
 #include "vlalign/eval/space.hpp"
+#include "vlalign/eval/templates.hpp"
 #include "vlalign/eval/training_metrics.hpp"
 #include "vlalign/eval/zero_shot.hpp"
 #include "vlalign/image/image.hpp"

@@ -4,18 +4,16 @@
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
-#include <optional>
 #include <unordered_map>
 
-#include "core/ascii.hpp"
 #include "core/check.hpp"
 #include "core/log.hpp"
 #include "data/sources/checked_source.hpp"
+#include "eval/class_labels.hpp"
 #include "eval/rows.hpp"
 #include "kernels/product.hpp"
 #include "vlalign/core/normalize.hpp"
@@ -35,13 +33,6 @@ std::string filled(std::string text, const std::string& class_name) {
     text.replace(place, placeholder.size(), class_name);
   }
   return text;
-}
-
-/// The first class of each name.
-std::unordered_map<std::string_view, std::int64_t> first_of_name(std::span<const std::string> classes) {
-  std::unordered_map<std::string_view, std::int64_t> first;
-  for (std::size_t c = 0; c < classes.size(); ++c) first.try_emplace(trim(classes[c]), static_cast<std::int64_t>(c));
-  return first;
 }
 
 void warn_of_equal_names(std::span<const std::string> classes) {
@@ -77,42 +68,6 @@ Namesakes namesakes_of(std::span<const std::string> classes, bool labels_are_nam
     all.log_count.push_back(labels_are_names ? std::log(static_cast<double>(count[name])) : 0.0);
   }
   return all;
-}
-
-/// The number of a class, if the text is one.
-std::optional<std::int64_t> class_number(std::string_view text, std::int64_t classes) {
-  std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  const bool is_whole = error == std::errc() && end == text.data() + text.size();
-  return is_whole && number >= 0 && number < classes ? std::optional(number) : std::nullopt;
-}
-
-struct ClassLabels {
-  std::vector<std::int64_t> classes;  ///< of each record; the first of several with its name
-  bool are_names;
-};
-
-/// Names, where each caption is one; else numbers.
-ClassLabels labels_of(const PairSource& source, std::span<const std::string> names) {
-  const auto by_name = first_of_name(names);
-  ClassLabels as_names{{}, true}, as_numbers{{}, false};
-  std::string no_name, neither;
-  for (std::int64_t record = 0; record < source.size(); ++record) {
-    const auto captions = source.captions(record);
-    const std::string text(captions.empty() ? "" : trim(captions.front()));
-    const auto found = by_name.find(text);
-    const auto number = class_number(text, std::ssize(names));
-    if (found != by_name.end()) as_names.classes.push_back(found->second);
-    if (number) as_numbers.classes.push_back(*number);
-    const auto fault = [&] { return fmt::format("{}: its caption \"{}\"", source.name(record), text); };
-    if (found == by_name.end() && no_name.empty()) no_name = fault();
-    if (found == by_name.end() && !number && neither.empty()) neither = fault();
-  }
-  if (std::ssize(as_names.classes) == source.size()) return as_names;
-  if (std::ssize(as_numbers.classes) == source.size()) return as_numbers;
-  check(neither.empty(), "{} is not one of the {} classes, nor a class's number from 0 to {}", neither, names.size(),
-        names.size() - 1);
-  fail("{} is a class's number, where other captions are names", no_name);
 }
 
 /// What each picture's scores come to, on the CPU.
@@ -237,7 +192,7 @@ ZeroShotScores score_classes(const at::Tensor& image, const at::Tensor& classes,
 ZeroShotScores evaluate_zero_shot(const DualEncoder& model, const std::shared_ptr<const PairSource>& source,
                                   std::span<const std::string> classes, std::span<const std::string> templates,
                                   const EmbedOptions& options) {
-  const auto all_labels = labels_of(checked_source(source, "[evaluate_zero_shot] source"), classes);
+  const auto all_labels = class_labels(checked_source(source, "[evaluate_zero_shot] source"), classes);
   const auto prototypes = embed_classes(model, classes, templates, options);
   const auto images = embed_images(model, source, options);
   std::vector<std::int64_t> labels;

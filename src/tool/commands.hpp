@@ -28,6 +28,9 @@ void add_index(CLI::App& program);
 void add_linear_probe(CLI::App& program);
 void add_report(CLI::App& program);
 
+/// The words behind `train` with those of the recipe that they name in front of them; see recipe.hpp.
+std::vector<std::string> with_recipe_of_train(const std::vector<std::string>& words);
+
 /// For options that name a file, a folder or words: what is wrong with no text, as CLI11's check() wants it.
 std::string not_empty(const std::string& value);
 

@@ -6,7 +6,11 @@
 
 #include "core/check.hpp"
 #include "core/io/files.hpp"
+#include "eval/class_labels.hpp"
+#include "tool/commands.hpp"
 #include "vlalign/eval/retrieval.hpp"
+#include "vlalign/eval/templates.hpp"
+#include "vlalign/eval/zero_shot.hpp"
 #include "vlalign/image/image.hpp"
 
 namespace vlalign::tool {
@@ -14,26 +18,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Spec {
-  std::string name, location;
-};
-
-/// A path may hold "=" too: what is there as it stands is no name with its data, nor is what has a slash or a colon in
-/// front of it.
-Spec split(const std::string& spec) {
-  const auto equals = spec.find('=');
-  if (equals == spec.npos || is_there(spec) || spec.find_first_of("/:") < equals) return {"", spec};
-  check(equals > 0, "--val {}: expected NAME=DATA, got no name", spec);
-  return {spec.substr(0, equals), spec.substr(equals + 1)};
-}
-
-/// One set alone is "held_out", each of several is called as its file.
-void name_the_nameless(std::vector<Spec>& specs) {
-  const auto nameless = std::count_if(specs.begin(), specs.end(), [](const Spec& s) { return s.name.empty(); });
-  for (auto& spec : specs) {
-    if (!spec.name.empty()) continue;
-    const auto file = fs::path(spec.location);
-    spec.name = nameless == 1 ? "held_out" : (file.has_filename() ? file : file.parent_path()).stem().string();
+/// One set alone is "held_out" or "zero_shot", each of several is called as its file.
+void name_the_nameless(std::vector<NamedData>& sets, const std::string& alone) {
+  const auto nameless = std::count_if(sets.begin(), sets.end(), [](const auto& set) { return set.name.empty(); });
+  for (auto& set : sets) {
+    if (!set.name.empty()) continue;
+    const auto file = fs::path(set.location);
+    set.name = nameless == 1 ? alone : (file.has_filename() ? file : file.parent_path()).stem().string();
   }
 }
 
@@ -47,18 +38,18 @@ bool is_key(const std::string& name) {
   return keys.contains(name);
 }
 
-void check_names(const std::vector<Spec>& specs) {
-  for (auto spec = specs.begin(); spec != specs.end(); ++spec) {
-    check(!is_key(spec->name), "--val {0}={1}: \"{0}\" is a key of eval.json; choose another name", spec->name,
-          spec->location);
-    const auto same = std::find_if(specs.begin(), spec, [&](const Spec& s) { return s.name == spec->name; });
-    check(same == spec, "--val: \"{}\" names both {} and {}; give each a name of its own, as NAME=DATA", spec->name,
-          same->location, spec->location);
+void check_names(const std::vector<NamedData>& sets) {
+  for (auto set = sets.begin(); set != sets.end(); ++set) {
+    check(!is_key(set->name), "{0} {1}={2}: \"{1}\" is a key of eval.json; choose another name", set->flag, set->name,
+          set->location);
+    const auto same = std::find_if(sets.begin(), set, [&](const auto& other) { return other.name == set->name; });
+    check(same == set, "{}: \"{}\" names both {} and {}; give each a name of its own, as NAME=DATA", set->flag,
+          set->name, same->location, set->location);
   }
 }
 
 /// Throws Error unless one of the first pictures can be read.
-void check_readable(const Spec& spec, const PairSource& pairs) {
+void check_readable(const NamedData& set, const PairSource& pairs) {
   constexpr std::int64_t tries = 10;
   std::string why;
   for (std::int64_t i = 0; i < std::min(tries, pairs.size()); ++i) {
@@ -70,36 +61,76 @@ void check_readable(const Spec& spec, const PairSource& pairs) {
       if (why.empty()) why = error.what();
     }
   }
-  fail("--val {}: none of the first {} pictures can be read: {}", spec.location, std::min(tries, pairs.size()), why);
+  fail("{} {}: none of the first {} pictures can be read: {}", set.flag, set.location, std::min(tries, pairs.size()),
+       why);
+}
+
+std::vector<NamedData> named_sets(const std::string& flag, const std::vector<std::string>& texts,
+                                  const std::string& alone) {
+  std::vector<NamedData> sets;
+  for (const auto& text : texts) sets.push_back(split_name(flag, text));
+  name_the_nameless(sets, alone);
+  return sets;
+}
+
+std::shared_ptr<const PairSource> open(const NamedData& set, const PairOptions& columns) {
+  auto pairs = open_pairs(set.location, columns);
+  check_readable(set, *pairs);
+  return pairs;
+}
+
+void check_count(const char* flag, std::size_t count, std::size_t sets) {
+  check(count <= 1 || count == sets, "{}: expected one for all of the {} --zero-shot sets, or one each, got {}", flag,
+        sets, count);
+}
+
+/// Of the set: its own, the one for all, or none.
+std::string one_of(const std::vector<std::string>& texts, std::size_t set) {
+  return texts.empty() ? "" : texts[texts.size() == 1 ? 0 : set];
 }
 
 }  // namespace
 
-std::vector<HeldOutSet> open_held_out(const std::vector<std::string>& specs, const std::vector<std::string>& notes,
-                                      const PairOptions& columns) {
-  check(notes.size() <= specs.size(), "--val-note: expected at most one for each --val, got {} for {}", notes.size(),
-        specs.size());
-  std::vector<Spec> named;
-  for (const auto& spec : specs) named.push_back(split(spec));
-  name_the_nameless(named);
-  check_names(named);
-  std::vector<HeldOutSet> sets;
-  for (const auto& spec : named) {
-    HeldOutSet set{.name = spec.name, .note = {}, .pairs = open_pairs(spec.location, columns)};
-    if (sets.size() < notes.size()) set.note = notes[sets.size()];
-    check_readable(spec, *set.pairs);
-    sets.push_back(std::move(set));
-  }
-  return sets;
+NamedData split_name(const std::string& flag, const std::string& text) {
+  const auto equals = text.find('=');
+  if (equals == text.npos || is_there(text) || text.find_first_of("/:") < equals) return {flag, "", text};
+  check(equals > 0, "{} {}: expected NAME=DATA, got no name", flag, text);
+  return {flag, text.substr(0, equals), text.substr(equals + 1)};
 }
 
-nlohmann::ordered_json eval_json(std::span<const ReportTest> tests, std::span<const HeldOutSet> sets) {
-  auto json = nlohmann::ordered_json::object();
-  for (std::size_t i = 0; i < tests.size(); ++i) {
-    auto scores = nlohmann::ordered_json::parse(to_json(tests[i].scores));
-    (i == 0 ? json : json[sets[i].name]) = std::move(scores);
+std::vector<std::string> read_templates(const std::string& name) {
+  if (name.empty()) return default_templates();
+  const auto lists = template_lists();
+  return std::find(lists.begin(), lists.end(), name) == lists.end() ? read_lines(name) : templates(name);
+}
+
+HeldOut open_held_out(const HeldOutFlags& flags, const PairOptions& columns) {
+  check(flags.notes.size() <= flags.pairs.size(), "--val-note: expected at most one for each --val, got {} for {}",
+        flags.notes.size(), flags.pairs.size());
+  check(flags.zero_shot.empty() || !flags.classes.empty(), "--zero-shot: name the file of its classes with --classes");
+  check_count("--classes", flags.classes.size(), flags.zero_shot.size());
+  check_count("--templates", flags.templates.size(), flags.zero_shot.size());
+  const auto pairs = named_sets("--val", flags.pairs, "held_out");
+  const auto zero_shot = named_sets("--zero-shot", flags.zero_shot, "zero_shot");
+  auto all = pairs;
+  all.insert(all.end(), zero_shot.begin(), zero_shot.end());
+  check_names(all);
+  HeldOut sets;
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    sets.pairs.push_back({.name = pairs[i].name,
+                          .note = i < flags.notes.size() ? flags.notes[i] : "",
+                          .pairs = open(pairs[i], columns)});
   }
-  return json;
+  for (std::size_t i = 0; i < zero_shot.size(); ++i) {
+    sets.classes.push_back({.name = zero_shot[i].name,
+                            .pairs = open(zero_shot[i], columns),
+                            .classes = read_lines(one_of(flags.classes, i)),
+                            .templates = read_templates(one_of(flags.templates, i))});
+    const auto& set = sets.classes.back();
+    class_labels(*set.pairs, set.classes);
+    class_prompts(set.classes.front(), set.templates);
+  }
+  return sets;
 }
 
 }  // namespace vlalign::tool

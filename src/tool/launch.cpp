@@ -123,8 +123,10 @@ std::vector<RankCommand> commands_of(const LaunchFlags& flags, const std::vector
   auto words = flags.command;
   words.insert(words.begin(), this_program());
   const bool trains = flags.command.front() == "train";
-  if (trains && attempt > 0 && std::find(words.begin(), words.end(), "--resume") == words.end())
-    words.push_back("--resume");
+  const bool resumes = std::any_of(words.begin(), words.end(), [](const std::string& word) {
+    return word == "--resume" || word.starts_with("--resume=");
+  });
+  if (trains && attempt > 0 && !resumes) words.push_back("--resume");
   const auto port = std::to_string(flags.port > 0 ? flags.port : free_port());
   std::vector<RankCommand> commands;
   for (std::size_t rank = 0; rank < places.size(); ++rank) {
@@ -179,7 +181,7 @@ int launch(const LaunchFlags& flags) {
     const auto end = RankProcesses(commands_of(flags, places, attempt)).wait(patience);
     constexpr int wrong_usage = 2;
     const bool lost_one = !end.lost.empty();  // what a rank refused it would refuse again
-    if (end.status == 0 || end.interrupted || end.status == wrong_usage || attempt == flags.restarts || !lost_one)
+    if (end.status == 0 || end.interrupted != 0 || end.status == wrong_usage || attempt == flags.restarts || !lost_one)
       return end.status;
     seats = flags.elastic ? seats_left(all_seats, seats, end) : all_seats;
     if (std::ssize(seats) < flags.elastic.value_or(1)) {

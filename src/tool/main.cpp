@@ -1,12 +1,16 @@
 #include <malloc.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 #include "tool/commands.hpp"
+#include "tool/help.hpp"
 #include "tool/output.hpp"
 #include "vlalign/core/version.hpp"
 
@@ -44,8 +48,20 @@ void check_numbers(CLI::App& command) {
   for (auto* below : command.get_subcommands({})) check_numbers(*below);
 }
 
+/// In the order in which CLI11 wants them: the last one first.
+std::vector<std::string> words_of(int argc, char** argv) {
+  std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+  if (!words.empty() && words.front() == "train") {
+    words = vlalign::tool::with_recipe_of_train({words.begin() + 1, words.end()});
+    words.insert(words.begin(), "train");
+  }
+  std::reverse(words.begin(), words.end());
+  return words;
+}
+
 int run(int argc, char** argv) {
   CLI::App program{"Vision-language alignment: trains, evaluates and uses CLIP-like models.", "vlalign"};
+  program.formatter(std::make_shared<vlalign::tool::Help>());
   program.require_subcommand(1);
   program.set_version_flag("--version", vlalign::version());
   using namespace vlalign::tool;
@@ -54,7 +70,7 @@ int run(int argc, char** argv) {
     add(program);
   check_numbers(program);
   try {
-    program.parse(argc, argv);
+    program.parse(words_of(argc, argv));
     return 0;
   } catch (const CLI::RuntimeError& status) {  // of the processes that a command has started
     return status.get_exit_code();

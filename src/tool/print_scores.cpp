@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 namespace vlalign::tool {
 namespace {
 
@@ -41,6 +43,17 @@ void print_scores(std::string_view title, const RetrievalScores& scores) {
              scores.text_effective_rank);
   if (scores.temperature) fmt::print("; temperature {:.4g}", *scores.temperature);
   fmt::print("\n");
+}
+
+void print_scores(std::string_view title, const ZeroShotScores& scores, std::int64_t classes) {
+  const auto& [low, high] = scores.top1_interval95;
+  const auto count = static_cast<double>(classes);
+  fmt::print("{}: {} pictures, {} classes\n", title, scores.images, classes);
+  fmt::print(
+      "  top-1 {:.1f}% (95% interval {:.1f}-{:.1f}%)   top-5 {:.1f}%   mean per class {:.1f}%   (chance {:.1f}%)\n",
+      100 * scores.top1, 100 * low, 100 * high, 100 * scores.top5, 100 * scores.mean_per_class, 100.0 / count);
+  fmt::print("  calibration error {:.3f}, negative log-likelihood {:.3f} nats (chance {:.3f})\n",
+             scores.calibration_error, scores.negative_log_likelihood, std::log(count));
 }
 
 }  // namespace vlalign::tool

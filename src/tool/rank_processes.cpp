@@ -16,6 +16,7 @@
 
 #include "core/check.hpp"
 #include "core/log.hpp"
+#include "tool/stop_signals.hpp"
 
 namespace vlalign::tool {
 namespace {
@@ -24,30 +25,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int ssh_failed = 255, not_started = 127;
 
-volatile std::sig_atomic_t asked_to_end = 0;
-
-/// Notes signals that ask the process to end, while it lives.
-class SignalNotes {
- public:
-  SignalNotes() {
-    asked_to_end = 0;
-    struct sigaction note {};
-    note.sa_handler = [](int signal) { asked_to_end = signal; };
-    for (std::size_t i = 0; i < signals.size(); ++i) {
-      ::sigaction(signals[i], &note, &before_[i]);
-      if (before_[i].sa_handler == SIG_IGN) ::sigaction(signals[i], &before_[i], nullptr);  // as nohup wants it
-    }
-  }
-  SignalNotes(const SignalNotes&) = delete;
-  SignalNotes& operator=(const SignalNotes&) = delete;
-  ~SignalNotes() {
-    for (std::size_t i = 0; i < signals.size(); ++i) ::sigaction(signals[i], &before_[i], nullptr);
-  }
-
- private:
-  static constexpr std::array signals{SIGINT, SIGTERM, SIGHUP};
-  std::array<struct sigaction, signals.size()> before_{};
-};
+/// What a rank may take to end its step and to write a checkpoint.
+constexpr std::chrono::minutes time_to_stop{5};
 
 /// As a shell has it.
 int status_of(int end) { return WIFSIGNALED(end) ? 128 + WTERMSIG(end) : WEXITSTATUS(end); }
@@ -117,25 +96,26 @@ bool RankProcesses::any_runs() const {
 }
 
 JobEnd RankProcesses::wait(std::chrono::seconds patience) {
-  const SignalNotes notes;
+  const StopSignals signals;
   JobEnd end;
-  Clock::time_point failed;
+  auto deadline = Clock::time_point::max();
   while (any_runs()) {
     read_outputs(100);
     const bool well = end.status == 0;
     note_ends(end);
-    if (well && end.status != 0) failed = Clock::now();
-    if (const int signal = asked_to_end; signal != 0 && !end.interrupted) {
-      end.interrupted = true;
-      if (end.status == 0) end.status = 128 + signal, failed = Clock::now();
-      send(signal);
+    if (well && end.status != 0 && !end.ended_as_asked()) deadline = std::min(deadline, Clock::now() + patience);
+    if (end.interrupted == 0 && signals.first() != 0) {
+      end.interrupted = signals.first();
+      deadline = std::min(deadline, Clock::now() + time_to_stop);
+      send(end.interrupted);
     }
-    if (end.status != 0 && Clock::now() - failed > patience) {
+    if (Clock::now() > deadline) {
       only_slow_ = only_slow_ || !end.lost.empty();
       send(SIGKILL);
     }
   }
   read_outputs(0);
+  if (end.interrupted != 0 && end.status != 0) end.status = 128 + end.interrupted;
   return end;
 }
 
@@ -184,6 +164,7 @@ void RankProcesses::note_ends(JobEnd& end) {
     if (lost) end.lost.push_back(static_cast<int>(rank));
     if (status == 0 || end.status != 0) continue;
     end.status = status;
+    if (end.ended_as_asked()) continue;
     log_warning("rank {} {}", rank,
                 WIFSIGNALED(how)
                     ? fmt::format("was killed by signal {} ({})", WTERMSIG(how), ::strsignal(WTERMSIG(how)))

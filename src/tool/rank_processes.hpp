@@ -18,9 +18,11 @@ struct RankCommand {
 
 /// How a job of several processes ended.
 struct JobEnd {
-  int status = 0;            ///< of the first that failed, as a shell has it: 128 + N for signal N; 0: none did
-  std::vector<int> lost;     ///< ranks that didn't end by themselves, or that ssh couldn't reach
-  bool interrupted = false;  ///< a signal asked this process to end
+  int status = 0;         ///< of the first that failed, as a shell has it: 128 + N for signal N; 0: none did
+  std::vector<int> lost;  ///< ranks that didn't end by themselves, or that ssh couldn't reach
+  int interrupted = 0;    ///< the signal that asked this process to end; 0: none did
+
+  bool ended_as_asked() const { return interrupted != 0 && status == 128 + interrupted; }
 };
 
 /// Processes of ranks 0, 1, ... of which rank 0 speaks for itself and the others' lines are named. They end with this
@@ -34,7 +36,8 @@ class RankProcesses {
   ~RankProcesses();
 
   /// Waits for all. The first that fails is named in the log; the others have some time to say what they know of it,
-  /// and are killed then. SIGINT and SIGTERM are handed on to all.
+  /// and are killed then. The first signal that asks this process to end is handed on to all, which have some minutes
+  /// to finish their step and write a checkpoint; a second one ends this process, and them with it.
   JobEnd wait(std::chrono::seconds patience);
 
  private:

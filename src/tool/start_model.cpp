@@ -71,11 +71,11 @@ DualEncoder load(const StartFlags& flags) {
 }  // namespace
 
 void StartFlags::add(CLI::App& command) {
-  auto* start = command.add_option_group("start", "What to train");
-  start->add_option("--model", model,
-                    "Preset (" + fmt::format("{}", fmt::join(preset_names(), ", ")) + ") or a model config (.json)");
-  start->add_option("--init", init, "Model folder to go on from, open_clip's or transformers'");
-  start->require_option(1);
+  auto* preset_or_config = command.add_option(
+      "--model", model,
+      "Preset (" + fmt::format("{}", fmt::join(preset_names(), ", ")) + ") or a model config (.json)");
+  command.add_option("--init", init, "Model folder to go on from, open_clip's or transformers'")
+      ->excludes(preset_or_config);
   command.add_option("--tokenizer", tokenizer,
                      "Vocabulary file or folder, or train:N for one of N entries from the captions");
   command.add_option("--image-size", image_size, "Side in pixels; with --init the position embeddings are resized");

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/check.hpp"
+#include "core/io/files.hpp"
 #include "core/log.hpp"
 #include "model/peers/config_json.hpp"
 #include "model/savable.hpp"
@@ -260,6 +261,7 @@ void TrainingRun::open_folder() {
     const auto all = settings();
     if (!options_.mirror.empty()) mirror_.emplace(options_.out, options_.mirror).prepare(all, options_.resume);
     folder_.emplace(options_.out, all, options_.resume, options_.checkpoints);
+    if (!options_.recipe.empty()) write_file_atomically(options_.out / "recipe.json", options_.recipe);
     progression_ = folder_->restore([this](const auto& checkpoint) { task_.load_weights(checkpoint); }, kept(), stored,
                                     steps_, options_.batch_size);
     if (mirror_) mirror_->begin();

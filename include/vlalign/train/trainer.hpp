@@ -69,6 +69,8 @@ struct TrainerOptions {
   NonFinite non_finite = NonFinite::skip;
   std::int64_t norms_every = 0;  ///< > 0: so often the norms of each group's parameters, gradients and updates go into
                                  ///< norms.jsonl, and their histograms to TensorBoard
+  std::string
+      recipe{};  ///< what the run folder's recipe.json shall hold: how its options are made; empty: there is none
 };
 
 /// One step's figures, as metrics.jsonl holds them.

@@ -1,0 +1,30 @@
+// Signals that ask the process to end.
+#pragma once
+
+#include <array>
+#include <csignal>
+#include <functional>
+
+namespace vlalign::tool {
+
+/// While it lives, the first SIGINT, SIGTERM or SIGHUP is noted, and a second one ends the process at once, as the
+/// first would without it. One that the process ignores stays ignored, as nohup wants it. There is one of them at a
+/// time.
+class StopSignals {
+ public:
+  ///   on_first: called where the first comes, in its handler: does only what a handler may
+  explicit StopSignals(std::function<void()> on_first = {});
+  StopSignals(const StopSignals&) = delete;
+  StopSignals& operator=(const StopSignals&) = delete;
+  ~StopSignals();
+
+  /// Which one came first; 0: none did.
+  int first() const;
+
+ private:
+  static constexpr std::array signals{SIGINT, SIGTERM, SIGHUP};
+  std::function<void()> on_first_;
+  std::array<struct sigaction, signals.size()> before_{};
+};
+
+}  // namespace vlalign::tool

@@ -1,0 +1,171 @@
+#include "tool/train_results.hpp"
+
+#include <fmt/format.h>
+
+#include <cctype>
+#include <nlohmann/json.hpp>
+
+#include "core/io/files.hpp"
+#include "core/io/place.hpp"
+#include "core/log.hpp"
+#include "tool/output.hpp"
+#include "tool/print_scores.hpp"
+#include "train/run_mirror.hpp"
+#include "vlalign/eval/retrieval.hpp"
+
+namespace vlalign::tool {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// "unseen_concepts" to "Unseen concepts".
+std::string readable(std::string name) {
+  for (auto& letter : name) letter = letter == '_' ? ' ' : letter;
+  if (!name.empty()) name.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(name.front())));
+  return name;
+}
+
+/// The folder's own name, also where the path is "." or ends with a slash.
+std::string name_of(const fs::path& folder) {
+  const auto path = fs::absolute(folder).lexically_normal();
+  return (path.has_filename() ? path : path.parent_path()).filename().string();
+}
+
+/// Of all steps, those before a resume included.
+double training_seconds(const TrainingMetrics& metrics) {
+  double seconds = 0, seen = 0;
+  for (std::size_t i = 0; i < metrics.step.size(); ++i) {
+    seconds += (metrics.samples_seen[i] - seen) / metrics.pairs_per_s[i];
+    seen = metrics.samples_seen[i];
+  }
+  return seconds;
+}
+
+/// eval.json: the first set's figures at the top, those of each other under its name.
+nlohmann::ordered_json eval_json(const HeldOut& sets, const Results& results) {
+  auto json = nlohmann::ordered_json::object();
+  for (std::size_t i = 0; i < results.tests.size(); ++i) {
+    auto scores = nlohmann::ordered_json::parse(to_json(results.tests[i].scores));
+    (i == 0 ? json : json[sets.pairs[i].name]) = std::move(scores);
+  }
+  for (std::size_t i = 0; i < results.zero_shot.size(); ++i)
+    json[sets.classes[i].name] = nlohmann::ordered_json::parse(to_json(results.zero_shot[i]));
+  return json;
+}
+
+std::vector<ReportFact> facts_of(const TrainedRun& run, const TrainingMetrics& metrics) {
+  const auto& [flags, model, pictures, summary] = run;
+  return {{"Model", model.config().name},
+          {"Parameters", with_thousands(model.parameter_count())},
+          {"Image size", fmt::format("{0} × {0} px", model.config().preprocess.image_size)},
+          {"Vocabulary", with_thousands(model.config().text.vocab_size) + " entries"},
+          {"Training pictures", with_thousands(pictures)},
+          {"Pairs seen", with_thousands(summary.last.samples_seen)},
+          {"Steps", with_thousands(summary.last.step)},
+          {"Batch", with_thousands(flags.options.batch_size)},
+          {"Loss", flags.loss},
+          {"Precision", std::string(to_string(flags.options.precision))},
+          {"Training time", fmt::format("{:.0f} s", training_seconds(metrics))},
+          {"Seed", std::to_string(flags.options.seed)}};
+}
+
+ReportFact fact_of(const std::string& name, const ZeroShotScores& scores) {
+  const auto& [low, high] = scores.top1_interval95;
+  return {readable(name) + ", zero-shot", fmt::format("top-1 {:.1f}% (95% interval {:.1f}-{:.1f}%), top-5 {:.1f}%",
+                                                      100 * scores.top1, 100 * low, 100 * high, 100 * scores.top5)};
+}
+
+/// Returns where it is.
+fs::path write_report_of(const TrainedRun& run, const HeldOut& sets, const Results& results) {
+  const auto& out = run.flags.options.out;
+  const auto metrics = read_metrics(out / "metrics.jsonl");
+  auto facts = facts_of(run, metrics);
+  for (std::size_t i = 0; i < results.zero_shot.size(); ++i)
+    facts.push_back(fact_of(sets.classes[i].name, results.zero_shot[i]));
+  const auto report = out / "report.html";
+  write_report({.title = run.flags.title.empty() ? name_of(out) : run.flags.title,
+                .subtitle = {},
+                .tests = results.tests,
+                .metrics = metrics,
+                .facts = facts},
+               report);
+  return report;
+}
+
+void warn_of_skipped(const TrainSummary& summary) {
+  if (summary.skipped_steps > 0)
+    log_warning("{} step(s) were skipped: loss, gradient or statistics were not finite", summary.skipped_steps);
+  warn_of_bad(summary.bad_records);
+}
+
+void print_results(const HeldOut& sets, const Results& results) {
+  for (const auto& test : results.tests) print_scores(test.name, test.scores);
+  for (std::size_t i = 0; i < results.zero_shot.size(); ++i)
+    print_scores(readable(sets.classes[i].name), results.zero_shot[i], std::ssize(sets.classes[i].classes));
+}
+
+}  // namespace
+
+std::string with_thousands(std::int64_t number) {
+  auto text = std::to_string(number);
+  for (auto at = static_cast<std::int64_t>(text.size()) - 3; at > 0; at -= 3)
+    text.insert(static_cast<std::size_t>(at), ",");
+  return text;
+}
+
+void check_results_place(const fs::path& run) {
+  if (!is_folder(run)) return;
+  check_file_place(run / "eval.json");
+  check_report_place(run / "report.html");
+}
+
+Results evaluate(const DualEncoder& model, const HeldOut& sets, const EmbedOptions& options) {
+  const bool leads = options.ranks.rank() == 0;
+  Results results;
+  for (const auto& set : sets.pairs) {
+    ReportTest test{.name = readable(set.name),
+                    .note = set.note,
+                    .scores = {},
+                    .embeddings = embed_pairs(model, set.pairs, options),
+                    .source = set.pairs};
+    if (leads) warn_of_bad(test.embeddings.bad);
+    test.scores = evaluate_retrieval(test.embeddings, options.ranks);
+    test.scores.temperature = 1 / model.logit_scale().item<double>();
+    if (leads) results.tests.push_back(std::move(test));
+  }
+  for (const auto& set : sets.classes) {
+    auto scores = evaluate_zero_shot(model, set.pairs, set.classes, set.templates, options);
+    if (leads) results.zero_shot.push_back(std::move(scores));
+  }
+  return results;
+}
+
+void write_results(const TrainedRun& run, const HeldOut& sets, const Results& results) {
+  const auto& options = run.flags.options;
+  const auto& last = run.summary.last;
+  warn_of_skipped(run.summary);
+  auto json = eval_json(sets, results);
+  if (!json.empty()) write_file_atomically(options.out / "eval.json", indented(json) + "\n");
+  const auto report = write_report_of(run, sets, results);
+  if (run.flags.run.json) {
+    json["steps"] = last.step;
+    json["loss"] = last.loss;
+    json["seconds"] = run.summary.seconds;
+    json["run"] = options.out.string();
+    print_json(json);
+  } else {
+    print_results(sets, results);
+    if (last.step < last.steps) fmt::print("ended behind step {} of {}\n", last.step, last.steps);
+    fmt::print("model  {}\nreport {}\n", (options.out / "model").string(), report.string());
+  }
+  if (!options.mirror.empty()) add_to_mirror(options.mirror, options.out, {"eval.json", "report.html"});
+}
+
+void write_report_so_far(const TrainedRun& run) {
+  warn_of_skipped(run.summary);
+  write_report_of(run, {}, {});
+  log_info("stopped behind step {} of {}; \"vlalign train --resume {}\" goes on", run.summary.last.step,
+           run.summary.last.steps, run.flags.options.out.string());
+}
+
+}  // namespace vlalign::tool
