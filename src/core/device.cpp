@@ -11,10 +11,14 @@ namespace vlalign {
 Precision parse_precision(std::string_view name) {
   if (name == "fp32") return Precision::fp32;
   if (name == "bf16") return Precision::bf16;
-  fail("unknown precision \"{}\": it is fp32 or bf16", name);
+  if (name == "fp16") return Precision::fp16;
+  fail("unknown precision \"{}\": it is fp32, bf16 or fp16", name);
 }
 
-std::string_view to_string(Precision precision) { return precision == Precision::fp32 ? "fp32" : "bf16"; }
+std::string_view to_string(Precision precision) {
+  if (precision == Precision::fp16) return "fp16";
+  return precision == Precision::fp32 ? "fp32" : "bf16";
+}
 
 c10::Device parse_device(std::string_view name) {
   if (name == "cpu") return {c10::kCPU};

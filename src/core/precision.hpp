@@ -8,6 +8,7 @@ namespace vlalign {
 
 /// What towers compute in.
 inline at::ScalarType dtype_of(Precision precision) {
+  if (precision == Precision::fp16) return at::kHalf;
   return precision == Precision::bf16 ? at::kBFloat16 : at::kFloat;
 }
 

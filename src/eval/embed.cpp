@@ -10,6 +10,7 @@
 #include <unordered_map>
 
 #include "core/check.hpp"
+#include "core/precision.hpp"
 #include "data/loading/pixel_batch.hpp"
 #include "data/sources/checked_source.hpp"
 #include "data/sources/sampled_ranges.hpp"
@@ -81,8 +82,9 @@ ImageEmbeddings embed_images(const DualEncoder& model, std::int64_t count,
 
   const auto encode = [&](const at::Tensor& pixels) {
     if (options.projected) return model.encode_image(pixels, options.precision);
-    const auto compute = options.precision == Precision::bf16 ? at::kBFloat16 : at::kFloat;
-    return model.module()->visual->forward(normalize_pixels(pixels.to(model.device()), how), compute).to(at::kFloat);
+    return model.module()
+        ->visual->forward(normalize_pixels(pixels.to(model.device()), how), dtype_of(options.precision))
+        .to(at::kFloat);
   };
   const Evaluating evaluating(model);
   ImageEmbeddings out;

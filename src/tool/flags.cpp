@@ -114,7 +114,8 @@ void add_pixels_flag(CLI::App& command, std::optional<PixelsAs>& pixels_as) {
 }
 
 void RunFlags::add(CLI::App& command) {
-  command.add_option("--precision", precision, "fp32 or bf16: what the towers compute in")->capture_default_str();
+  command.add_option("--precision", precision, "fp32, bf16 or, on a GPU, fp16: what the towers compute in")
+      ->capture_default_str();
   command.add_option("--device", device, "cpu, cuda or cuda:N")->capture_default_str();
   command.add_option("--threads", threads, "Threads of the arithmetic; all cores without it")
       ->check(CLI::Range(1, largest_thread_count));

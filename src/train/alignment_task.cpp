@@ -224,16 +224,18 @@ std::pair<at::Tensor, StepFigures> AlignmentTask::forward(std::int64_t step, dou
   return {value, measured(batch, job, encoded.logit_scale)};
 }
 
-StepFigures AlignmentTask::forward_backward(std::int64_t step, double progress, GradientExchange& exchange) {
-  if (options_.micro_batch > 0) return backward_in_micro_batches(step, progress, exchange);
+StepFigures AlignmentTask::forward_backward(std::int64_t step, double progress, const LossScaler& scaler,
+                                            GradientExchange& exchange) {
+  if (options_.micro_batch > 0) return backward_in_micro_batches(step, progress, scaler, exchange);
   const auto [value, figures] = forward(step, progress);
   exchange.arm();
-  value.backward();
+  scaler.scaled(value).backward();
   return figures;
 }
 
 /// Random state and batch-norm statistics are as in one pass.
-StepFigures AlignmentTask::backward_in_micro_batches(std::int64_t step, double progress, GradientExchange& exchange) {
+StepFigures AlignmentTask::backward_in_micro_batches(std::int64_t step, double progress, const LossScaler& scaler,
+                                                     GradientExchange& exchange) {
   const auto begin = share().begin(options_.batch_size), rows = share().rows(options_.batch_size);
   const auto pieces = (rows - 1) / options_.micro_batch + 1;
   statistics_->keep();
@@ -253,7 +255,9 @@ StepFigures AlignmentTask::backward_in_micro_batches(std::int64_t step, double p
     if (first_pass && last) add_targets(whole, captions.batch());
     return encoded;
   };
-  backward_in_pieces(*own_part(job), pieces, encode_piece, whole);
+  const AnyLoss part = own_part(job);
+  const AnyLoss scaled = [&](const ContrastiveBatch& all) { return scaler.scaled(part->forward(all)); };
+  backward_in_pieces(*scaled, pieces, encode_piece, whole);
   warn_of_one_pair(job.pairs);
   return measured(captions.batch(), job, whole.logit_scale);
 }

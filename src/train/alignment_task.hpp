@@ -32,7 +32,8 @@ class AlignmentTask : public Task {
   void load_weights(const std::filesystem::path& folder) override { model_.load_weights(folder); }
   void enter(const Stage& stage, std::int64_t step) override;
   std::vector<BatchMaker*> batches() const override { return {batches_.get()}; }
-  StepFigures forward_backward(std::int64_t step, double progress, GradientExchange& exchange) override;
+  StepFigures forward_backward(std::int64_t step, double progress, const LossScaler& scaler,
+                               GradientExchange& exchange) override;
 
  private:
   void load();
@@ -45,7 +46,8 @@ class AlignmentTask : public Task {
   ContrastiveBatch encode_none() const;
   void add_targets(ContrastiveBatch& whole, const PairBatch& batch) const;
   AnyLoss own_part(LossOfJob& job) const;
-  StepFigures backward_in_micro_batches(std::int64_t step, double progress, GradientExchange& exchange);
+  StepFigures backward_in_micro_batches(std::int64_t step, double progress, const LossScaler& scaler,
+                                        GradientExchange& exchange);
 
   DualEncoder model_;
   AnyLoss loss_;

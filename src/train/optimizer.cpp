@@ -191,6 +191,8 @@ bool Optimizer::moves(const at::Tensor& parameter, double learning_rate) const {
   });
 }
 
+std::vector<at::Tensor> Optimizer::gradients() const { return state_->gradients(); }
+
 at::Tensor Optimizer::grad_norm() const {
   const auto all = state_->gradients();
   if (all.empty()) return at::zeros({});

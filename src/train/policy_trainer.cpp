@@ -107,7 +107,8 @@ class PolicyTask : public Task {
     return all;
   }
 
-  StepFigures forward_backward(std::int64_t step, double progress, GradientExchange& exchange) override {
+  StepFigures forward_backward(std::int64_t step, double progress, const LossScaler& scaler,
+                               GradientExchange& exchange) override {
     const auto batch = loader_->next();
     seed_towers(options_, step, share().begin(options_.batch_size));
     auto loss = action_loss_of(batch, noise(step));
@@ -120,7 +121,7 @@ class PolicyTask : public Task {
     }
     figures.action_loss = action_loss;
     exchange.arm();
-    loss.backward();
+    scaler.scaled(loss).backward();
     figures.loss = loss.detach();
     figures.known.epoch = batch.epoch;
     figures.known.samples_seen = batch.mask.size(0);

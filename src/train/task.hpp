@@ -8,6 +8,7 @@
 
 #include "data/loading/batch_maker.hpp"
 #include "train/gradient_exchange.hpp"
+#include "train/loss_scaler.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 #include "vlalign/train/trainer.hpp"
 
@@ -45,15 +46,13 @@ class Task {
   /// What makes its batches: the first counts the epochs.
   virtual std::vector<BatchMaker*> batches() const = 0;
   /// Takes the next batch and leaves its gradients.
-  ///   step: counted from 0; progress: of the run, from 0 to 1; exchange: to be armed before the last backward pass
-  virtual StepFigures forward_backward(std::int64_t step, double progress, GradientExchange& exchange) = 0;
+  ///   step: counted from 0; progress: of the run, from 0 to 1; scaler: of the loss that backward() begins with;
+  ///   exchange: to be armed before the last backward pass
+  virtual StepFigures forward_backward(std::int64_t step, double progress, const LossScaler& scaler,
+                                       GradientExchange& exchange) = 0;
 };
 
 /// Seeds LibTorch's default generator, for dropout in a tower, from (seed, step, place in the batch).
 void seed_towers(const TrainerOptions& options, std::int64_t step, std::int64_t place);
-
-nlohmann::json to_json(const Augmentation& augmentation);
-/// The files that describe the model in its own layout, by name.
-nlohmann::json config_of(const DualEncoder& model);
 
 }  // namespace vlalign

@@ -14,17 +14,14 @@
 #include "core/check.hpp"
 #include "core/io/files.hpp"
 #include "core/log.hpp"
-#include "model/peers/config_json.hpp"
 #include "model/savable.hpp"
 #include "nn/finite_weights.hpp"
 #include "ranks/gather_texts.hpp"
 #include "train/gradient_reach.hpp"
 #include "train/last_result.hpp"
-#include "train/optimizer_settings.hpp"
 #include "train/over_ranks.hpp"
-#include "train/run_identity.hpp"
+#include "train/run_settings.hpp"
 #include "vlalign/core/random.hpp"
-#include "vlalign/model/lora.hpp"
 #include "vlalign/nn/lora.hpp"
 #include "vlalign/train/schedule.hpp"
 
@@ -43,27 +40,6 @@ Optimizer::NamedParameters named_parameters(const torch::nn::Module& module) {
   Optimizer::NamedParameters all;
   for (const auto& item : module.named_parameters()) all.emplace_back(item.key(), item.value());
   return all;
-}
-
-template <typename T>
-json to_json(const std::optional<T>& value) {
-  return value ? json(*value) : json();
-}
-
-json to_json(const FineTuning& f) {
-  auto rates = json::array();
-  for (const auto& rate : f.rates) rates.push_back({rate.pattern, rate.factor});
-  return {{"freeze", f.freeze},
-          {"rates", rates},
-          {"lock_image", to_json(f.lock_image)},
-          {"lock_text", to_json(f.lock_text)},
-          {"freeze_batch_norm", f.freeze_batch_norm},
-          {"layer_decay", f.layer_decay}};
-}
-
-json lora_of(const DualEncoder& model) {
-  const auto options = lora_options(model);
-  return options ? json::parse(to_json(*options)) : json();
 }
 
 std::vector<at::Tensor> parameters_and_buffers(const torch::nn::Module& module) {
@@ -97,26 +73,6 @@ void seed_towers(const TrainerOptions& options, std::int64_t step, std::int64_t 
   generator.set_current_seed(rng.next());
 }
 
-json to_json(const Augmentation& a) {
-  return {{"crop_scale", a.crop_scale},
-          {"crop_ratio", a.crop_ratio},
-          {"rotate", a.rotate},
-          {"shift", a.shift},
-          {"zoom", a.zoom},
-          {"flip", a.flip},
-          {"brightness", a.brightness},
-          {"contrast", a.contrast},
-          {"saturation", a.saturation},
-          {"hue", a.hue},
-          {"grayscale", a.grayscale}};
-}
-
-json config_of(const DualEncoder& model) {
-  auto files = json::object();
-  for (const auto& file : config_files(model.config())) files[file.name] = json::parse(file.text);
-  return files;
-}
-
 void check_task(const Task& task, const TrainerOptions& options) {
   check_fine_tuning(task.module(), towers_of(task), options.fine_tuning);
   check_stages_fit(options, task.encoder());
@@ -136,6 +92,7 @@ TrainingRun::TrainingRun(Task& task, const TrainerOptions& options, OnStep on_st
                  learning_rate_factors(task.module(), towers_of(task), options.fine_tuning),
                  options.shard_optimizer ? ranks_ : Ranks()),
       exchange_(ranks_, trained_parameters(task.module(), task.encoder_prefix())),
+      scaler_(options.precision, options.device),
       validation_(options),
       buffers_(task.module()),
       watch_(options.batch_size) {
@@ -160,7 +117,7 @@ TrainSummary TrainingRun::train() {
   check_task(task_, options_);
   plan();
   if (!ranks_.alone()) {
-    auto all = settings();
+    auto all = run_settings(task_, options_, steps_, *stages_);
     all["checkpoint_every"] = options_.checkpoints.every;  // after which all collect
     all["validations"] = validation_.names();
     all["val_every"] = options_.validation.every;
@@ -258,7 +215,7 @@ void TrainingRun::open_folder() {
   check_savable(task_.encoder());
   NamedTensors stored;
   if (ranks_.rank() == 0) {
-    const auto all = settings();
+    const auto all = run_settings(task_, options_, steps_, *stages_);
     if (!options_.mirror.empty()) mirror_.emplace(options_.out, options_.mirror).prepare(all, options_.resume);
     folder_.emplace(options_.out, all, options_.resume, options_.checkpoints);
     if (!options_.recipe.empty()) write_file_atomically(options_.out / "recipe.json", options_.recipe);
@@ -294,51 +251,13 @@ void TrainingRun::restore(const NamedTensors& stored) {
   for (auto& [name, shard] : kept()) shard.distribute(ranks_.rank() == 0 ? stored.at(name) : at::Tensor());
 }
 
-/// Whatever decides the bits of the run; check_same_settings() says what a resumed run must agree in.
-json TrainingRun::settings() const {
-  const auto& o = options_;
-  // One that no layout holds has no config, and weights all the same.
-  const auto described = [&](const DualEncoder& model) { return o.out.empty() ? json() : config_of(model); };
-  json all{{"data", o.data_name},
-           {"model", described(task_.encoder())},
-           {"lora", lora_of(task_.encoder())},
-           {"fine_tuning", to_json(o.fine_tuning)},
-           {"ema_decay", to_json(o.ema_decay)},
-           {"targets", o.targets ? json(o.targets->name) : json()},
-           {"teacher", o.teacher ? described(*o.teacher) : json()},
-           {"steps", steps_},
-           {"stages", stages_->settings()},
-           {"batch_size", o.batch_size},
-           {"micro_batch", o.micro_batch},
-           {"lr", o.learning_rate},
-           {"grad_clip", to_json(o.grad_clip)},
-           {"precision", to_string(o.precision)},
-           {"augmentation", vlalign::to_json(o.augmentation)},
-           {"shuffle", o.shuffle},
-           {"shuffle_block", o.shuffle_block},
-           {"replacement", o.replacement},
-           {"seed", o.seed},
-           {"device", o.device.str()},
-           {"threads", at::get_num_threads()},
-           {"ranks", ranks_.size()},
-           {"sync_batch_norm", o.sync_batch_norm},
-           {"non_finite", to_string(o.non_finite)},
-           {"shard_optimizer", o.shard_optimizer}};
-  all.update(settings_of(o.optimizer));
-  all.update(settings_of(o.schedule, steps_));
-  all.update(task_.settings());
-  auto& identity = all["identity"] = task_.identity();
-  identity["teacher_weights"] = o.teacher ? json(fingerprint_of(*o.teacher->module())) : json();
-  identity["start_weights"] = fingerprint_of(task_.module());
-  return all;
-}
-
 /// What a checkpoint holds beside the model folder. That folder's weights have the adapter merged in, which
 /// can't be taken out again to the same bits: so they are here without it too.
 NamedShards TrainingRun::kept() const {
   const auto& module = task_.module();
   NamedTensors on_each;
   if (average_) on_each.merge(average_->state());
+  on_each.merge(scaler_.state());
   on_each.merge(nn::adapter_tensors(module));
   const auto parameters = module.named_parameters();
   for (const auto& [name, lora] : nn::adapters(module)) on_each["base." + name] = parameters[name].detach();
@@ -400,11 +319,12 @@ void TrainingRun::check_outcome() const {
 StepResult TrainingRun::step() {
   const auto start = Clock::now();
   auto result = train_step();
-  if (result.skipped) note_non_finite(result);
-  if (result.skipped && options_.non_finite == NonFinite::stop) end_at_non_finite();
-  if (result.skipped && options_.non_finite == NonFinite::rewind) rewind(result);
-  progression_.skipped_steps += result.skipped ? 1 : 0;
-  progression_.skipped_in_a_row = result.skipped ? progression_.skipped_in_a_row + 1 : 0;
+  const bool failed = result.skipped && !overflowed_;
+  if (failed) note_non_finite(result);
+  if (failed && options_.non_finite == NonFinite::stop) end_at_non_finite();
+  if (failed && options_.non_finite == NonFinite::rewind) rewind(result);
+  progression_.skipped_steps += failed ? 1 : 0;
+  progression_.skipped_in_a_row = failed ? progression_.skipped_in_a_row + 1 : 0;
   check(progression_.skipped_in_a_row < most_skipped_in_a_row,
         "{} for {} steps in a row, up to step {}: try a lower learning rate, a longer warm-up or a gradient clip",
         why_skipped, most_skipped_in_a_row, progression_.step + 1);
@@ -477,6 +397,8 @@ StepResult TrainingRun::train_step() {
   if (step == 0) check_reach(task_.module(), towers_of(task_));
   average_buffers(ranks_, buffers_.watched(), figures.known.samples_seen);
   auto result = figures.known;
+  auto gradients = optimizer_.gradients();
+  scaler_.unscale(gradients);
   const auto norm = optimizer_.grad_norm();
   const auto own_seconds = seconds_since(start) - (ranks_.seconds_waited() - waited);
   const auto largest_buffer = read_figures(figures, norm, own_seconds, result);
@@ -484,8 +406,11 @@ StepResult TrainingRun::train_step() {
   result.learning_rate = options_.learning_rate * learning_rate_factor(options_.schedule, step, steps_);
   const auto loss = result.loss, grad_norm = result.grad_norm;
   const bool finite = std::isfinite(loss) && std::isfinite(grad_norm);
+  overflowed_ = scaler_.update() && std::isfinite(loss);
   result.skipped = !finite || !std::isfinite(largest_buffer);
-  if (!finite) {
+  if (overflowed_) {
+    log_info("step {}: a gradient was too large for float16, the step is skipped and the loss scale halved", step + 1);
+  } else if (!finite) {
     log_warning("step {}: loss {} or gradient norm {} is not finite, the step is skipped", step + 1, loss, grad_norm);
   } else if (result.skipped) {
     log_warning("step {}: {} is no longer finite, the step is skipped", step + 1, buffers_.first_not_finite());
@@ -508,7 +433,8 @@ StepFigures TrainingRun::forward_backward(std::int64_t step) {
   if (stages_->begins_at(step)) log_info("step {}: {}", step + 1, stages_->description(step));
   task_.enter(stage, step);
   const StageInPlace in_place(*task_.encoder().module(), stage);
-  return task_.forward_backward(step, static_cast<double>(step) / static_cast<double>(steps_), exchange_);
+  const auto progress = static_cast<double>(step) / static_cast<double>(steps_);
+  return task_.forward_backward(step, progress, scaler_, exchange_);
 }
 
 /// Into the result, the whole batch's; returns the largest number in a buffer.

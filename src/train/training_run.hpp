@@ -8,14 +8,15 @@
 #include "train/freezing.hpp"
 #include "train/gradient_exchange.hpp"
 #include "train/kept_buffers.hpp"
+#include "train/loss_scaler.hpp"
 #include "train/over_ranks.hpp"
 #include "train/run_checkpoints.hpp"
 #include "train/run_folder.hpp"
 #include "train/run_mirror.hpp"
 #include "train/run_scope.hpp"
+#include "train/run_stages.hpp"
 #include "train/run_validation.hpp"
 #include "train/run_watch.hpp"
-#include "train/run_stages.hpp"
 #include "train/task.hpp"
 #include "train/weight_average.hpp"
 #include "vlalign/train/optimizer.hpp"
@@ -42,7 +43,6 @@ class TrainingRun {
 
  private:
   void plan();
-  nlohmann::json settings() const;
   NamedShards kept() const;
   void open_folder();
   void go_on_from_validations();
@@ -81,6 +81,8 @@ class TrainingRun {
   std::optional<RunFolder> folder_;
   std::optional<RunCheckpoints> checkpoints_;
   std::optional<RunMirror> mirror_;
+  LossScaler scaler_;
+  bool overflowed_ = false;  ///< the last step, which says nothing against the run
   RunValidation validation_;
   KeptBuffers buffers_;
   SlowRank slow_rank_;

@@ -45,6 +45,8 @@ class VLALIGN_EXPORT Optimizer {
   /// isn't 0.
   bool moves(const at::Tensor& parameter, double learning_rate) const;
 
+  /// The gradients that there are; of a sparse one, the values.
+  std::vector<at::Tensor> gradients() const;
   /// The L2 norm over all gradients, float32 scalar.
   at::Tensor grad_norm() const;
   /// Scales all gradients by max_norm / (norm + 1e-6) where that is below 1, as torch.nn.utils.clip_grad_norm_.
