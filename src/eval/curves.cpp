@@ -91,11 +91,11 @@ ValidationCurves::ValidationCurves(const std::vector<ValidationLine>& lines) {
 }
 
 void ValidationCurves::add(const ValidationLine& line) {
-  for (const auto& [key, value] : line.figures) {
+  for (const auto& figure : line.figures) {
     auto entry = std::find_if(entries_.begin(), entries_.end(),
-                              [&](const Entry& e) { return e.name == line.name && e.key == key; });
-    if (entry == entries_.end()) entry = entries_.insert(entry, Entry{.name = line.name, .key = key});
-    entry->curve.add(line.step, value);
+                              [&](const Entry& e) { return e.name == line.name && e.key == figure.first; });
+    if (entry == entries_.end()) entry = entries_.insert(entry, Entry{.name = line.name, .key = figure.first});
+    entry->curve.add(line.step, figure.second);
   }
 }
 

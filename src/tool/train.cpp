@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
-#include <cstdlib>
+#include <csignal>
+#include <filesystem>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -14,6 +16,7 @@
 #include "tool/train_flags.hpp"
 #include "tool/train_results.hpp"
 #include "vlalign/loss/make_loss.hpp"
+#include "vlalign/report/growing_report.hpp"
 #include "vlalign/train/progress.hpp"
 
 namespace vlalign::tool {
@@ -84,15 +87,38 @@ std::string recipe_or_warning(const CLI::App& command) {
   }
 }
 
+/// What people see of a run while it lasts.
+class Watching {
+ public:
+  Watching(const std::filesystem::path& run, ReportInput page) : report_(run, std::move(page)) {}
+
+  void operator()(const StepResult& result) {
+    progress_(result);
+    report_.at_step(result.step, result.steps);
+  }
+  void operator()(const ValidationResult& result) {
+    progress_(result);
+    report_.hurry();
+  }
+  void stopped() { report_.stopped(); }
+
+ private:
+  Progress progress_;
+  GrowingReport report_;
+};
+
 /// Signals end it with a checkpoint. Returns the signal's number; 0 where the run is over.
-int fit(Trainer& trainer, const TrainingData& data, bool leads, TrainSummary& summary) {
+///   watching: null on all ranks but the first
+int fit(Trainer& trainer, const TrainingData& data, Watching* watching, TrainSummary& summary) {
   const StopSignals signals([&] { trainer.stop(); });
-  trainer.on_step([&, progress = Progress()](const StepResult& result) mutable {
-    if (leads) progress(result);
+  trainer.on_step([&](const StepResult& result) {
+    if (watching) (*watching)(result);
     if (signals.first() != 0) trainer.stop();  // it may have come before fit() had begun
   });
+  if (watching) trainer.on_validation(std::ref(*watching));
   summary = data.fit(trainer);
   if (!summary.stopped) return 0;
+  if (watching) watching->stopped();
   return signals.first() != 0 ? signals.first() : SIGTERM;  // another rank's
 }
 
@@ -124,10 +150,12 @@ int run(TrainFlags& flags, const CLI::App& command) {
   }
   Trainer trainer(model, loss, options);
   TrainSummary summary;
-  const int signal = fit(trainer, data, leads, summary);
+  std::optional<Watching> watching;
+  if (leads) watching.emplace(options.out, page_so_far(flags, model, data.pictures()));
+  const int signal = fit(trainer, data, watching ? &*watching : nullptr, summary);
   const TrainedRun trained{flags, model, data.pictures(), summary};
   if (signal != 0) {
-    if (leads) write_report_so_far(trained);
+    if (leads) tell_how_to_go_on(trained);
     return 128 + signal;
   }
   auto embedding = flags.run.embed_options();

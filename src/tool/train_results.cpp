@@ -12,6 +12,8 @@
 #include "tool/print_scores.hpp"
 #include "train/run_mirror.hpp"
 #include "vlalign/eval/retrieval.hpp"
+#include "vlalign/eval/test_outcome.hpp"
+#include "vlalign/eval/validation_lines.hpp"
 
 namespace vlalign::tool {
 namespace {
@@ -30,6 +32,8 @@ std::string name_of(const fs::path& folder) {
   const auto path = fs::absolute(folder).lexically_normal();
   return (path.has_filename() ? path : path.parent_path()).filename().string();
 }
+
+std::string title_of(const TrainFlags& flags) { return flags.title.empty() ? name_of(flags.options.out) : flags.title; }
 
 /// Of all steps, those before a resume included.
 double training_seconds(const TrainingMetrics& metrics) {
@@ -53,26 +57,46 @@ nlohmann::ordered_json eval_json(const HeldOut& sets, const Results& results) {
   return json;
 }
 
-std::vector<ReportFact> facts_of(const TrainedRun& run, const TrainingMetrics& metrics) {
-  const auto& [flags, model, pictures, summary] = run;
+/// What is known before the first step.
+std::vector<ReportFact> facts_of(const TrainFlags& flags, const DualEncoder& model, std::int64_t pictures) {
   return {{"Model", model.config().name},
           {"Parameters", with_thousands(model.parameter_count())},
           {"Image size", fmt::format("{0} × {0} px", model.config().preprocess.image_size)},
           {"Vocabulary", with_thousands(model.config().text.vocab_size) + " entries"},
           {"Training pictures", with_thousands(pictures)},
-          {"Pairs seen", with_thousands(summary.last.samples_seen)},
-          {"Steps", with_thousands(summary.last.step)},
           {"Batch", with_thousands(flags.options.batch_size)},
           {"Loss", flags.loss},
           {"Precision", std::string(to_string(flags.options.precision))},
-          {"Training time", fmt::format("{:.0f} s", training_seconds(metrics))},
           {"Seed", std::to_string(flags.options.seed)}};
+}
+
+std::vector<ReportFact> facts_of(const TrainedRun& run, const TrainingMetrics& metrics) {
+  auto facts = facts_of(run.flags, run.model, run.pictures);
+  facts.push_back({"Steps", with_thousands(run.summary.last.step)});
+  facts.push_back({"Pairs seen", with_thousands(run.summary.last.samples_seen)});
+  facts.push_back({"Training time", fmt::format("{:.0f} s", training_seconds(metrics))});
+  return facts;
 }
 
 ReportFact fact_of(const std::string& name, const ZeroShotScores& scores) {
   const auto& [low, high] = scores.top1_interval95;
   return {readable(name) + ", zero-shot", fmt::format("top-1 {:.1f}% (95% interval {:.1f}-{:.1f}%), top-5 {:.1f}%",
                                                       100 * scores.top1, 100 * low, 100 * high, 100 * scores.top5)};
+}
+
+std::vector<ValidationLine> validations_of(const fs::path& run) {
+  const auto file = run / "validation.jsonl";
+  return is_there(file) ? read_validations(file) : std::vector<ValidationLine>();
+}
+
+/// What a later run is compared with, query by query.
+void write_outcomes_of(const fs::path& run, const HeldOut& sets, const Results& results) {
+  std::vector<TestOutcome> outcomes;
+  for (std::size_t i = 0; i < results.tests.size(); ++i)
+    outcomes.push_back(outcome_of(sets.pairs[i].name, results.tests[i].scores, results.tests[i].embeddings));
+  for (std::size_t i = 0; i < results.zero_shot.size(); ++i)
+    outcomes.push_back(outcome_of(sets.classes[i].name, results.zero_shot[i], sets.classes[i].classes));
+  if (!outcomes.empty()) write_outcomes(run / "eval.safetensors", outcomes);
 }
 
 /// Returns where it is.
@@ -83,11 +107,12 @@ fs::path write_report_of(const TrainedRun& run, const HeldOut& sets, const Resul
   for (std::size_t i = 0; i < results.zero_shot.size(); ++i)
     facts.push_back(fact_of(sets.classes[i].name, results.zero_shot[i]));
   const auto report = out / "report.html";
-  write_report({.title = run.flags.title.empty() ? name_of(out) : run.flags.title,
+  write_report({.title = title_of(run.flags),
                 .subtitle = {},
                 .tests = results.tests,
                 .metrics = metrics,
-                .facts = facts},
+                .facts = facts,
+                .validations = validations_of(out)},
                report);
   return report;
 }
@@ -116,6 +141,7 @@ std::string with_thousands(std::int64_t number) {
 void check_results_place(const fs::path& run) {
   if (!is_folder(run)) return;
   check_file_place(run / "eval.json");
+  check_file_place(run / "eval.safetensors");
   check_report_place(run / "report.html");
 }
 
@@ -146,6 +172,7 @@ void write_results(const TrainedRun& run, const HeldOut& sets, const Results& re
   warn_of_skipped(run.summary);
   auto json = eval_json(sets, results);
   if (!json.empty()) write_file_atomically(options.out / "eval.json", indented(json) + "\n");
+  write_outcomes_of(options.out, sets, results);
   const auto report = write_report_of(run, sets, results);
   if (run.flags.run.json) {
     json["steps"] = last.step;
@@ -161,9 +188,13 @@ void write_results(const TrainedRun& run, const HeldOut& sets, const Results& re
   if (!options.mirror.empty()) add_to_mirror(options.mirror, options.out, {"eval.json", "report.html"});
 }
 
-void write_report_so_far(const TrainedRun& run) {
+ReportInput page_so_far(const TrainFlags& flags, const DualEncoder& model, std::int64_t pictures) {
+  return {
+      .title = title_of(flags), .subtitle = {}, .tests = {}, .metrics = {}, .facts = facts_of(flags, model, pictures)};
+}
+
+void tell_how_to_go_on(const TrainedRun& run) {
   warn_of_skipped(run.summary);
-  write_report_of(run, {}, {});
   log_info("stopped behind step {} of {}; \"vlalign train --resume {}\" goes on", run.summary.last.step,
            run.summary.last.steps, run.flags.options.out.string());
 }

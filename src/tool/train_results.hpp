@@ -1,4 +1,4 @@
-// What `train` finds out at its end, and leaves in the run folder: eval.json and report.html.
+// What `train` finds out at its end, and leaves in the run folder: eval.json, eval.safetensors and report.html.
 #pragma once
 
 #include <filesystem>
@@ -36,10 +36,13 @@ struct TrainedRun {
   const TrainSummary& summary;
 };
 
-/// Writes eval.json, where there are results, and the report, and prints them.
+/// Writes eval.json and eval.safetensors, where there are results, and the report, and prints them.
 void write_results(const TrainedRun& run, const HeldOut& sets, const Results& results);
 
-/// Writes the report of a run that isn't over, and says how it goes on.
-void write_report_so_far(const TrainedRun& run);
+/// What the report says of a run before its first step.
+ReportInput page_so_far(const TrainFlags& flags, const DualEncoder& model, std::int64_t pictures);
+
+/// Of a run that isn't over.
+void tell_how_to_go_on(const TrainedRun& run);
 
 }  // namespace vlalign::tool

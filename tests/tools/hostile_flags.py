@@ -279,6 +279,14 @@ def calls_for(place):
     yield False, Call(["index", f / "none.tar"], failed, ["no such file"])
     yield False, Call(["index", "pipe:cat"], failed, ["can't be indexed"])
     yield False, Call(["index", f / "none.tar", "--where", ""], usage)
+    run, page = f / "run", f / "page.html"
+    yield True, Call(["report", run, "--out", page], good)
+    yield True, Call(["report", model, "--out", page], failed, ["is no run folder"])
+    yield False, Call(["report", run, run, "--out", page], failed, ["named twice"])
+    yield False, Call(["report", run, "--out", page, "--baseline", f / "nothing"], failed, ["is no run folder"])
+    yield False, Call(["report", run, "--out", pairs], failed, ["isn't replaced"])
+    yield False, Call(["report", "--out", page], usage)
+    yield False, Call(["report", run], usage)
     for mirror in ("", "s3", "http://bucket/run", "/a/mirror", "s3:///run", "s3://"):
         yield mirror == "s3://", Call(["train", "--model", "tiny", "--data", pairs, "--out", f / "mirrored", "--mirror", mirror],
                                       either)
@@ -291,6 +299,7 @@ def calls_for(place):
         yield place_ == "", Call(["eval", "--model", place_, "--data", pairs], either)
         yield False, Call(["eval", "--model", model, "--data", place_], either)
         yield False, Call(["inspect", "--model", place_], either)
+        yield False, Call(["report", place_, "--out", f / "none.html"], either)
         yield False, Call(["convert", "--model", place_, "--to", "open_clip", "--out", f / "x"], either)
         yield False, Call([*search[:3], "--images", place_, "red"], either)
         yield False, Call(["bench", "images", "--dir", place_], either)
