@@ -80,6 +80,7 @@ const addChart = (figure, chart, axis = () => overSteps, isShown = () => true) =
     let bottom = values.reduce((a, b) => Math.min(a, b), Infinity), top = values.reduce((a, b) => Math.max(a, b), -Infinity);
     if (!values.length) { bottom = 0; top = 1; }
     if (chart.zero) bottom = Math.min(0, bottom);
+    if (chart.zero && bottom === top) top = 1;
     if (bottom === top) { bottom -= Math.abs(bottom) * 0.1 || 1; top += Math.abs(top) * 0.1 || 1; }
     const places = lines.map(placesOf), all = places.flat();
     const first = all.reduce((a, b) => Math.min(a, b), Infinity), last = all.reduce((a, b) => Math.max(a, b), -Infinity);

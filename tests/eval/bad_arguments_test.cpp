@@ -22,7 +22,9 @@
 #include "vlalign/eval/retrieval.hpp"
 #include "vlalign/eval/search.hpp"
 #include "vlalign/eval/space.hpp"
+#include "vlalign/eval/test_outcome.hpp"
 #include "vlalign/eval/training_metrics.hpp"
+#include "vlalign/eval/validation_lines.hpp"
 #include "vlalign/eval/zero_shot.hpp"
 #include "vlalign/report/report.hpp"
 
@@ -351,12 +353,18 @@ std::vector<std::filesystem::path> unreadable(const std::filesystem::path& folde
 
 TEST(EvalArguments, FilesThatCannotBeReadAreNamed) {
   const test::TempFolder folder;
-  for (const auto& path : unreadable(folder.path())) {
-    try {
-      read_metrics(path);
-      ADD_FAILURE() << path;
-    } catch (const Error& error) {
-      EXPECT_EQ(std::string(error.what()).find(path.string()), 0U) << error.what();
+  const auto paths = unreadable(folder.path());
+  using Read = std::function<void(const std::filesystem::path&)>;
+  for (const Read& read :
+       {Read([](const auto& path) { read_metrics(path); }), Read([](const auto& path) { read_validations(path); }),
+        Read([](const auto& path) { read_outcomes(path); })}) {
+    for (const auto& path : paths) {
+      try {
+        read(path);
+        ADD_FAILURE() << path;
+      } catch (const Error& error) {
+        EXPECT_EQ(std::string(error.what()).find(path.string()), 0U) << error.what();
+      }
     }
   }
 }
