@@ -1,4 +1,4 @@
-// --stage.
+// --stage of the program.
 #pragma once
 
 #include <string_view>
@@ -7,8 +7,9 @@
 
 namespace vlalign::tool {
 
-/// "SHARE:image_size=..,context_length=..,patch_dropout=..", each of the keys once or not at all. Throws Error naming
-/// the part that isn't so.
+/// Reads "SHARE" or "SHARE:KEY=NUMBER,...", such as 0.8:image_size=112,context_length=16,patch_dropout=0.5; each key
+/// may stand once. Throws Error naming the part that can't be read. Whether a model takes the numbers is the trainer's
+/// to say.
 Stage parse_stage(std::string_view text);
 
 }  // namespace vlalign::tool
