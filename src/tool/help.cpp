@@ -1,6 +1,7 @@
 #include "tool/help.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <sstream>
@@ -53,53 +54,64 @@ std::string value_of(const CLI::Option& option) {
   return option.get_expected_min() == 0 ? "[" + type + "]" : type;
 }
 
+/// Behind the description: default, whether it must be there, and what else must.
+std::string remarks_on(const CLI::Option& option) {
+  std::string text;
+  auto usual = option.get_default_str();
+  if (usual.starts_with('[') && usual.ends_with(']')) usual = usual.substr(1, usual.size() - 2);  // a list
+  if (!usual.empty() && option.get_expected_min() > 0) text += fmt::format(" [{}]", usual);
+  if (option.get_required()) text += " (required)";
+  std::vector<std::string> others;
+  for (const auto* other : option.get_needs()) others.push_back(other->get_name());
+  if (!others.empty()) text += fmt::format(" (with {})", fmt::join(others, " and "));
+  return text;
+}
+
 }  // namespace
 
+bool is_flag(const CLI::Option& option) { return option.get_type_name().empty() && option.get_expected_min() == 0; }
+
 std::string Help::make_option(const CLI::Option* option, bool is_positional) const {
-  const bool has_value = option->get_type_size() != 0 && !is_positional;
-  auto name = option->get_name(is_positional, !is_positional);
-  if (has_value) name += " " + value_of(*option);
-  auto text = option->get_description();
-  if (has_value && option->get_expected_min() > 0 && !option->get_default_str().empty())
-    text += fmt::format(" [{}]", option->get_default_str());
-  if (option->get_required()) text += " (required)";
-  for (const auto* other : option->get_needs()) text += fmt::format(" (with {})", other->get_name());
-  return entry(name, text);
+  const auto name = option->get_name(is_positional, !is_positional);
+  const auto value = is_positional || is_flag(*option) ? "" : " " + value_of(*option);
+  return entry(name + value, option->get_description() + remarks_on(*option));
 }
 
 std::string Help::make_subcommand(const CLI::App* command) const {
   return entry(command->get_name(), command->get_description());
 }
 
-std::string Help::groups_of(const CLI::App& app, bool first_page) const {
+/// Groups come in the order of their first options; help is the first that CLI11 adds, and comes last.
+std::string Help::all_groups(const CLI::App& app) const {
   const auto is_help = [&](const CLI::Option* option) {
     return option == app.get_help_ptr() || option == app.get_help_all_ptr();
   };
+  auto options = app.get_options([](const CLI::Option* o) { return o->nonpositional() && !o->get_group().empty(); });
+  std::stable_partition(options.begin(), options.end(), [&](const auto* option) { return !is_help(option); });
   std::vector<std::pair<std::string, std::string>> groups;
-  const auto add = [&](const CLI::Option* option) {
-    const auto group = first_page ? "Options" : option->get_group();
-    auto found = std::find_if(groups.begin(), groups.end(), [&](const auto& each) { return each.first == group; });
-    if (found == groups.end()) found = groups.insert(groups.end(), {group, ""});
-    found->second += make_option(option, /*is_positional=*/false);
-  };
-  const auto options = app.get_options([&](const CLI::Option* option) {
-    const bool listed = !first_page || first_page_.contains(option->get_name(false, true));
-    return listed && option->nonpositional() && !option->get_group().empty();
-  });
-  for (const auto* option : options)
-    if (!is_help(option)) add(option);
-  for (const auto* option : options)
-    if (is_help(option)) add(option);
+  for (const auto* option : options) {
+    const auto& name = option->get_group();
+    auto group = std::find_if(groups.begin(), groups.end(), [&](const auto& each) { return each.first == name; });
+    if (group == groups.end()) group = groups.insert(groups.end(), {name, ""});
+    group->second += make_option(option, /*is_positional=*/false);
+  }
   std::string text;
   for (const auto& [name, entries] : groups) text += fmt::format("\n{}:\n{}", name, entries);
+  return text;
+}
+
+std::string Help::first_options(const CLI::App& app) const {
+  std::string text = "\nOptions:\n";
+  for (const auto& name : first_page_) text += make_option(app.get_option(name), /*is_positional=*/false);
   return text;
 }
 
 std::string Help::make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const {
   const bool first_page = !first_page_.empty() && mode == CLI::AppFormatMode::Normal;
   auto text = wrapped(app->get_description(), 0, 0) + make_usage(app, name) + make_positionals(app);
-  text += groups_of(*app, first_page) + make_subcommands(app, mode);
-  if (first_page) text += "\n" + wrapped(fmt::format("{} --help-all lists all options.", name), 0, 0);
+  text += first_page ? first_options(*app) : all_groups(*app);
+  text += make_subcommands(app, mode);
+  if (first_page) text += fmt::format("\n{} --help-all lists all options.\n", name);
   return text;
 }
 

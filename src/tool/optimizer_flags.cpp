@@ -109,9 +109,10 @@ void OptimizerFlags::add(CLI::App& command, TrainerOptions& options) {
   add_schedule_flags(command, *this, options.schedule);
   command.add_option("--grad-clip", options.grad_clip, "Largest L2 norm of the gradient; no limit without it");
   command
-      .add_option("--stage", stages,
-                  "Part of the run that sees less: its share and what differs from the model's own, such as "
-                  "0.8:image_size=112,context_length=16,patch_dropout=0.5; repeat for the next, the shares add up to 1")
+      .add_option(
+          "--stage", stages,
+          "Part of the run that sees less: its share and what differs from the model's own, such as "
+          "0.8:image_size=112,context_length=16 or 0.8:patch_dropout=0.5; repeat for the next, the shares add up to 1")
       ->check(misfit_of_stage);
 }
 

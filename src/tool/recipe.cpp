@@ -12,6 +12,7 @@
 #include "core/json/dump_json.hpp"
 #include "core/json/parse_json.hpp"
 #include "core/json/python_json.hpp"
+#include "tool/help.hpp"
 #include "tool/recipe_places.hpp"
 
 namespace vlalign::tool {
@@ -25,11 +26,7 @@ const std::set<std::string> of_the_call{"help", "help-all", "recipe", "resume"};
 
 /// What is about another flag, and goes where that is given anew.
 const std::map<std::string, std::vector<std::string>> belongings{
-    {"val", {"val-note"}},
-    {"zero-shot", {"classes", "templates"}},
-    {"optimizer", {"weight-decay", "beta1", "beta2", "momentum"}},
-    {"schedule", {"cooldown"}},
-    {"guard", {"largest-fall"}}};
+    {"val", {"val-note"}}, {"optimizer", {"weight-decay", "beta1", "beta2", "momentum"}}, {"schedule", {"cooldown"}}};
 
 std::string name_of(const CLI::Option& option) {
   return option.get_lnames().empty() ? "" : option.get_lnames().front();
@@ -73,7 +70,7 @@ const CLI::Option& option_of(const CLI::App& command, const std::string& key, co
 enum class Kind { truth, whole_number, number, text, text_or_number };
 
 Kind kind_of(const CLI::Option& option) {
-  if (option.get_type_size() == 0) return Kind::truth;
+  if (is_flag(option)) return Kind::truth;
   const auto type = option.get_type_name();
   if (type.starts_with("INT") || type.starts_with("UINT")) return Kind::whole_number;
   if (type.starts_with("FLOAT")) return Kind::number;
@@ -182,7 +179,8 @@ json as_read(const std::string& text) {
 json value_of(const CLI::Option& option, const std::string& text) {
   const auto kind = kind_of(option);
   if (kind == Kind::truth) return text == "true";
-  if (kind == Kind::text || kind == Kind::text_or_number) return absolute_place(name_of(option), text);
+  if (kind == Kind::text) return absolute_place(name_of(option), text);
+  if (kind == Kind::text_or_number && text.find_first_not_of("0123456789") != text.npos) return text;  // "30min"
   if (kind == Kind::number) return as_read<double>(text);
   return text.starts_with('-') ? as_read<std::int64_t>(text) : as_read<std::uint64_t>(text);
 }

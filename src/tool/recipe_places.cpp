@@ -15,7 +15,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string absolute_path(const std::string& path) { return path.empty() ? path : fs::absolute(path).string(); }
+std::string absolute_path(std::string path) {
+  while (path.starts_with("./")) path.erase(0, 2);
+  return path.empty() ? path : fs::absolute(path).string();
+}
 
 /// Begins with no folder of this machine's, such as a brace that holds whole addresses.
 bool stays(const std::string& part) {

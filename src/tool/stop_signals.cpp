@@ -1,20 +1,22 @@
 #include "tool/stop_signals.hpp"
 
+#include <atomic>
 #include <utility>
 
 namespace vlalign::tool {
 namespace {
 
-volatile std::sig_atomic_t first_signal = 0;
+std::atomic<int> first_signal = 0;
+static_assert(decltype(first_signal)::is_always_lock_free);  // handlers may run on several threads
 const std::function<void()>* on_first_signal = nullptr;  // changes only while no handler is in place
 
 void note_signal(int signal) {
-  if (first_signal != 0) {
+  int none = 0;
+  if (!first_signal.compare_exchange_strong(none, signal)) {
     std::signal(signal, SIG_DFL);
     std::raise(signal);  // is held back until this handler has returned
     return;
   }
-  first_signal = signal;
   if (*on_first_signal) (*on_first_signal)();
 }
 

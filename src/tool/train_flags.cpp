@@ -13,10 +13,23 @@ namespace vlalign::tool {
 namespace {
 
 /// What a first run needs.
-const std::set<std::string> first_page{
-    "--data",   "--val",        "--model",  "--init",      "--out",     "--steps",
-    "--epochs", "--batch-size", "--lr",     "--precision", "--aug",     "--checkpoint-every",
-    "--resume", "--recipe",     "--device", "--help",      "-h,--help", "--help-all"};
+const std::vector<std::string> first_page{"--data",
+                                          "--val",
+                                          "--model",
+                                          "--init",
+                                          "--out",
+                                          "--steps",
+                                          "--epochs",
+                                          "--batch-size",
+                                          "--lr",
+                                          "--aug",
+                                          "--precision",
+                                          "--device",
+                                          "--checkpoint-every",
+                                          "--resume",
+                                          "--recipe",
+                                          "--help",
+                                          "--help-all"};
 
 void add_data_flags(CLI::App& command, TrainFlags& flags) {
   flags.data.add(command);
