@@ -7,6 +7,7 @@
 
 #include "core/io/files.hpp"
 #include "core/io/place.hpp"
+#include "core/io/safetensors_place.hpp"
 #include "core/log.hpp"
 #include "tool/output.hpp"
 #include "tool/print_scores.hpp"
@@ -141,7 +142,7 @@ std::string with_thousands(std::int64_t number) {
 void check_results_place(const fs::path& run) {
   if (!is_folder(run)) return;
   check_file_place(run / "eval.json");
-  check_file_place(run / "eval.safetensors");
+  check_safetensors_place(run / "eval.safetensors");
   check_report_place(run / "report.html");
 }
 
@@ -185,7 +186,7 @@ void write_results(const TrainedRun& run, const HeldOut& sets, const Results& re
     if (last.step < last.steps) fmt::print("ended behind step {} of {}\n", last.step, last.steps);
     fmt::print("model  {}\nreport {}\n", (options.out / "model").string(), report.string());
   }
-  if (!options.mirror.empty()) add_to_mirror(options.mirror, options.out, {"eval.json", "report.html"});
+  if (!options.mirror.empty()) add_to_mirror(options.mirror, options.out, {"eval.json", "eval.safetensors", "report.html"});
 }
 
 ReportInput page_so_far(const TrainFlags& flags, const DualEncoder& model, std::int64_t pictures) {

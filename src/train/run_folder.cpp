@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <thread>
 #include <utility>
 
 #include "core/check.hpp"
@@ -68,8 +70,14 @@ void check_holds_nothing(const fs::path& folder) {
   }
 }
 
+/// Tries for a moment: whoever asks whether a run lasts holds the lock as briefly.
 FolderLock::FolderLock(const fs::path& folder) : fd_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
-  if (fd_ >= 0 && ::flock(fd_, LOCK_EX | LOCK_NB) == 0) return;
+  constexpr int most_tries = 20;
+  for (int i = 0; fd_ >= 0 && i < most_tries; ++i) {
+    if (::flock(fd_, LOCK_EX | LOCK_NB) == 0) return;
+    if (errno != EWOULDBLOCK) break;
+    if (i + 1 < most_tries) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
   const int why = errno;
   if (fd_ >= 0) ::close(fd_);
   check(why != EWOULDBLOCK, "{}: another process is training here; wait for it, or choose another folder",
