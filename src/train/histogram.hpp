@@ -16,7 +16,7 @@ struct Histogram {
   std::vector<double> counts;  ///< of values in each bucket
 };
 
-/// All numbers of all tensors, which are floating and dense, in 64 buckets of equal width, or in one where all are the
+/// All numbers of all tensors, which are float32 and dense, in 64 buckets of equal width, or in one where all are the
 /// same. What isn't finite is left out.
 Histogram histogram_of(const std::vector<at::Tensor>& tensors);
 

@@ -214,6 +214,26 @@ TEST(EmbedPairs, ReportsProgressAfterEachBatch) {
   EXPECT_EQ(model.image->batch_sizes, (std::vector<std::int64_t>{1, 2, 1}));
 }
 
+TEST(EmbedPairs, HandsOutWhatItReturns) {
+  const ColourModel model;
+  const std::shared_ptr<const vlalign::PairSource> pairs(
+      new ColourPairs({"red", "", "blue"}, {{"red"}, {"red"}, {"blue"}}));
+  int calls = 0;
+  vlalign::Embeddings seen;
+  vlalign::EmbedOptions options;
+  options.embedded = [&](const vlalign::Embeddings& embeddings, const vlalign::PairSource& source) {
+    ++calls;
+    seen = embeddings;
+    EXPECT_EQ(&source, pairs.get());
+  };
+  const auto e = vlalign::embed_pairs(model.encoder, pairs, options);
+  EXPECT_EQ(calls, 1);
+  EXPECT_TRUE(seen.image.equal(e.image));
+  EXPECT_TRUE(seen.text.equal(e.text));
+  EXPECT_EQ(seen.records, e.records);
+  EXPECT_EQ(seen.captions, e.captions);
+}
+
 TEST(EmbedPairs, EvaluatesAndPutsEachModulesModeBack) {
   const ColourModel model;
   const std::shared_ptr<const vlalign::PairSource> pairs(new ColourPairs({"red"}, {{"red"}}));
