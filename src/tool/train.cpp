@@ -1,7 +1,8 @@
 #include <fmt/format.h>
+#include <unistd.h>
 
-#include <cstdlib>
-#include <nlohmann/json.hpp>
+#include <csignal>
+#include <cstdio>
 #include <optional>
 
 #include "core/check.hpp"
@@ -84,6 +85,18 @@ std::string recipe_or_warning(const CLI::App& command) {
   }
 }
 
+/// The figures that are looked at first, in a line over the progress, which is rewritten in its own on a terminal.
+void tell(const ValidationResult& result) {
+  auto line = fmt::format("{}validation \"{}\" behind step {}", ::isatty(STDERR_FILENO) == 1 ? "\r\x1b[K" : "",
+                          result.name, result.step);
+  for (const auto* key : {"loss", "image_to_text.recall@1", "text_to_image.recall@1", "top1"}) {
+    const auto figure = result.figures.find(key);
+    if (figure != result.figures.end()) line += fmt::format("  {} {:.4g}", key, figure->second);
+  }
+  line += fmt::format("  ({:.1f} s)\n", result.seconds);
+  std::fputs(line.c_str(), stderr);
+}
+
 /// Signals end it with a checkpoint. Returns the signal's number; 0 where the run is over.
 int fit(Trainer& trainer, const TrainingData& data, bool leads, TrainSummary& summary) {
   const StopSignals signals([&] { trainer.stop(); });
@@ -91,6 +104,7 @@ int fit(Trainer& trainer, const TrainingData& data, bool leads, TrainSummary& su
     if (leads) progress(result);
     if (signals.first() != 0) trainer.stop();  // it may have come before fit() had begun
   });
+  if (leads) trainer.on_validation(tell);
   summary = data.fit(trainer);
   if (!summary.stopped) return 0;
   return signals.first() != 0 ? signals.first() : SIGTERM;  // another rank's
