@@ -105,7 +105,10 @@ void add_words(std::vector<std::string>& words, const CLI::Option& option, const
   const auto kind = kind_of(option);
   const bool several = option.get_items_expected_max() > 1, without_value = option.get_expected_min() == 0;
   if (several && value.is_array()) {
-    for (const auto& one : value) add_words(words, option, one, where);
+    for (const auto& one : value) {
+      check(!one.is_array(), "{}: expected one list, got lists in it", where);
+      add_words(words, option, one, where);
+    }
   } else if (kind != Kind::truth && without_value && value == true) {
     words.push_back(flag);
   } else {

@@ -8,7 +8,7 @@ namespace {
 
 std::atomic<int> first_signal = 0;
 static_assert(decltype(first_signal)::is_always_lock_free);  // handlers may run on several threads
-const std::function<void()>* on_first_signal = nullptr;  // changes only while no handler is in place
+const std::function<void()>* on_first_signal = nullptr;      // changes only while no handler is in place
 
 void note_signal(int signal) {
   int none = 0;

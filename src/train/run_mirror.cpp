@@ -182,6 +182,7 @@ void RunMirror::upload_state(const std::stop_token& stop, bool last) {
   if (is_new) upload_folder("checkpoints/" + checkpoint, stop);
   if (goes_back) name_it();  // the metrics there must reach the checkpoint that is named
   upload_grown("config.json", read_file(run_ / "config.json"), stop);
+  if (is_there(run_ / "recipe.json")) upload_grown("recipe.json", read_file(run_ / "recipe.json"), stop);
   upload_metrics(stop);
   if (is_new || last) upload_events(stop);
   if (is_new && !goes_back) name_it();

@@ -261,6 +261,29 @@ def calls_for(place):
     yield True, Call(["bench", "loss", "--n", "100000000", "--dim", "8192"], failed, ["out of memory"])
     yield False, Call([*step, "--batch-size", "10000000"], either)
 
+    # Recipes.
+    train = ["train", "--out", f / "by-recipe"]
+    contents = {"cut": b'{"data"', "list": b"[]", "text": b'"data"', "bytes": b"\xff\xfe{", "deep": b'{"val": ' + b"[" * 100000,
+                "nested": b'{"val": [["a.tsv"]]}', "object": b'{"data": {"path": "a.tsv"}}', "null": b'{"data": null}',
+                "nan": b'{"lr": NaN}', "huge": b'{"steps": 1e400}', "large": b'{"steps": 99999999999999999999}',
+                "twice": b'{"lr": 1, "lr": 2}', "key": b'{"": 1}', "dashes": b'{"--lr": 1}', "half": b'{"data": "\\ud800"}',
+                "truth": b'{"lr": true}', "positional": b'{"words": "x"}', "help": b'{"help": true}'}
+    for name, bytes_ in contents.items():
+        (f / f"{name}.json").write_bytes(bytes_)
+        yield name in ("deep", "nan"), Call([*train, "--recipe", f / f"{name}.json"], failed, [f"{name}.json"])
+    (f / "empty-texts.json").write_text('{"data": "", "val": [""], "model": ""}')
+    yield False, Call([*train, "--recipe", f / "empty-texts.json"], usage)
+    for place_ in [*place.bad_places(), f / "empty", f / "nothing"]:
+        yield False, Call([*train, "--recipe", place_], failed)
+        yield False, Call(["train", "--resume", place_], failed)
+    for flag in ("--recipe", "--classes", "--best", "--zero-shot"):
+        yield False, Call([*train, "--model", "tiny", "--data", pairs, flag, ""], usage)
+    for flag in ("--warmup", "--cooldown", "--checkpoint-every", "--keep-last", "--val-every", "--patience", "--norms-every",
+                 "--stage", "--beta1", "--momentum"):
+        for number in [*NONE, "%", "min", "-1%", "nan%", "1e999min"]:
+            if flag != "--warmup" or number != "0":
+                yield number == "nan%", Call([*train, "--model", "tiny", "--data", pairs, "--steps", "1", flag, number], either)
+
     # Words.
     for name in ("", "*", "0*infonce", "nan*infonce", "infonce+", "nonsense", "simclr", "filip", "distill"):
         yield name == "0*infonce", Call(["bench", "loss", "--n", "4", "--dim", "4", "--loss", name], failed)

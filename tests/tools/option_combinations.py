@@ -134,7 +134,7 @@ def refusals(info):
         ("batch 2^63 - 1", ["--batch-size", LARGEST], "batch size"), ("batch 0", ["--batch-size", 0], "batch-size"),
         ("batch of 25", ["--batch-size", 25], "larger than"),
         ("warm-up of all steps", ["--warmup", STEPS], "warmup"), ("warm-up negative", ["--warmup=-1"], "warmup"),
-        ("checkpoint every -1", ["--checkpoint-every=-1"], "checkpoint_every"),
+        ("checkpoint every -1", ["--checkpoint-every=-1"], "checkpoint-every"),
         ("threads 100,000", ["--threads", 100000], "threads"), ("threads 0", ["--threads", 0], "threads"),
         ("threads negative", ["--threads=-2"], "threads"),
         ("lora 1,000,000", ["--lora", 1000000], "rank"), ("lora 0", ["--lora", 0], "rank"),
