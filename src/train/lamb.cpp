@@ -4,9 +4,9 @@
 #include <ATen/ops/_foreach_div.h>
 #include <ATen/ops/_foreach_lerp.h>
 #include <ATen/ops/_foreach_mul.h>
-#include <ATen/ops/_foreach_norm.h>
 #include <ATen/ops/_foreach_reciprocal.h>
 #include <ATen/ops/_foreach_sqrt.h>
+#include <ATen/ops/dot.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/where.h>
@@ -21,9 +21,14 @@ namespace {
 
 /// Of whole tensors, from the ranks' parts, [n]. In float64, so that the weights are the same whoever summed what.
 at::Tensor whole_norms(const std::vector<at::Tensor>& parts, const Ranks& ranks) {
-  const auto squares = at::stack(at::_foreach_norm(parts, 2, at::kDouble)).square();
-  ranks.sum(squares);
-  return squares.sqrt();
+  std::vector<at::Tensor> squares;
+  for (const auto& part : parts) {
+    const auto numbers = part.to(at::kDouble).flatten();
+    squares.push_back(at::dot(numbers, numbers));
+  }
+  const auto sums = at::stack(squares);
+  ranks.sum(sums);
+  return sums.sqrt();
 }
 
 class Lamb : public UpdateRule {

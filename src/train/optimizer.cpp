@@ -83,31 +83,41 @@ struct Group {
   bool decayed = false;
   std::vector<Member> members{};
 
-  /// Of those that have a gradient.
-  GroupStep begin(double learning_rate) {
-    GroupStep step;
-    step.learning_rate = factor * learning_rate;
-    step.decayed = decayed;
-    step.moments.resize(rule->moments().size());
+  /// Of those that have a gradient, a few at a time: what a rule computes aside is no second model then.
+  std::vector<GroupStep> steps(double learning_rate) {
+    constexpr std::int64_t most = std::int64_t{16} << 20;  // numbers
+    std::vector<GroupStep> all;
+    std::int64_t count = 0;
     for (auto& member : members) {
       if (!member.parameter.grad().defined()) continue;
-      const auto& part = member.moments.front();
-      step.names.push_back(member.name);
-      step.wholes.push_back(member.parameter);
-      step.parts.push_back(part);
-      step.parameters.push_back(part.own_of(member.parameter));
-      step.gradients.push_back(part.own_of(member.dense_gradient()));
-      for (std::size_t k = 0; k < member.moments.size(); ++k) step.moments[k].push_back(member.moments[k].own());
-      step.counts.push_back(member.count += 1);
+      count += member.parameter.numel();
+      if (all.empty() || count > most) {
+        auto& step = all.emplace_back();
+        step.learning_rate = factor * learning_rate;
+        step.decayed = decayed;
+        step.moments.resize(rule->moments().size());
+        count = member.parameter.numel();
+      }
+      add(member, all.back());
     }
-    return step;
+    return all;
   }
 
-  void end(const GroupStep& step) {
-    // Not every operator counts its change as one, and what was made from a parameter would pass for current.
-    for (const auto& whole : step.wholes) whole.unsafeGetTensorImpl()->bump_version();
+  void end_step() const {
     for (const auto& member : members)
       if (member.parameter.grad().defined()) member.clear_dense_gradient();
+  }
+
+ private:
+  static void add(Member& member, GroupStep& step) {
+    const auto& part = member.moments.front();
+    step.names.push_back(member.name);
+    step.wholes.push_back(member.parameter);
+    step.parts.push_back(part);
+    step.parameters.push_back(part.own_of(member.parameter));
+    step.gradients.push_back(part.own_of(member.dense_gradient()));
+    for (std::size_t k = 0; k < member.moments.size(); ++k) step.moments[k].push_back(member.moments[k].own());
+    step.counts.push_back(member.count += 1);
   }
 };
 
@@ -168,12 +178,14 @@ void Optimizer::step(double learning_rate) {
   at::NoGradGuard no_grad;
   std::vector<at::Tensor> moved;
   for (auto& group : state_->groups) {
-    const auto step = group.begin(learning_rate);
-    if (step.wholes.empty()) continue;
-    group.rule->update(step, state_->ranks);
-    group.end(step);
-    moved.insert(moved.end(), step.wholes.begin(), step.wholes.end());
+    for (const auto& step : group.steps(learning_rate)) {
+      group.rule->update(step, state_->ranks);
+      moved.insert(moved.end(), step.wholes.begin(), step.wholes.end());
+    }
+    group.end_step();
   }
+  // Not every operator counts its change as one, and what was made from a parameter would pass for current.
+  for (const auto& parameter : moved) parameter.unsafeGetTensorImpl()->bump_version();
   share_parts(state_->ranks, moved);
 }
 

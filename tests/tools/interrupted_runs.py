@@ -34,7 +34,7 @@ def command(program, folder, run):
     return [program, "train", "--data", data, "--val", f"all={data}", "--val", f"again={data}", "--model", folder / "model.json",
             "--out", run, "--steps", STEPS, "--batch-size", 8, "--lr", "1e-3", "--val-every", 4, "--best", "all.loss",
             "--checkpoint-every", 3, "--keep-last", KEPT, "--ema", "0.9", "--aug", "mild", "--threads", 1,
-            "--stage", "0.5:image_size=16,context_length=8", "--stage", "0.3:patch_dropout=0.5", "--stage", "0.2:"]
+            "--stage", "0.5:image_size=16,context_length=8", "--stage", "0.3:patch_dropout=0.5", "--stage", "0.2"]
 
 
 class Watch(threading.Thread):
@@ -76,7 +76,8 @@ def interrupt_until_done(words, run, longest, moments):
     ended, watch = [], Watch(run)
     while True:
         resume = ["--resume"] if (run / "config.json").exists() else []
-        process = subprocess.Popen(words + resume, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(words + resume, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                                   preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # a job's may be ignored
         how = moments.choice([signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
         try:
             process.communicate(timeout=moments.uniform(0.2, longest))
