@@ -134,7 +134,7 @@ TrainSummary TrainingRun::train() {
     summary.last = step();
     task_.module().train(false);
     if (folder_) folder_->log(summary.last);
-    if (ranks_.rank() == 0)
+    if (ranks_.rank() == 0 && !overflowed_)
       for (const auto& line : watch_.note(summary.last)) log_warning("{}", line);
     on_step_(summary.last);
     between_steps(summary);

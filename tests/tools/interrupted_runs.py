@@ -9,6 +9,7 @@ import argparse
 import json
 import pathlib
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -106,10 +107,12 @@ def main():
         folder = pathlib.Path(temporary)
         write_data(folder)
         words = [str(word) for word in command(flags.program, folder, folder / "whole")]
-        start = time.time()
-        subprocess.run(words, check=True, capture_output=True)
-        longest = time.time() - start
-        whole = folder / "whole"
+        whole, longest = folder / "whole", float("inf")
+        for _ in range(2):  # the machine may be busy the first time
+            shutil.rmtree(whole, ignore_errors=True)
+            start = time.time()
+            subprocess.run(words, check=True, capture_output=True)
+            longest = min(longest, time.time() - start)
         print(f"an undisturbed run: {longest:.1f} s")
         for number in range(flags.runs):
             run = folder / f"run-{number}"
