@@ -11,7 +11,7 @@
 namespace vlalign::tool {
 namespace {
 
-struct Interval {
+struct CheckpointInterval {
   std::int64_t steps = 0;
   double minutes = 0;
 };
@@ -25,14 +25,14 @@ std::optional<Number> positive(std::string_view text) {
 }
 
 /// "500" or "30min".
-std::optional<Interval> interval_of(std::string_view text) {
+std::optional<CheckpointInterval> interval_of(std::string_view text) {
   constexpr std::string_view unit = "min";
   if (!text.ends_with(unit)) {
     const auto steps = positive<std::int64_t>(text);
-    return steps ? std::optional(Interval{.steps = *steps, .minutes = 0}) : std::nullopt;
+    return steps ? std::optional(CheckpointInterval{.steps = *steps, .minutes = 0}) : std::nullopt;
   }
   const auto minutes = positive<double>(text.substr(0, text.size() - unit.size()));
-  return minutes ? std::optional(Interval{.steps = 0, .minutes = *minutes}) : std::nullopt;
+  return minutes ? std::optional(CheckpointInterval{.steps = 0, .minutes = *minutes}) : std::nullopt;
 }
 
 std::string misfit_of_interval(const std::string& text) {
@@ -52,7 +52,7 @@ void add_checkpoint_flags(CLI::App& command, TrainerOptions& options) {
       .add_option_function<std::string>(
           "--checkpoint-every",
           [&checkpoints](const std::string& text) {
-            const auto interval = interval_of(text).value_or(Interval{});
+            const auto interval = interval_of(text).value_or(CheckpointInterval{});
             checkpoints.every = interval.steps;
             checkpoints.every_minutes = interval.minutes;
           },

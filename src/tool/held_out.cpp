@@ -73,7 +73,7 @@ std::vector<NamedData> named_sets(const std::string& flag, const std::vector<std
   return sets;
 }
 
-std::shared_ptr<const PairSource> open(const NamedData& set, const PairOptions& columns) {
+std::shared_ptr<const PairSource> open_set(const NamedData& set, const PairOptions& columns) {
   auto pairs = open_pairs(set.location, columns);
   check_readable(set, *pairs);
   return pairs;
@@ -119,11 +119,11 @@ HeldOut open_held_out(const HeldOutFlags& flags, const PairOptions& columns) {
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     sets.pairs.push_back({.name = pairs[i].name,
                           .note = i < flags.notes.size() ? flags.notes[i] : "",
-                          .pairs = open(pairs[i], columns)});
+                          .pairs = open_set(pairs[i], columns)});
   }
   for (std::size_t i = 0; i < zero_shot.size(); ++i) {
     sets.classes.push_back({.name = zero_shot[i].name,
-                            .pairs = open(zero_shot[i], columns),
+                            .pairs = open_set(zero_shot[i], columns),
                             .classes = read_lines(one_of(flags.classes, i)),
                             .templates = read_templates(one_of(flags.templates, i))});
     const auto& set = sets.classes.back();

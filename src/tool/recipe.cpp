@@ -28,7 +28,7 @@ const std::set<std::string> of_the_call{"help", "help-all", "recipe", "resume"};
 const std::map<std::string, std::vector<std::string>> belongings{
     {"val", {"val-note"}}, {"optimizer", {"weight-decay", "beta1", "beta2", "momentum"}}, {"schedule", {"cooldown"}}};
 
-std::string name_of(const CLI::Option& option) {
+std::string long_name(const CLI::Option& option) {
   return option.get_lnames().empty() ? "" : option.get_lnames().front();
 }
 
@@ -57,7 +57,7 @@ const CLI::Option& option_of(const CLI::App& command, const std::string& key, co
   std::replace(name.begin(), name.end(), '_', '-');
   std::string nearest;
   for (const auto* option : command.get_options()) {
-    const auto known = name_of(*option);
+    const auto known = long_name(*option);
     if (known.empty() || of_the_call.contains(known)) continue;
     if (known == name) return *option;
     if (nearest.empty() || distance(name, known) < distance(name, nearest)) nearest = known;
@@ -101,7 +101,7 @@ const char* expected(Kind kind) {
 /// The words that give an option its value. One that is empty can't stand behind "=".
 void add_words(std::vector<std::string>& words, const CLI::Option& option, const json& value,
                const std::string& where) {
-  const auto flag = "--" + name_of(option);
+  const auto flag = "--" + long_name(option);
   const auto kind = kind_of(option);
   const bool several = option.get_items_expected_max() > 1, without_value = option.get_expected_min() == 0;
   if (several && value.is_array()) {
@@ -127,7 +127,7 @@ bool is_replaced(const CLI::App& command, const CLI::Option& option) {
   if (std::any_of(others.begin(), others.end(), [](const auto* other) { return other->count() > 0; })) return true;
   return std::any_of(belongings.begin(), belongings.end(), [&](const auto& each) {
     const auto& [owner, owned] = each;
-    return std::find(owned.begin(), owned.end(), name_of(option)) != owned.end() &&
+    return std::find(owned.begin(), owned.end(), long_name(option)) != owned.end() &&
            command.get_option("--" + owner)->count() > 0;
   });
 }
@@ -159,7 +159,7 @@ void ask_for_nothing(CLI::App& command) {
   }
 }
 
-std::string text_of(const CLI::App& command, const char* flag) {
+std::string first_value(const CLI::App& command, const char* flag) {
   const auto& results = command.get_option(flag)->results();
   return results.empty() ? "" : results.front();
 }
@@ -179,10 +179,10 @@ json as_read(const std::string& text) {
   return CLI::detail::lexical_cast(text, number) ? json(number) : json(text);
 }
 
-json value_of(const CLI::Option& option, const std::string& text) {
+json json_of(const CLI::Option& option, const std::string& text) {
   const auto kind = kind_of(option);
   if (kind == Kind::truth) return text == "true";
-  if (kind == Kind::text) return absolute_place(name_of(option), text);
+  if (kind == Kind::text) return absolute_place(long_name(option), text);
   if (kind == Kind::text_or_number && text.find_first_not_of("0123456789") != text.npos) return text;  // "30min"
   if (kind == Kind::number) return as_read<double>(text);
   return text.starts_with('-') ? as_read<std::int64_t>(text) : as_read<std::uint64_t>(text);
@@ -197,7 +197,8 @@ std::vector<std::string> with_recipe(CLI::App& command, const std::vector<std::s
   } catch (const CLI::Success&) {  // help
     return words;
   }
-  const auto file = text_of(command, "--recipe"), run = text_of(command, "--resume"), out = text_of(command, "--out");
+  const auto file = first_value(command, "--recipe"), run = first_value(command, "--resume"),
+             out = first_value(command, "--out");
   if (file.empty() && run.empty()) return words;
   auto all = words_of(file.empty() ? recipe_in(run) : fs::path(file), command);
   check(run.empty() || out.empty() || out == run, "--resume {}: goes on there, and --out names {}", run, out);
@@ -211,14 +212,14 @@ std::string recipe_of(const CLI::App& command) {
   const std::set<std::string> always{"seed", "batch-size", "lr", steps ? "steps" : "epochs"};
   json recipe = json::object();
   for (const auto* option : command.get_options()) {
-    const auto name = name_of(*option);
+    const auto name = long_name(*option);
     if (name.empty() || of_the_call.contains(name) || name == "out" || name == "json") continue;
     const bool given = option->count() > 0;
     if (!given && !always.contains(name)) continue;
     if (option->get_items_expected_max() > 1) {
-      for (const auto& text : option->results()) recipe[key_of(name)].push_back(value_of(*option, text));
+      for (const auto& text : option->results()) recipe[key_of(name)].push_back(json_of(*option, text));
     } else {
-      recipe[key_of(name)] = value_of(*option, given ? option->results().back() : option->get_default_str());
+      recipe[key_of(name)] = json_of(*option, given ? option->results().back() : option->get_default_str());
     }
   }
   return dump_json(recipe, 2, "recipe.json") + "\n";
