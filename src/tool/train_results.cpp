@@ -186,7 +186,8 @@ void write_results(const TrainedRun& run, const HeldOut& sets, const Results& re
     if (last.step < last.steps) fmt::print("ended behind step {} of {}\n", last.step, last.steps);
     fmt::print("model  {}\nreport {}\n", (options.out / "model").string(), report.string());
   }
-  if (!options.mirror.empty()) add_to_mirror(options.mirror, options.out, {"eval.json", "eval.safetensors", "report.html"});
+  if (!options.mirror.empty())
+    add_to_mirror(options.mirror, options.out, {"eval.json", "eval.safetensors", "report.html"});
 }
 
 ReportInput page_so_far(const TrainFlags& flags, const DualEncoder& model, std::int64_t pictures) {

@@ -5,8 +5,8 @@
 #include "core/check.hpp"
 #include "kernels/thread_count.hpp"
 #include "remote/s3.hpp"
-#include "train/run_validation.hpp"
 #include "train/run_stages.hpp"
+#include "train/run_validation.hpp"
 
 namespace vlalign {
 namespace {

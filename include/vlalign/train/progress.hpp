@@ -9,8 +9,8 @@
 namespace vlalign {
 
 /// One line about the run: step, rate, time left, loss, and accuracy and logit scale or, a policy's, action loss. On a
-/// terminal it is rewritten in place, elsewhere a plain line is printed now and then. A validation has a line of its own
-/// with its first figures and the seconds that it took.
+/// terminal it is rewritten in place, elsewhere a plain line is printed now and then. A validation has a line of its
+/// own with its first figures and the seconds that it took.
 ///
 ///     Progress progress;
 ///     trainer.on_step(std::ref(progress));
