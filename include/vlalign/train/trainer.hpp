@@ -55,9 +55,8 @@ struct TrainerOptions {
   double max_bad = 0.05;         ///< the run stops when more than this share of the records (and at least 10) is bad
   Ranks ranks{};                 ///< the processes that share each batch, see Trainer
   bool sync_batch_norm = false;  ///< batch norms see all ranks' rows, not only a rank's own
-  bool shard_optimizer =
-      false;  ///< a rank keeps its part of the optimizer's moments only (ZeRO stage 1), to the same bits
-  std::filesystem::path out{};  ///< the run folder, which rank 0 alone sees and writes; empty: nothing is written
+  bool shard_optimizer = false;  ///< a rank keeps its part of the moments only (ZeRO stage 1), to the same bits
+  std::filesystem::path out{};   ///< the run folder, which rank 0 alone sees and writes; empty: nothing is written
   /// s3://bucket/prefix where rank 0 keeps a copy of the run folder: in the background, each checkpoint whole or not at
   /// all. With resume, a run folder without a checkpoint is fetched from there. fit() ends when all is up, and throws
   /// Error where that can't be; the run folder is whole then. Empty: none.
