@@ -212,9 +212,10 @@ void CheckpointFolder::write_checkpoint(const Progression& progression,
 }
 
 void CheckpointFolder::name_best(std::int64_t step) {
-  best_ = step;
+  const bool is_here = step > 0 && is_folder(folder_ / checkpoint_name(step));  // a mirror may have it alone
+  best_ = is_here ? step : 0;
   const auto file = folder_ / "best";
-  if (step > 0) {
+  if (is_here) {
     write_file_atomically(file, checkpoint_name(step) + "\n");
   } else if (is_there(file)) {
     fs::remove(file);

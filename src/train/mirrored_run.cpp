@@ -64,8 +64,12 @@ void fetch_logs(const MirroredRun& mirrored, const fs::path& place) {
   const auto all = mirrored.url + "/";
   auto urls = list_remote(all + "events.out.tfevents.");
   std::erase_if(urls, [&](const auto& url) { return url.find('/', all.size()) != url.npos; });
-  const auto metrics = list_remote(all + "metrics.jsonl");
-  if (!metrics.empty() && metrics.front() == all + "metrics.jsonl") urls.push_back(metrics.front());
+  std::vector<std::string> names{"recipe.json"};
+  names.insert(names.end(), run_logs.begin(), run_logs.end());
+  for (const auto& name : names) {
+    const auto found = list_remote(all + name);
+    if (!found.empty() && found.front() == all + name) urls.push_back(found.front());
+  }
   for (const auto& url : urls) fetch_file(url, place / path_below(all, url));
 }
 

@@ -1,6 +1,7 @@
 // What a run's mirror in S3 holds, and how it becomes a run folder again. Internal.
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -12,6 +13,9 @@ struct MirroredRun {
   std::optional<std::string> config;  ///< config.json's text; none where no run is
   std::string latest;                 ///< the newest whole checkpoint's name; empty where there is none yet
 };
+
+/// Files of a run folder that get a line now and then.
+constexpr std::array run_logs{"metrics.jsonl", "validation.jsonl", "norms.jsonl", "non_finite.jsonl"};
 
 /// Without slashes at its end.
 std::string mirror_url(std::string option);

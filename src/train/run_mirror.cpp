@@ -26,7 +26,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr auto latest_file = "checkpoints/latest";
+constexpr auto latest_file = "checkpoints/latest", best_file = "checkpoints/best";
 constexpr double told_wait_s = 5;
 /// Metrics can't be appended to, so that long ones go up less often.
 constexpr double bytes_each_time = 16 << 20;
@@ -74,6 +74,14 @@ json parsed_config(const MirroredRun& there, const std::string& name) {
   auto config = parse_json(*there.config, name);
   check(config.is_object(), "{}: expected an object, got {}", name, config.type_name());
   return config;
+}
+
+/// The name in a file of the run folder; empty where there is none.
+std::string name_in(const fs::path& file) {
+  if (!is_there(file)) return {};
+  auto name = read_text(file);
+  while (name.ends_with('\n') || name.ends_with('\r')) name.pop_back();
+  return name;
 }
 
 }  // namespace
@@ -183,8 +191,9 @@ void RunMirror::upload_state(const std::stop_token& stop, bool last) {
   if (goes_back) name_it();  // the metrics there must reach the checkpoint that is named
   upload_grown("config.json", read_file(run_ / "config.json"), stop);
   if (is_there(run_ / "recipe.json")) upload_grown("recipe.json", read_file(run_ / "recipe.json"), stop);
-  upload_metrics(stop);
+  upload_logs(stop);
   if (is_new || last) upload_events(stop);
+  upload_best(stop);
   if (is_new && !goes_back) name_it();
   if (!last || !over_) return;
   for (const auto* model : {"model-ema", "model"})
@@ -200,11 +209,23 @@ void RunMirror::upload_folder(const std::string& name, const std::stop_token& st
   }
 }
 
-/// Up to its last whole line.
-void RunMirror::upload_metrics(const std::stop_token& stop) {
-  auto text = read_file(run_ / "metrics.jsonl");
-  text.resize(text.rfind('\n') + 1);  // to nothing where there is none
-  upload_grown("metrics.jsonl", text, stop);
+/// Up to their last whole lines.
+void RunMirror::upload_logs(const std::stop_token& stop) {
+  for (const auto* name : run_logs) {
+    if (!is_there(run_ / name)) continue;
+    auto text = read_file(run_ / name);
+    text.resize(text.rfind('\n') + 1);  // to nothing where there is none
+    upload_grown(name, text, stop);
+  }
+}
+
+/// The best checkpoint stays there until there is a better one, whatever the run folder keeps.
+void RunMirror::upload_best(const std::stop_token& stop) {
+  const auto best = name_in(run_ / best_file);
+  if (best.empty() || best == best_there_ || !is_folder(run_ / "checkpoints" / best)) return;
+  upload_folder("checkpoints/" + best, stop);
+  upload_text(url_of(best_file), best + "\n", stop);
+  best_there_ = best;
 }
 
 void RunMirror::upload_events(const std::stop_token& stop) {
@@ -223,12 +244,7 @@ void RunMirror::upload_grown(const std::string& name, const std::string& text, c
 }
 
 /// The checkpoint that the run folder names.
-std::string RunMirror::newest() const {
-  if (!is_there(run_ / latest_file)) return {};
-  auto name = read_text(run_ / latest_file);
-  while (name.ends_with('\n') || name.ends_with('\r')) name.pop_back();
-  return name;
-}
+std::string RunMirror::newest() const { return name_in(run_ / latest_file); }
 
 void add_to_mirror(const std::string& mirror, const fs::path& run, const std::vector<std::string>& names) {
   const auto url = mirror_url(mirror);

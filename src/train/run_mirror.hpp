@@ -46,7 +46,8 @@ class RunMirror {
   void attempt(const std::stop_token& stop, bool last);
   void upload_state(const std::stop_token& stop, bool last);
   void upload_folder(const std::string& name, const std::stop_token& stop);
-  void upload_metrics(const std::stop_token& stop);
+  void upload_logs(const std::stop_token& stop);
+  void upload_best(const std::stop_token& stop);
   void upload_events(const std::stop_token& stop);
   void upload_grown(const std::string& name, const std::string& text, const std::stop_token& stop);
   std::string newest() const;
@@ -57,6 +58,7 @@ class RunMirror {
   double every_s_;
   // The worker's, once it is there.
   std::string latest_there_;                  // what checkpoints/latest of the mirror names
+  std::string best_there_;                    // what checkpoints/best does
   std::set<std::string> up_;                  // files of the folders since then
   std::map<std::string, std::size_t> sizes_;  // of the files that grow, as they are up
   std::string fault_, tried_;                 // of the last attempt: why it failed, and of which checkpoint it was

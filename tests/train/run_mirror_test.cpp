@@ -210,6 +210,30 @@ TEST_F(MirroredColours, GoOnInAnEmptyFolderToTheSameBits) {
   EXPECT_EQ(log_.warnings(), 0U) << log_.text();
 }
 
+TEST_F(MirroredColours, HoldValidationsTheRecipeAndTheBestCheckpoint) {
+  const auto calls = std::make_shared<int>(0);
+  how_.validations = {{.name = "mine", .measure = [calls](const DualEncoder&, const EmbedOptions&) {
+                         return Figures{{"figure", -++*calls}};  // best at first
+                       }}};
+  how_.validation = {.every = 2, .best = "mine.figure"};
+  how_.recipe = "{}\n";
+  lose_machine();
+  EXPECT_EQ(at("run/checkpoints/best"), "step-00000002\n");
+  EXPECT_NE(at("run/checkpoints/step-00000002/trainer.json"), "");
+
+  how_.out = runs_.path() / "another machine's";
+  how_.resume = true;
+  train(model(99), how_);
+  std::istringstream lines(read_file(how_.out / "validation.jsonl"));
+  std::vector<std::int64_t> steps;
+  for (std::string line; std::getline(lines, line);) steps.push_back(nlohmann::json::parse(line).at("step"));
+  EXPECT_EQ(steps, (std::vector<std::int64_t>{2, 4, 6}));
+  EXPECT_EQ(read_file(how_.out / "recipe.json"), "{}\n");
+  EXPECT_FALSE(fs::exists(how_.out / "checkpoints" / "best"));  // it stays in the mirror
+  EXPECT_EQ(at("run/checkpoints/best"), "step-00000002\n");
+  expect_mirrored(how_.out);
+}
+
 TEST_F(MirroredColours, BeginWithResumeWhereNothingIs) {
   how_.resume = true;
   train(model(), how_);
