@@ -77,6 +77,11 @@ DualEncoder make_model(TrainFlags& flags, const TrainingData& data, const Contra
   return model;
 }
 
+/// It sees the pictures that the model sees.
+DualEncoder load_teacher(const std::string& folder, const Preprocess& pictures) {
+  return DualEncoder::load(folder, {.image_size = pictures.image_size, .pixels_as = pictures.pixels_as});
+}
+
 /// For resuming; none where it can't be written down.
 std::string recipe_or_warning(const CLI::App& command) {
   try {
@@ -136,9 +141,7 @@ int run(TrainFlags& flags, const CLI::App& command) {
   set_validations(options, sets, loss);
   auto model = make_model(flags, data, *loss);
   options.targets = make_targets(flags.targets, *model.tokenizer());
-  if (!flags.teacher.empty())
-    options.teacher = DualEncoder::load(flags.teacher, {.image_size = model.config().preprocess.image_size,
-                                                        .pixels_as = model.config().preprocess.pixels_as});
+  if (!flags.teacher.empty()) options.teacher = load_teacher(flags.teacher, model.config().preprocess);
   if (leads) {
     options.recipe = recipe_or_warning(command);
     log_info("{}: {} pictures; {}: {} parameters", flags.data.location, with_thousands(data.pictures()),
