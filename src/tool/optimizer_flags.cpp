@@ -13,19 +13,6 @@ namespace {
 const std::vector<std::string> optimizers{"adamw", "lamb", "lion", "muon"};
 const std::vector<std::string> schedules{"cosine", "constant", "constant-cooldown"};
 
-OptimizerOptions optimizer_called(const std::string& name) {
-  if (name == "lamb") return LambOptions{};
-  if (name == "lion") return LionOptions{};
-  if (name == "muon") return MuonOptions{};
-  return AdamWOptions{};
-}
-
-Schedule::Shape shape_called(const std::string& name) {
-  if (name == "constant") return Schedule::Shape::constant;
-  if (name == "constant-cooldown") return Schedule::Shape::constant_cooldown;
-  return Schedule::Shape::cosine;
-}
-
 /// "5%" as 0.05; nothing where the text is no share of a run.
 std::optional<double> share_of(std::string_view text) {
   if (!text.ends_with('%')) return {};
@@ -117,7 +104,7 @@ void OptimizerFlags::add(CLI::App& command, TrainerOptions& options) {
 }
 
 void OptimizerFlags::apply(TrainerOptions& options) const {
-  options.optimizer = optimizer_called(optimizer);
+  options.optimizer = parse_optimizer(optimizer);
   check(!momentum || optimizer == "muon", "--momentum: --optimizer {} has none", optimizer);
   std::visit([&](auto& chosen) { chosen.weight_decay = weight_decay.value_or(chosen.weight_decay); },
              options.optimizer);
@@ -129,7 +116,7 @@ void OptimizerFlags::apply(TrainerOptions& options) const {
   if (auto* adamw = std::get_if<AdamWOptions>(&options.optimizer)) set_betas(*adamw, *this);
   if (auto* lamb = std::get_if<LambOptions>(&options.optimizer)) set_betas(*lamb, *this);
   if (auto* lion = std::get_if<LionOptions>(&options.optimizer)) set_betas(*lion, *this);
-  options.schedule.shape = shape_called(schedule);
+  options.schedule.shape = parse_schedule(schedule);
   check(!cooldown_share || schedule == "constant-cooldown", "--cooldown: --schedule {} has none", schedule);
   options.schedule.cooldown_share = cooldown_share.value_or(options.schedule.cooldown_share);
   for (const auto& stage : stages) options.stages.push_back(parse_stage(stage));

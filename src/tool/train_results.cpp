@@ -183,7 +183,9 @@ void write_results(const TrainedRun& run, const HeldOut& sets, const Results& re
     print_json(json);
   } else {
     print_results(sets, results);
-    if (last.step < last.steps) fmt::print("ended behind step {} of {}\n", last.step, last.steps);
+    if (run.summary.ended_early)
+      fmt::print("ended early, behind step {} of {}: the best was step {}\n", last.step, last.steps,
+                 run.summary.best_step);
     fmt::print("model  {}\nreport {}\n", (options.out / "model").string(), report.string());
   }
   if (!options.mirror.empty())
