@@ -120,7 +120,9 @@ TrainSummary TrainingRun::train() {
     auto all = run_settings(task_, options_, steps_, *stages_);
     all["checkpoint_every"] = options_.checkpoints.every;  // after which all collect
     all["validations"] = validation_.names();
-    all["val_every"] = options_.validation.every;
+    const auto& v = options_.validation;
+    all["validation"] = {v.every, v.best, v.patience, v.guard, v.largest_fall};
+    all["checkpoint_minutes"] = options_.checkpoints.every_minutes;
     check_same_on_ranks(ranks_, all);
   }
   if (!options_.out.empty()) open_folder();
@@ -170,11 +172,13 @@ void TrainingRun::between_steps(TrainSummary& summary) {
     stop = any_of_ranks(ranks_, !validate());
     best = !stop && leads_and(validation_.is_best());
   }
-  summary.ended_early = leads_and(!over && validation_.is_out_of_patience());
+  const bool patient = options_.validation.patience == 0;
+  summary.ended_early = !over && !patient && leads_and(validation_.is_out_of_patience());
   summary.stopped = stop && !summary.ended_early && (!over || validation_.is_due(step, over));
   if (!checkpoints_ || failing || step == 0) return;
   const bool ends = over || summary.stopped || summary.ended_early;
-  const bool due = ends || best || checkpoints_->is_due(step) || leads_and(checkpoints_->is_time());
+  const bool timed = options_.checkpoints.every_minutes > 0;
+  const bool due = ends || best || checkpoints_->is_due(step) || (timed && leads_and(checkpoints_->is_time()));
   if (due && checkpoints_->saved() != step) save_checkpoint(ends);
   if (folder_ && best && checkpoints_->saved() == step) folder_->checkpoints().name_best(step);
 }
