@@ -15,7 +15,7 @@ struct MirroredRun {
 };
 
 /// Files of a run folder that get a line now and then.
-constexpr std::array run_logs{"metrics.jsonl", "validation.jsonl", "norms.jsonl", "non_finite.jsonl"};
+inline constexpr std::array run_logs{"metrics.jsonl", "validation.jsonl", "norms.jsonl", "non_finite.jsonl"};
 
 /// Without slashes at its end.
 std::string mirror_url(std::string option);

@@ -183,7 +183,7 @@ void report(const std::string& run, const std::string& filmed_policy) {
       "<title>Tabletop</title><style>{}</style></head><body><main><h1>Tabletop</h1><p class=\"lead\">How often "
       "policies do what they "
       "are told, by what their towers had learnt before.</p>\n",
-      vlalign::report_style);
+      vlalign::page_style);
   page +=
       "<p class=\"note\">Small figures: the interval that holds the rate in 95 of 100 draws of the episodes; all "
       "training seeds run the "
