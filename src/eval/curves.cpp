@@ -86,16 +86,16 @@ void TrainingCurves::add_seconds(double step, double samples, double rate) {
   seconds.add(step, seconds_so_far_);
 }
 
-ValidationCurves::ValidationCurves(const std::vector<ValidationLine>& lines) {
+ValidationCurves::ValidationCurves(const std::vector<ValidationResult>& lines) {
   for (const auto& line : lines) add(line);
 }
 
-void ValidationCurves::add(const ValidationLine& line) {
+void ValidationCurves::add(const ValidationResult& line) {
   for (const auto& figure : line.figures) {
     auto entry = std::find_if(entries_.begin(), entries_.end(),
                               [&](const Entry& e) { return e.name == line.name && e.key == figure.first; });
     if (entry == entries_.end()) entry = entries_.insert(entry, Entry{.name = line.name, .key = figure.first});
-    entry->curve.add(line.step, figure.second);
+    entry->curve.add(static_cast<double>(line.step), figure.second);
   }
 }
 

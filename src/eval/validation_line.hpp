@@ -4,11 +4,11 @@
 #include <filesystem>
 #include <string_view>
 
-#include "vlalign/eval/validation_lines.hpp"
+#include "vlalign/eval/validation_result.hpp"
 
 namespace vlalign {
 
 /// Throws Error with file and line for what is not one.
-ValidationLine parse_validation_line(std::string_view line, const std::filesystem::path& file, int number);
+ValidationResult parse_validation_line(std::string_view line, const std::filesystem::path& file, int number);
 
 }  // namespace vlalign

@@ -13,7 +13,7 @@
 #include "core/io/file_descriptor.hpp"
 #include "core/io/files.hpp"
 #include "core/json/parse_json.hpp"
-#include "eval/figures_in.hpp"
+#include "eval/figures_json.hpp"
 #include "eval/metrics_line.hpp"
 #include "eval/new_lines.hpp"
 #include "report/shown_numbers.hpp"
@@ -59,7 +59,7 @@ void add_intervals(const json& object, const std::string& prefix, std::map<std::
 bool is_test(const json& value) { return value.is_object() && (value.contains("pairs") || value.contains("images")); }
 
 FinalTest test_of(std::string name, const json& figures) {
-  FinalTest test{.name = std::move(name), .figures = figures_in(figures), .intervals = {}};
+  FinalTest test{.name = std::move(name), .figures = figures_of(figures), .intervals = {}};
   if (figures.contains("interval95") && figures["interval95"].is_object())
     add_intervals(figures["interval95"], "", test.intervals);
   return test;

@@ -14,7 +14,7 @@
 #include "train/run_mirror.hpp"
 #include "vlalign/eval/retrieval.hpp"
 #include "vlalign/eval/test_outcome.hpp"
-#include "vlalign/eval/validation_lines.hpp"
+#include "vlalign/eval/validation_result.hpp"
 
 namespace vlalign::tool {
 namespace {
@@ -85,9 +85,9 @@ ReportFact fact_of(const std::string& name, const ZeroShotScores& scores) {
                                                       100 * scores.top1, 100 * low, 100 * high, 100 * scores.top5)};
 }
 
-std::vector<ValidationLine> validations_of(const fs::path& run) {
+std::vector<ValidationResult> validations_of(const fs::path& run) {
   const auto file = run / "validation.jsonl";
-  return is_there(file) ? read_validations(file) : std::vector<ValidationLine>();
+  return is_there(file) ? read_validations(file) : std::vector<ValidationResult>();
 }
 
 /// What a later run is compared with, query by query.

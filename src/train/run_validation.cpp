@@ -105,7 +105,7 @@ bool RunValidation::measure(const DualEncoder& model, std::int64_t step, bool is
   auto options = embed_options(stop);
   std::vector<ValidationResult> results;
   for (const auto& validation : options_.validations) {
-    ValidationResult result{.step = step, .name = validation.name, .figures = {}, .seconds = 0};
+    ValidationResult result{.step = step, .name = validation.name, .seconds = 0, .figures = {}};
     options.embedded = [&](const Embeddings& embeddings, const PairSource& source) {
       listener.embedded({validation.name, step, is_last, embeddings, source});
     };

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/check.hpp"
-#include "train/figures_json.hpp"
+#include "eval/figures_json.hpp"
 #include "vlalign/data/sources/pairs.hpp"
 #include "vlalign/eval/retrieval.hpp"
 #include "vlalign/eval/zero_shot.hpp"

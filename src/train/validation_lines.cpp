@@ -5,26 +5,10 @@
 #include <sstream>
 
 #include "core/json/dump_json.hpp"
-#include "core/json/json_section.hpp"
-#include "train/figures_json.hpp"
+#include "eval/figures_json.hpp"
+#include "eval/validation_line.hpp"
 
 namespace vlalign {
-namespace {
-
-using nlohmann::json;
-
-ValidationResult result_of(json line) {
-  JsonSection section(line, "validation.jsonl");
-  ValidationResult result{.step = section.require<std::int64_t>("step"),
-                          .name = section.require<std::string>("name"),
-                          .figures = {},
-                          .seconds = section.require<double>("seconds")};
-  for (const auto* key : {"step", "name", "seconds"}) line.erase(key);
-  result.figures = figures_of(line);
-  return result;
-}
-
-}  // namespace
 
 std::string validation_line(const ValidationResult& result) {
   auto line = json_of(result.figures);
@@ -38,10 +22,11 @@ ValidationLines read_validation_lines(const std::string& text, const std::vector
                                       std::int64_t last_step) {
   ValidationLines all;
   std::istringstream lines(text);
+  int number = 0;
   std::string of_last_step;
   std::vector<ValidationResult> last;
   for (std::string line; std::getline(lines, line);) {
-    auto result = result_of(json::parse(line));
+    auto result = parse_validation_line(line, "validation.jsonl", ++number);
     const bool is_last = result.step == last_step;
     (is_last ? of_last_step : all.text) += line + "\n";
     (is_last ? last : all.results).push_back(std::move(result));

@@ -24,7 +24,7 @@
 #include "vlalign/eval/space.hpp"
 #include "vlalign/eval/test_outcome.hpp"
 #include "vlalign/eval/training_metrics.hpp"
-#include "vlalign/eval/validation_lines.hpp"
+#include "vlalign/eval/validation_result.hpp"
 #include "vlalign/eval/zero_shot.hpp"
 #include "vlalign/report/report.hpp"
 

@@ -107,9 +107,9 @@ TEST(TrainingCurves, OfColumnsAreThoseOfLines) {
 
 TEST(ValidationCurves, AreOneForEachFigureOfEachSet) {
   const ValidationCurves curves(
-      std::vector<ValidationLine>{{.step = 1, .name = "a", .seconds = 1, .figures = {{"loss", 3}, {"top1", 0.5}}},
-                                  {.step = 1, .name = "b", .seconds = 1, .figures = {{"loss", 4}}},
-                                  {.step = 2, .name = "a", .seconds = 1, .figures = {{"loss", 2}, {"top1", 0.75}}}});
+      std::vector<ValidationResult>{{.step = 1, .name = "a", .seconds = 1, .figures = {{"loss", 3}, {"top1", 0.5}}},
+                                    {.step = 1, .name = "b", .seconds = 1, .figures = {{"loss", 4}}},
+                                    {.step = 2, .name = "a", .seconds = 1, .figures = {{"loss", 2}, {"top1", 0.75}}}});
   ASSERT_EQ(curves.entries().size(), 3U);
   EXPECT_EQ(curves.entries()[1].key, "top1");
   EXPECT_EQ(curves.entries()[1].curve.points().size(), 2U);

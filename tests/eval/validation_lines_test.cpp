@@ -1,5 +1,3 @@
-#include "vlalign/eval/validation_lines.hpp"
-
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -8,6 +6,7 @@
 #include "../support/temp_folder.hpp"
 #include "eval/new_lines.hpp"
 #include "vlalign/core/error.hpp"
+#include "vlalign/eval/validation_result.hpp"
 
 namespace vlalign::validation_lines_test {
 namespace {

@@ -185,7 +185,7 @@ TEST(ReportFigures, LeavesAGapWhereTheLossWasNotFinite) {
 }
 
 TEST(ReportFigures, PutsWhatIsValidatedOnSeveralSetsIntoOneChart) {
-  const std::vector<ValidationLine> lines{
+  const std::vector<ValidationResult> lines{
       {.step = 10, .name = "near", .seconds = 1, .figures = {{"loss", 3}, {"image_to_text.recall@1", 0.25}}},
       {.step = 10, .name = "far", .seconds = 1, .figures = {{"loss", 4}, {"image_to_text.recall@1", 0.125}}},
       {.step = 10, .name = "classes", .seconds = 1, .figures = {{"images", 5}, {"top1", 0.5}, {"top5", 0.75}}},

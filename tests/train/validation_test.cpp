@@ -7,9 +7,9 @@
 
 #include <fstream>
 
+#include "eval/figures_json.hpp"
 #include "support/captured_log.hpp"
 #include "support/colours.hpp"
-#include "train/figures_json.hpp"
 #include "train/run_validation.hpp"
 #include "train/validation_lines.hpp"
 #include "vlalign/core/error.hpp"

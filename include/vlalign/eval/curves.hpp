@@ -7,7 +7,7 @@
 
 #include "vlalign/core/export.hpp"
 #include "vlalign/eval/training_metrics.hpp"
-#include "vlalign/eval/validation_lines.hpp"
+#include "vlalign/eval/validation_result.hpp"
 
 namespace vlalign {
 
@@ -69,9 +69,9 @@ class VLALIGN_EXPORT ValidationCurves {
   };
 
   ValidationCurves() = default;
-  ValidationCurves(const std::vector<ValidationLine>& lines);  // NOLINT(google-explicit-constructor)
+  ValidationCurves(const std::vector<ValidationResult>& lines);  // NOLINT(google-explicit-constructor)
 
-  void add(const ValidationLine& line);
+  void add(const ValidationResult& line);
   const std::vector<Entry>& entries() const { return entries_; }  ///< in the order in which they first appeared
 
  private:

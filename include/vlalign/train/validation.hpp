@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,12 +9,10 @@
 
 #include "vlalign/core/export.hpp"
 #include "vlalign/eval/embed.hpp"
+#include "vlalign/eval/validation_result.hpp"
 #include "vlalign/loss/contrastive_loss.hpp"
 
 namespace vlalign {
-
-/// What a validation measures, by name: {"loss", 1.2}, {"image_to_text.recall@1", 0.61}.
-using Figures = std::map<std::string, double>;
 
 /// A measure of the model, taken while it trains.
 struct Validation {
@@ -26,14 +23,6 @@ struct Validation {
   /// The keys that it will have, where they are known: a ValidationOptions::best that is none of them is then refused
   /// before training.
   std::vector<std::string> keys{};
-};
-
-/// What one of them has found behind a step.
-struct ValidationResult {
-  std::int64_t step = 0;  ///< steps done
-  std::string name;
-  Figures figures;
-  double seconds = 0;  ///< that it took
 };
 
 /// When a run is validated, and what follows. A figure is named as NAME.KEY, by its validation and its key there.

@@ -1,4 +1,4 @@
-#include "train/figures_json.hpp"
+#include "eval/figures_json.hpp"
 
 #include <cmath>
 #include <limits>

@@ -3,7 +3,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-#include "vlalign/train/validation.hpp"
+#include "vlalign/eval/validation_result.hpp"
 
 namespace vlalign {
 

@@ -1,4 +1,4 @@
-#include "vlalign/eval/validation_lines.hpp"
+#include "vlalign/eval/validation_result.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -6,27 +6,27 @@
 #include "core/io/files.hpp"
 #include "core/json/json_section.hpp"
 #include "core/json/parse_json.hpp"
-#include "eval/figures_in.hpp"
+#include "eval/figures_json.hpp"
 #include "eval/new_lines.hpp"
 #include "eval/validation_line.hpp"
 
 namespace vlalign {
 
-ValidationLine parse_validation_line(std::string_view text, const std::filesystem::path& file, int number) {
+ValidationResult parse_validation_line(std::string_view text, const std::filesystem::path& file, int number) {
   const auto where = fmt::format("{}:{}", file.string(), number);
   const auto json = parse_json(text, where);
   JsonSection section(json, where);
-  ValidationLine line{.step = section.require<double>("step"),
-                      .name = section.require<std::string>("name"),
-                      .seconds = section.get("seconds", 0.0),
-                      .figures = figures_in(json)};
+  ValidationResult line{.step = section.require<std::int64_t>("step"),
+                        .name = section.require<std::string>("name"),
+                        .seconds = section.get("seconds", 0.0),
+                        .figures = figures_of(json)};
   for (const auto* key : {"step", "seconds"}) line.figures.erase(key);
   return line;
 }
 
-std::vector<ValidationLine> read_validations(const std::filesystem::path& file) {
+std::vector<ValidationResult> read_validations(const std::filesystem::path& file) {
   check(is_there(file), "{}: there is no such file", file.string());
-  std::vector<ValidationLine> lines;
+  std::vector<ValidationResult> lines;
   NewLines(file).read(
       [&](std::string_view line, int number) { lines.push_back(parse_validation_line(line, file, number)); });
   return lines;
