@@ -125,7 +125,7 @@ TEST(ValidationEvents, WriteFiguresAsScalars) {
   const TempFolder folder;
   EventFile file(folder.path(), 0);
   ValidationEvents(file).add_figures(
-      {.step = 100, .name = "unseen", .figures = {{"loss", 1.5}, {"image_to_text.recall@1", 0.25}}, .seconds = 1});
+      {.step = 100, .name = "unseen", .seconds = 1, .figures = {{"loss", 1.5}, {"image_to_text.recall@1", 0.25}}});
   const auto events = events_in(folder);
   // A Value: the tag (field 1), its length before it, and the float (field 2).
   EXPECT_NE(events.find(std::string("\x0a\x0bunseen/loss\x15\x00\x00\xc0\x3f", 18)), events.npos);
