@@ -113,8 +113,8 @@ class Watching {
 };
 
 /// Signals end it with a checkpoint. Returns the signal's number; 0 where the run is over.
-///   watching: null on all ranks but the first
-int fit(Trainer& trainer, const TrainingData& data, Watching* watching, TrainSummary& summary) {
+///   alone: no other ranks wait for this one; watching: null on all ranks but the first
+int fit(Trainer& trainer, const TrainingData& data, bool alone, Watching* watching, TrainSummary& summary) {
   const StopSignals signals([&] { trainer.stop(); });
   trainer.on_step([&](const StepResult& result) {
     if (watching) (*watching)(result);
@@ -122,7 +122,8 @@ int fit(Trainer& trainer, const TrainingData& data, Watching* watching, TrainSum
   });
   if (watching) trainer.on_validation(std::ref(*watching));
   summary = data.fit(trainer);
-  if (!summary.stopped) return 0;
+  const bool came_late = alone && signals.first() != 0;  // behind the last step, before the evaluation
+  if (!summary.stopped && !came_late) return 0;
   if (watching) watching->stopped();
   return signals.first() != 0 ? signals.first() : SIGTERM;  // another rank's
 }
@@ -155,7 +156,7 @@ int run(TrainFlags& flags, const CLI::App& command) {
   TrainSummary summary;
   std::optional<Watching> watching;
   if (leads) watching.emplace(options.out, page_so_far(flags, model, data.pictures()));
-  const int signal = fit(trainer, data, watching ? &*watching : nullptr, summary);
+  const int signal = fit(trainer, data, options.ranks.alone(), watching ? &*watching : nullptr, summary);
   const TrainedRun trained{flags, model, data.pictures(), summary};
   if (signal != 0) {
     if (leads) tell_how_to_go_on(trained);

@@ -244,6 +244,7 @@ void TrainingRun::go_on_from_validations() {
     validation_.go_on_from(results, step);
     done = !results.empty() && results.back().step == step;
     folder_->checkpoints().name_best(validation_.best_step());
+    folder_->checkpoints().prune();  // what a kill has left
   }
   if (leads_and(done)) validation_.skip(progression_.step);
 }

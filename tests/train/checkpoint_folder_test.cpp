@@ -89,6 +89,20 @@ TEST_F(KeptCheckpoints, ChangeNothingInARunThatGoesOn) {
   expect_equal_bits(whole, resumed);
 }
 
+/// A kill came between a checkpoint and the removal of those before it.
+TEST_F(KeptCheckpoints, AreTidiedWhenARunGoesOn) {
+  how_.steps = 6;
+  train(model(), how_);
+  how_.resume = true;
+  how_.steps = 7;
+  how_.checkpoints.keep_last = 2;
+  std::set<std::int64_t> first;
+  Trainer trainer(model(9), InfoNCE(), how_);
+  trainer.on_step([&](const StepResult&) { first = steps_in(how_.out); });
+  trainer.fit(pairs_);
+  EXPECT_EQ(first, (std::set<std::int64_t>{5, 6}));
+}
+
 TEST_F(KeptCheckpoints, ComeByTimeToo) {
   how_.checkpoints = {.every_minutes = 1e-9};  // which every step takes
   train(model(), how_);
