@@ -75,7 +75,7 @@ void ValidationEvents::add_retrieved(const std::string& name, std::int64_t step,
     events_.picture(step, name + "/pictures", picture_grid(pictures, thumbnail_side, pictures_in_row, thumbnail_gap));
     shown.records = std::move(records);
   }
-  events_.table(step, name + "/captions", table_of(embeddings, rows));
+  events_.table(step, name + "/retrieved", table_of(embeddings, rows));
 }
 
 }  // namespace vlalign

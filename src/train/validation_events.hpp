@@ -21,10 +21,10 @@ class ValidationEvents {
   /// Each figure as the scalar "NAME/KEY".
   void add_figures(const ValidationResult& result);
 
-  /// For eight pictures of the data, the same each time, their three best captions with cosines as the table
-  /// "NAME/captions"; the pictures themselves, 64 pixels a side, four in a row in the table's order, once, as
-  /// "NAME/pictures". A picture that can't be read any more is white. Of several data sets that a validation embeds,
-  /// the first.
+  /// Its tags are no keys of figures, which are scalars. For eight pictures of the data, the same each time, their
+  /// three best captions with cosines as the table "NAME/retrieved"; the pictures themselves, 64 pixels a side, four in
+  /// a row in the table's order, once, as "NAME/pictures". A picture that can't be read any more is white. Of several
+  /// data sets that a validation embeds, the first.
   ///   embeddings: of all of `source`, as EmbedOptions::embedded gets them
   void add_retrieved(const std::string& name, std::int64_t step, const Embeddings& embeddings,
                      const PairSource& source);

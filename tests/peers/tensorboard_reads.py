@@ -136,12 +136,12 @@ class Server:
 
 
 def check_retrieved(server, name):
-    expect(server.wait_for("text/tags", f"{name}/captions"), f"{name}/captions: the text page hasn't got it")
-    tables = json.loads(server.get("text/text", run=".", tag=f"{name}/captions"))
+    expect(server.wait_for("text/tags", f"{name}/retrieved"), f"{name}/retrieved: the text page hasn't got it")
+    tables = json.loads(server.get("text/text", run=".", tag=f"{name}/retrieved"))
     for table in tables:
         rows = table["text"].count("<tr>")
-        expect(2 <= rows <= 9 and table["text"].count("<td>") == 5 * rows, f"{name}/captions: {rows} rows of other than 5")
-        expect("&lt;strong" not in table["text"], f"{name}/captions: Markdown that isn't one")
+        expect(2 <= rows <= 9 and table["text"].count("<td>") == 5 * rows, f"{name}/retrieved: {rows} rows of other than 5")
+        expect("&lt;strong" not in table["text"], f"{name}/retrieved: Markdown that isn't one")
     pictures = json.loads(server.get("images/images", run=".", tag=f"{name}/pictures", sample=0))
     expect(len(pictures) == 1, f"{name}/pictures: there {len(pictures)} times, expected once")
     for picture in pictures:
@@ -177,7 +177,7 @@ def main():
     check_norms(events, run)
     server = Server(run)
     for name in sorted(names):
-        if f"{name}/captions" in events.tags["tensors"]:
+        if f"{name}/retrieved" in events.tags["tensors"]:
             check_retrieved(server, name)
             if (run / "projector_config.pbtxt").exists():
                 check_projector(server, run, name)

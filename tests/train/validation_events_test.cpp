@@ -141,7 +141,7 @@ TEST(ValidationEvents, ShowTheSamePicturesOnceAndTheirCaptionsEachTime) {
   for (const std::int64_t step : {10, 10, 20}) events.add_retrieved("unseen", step, embeddings_of(source), source);
   const auto bytes = events_in(folder);
   EXPECT_EQ(count_of(bytes, "unseen/pictures"), 1);
-  EXPECT_EQ(count_of(bytes, "unseen/captions"), 2);  // of two data sets at a step the first
+  EXPECT_EQ(count_of(bytes, "unseen/retrieved"), 2);  // of two data sets at a step the first
   EXPECT_EQ(count_of(bytes, "8: square\\-35\\.png"), 2);
   EXPECT_EQ(count_of(bytes, "a <square>"), 0);
   const auto png = bytes.find("\x89PNG");
