@@ -67,11 +67,6 @@ std::vector<std::int64_t> steps_by_share(const std::vector<Stage>& stages, std::
   return counts;
 }
 
-template <typename Number>
-json number_or_null(const std::optional<Number>& number) {
-  return number ? json(*number) : json();
-}
-
 }  // namespace
 
 void check_stages(const std::vector<Stage>& stages) {
@@ -136,11 +131,11 @@ json RunStages::settings() const {
   auto all = json::array();
   for (std::size_t i = 0; i < stages_.size(); ++i) {
     const auto& stage = stages_[i];
-    all.push_back({{"share", stage.share},
-                   {"until_step", ends_[i]},
-                   {"image_size", number_or_null(stage.image_size)},
-                   {"context_length", number_or_null(stage.context_length)},
-                   {"patch_dropout", number_or_null(stage.patch_dropout)}});
+    json one{{"share", stage.share}, {"until_step", ends_[i]}};
+    if (stage.image_size) one["image_size"] = *stage.image_size;
+    if (stage.context_length) one["context_length"] = *stage.context_length;
+    if (stage.patch_dropout) one["patch_dropout"] = *stage.patch_dropout;
+    all.push_back(std::move(one));
   }
   return all;
 }

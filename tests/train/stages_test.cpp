@@ -272,10 +272,7 @@ TEST_F(Stages, OfOtherSizesAreAnotherRun) {
   train(staged_model(), o);
   const auto config = nlohmann::json::parse(read_file(o.out / "config.json")).at("stages");
   ASSERT_EQ(config.size(), 3U);
-  EXPECT_EQ(
-      config[1],
-      (nlohmann::json{
-          {"share", 0.3}, {"until_step", 7}, {"image_size", 32}, {"context_length", nullptr}, {"patch_dropout", 0.5}}));
+  EXPECT_EQ(config[1], (nlohmann::json{{"share", 0.3}, {"until_step", 7}, {"image_size", 32}, {"patch_dropout", 0.5}}));
   o.resume = true;
   o.stages[1].image_size = 16;
   const auto message = message_of<Error>([&] { train(staged_model(), o); });
