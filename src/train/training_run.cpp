@@ -180,7 +180,9 @@ void TrainingRun::between_steps(TrainSummary& summary) {
   const bool timed = options_.checkpoints.every_minutes > 0;
   const bool due = ends || best || checkpoints_->is_due(step) || (timed && leads_and(checkpoints_->is_time()));
   if (due && checkpoints_->saved() != step) save_checkpoint(ends);
-  if (folder_ && best && checkpoints_->saved() == step) folder_->checkpoints().name_best(step);
+  if (!folder_ || !best || checkpoints_->saved() != step) return;
+  folder_->checkpoints().name_best(step);
+  folder_->checkpoints().prune();  // the best before it
 }
 
 /// False where the run is to stop meanwhile.

@@ -145,6 +145,14 @@ TEST_F(ValidatedRun, KeepsTheBestCheckpoint) {
   EXPECT_TRUE(fs::exists(how_.out / "checkpoints" / "step-00000004" / "trainer.json"));
   EXPECT_TRUE(fs::exists(how_.out / "checkpoints" / "step-00000008" / "trainer.json"));
   EXPECT_FALSE(fs::exists(how_.out / "checkpoints" / "step-00000002"));
+
+  how_.out = runs_.path() / "ever better";
+  how_.validations = {scripted("mine.own", {0.1, 0.2, 0.3, 0.4})};
+  train(model(), how_);
+  EXPECT_EQ(best(), "step-00000008\n");
+  std::vector<std::string> names;
+  for (const auto& path : entries_of(how_.out / "checkpoints")) names.push_back(path.filename().string());
+  EXPECT_EQ(names, (std::vector<std::string>{"best", "latest", "step-00000008"}));
 }
 
 TEST_F(ValidatedRun, EndsWhenItsFigureGetsNoBetter) {
