@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <optional>
 
@@ -28,6 +29,11 @@ using OnValidation = std::function<void(const ValidationResult&)>;
 /// Asks a run to end after its step.
 using StopFlag = std::atomic<bool>;
 static_assert(StopFlag::is_always_lock_free);  // a signal handler may set it
+
+inline constexpr auto why_skipped = "loss, gradient or statistics were not finite";
+
+double seconds_since(std::chrono::steady_clock::time_point start);
+Towers towers_of(const Task& task);
 
 /// Throws Error for fine-tuning that can't work on the task's module, and when nothing would train.
 void check_task(const Task& task, const TrainerOptions& options);
