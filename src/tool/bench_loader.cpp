@@ -159,14 +159,14 @@ void add_bench_loader(CLI::App& bench) {
   auto& o = flags->options;
   flags->data.add(*command);
   const auto number = [&](const char* name, auto& value, const char* text) {
-    command->add_option(name, value, text)->check(CLI::PositiveNumber)->capture_default_str();
+    command->add_option(name, value, text)->check(above_zero)->capture_default_str();
   };
   number("--batch-size", o.batch_size, "Pairs a batch, of all ranks together");
   number("--threads", o.threads, "Threads of each rank that decode and augment pictures");
   number("--ranks", flags->ranks, "Loaders that share each batch, all in this process");
   number("--batches", flags->batches, "Batches to make");
   command->add_option("--first", flags->first, "Number of the first batch, counted from 0")
-      ->check(CLI::NonNegativeNumber)
+      ->check(zero_or_more)
       ->capture_default_str();
   command->add_flag("--each", flags->each, "Tell each batch's digest on stderr");
   number("--image-size", flags->image_size, "Side in pixels");

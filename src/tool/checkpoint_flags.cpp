@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "remote/s3.hpp"
+#include "tool/commands.hpp"
 
 namespace vlalign::tool {
 namespace {
@@ -62,9 +63,9 @@ void add_checkpoint_flags(CLI::App& command, TrainerOptions& options) {
   auto* last = command
                    .add_option("--keep-last", checkpoints.keep_last,
                                "How many of the newest checkpoints are kept; all without it")
-                   ->check(CLI::PositiveNumber);
+                   ->check(above_zero);
   command.add_option("--keep-every", checkpoints.keep_every, "Those of steps that divide by this are kept too")
-      ->check(CLI::PositiveNumber)
+      ->check(above_zero)
       ->needs(last);
   command
       .add_option_function<std::string>(

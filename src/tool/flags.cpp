@@ -1,5 +1,7 @@
 #include <ATen/Parallel.h>
 
+#include <charconv>
+#include <limits>
 #include <optional>
 #include <sstream>
 #include <string_view>
@@ -25,6 +27,26 @@ std::optional<char> separator_of(const std::string& text) {
 }
 
 }  // namespace
+
+namespace {
+
+/// NaN for what is no number, of which others say what is wrong.
+double number_in(const std::string& value) {
+  double number = 0;
+  const auto* end = value.data() + value.size();
+  const auto [at, error] = std::from_chars(value.data(), end, number);
+  return error == std::errc() && at == end ? number : std::numeric_limits<double>::quiet_NaN();
+}
+
+}  // namespace
+
+std::string above_zero(const std::string& value) {
+  return number_in(value) <= 0 ? "expected a number above 0, got " + value : "";
+}
+
+std::string zero_or_more(const std::string& value) {
+  return number_in(value) < 0 ? "expected 0 or more, got " + value : "";
+}
 
 std::string not_empty(const std::string& value) { return value.empty() ? "expected some text, got none" : ""; }
 
@@ -81,7 +103,7 @@ void add_cache_flags(CLI::App& command, PairOptions& pairs) {
                   "Folder for copies of remote shards; vlalign/remote in $XDG_CACHE_HOME or ~/.cache without it")
       ->check(not_empty);
   command.add_option("--cache-gb", pairs.cache_gb, "What these copies may take, in GB")
-      ->check(CLI::PositiveNumber)
+      ->check(above_zero)
       ->capture_default_str();
 }
 

@@ -207,12 +207,12 @@ void add_launch(CLI::App& program) {
   command
       ->add_option("--restarts", flags->restarts,
                    "How often all start again from the last checkpoint when one was killed, hangs or was cut off")
-      ->check(CLI::NonNegativeNumber)
+      ->check(zero_or_more)
       ->capture_default_str();
   command
       ->add_option("--elastic", flags->elastic,
                    "With --restarts: start again without the ranks that were lost, as long as this many are left")
-      ->check(CLI::PositiveNumber);
+      ->check(above_zero);
   command->add_option("--port", flags->port, "Of the first host, where the ranks meet; any that is free without it")
       ->check(CLI::Range(1, 65535));
   command->add_option("command", flags->command, "After --: train, eval or zero-shot, and its options")->required();

@@ -200,6 +200,10 @@ std::vector<std::string> with_recipe(CLI::App& command, const std::vector<std::s
   const auto file = first_value(command, "--recipe"), run = first_value(command, "--resume"),
              out = first_value(command, "--out");
   if (file.empty() && run.empty()) return words;
+  for (const char* flag : {"--init", "--model"})
+    check(run.empty() || first_value(command, flag).empty(),
+          "--resume {0}: goes on with the weights of its checkpoint; {1} begins another run, with an --out of its own",
+          run, flag);
   auto all = words_of(file.empty() ? recipe_in(run) : fs::path(file), command);
   check(run.empty() || out.empty() || out == run, "--resume {}: goes on there, and --out names {}", run, out);
   if (!run.empty() && out.empty()) all.push_back("--out=" + run);

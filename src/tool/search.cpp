@@ -18,7 +18,7 @@ void add_search(CLI::App& program) {
   command->add_option("--images", flags->images, "Folder of pictures, searched with its subfolders")
       ->required()
       ->check(not_empty);
-  command->add_option("--k", flags->k, "How many to show")->check(CLI::PositiveNumber)->capture_default_str();
+  command->add_option("--k", flags->k, "How many to show")->check(above_zero)->capture_default_str();
   command->add_option("words", flags->words, "What to look for")->required()->check(not_empty);
   command->callback([flags] {
     const auto model = flags->model.load();

@@ -23,11 +23,18 @@ void note_signal(int signal) {
 }  // namespace
 
 StopSignals::StopSignals(std::function<void()> on_first) : on_first_(std::move(on_first)) {
+  constexpr std::size_t stack_bytes = std::size_t{1}
+                                      << 18;  // a frame with AVX-512's or AMX's registers takes up to 12 KB
   first_signal = 0;
   on_first_signal = &on_first_;
+  stack_.resize(stack_bytes);
+  stack_t own{};
+  own.ss_sp = stack_.data();
+  own.ss_size = stack_.size();
+  ::sigaltstack(&own, &stack_before_);
   struct sigaction note {};
   note.sa_handler = note_signal;
-  note.sa_flags = SA_RESTART;
+  note.sa_flags = SA_RESTART | SA_ONSTACK;
   for (std::size_t i = 0; i < signals.size(); ++i) {
     ::sigaction(signals[i], nullptr, &before_[i]);
     if (before_[i].sa_handler != SIG_IGN) ::sigaction(signals[i], &note, nullptr);
@@ -36,6 +43,7 @@ StopSignals::StopSignals(std::function<void()> on_first) : on_first_(std::move(o
 
 StopSignals::~StopSignals() {
   for (std::size_t i = 0; i < signals.size(); ++i) ::sigaction(signals[i], &before_[i], nullptr);
+  ::sigaltstack(&stack_before_, nullptr);
 }
 
 int StopSignals::first() const { return first_signal; }

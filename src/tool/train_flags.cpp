@@ -5,6 +5,7 @@
 
 #include "core/check.hpp"
 #include "tool/checkpoint_flags.hpp"
+#include "tool/commands.hpp"
 #include "tool/help.hpp"
 #include "vlalign/image/transform.hpp"
 #include "vlalign/loss/make_loss.hpp"
@@ -59,12 +60,12 @@ void add_model_flags(CLI::App& command, TrainFlags& flags) {
 
 void add_optimisation_flags(CLI::App& command, TrainFlags& flags) {
   auto& o = flags.options;
-  auto* steps = command.add_option("--steps", o.steps, "Steps to train for")->check(CLI::PositiveNumber);
+  auto* steps = command.add_option("--steps", o.steps, "Steps to train for")->check(above_zero);
   command.add_option("--epochs", o.epochs, "Epochs to train for")
-      ->check(CLI::PositiveNumber)
+      ->check(above_zero)
       ->excludes(steps)
       ->capture_default_str();
-  command.add_option("--batch-size", o.batch_size, "Pairs a step")->check(CLI::PositiveNumber)->capture_default_str();
+  command.add_option("--batch-size", o.batch_size, "Pairs a step")->check(above_zero)->capture_default_str();
   flags.optimizer.add(command, o);
   command.add_option("--ema", o.ema_decay, "Decay of an average of the weights, written to model-ema/");
   command.add_option("--micro-batch", o.micro_batch,
@@ -116,7 +117,7 @@ void add_loading_flags(CLI::App& command, TrainerOptions& o) {
           "--shuffle-block", o.shuffle_block,
           "Records of shards that are mixed with each other; those of 128 batches, and at least 65,536, without "
           "it")
-      ->check(CLI::NonNegativeNumber);
+      ->check(zero_or_more);
   command.add_flag("--with-replacement", o.replacement, "Draw records, of shards whole ones, independently each time");
   command
       .add_option("--max-bad", o.max_bad,
@@ -144,7 +145,7 @@ void add_run_flags(CLI::App& command, TrainFlags& flags) {
   command
       .add_option("--norms-every", o.norms_every,
                   "Steps between lines in norms.jsonl: of each group's parameters, gradients and updates")
-      ->check(CLI::PositiveNumber);
+      ->check(above_zero);
   command.add_option("--title", flags.title, "Of the report; the run folder's name without it");
   flags.run.add(command);
 }

@@ -78,8 +78,8 @@ void ValidationFlags::add(CLI::App& command, TrainerOptions& options) {
                    ->check(not_empty);
   add_class_flags(command, classes, templates);
   for (const auto* flag : {"--classes", "--templates"}) command.get_option(flag)->needs(sets);
-  auto* every = command.add_option("--val-every", o.every, "Steps between evaluations while it trains")
-                    ->check(CLI::PositiveNumber);
+  auto* every =
+      command.add_option("--val-every", o.every, "Steps between evaluations while it trains")->check(above_zero);
   auto* best = command
                    .add_option("--best", o.best,
                                "Figure whose best checkpoint is kept, such as held_out.image_to_text.recall@1: a set's "
@@ -88,13 +88,13 @@ void ValidationFlags::add(CLI::App& command, TrainerOptions& options) {
                    ->needs(every);
   command
       .add_option("--patience", o.patience, "Ends the run after so many evaluations in a row without a better --best")
-      ->check(CLI::PositiveNumber)
+      ->check(above_zero)
       ->needs(best);
   auto* guard = command.add_option("--guard", o.guard, "Figure that must not fall too far below what it was before")
                     ->check(not_empty)
                     ->needs(every);
   auto* fall = command.add_option("--largest-fall", o.largest_fall, "How far: 0.02 of a recall or top1 is two points")
-                   ->check(CLI::NonNegativeNumber)
+                   ->check(zero_or_more)
                    ->needs(guard);
   guard->needs(fall);
 }

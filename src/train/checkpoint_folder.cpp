@@ -211,11 +211,14 @@ void CheckpointFolder::write_checkpoint(const Progression& progression,
   });
 }
 
+bool CheckpointFolder::has(std::int64_t step) const {
+  return step > 0 && is_there(folder_ / checkpoint_name(step) / trainer_file);
+}
+
 void CheckpointFolder::name_best(std::int64_t step) {
-  const bool is_here = step > 0 && is_folder(folder_ / checkpoint_name(step));  // a mirror may have it alone
-  best_ = is_here ? step : 0;
+  best_ = step;
   const auto file = folder_ / "best";
-  if (is_here) {
+  if (step > 0) {
     write_file_atomically(file, checkpoint_name(step) + "\n");
   } else if (is_there(file)) {
     fs::remove(file);

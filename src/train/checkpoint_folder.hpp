@@ -57,6 +57,8 @@ class CheckpointFolder {
   void save(const Progression& progression, const std::function<void(const std::filesystem::path&)>& write,
             const NamedShards& kept);
 
+  bool has(std::int64_t step) const;
+
   /// Lets checkpoints/best name the checkpoint of a step; 0: there is none.
   void name_best(std::int64_t step);
 

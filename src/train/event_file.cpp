@@ -111,7 +111,9 @@ EventFile::EventFile(std::filesystem::path folder, std::int64_t first_step) : fo
 
 void EventFile::start(std::int64_t first_step) {
   is_broken_ = false;
-  stream_ = std::ofstream(free_name(folder_), std::ios::binary);
+  if (has_begun_ || path_.empty()) path_ = free_name(folder_);
+  has_begun_ = false;
+  stream_ = std::ofstream(path_, std::ios::binary);
   record(field(event_wall_time, wall_time()) + field(event_file_version, std::string_view("brain.Event:2")));
   if (first_step > 0) {
     record(field(event_wall_time, wall_time()) + field(event_step, first_step) +
@@ -161,6 +163,7 @@ void EventFile::table(std::int64_t step, const std::string& tag, const std::vect
 }
 
 void EventFile::summary(std::int64_t step, const std::string& values) {
+  if (is_broken_ && Clock::now() - broken_at_ < std::chrono::minutes(1)) return;
   if (is_broken_) start(step);
   record(field(event_wall_time, wall_time()) + field(event_step, step) + field(event_summary, values));
 }
@@ -169,8 +172,10 @@ void EventFile::record(const std::string& event) {
   const auto length = little_endian(static_cast<std::uint64_t>(event.size()));
   stream_ << length << little_endian(masked_crc(length)) << event << little_endian(masked_crc(event));
   stream_.flush();
+  has_begun_ = has_begun_ || stream_.good();
   if (stream_.good()) return;
   is_broken_ = true;
+  broken_at_ = Clock::now();
   if (!std::exchange(is_told_, true))
     log_warning("{}: cannot write TensorBoard's file; it will miss some steps", folder_.string());
 }

@@ -1,6 +1,7 @@
 // TensorBoard's event files.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -20,7 +21,7 @@ namespace vlalign {
 class EventFile {
  public:
   /// Starts a new file; TensorBoard then drops what older files in the folder hold from `first_step` on. Where a file
-  /// can't be written, that is told once, and another one starts with the next event: for people's eyes no run ends.
+  /// can't be written, that is told once, and a minute later another one starts: for people's eyes no run ends.
   EventFile(std::filesystem::path folder, std::int64_t first_step);
 
   void scalars(std::int64_t step, const std::vector<std::pair<std::string, double>>& values);
@@ -35,8 +36,12 @@ class EventFile {
   void summary(std::int64_t step, const std::string& values);
   void record(const std::string& event);
 
-  std::filesystem::path folder_;
+  using Clock = std::chrono::steady_clock;
+
+  std::filesystem::path folder_, path_;
   std::ofstream stream_;
+  bool has_begun_ = false;  ///< there is a record in it
+  Clock::time_point broken_at_{};
   bool is_broken_ = false;  ///< a cut record hides what would come behind it
   bool is_told_ = false;
 };

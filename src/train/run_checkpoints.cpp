@@ -32,7 +32,13 @@ void RunCheckpoints::save(std::int64_t step, bool must, const std::function<void
   const auto told = fmt::format("the checkpoint of step {} could not be written: {}; the last whole one is {}", step,
                                 fault, folder_->checkpoints().newest_name());
   check(!must && !options_.stop_on_full_disk, "{}: make room and resume", told);
+  failed_ = step, fault_ = told;
   log_warning("{}. The run goes on, and tries again when the next one is due", told);
+}
+
+void RunCheckpoints::check_saved(std::int64_t step) const {
+  check(failed_ == 0 || failed_ != step || saved_ == step,
+        "{}; the run is over and its model is there, but it can't be made longer from its end", fault_);
 }
 
 /// Why it failed; empty where it went well.

@@ -26,6 +26,8 @@ class RunCheckpoints {
   /// called again; after a second fault the run goes on, or ends with an Error where it has to or is told to.
   ///   write: to be called on all ranks; must: the run ends behind it
   void save(std::int64_t step, bool must, const std::function<void()>& write);
+  /// Throws Error on rank 0 where the last try to save failed, at this step.
+  void check_saved(std::int64_t step) const;
 
  private:
   std::string attempt(const std::function<void()>& write) const;
@@ -35,7 +37,8 @@ class RunCheckpoints {
   const Ranks& ranks_;
   const CheckpointOptions& options_;
   RunFolder* folder_;
-  std::int64_t saved_;
+  std::int64_t saved_, failed_ = 0;
+  std::string fault_;
   Clock::time_point last_ = Clock::now();
 };
 

@@ -4,6 +4,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -58,6 +59,13 @@ json metrics_line(const StepResult& r) {
   if (r.skipped) line["skipped"] = true;
   if (r.rewound_to) line["rewound_to"] = *r.rewound_to;
   return line;
+}
+
+/// Somebody may have cut it, or a power cut.
+void warn_of_missing_steps(const fs::path& metrics, std::int64_t step) {
+  const auto text = read_file(metrics);
+  const auto lines = std::count(text.begin(), text.end(), '\n');
+  if (lines != step) log_warning("{}: holds {} of the run's {} steps so far", metrics.string(), lines, step);
 }
 
 }  // namespace
@@ -123,6 +131,7 @@ void RunFolder::open_logs(std::int64_t step) {
     return LineLog(file, lines_up_to(file, step, once));
   };
   metrics_.emplace(open("metrics.jsonl", /*once=*/true));
+  warn_of_missing_steps(folder_ / "metrics.jsonl", step);
   non_finite_ = is_there(folder_ / "non_finite.jsonl") ? std::optional(open("non_finite.jsonl", true)) : std::nullopt;
   norms_.emplace(folder_, step);
   events_.emplace(folder_, step + 1);

@@ -92,6 +92,19 @@ void RunValidation::go_on_from(const std::vector<ValidationResult>& results, std
   if (!results.empty() && results.back().step == step) done_ = step;
 }
 
+std::int64_t RunValidation::best_of(const std::vector<ValidationResult>& results,
+                                    const std::function<bool(std::int64_t)>& has_checkpoint) const {
+  std::int64_t best = 0;
+  double best_figure = 0;
+  for (const auto& result : results) {
+    if (!best_ || result.name != best_->validation || !has_checkpoint(result.step)) continue;
+    const double now = (is_better_lower(best_->key) ? -1 : 1) * figure(result, best_->key);
+    if (!std::isfinite(now) || (best > 0 && now <= best_figure)) continue;
+    best = result.step, best_figure = now;
+  }
+  return best;
+}
+
 bool RunValidation::is_due(std::int64_t step, bool is_last) const {
   if (options_.validations.empty() || done_ == step) return false;
   const auto every = options_.validation.every;

@@ -46,6 +46,9 @@ class RunValidation {
   std::vector<std::string> names() const;
   /// Takes note of what was found before the run was interrupted.
   void go_on_from(const std::vector<ValidationResult>& results, std::int64_t step);
+  /// Of these results' steps that have a checkpoint, the best one's; 0: there is none.
+  std::int64_t best_of(const std::vector<ValidationResult>& results,
+                       const std::function<bool(std::int64_t)>& has_checkpoint) const;
   /// This step's is not due again.
   void skip(std::int64_t step) { done_ = step; }
 

@@ -1,5 +1,7 @@
 #include "train/same_settings.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -56,7 +58,7 @@ class Comparison {
       if (key == identity_key) continue;
       const auto was = before_.value(key, as_of_old(key));
       if (was == value) continue;
-      const bool by_length = is_longer && (key == "steps" || key == "warmup");
+      const bool by_length = is_longer && (key == "steps" || (key == "warmup" && is_share(was, value, now)));
       add(key, was, value, by_length ? Effect::longer : effect_of(key, was, value, has_identity_));
     }
   }
@@ -74,6 +76,17 @@ class Comparison {
   std::vector<std::string> other_run, other_roundings, longer, none;
 
  private:
+  /// Whether two warm-ups are the same share of their runs, or a tenth and at most 2,000 steps, as they are by default.
+  bool is_share(const json& was, const json& is, const json& now) const {
+    if (!was.is_number_integer() || !is.is_number_integer()) return false;
+    const auto before = before_.value("steps", std::int64_t{0}), after = now.value("steps", std::int64_t{0});
+    const auto first = was.get<std::int64_t>(), second = is.get<std::int64_t>();
+    const auto usual = [](std::int64_t steps) { return std::min<std::int64_t>(2000, steps / 10); };
+    const auto gap = static_cast<double>(first) * static_cast<double>(after) -
+                     static_cast<double>(second) * static_cast<double>(before);
+    return (first == usual(before) && second == usual(after)) || std::abs(gap) <= static_cast<double>(after);
+  }
+
   /// Not where shards' records were but counted, by another program: then nothing is known of their captions.
   static bool both_told(const json& was, const json& now) {
     const auto counted = [](const json& print) {

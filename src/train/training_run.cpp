@@ -108,6 +108,7 @@ TrainSummary TrainingRun::train() {
   }
   check_weights();
   if (folder_ && !summary.stopped) folder_->save_model([this](const auto& place) { task_.write(place); }, "model");
+  if (checkpoints_ && !summary.stopped) checkpoints_->check_saved(progression_.step - progression_.skipped_in_a_row);
   finish_mirror(summary);
   ranks_.barrier();  // rank 0 may fail where it writes
   summary.best_step = validation_.best_step();
@@ -144,7 +145,7 @@ void TrainingRun::between_steps(TrainSummary& summary) {
   const bool ends = over || summary.stopped || summary.ended_early;
   const bool timed = options_.checkpoints.every_minutes > 0;
   const bool due = ends || best || checkpoints_->is_due(step) || (timed && leads_and(checkpoints_->is_time()));
-  if (due && checkpoints_->saved() != step) save_checkpoint(ends);
+  if (due && checkpoints_->saved() != step) save_checkpoint(/*must=*/summary.stopped);
   if (!folder_ || !best || checkpoints_->saved() != step) return;
   folder_->checkpoints().name_best(step);
   folder_->checkpoints().prune();  // the best before it
@@ -210,8 +211,13 @@ void TrainingRun::go_on_from_validations() {
     const auto results = folder_->open_validations(step, validation_.names());
     validation_.go_on_from(results, step);
     done = !results.empty() && results.back().step == step;
-    folder_->checkpoints().name_best(validation_.best_step());
-    folder_->checkpoints().prune();  // what a kill has left
+    auto& checkpoints = folder_->checkpoints();
+    const auto best = validation_.best_of(results, [&](auto of) { return checkpoints.has(of); });
+    if (best != validation_.best_step())
+      log_warning("the best step so far, {} of {}, has no checkpoint any more; of those there are, the best is {}",
+                  validation_.best_step(), options_.validation.best, best > 0 ? fmt::format("step {}", best) : "none");
+    checkpoints.name_best(best);
+    checkpoints.prune();  // what a kill has left
   }
   if (leads_and(done)) validation_.skip(progression_.step);
 }

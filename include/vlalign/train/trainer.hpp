@@ -151,7 +151,9 @@ class VLALIGN_EXPORT Trainer {
   TrainSummary fit(std::shared_ptr<const EpisodeSource> episodes);
 
   /// Ends the run that fit() is at after the step it is in, with a checkpoint to resume from and without the folder's
-  /// model/. May be called from on_step(), from another thread and from a signal handler; does nothing outside fit().
+  /// model/. May be called from on_step(), from another thread and from a signal handler; does nothing outside fit(). A
+  /// handler has to be installed with SA_ONSTACK and sigaltstack(): matrix kernels under LibTorch use the stack pointer
+  /// for buffers of theirs.
   void stop() noexcept;
 
  private:
