@@ -139,6 +139,22 @@ TEST_F(KeptCheckpoints, SurviveADiskThatIsFullForAWhile) {
   EXPECT_NE(told.find("the last whole one is step-00000005. The run goes on"), std::string::npos) << told;
 }
 
+/// There is room for a model, and none for the moments beside it.
+TEST_F(KeptCheckpoints, LeaveTheModelThoughTheLastOneDoesNotFit) {
+  const auto trained = model();
+  std::optional<FileSizeLimit> full;
+  Trainer trainer(trained, InfoNCE(), how_);
+  trainer.on_step([&](const StepResult& r) {
+    const auto model_file = how_.out / "checkpoints" / "step-00000011" / "open_clip_model.safetensors";
+    if (r.step == 12) full.emplace(fs::file_size(model_file) + 100);
+  });
+  const auto complaint = message_of<Error>([&] { trainer.fit(pairs_); });
+  full.reset();
+  EXPECT_NE(complaint.find("the checkpoint of step 12 could not be written"), std::string::npos) << complaint;
+  EXPECT_NE(complaint.find("the run is over and its model is there"), std::string::npos) << complaint;
+  expect_equal_bits(DualEncoder::load(how_.out / "model"), trained);
+}
+
 TEST_F(KeptCheckpoints, EndTheRunAtAFullDiskWhereToldTo) {
   how_.checkpoints.stop_on_full_disk = true;
   std::optional<FileSizeLimit> full;

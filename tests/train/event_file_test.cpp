@@ -6,6 +6,8 @@
 #include <span>
 
 #include "core/io/files.hpp"
+#include "support/captured_log.hpp"
+#include "support/file_size_limit.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
 
@@ -191,6 +193,18 @@ TEST(EventFile, HoldsATableForTheTextPage) {
   EXPECT_EQ(tensor.all(8), (std::vector<std::string>{"a", "b", "c", "d", "e", ""}));
   EXPECT_EQ(Message(Message(value.one(9)).one(1)).one(1), "text");
   EXPECT_THROW(EventFile(folder.path(), 0).table(1, "words", {{"a", "b"}, {"c"}}), Error);
+}
+
+TEST(EventFile, LeavesNoFileAStepOnAFullDisk) {
+  const TempFolder folder;
+  const test::CapturedLog log;
+  {
+    const test::FileSizeLimit full(10);
+    EventFile events(folder.path(), 1);
+    for (std::int64_t step = 1; step <= 50; ++step) events.scalars(step, {{"train/loss", 1.0}});
+  }
+  EXPECT_LE(entries_of(folder.path()).size(), 1U);
+  EXPECT_EQ(log.warnings(), 1U);
 }
 
 }  // namespace

@@ -199,6 +199,13 @@ TEST_F(SameSettings, AnotherOptimizerOrScheduleIsRefused) {
   EXPECT_EQ(train(model(), how).last.step, 4);
 }
 
+TEST_F(SameSettings, ALongerRunHasNoOtherWarmup) {
+  auto how = begun(model(), InfoNCE());
+  how.steps = 40;
+  how.schedule.warmup = 20;
+  expect_has(message_of<Error>([&] { train(model(), how); }), "warmup was 0, is now 20");
+}
+
 TEST_F(SameSettings, AFolderOfAnOlderVersionGoesOn) {
   auto how = begun(model(), InfoNCE());
   auto config = json::parse(read_file(how.out / "config.json"));

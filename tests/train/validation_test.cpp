@@ -155,6 +155,30 @@ TEST_F(ValidatedRun, KeepsTheBestCheckpoint) {
   EXPECT_EQ(names, (std::vector<std::string>{"best", "latest", "step-00000008"}));
 }
 
+/// The best step's checkpoint is gone: the best of those that are there is named, and stays.
+TEST_F(ValidatedRun, KeepsTheBestThatIsThereWhenItGoesOn) {
+  how_.validations = {scripted("mine", {0.1, 0.3, 0.2, 0.1})};
+  how_.validation = {.every = 2, .best = "mine.figure"};
+  train(model(), how_);
+  EXPECT_EQ(best(), "step-00000004\n");
+  fs::remove_all(how_.out / "checkpoints" / "step-00000004");
+  fs::copy(how_.out / "checkpoints" / "step-00000008", how_.out / "checkpoints" / "step-00000006");
+  write_file_atomically(how_.out / "checkpoints" / "step-00000006" / "trainer.json",
+                        R"({"step": 6, "samples_seen": 24, "skipped_steps": 0, "skipped_in_a_row": 0})");
+
+  how_.resume = true;
+  how_.steps = 10;
+  how_.checkpoints.keep_last = 1;
+  how_.validations = {scripted("mine", {0.25})};
+  const test::CapturedLog log;
+  train(model(9), how_);
+  EXPECT_EQ(best(), "step-00000006\n");
+  EXPECT_TRUE(fs::exists(how_.out / "checkpoints" / "step-00000006" / "trainer.json"));
+  EXPECT_EQ(log.count("the best step so far, 4 of mine.figure, has no checkpoint any more; of those there are, the "
+                      "best is step 6"),
+            1);
+}
+
 TEST_F(ValidatedRun, EndsWhenItsFigureGetsNoBetter) {
   how_.steps = 100;
   how_.validations = {scripted("mine", {0.3, 0.2, 0.1, 0.4, 0.4, 0.3, 0.2})};  // better once more at step 8
