@@ -196,7 +196,7 @@ TEST(EventFile, HoldsATableForTheTextPage) {
 }
 
 TEST(EventFile, LeavesNoFileAStepOnAFullDisk) {
-  const TempFolder folder;
+  const test::TempFolder folder;
   const test::CapturedLog log;
   {
     const test::FileSizeLimit full(10);
