@@ -1,6 +1,7 @@
 #include "train/mirrored_run.hpp"
 
 #include <algorithm>
+#include <set>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -49,8 +50,15 @@ void fetch_file(const std::string& url, const fs::path& file) {
   });
 }
 
-void fetch_checkpoint(const MirroredRun& mirrored, const fs::path& place) {
-  const auto from = fmt::format("{}/checkpoints/{}/", mirrored.url, mirrored.latest);
+/// The name in a file of the mirror's; empty where there is none.
+std::string name_at(const std::string& url) {
+  auto name = read_if_there(url, most_name_bytes).value_or("");
+  while (name.ends_with('\n') || name.ends_with('\r')) name.pop_back();
+  return name;
+}
+
+void fetch_checkpoint(const MirroredRun& mirrored, const std::string& name, const fs::path& place) {
+  const auto from = fmt::format("{}/checkpoints/{}/", mirrored.url, name);
   const auto urls = list_remote(from);
   for (const auto* needed : {"trainer.json", "trainer.safetensors"}) {
     check(std::binary_search(urls.begin(), urls.end(), from + needed),
@@ -74,14 +82,15 @@ void fetch_logs(const MirroredRun& mirrored, const fs::path& place) {
 }
 
 /// config.json is the first to have its name: from there on the folder is a run's.
-void move_into(const fs::path& run, const fs::path& fetched, const std::string& checkpoint) {
+void move_into(const fs::path& run, const fs::path& fetched, const std::set<std::string>& checkpoints,
+               const std::string& latest) {
   fs::rename(fetched / "config.json", run / "config.json");
   for (const auto& path : entries_of(fetched))
     if (!is_folder(path)) fs::rename(path, run / path.filename());
   fs::create_directories(run / "checkpoints");
-  fs::rename(fetched / checkpoint, run / "checkpoints" / checkpoint);
+  for (const auto& checkpoint : checkpoints) fs::rename(fetched / checkpoint, run / "checkpoints" / checkpoint);
   sync_folder(run / "checkpoints");
-  write_file_atomically(run / "checkpoints" / "latest", checkpoint + "\n");
+  write_file_atomically(run / "checkpoints" / "latest", latest + "\n");
   sync_folder(run);
 }
 
@@ -115,8 +124,11 @@ void fetch_run(const MirroredRun& mirrored, const fs::path& run) {
     const auto& place = partial.path();
     write_file_atomically(place / "config.json", mirrored.config.value());
     fetch_logs(mirrored, place);
-    fetch_checkpoint(mirrored, place / mirrored.latest);
-    move_into(run, place, mirrored.latest);
+    std::set<std::string> checkpoints{mirrored.latest};
+    const auto best = name_at(mirrored.url + "/checkpoints/best");
+    if (step_of_checkpoint(best)) checkpoints.insert(best);
+    for (const auto& name : checkpoints) fetch_checkpoint(mirrored, name, place / name);
+    move_into(run, place, checkpoints, mirrored.latest);
   } catch (const fs::filesystem_error& error) {
     fail("{}: cannot write: {}", run.string(), error.what());
   }

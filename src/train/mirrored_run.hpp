@@ -23,10 +23,10 @@ std::string mirror_url(std::string option);
 /// Throws Error when the bucket isn't there or may not be read, and for a mirror that nothing can go on from.
 MirroredRun look_at_mirror(const std::string& url);
 
-/// Fetches config.json, metrics, events and the newest checkpoint into a run folder without a checkpoint, which may be
-/// missing. All has come before the first name is there; a kill between the names leaves a run without a checkpoint,
-/// of which this is called again. Throws Error, and leaves no more than an empty folder, when something can't be read,
-/// and when the folder holds something else than a run.
+/// Fetches config.json, the logs, events, the newest checkpoint and the best into a run folder without a checkpoint,
+/// which may be missing. All has come before the first name is there; a kill between the names leaves a run without a
+/// checkpoint, of which this is called again. Throws Error, and leaves no more than an empty folder, when something
+/// can't be read, and when the folder holds something else than a run.
 void fetch_run(const MirroredRun& mirrored, const std::filesystem::path& run);
 
 }  // namespace vlalign

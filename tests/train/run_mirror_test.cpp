@@ -229,7 +229,8 @@ TEST_F(MirroredColours, HoldValidationsTheRecipeAndTheBestCheckpoint) {
   for (std::string line; std::getline(lines, line);) steps.push_back(nlohmann::json::parse(line).at("step"));
   EXPECT_EQ(steps, (std::vector<std::int64_t>{2, 4, 6}));
   EXPECT_EQ(read_file(how_.out / "recipe.json"), "{}\n");
-  EXPECT_FALSE(fs::exists(how_.out / "checkpoints" / "best"));  // it stays in the mirror
+  EXPECT_EQ(read_file(how_.out / "checkpoints" / "best"), "step-00000002\n");
+  EXPECT_TRUE(fs::exists(how_.out / "checkpoints" / "step-00000002" / "trainer.json"));
   EXPECT_EQ(at("run/checkpoints/best"), "step-00000002\n");
   expect_mirrored(how_.out);
 }
