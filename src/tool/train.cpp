@@ -121,7 +121,12 @@ int fit(Trainer& trainer, const TrainingData& data, bool alone, Watching* watchi
     if (signals.first() != 0) trainer.stop();  // it may have come before fit() had begun
   });
   if (watching) trainer.on_validation(std::ref(*watching));
-  summary = data.fit(trainer);
+  try {
+    summary = data.fit(trainer);
+  } catch (...) {
+    if (watching) watching->stopped();
+    throw;
+  }
   const bool came_late = alone && signals.first() != 0;  // behind the last step, before the evaluation
   if (!summary.stopped && !came_late) return 0;
   if (watching) watching->stopped();
