@@ -10,6 +10,7 @@
 #include <set>
 
 #include "eval/checked_embeddings.hpp"
+#include "eval/first_captions.hpp"
 #include "eval/rows.hpp"
 #include "report/principal_plane.hpp"
 #include "vlalign/core/normalize.hpp"
@@ -42,15 +43,6 @@ std::vector<double> to_doubles(const at::Tensor& values) {
   const auto on_cpu = values.to(at::kCPU, at::kDouble).contiguous();
   const auto* begin = on_cpu.const_data_ptr<double>();
   return {begin, begin + on_cpu.numel()};
-}
-
-/// The first caption of each picture: [N].
-Indices first_captions(const Embeddings& e) {
-  Indices first(static_cast<std::size_t>(e.image.size(0)), -1);
-  for (auto text = std::ssize(e.image_of_text) - 1; text >= 0; --text) {
-    first[static_cast<std::size_t>(e.image_of_text[static_cast<std::size_t>(text)])] = text;
-  }
-  return first;
 }
 
 Indices captions_of(const Indices& pictures, const Indices& first_caption) {

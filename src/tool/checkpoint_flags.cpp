@@ -40,11 +40,6 @@ std::string misfit_of_interval(const std::string& text) {
   return interval_of(text) ? "" : "expected steps, such as 500, or minutes, such as 30min, got \"" + text + "\"";
 }
 
-NonFinite policy_called(const std::string& name) {
-  if (name == "stop") return NonFinite::stop;
-  return name == "rewind" ? NonFinite::rewind : NonFinite::skip;
-}
-
 }  // namespace
 
 void add_checkpoint_flags(CLI::App& command, TrainerOptions& options) {
@@ -75,7 +70,7 @@ void add_checkpoint_flags(CLI::App& command, TrainerOptions& options) {
       ->default_str("go-on");
   command
       .add_option_function<std::string>(
-          "--non-finite", [&options](const std::string& name) { options.non_finite = policy_called(name); },
+          "--non-finite", [&options](const std::string& name) { options.non_finite = parse_non_finite(name); },
           "Where a step's loss or gradient isn't finite: leave the step out, end the run, or go back to the last "
           "checkpoint and pass over the batches since then")
       ->check(CLI::IsMember({"skip", "stop", "rewind"}))

@@ -8,6 +8,7 @@
 
 #include "core/check.hpp"
 #include "core/log.hpp"
+#include "report/shown_numbers.hpp"
 #include "tool/commands.hpp"
 #include "tool/recipe.hpp"
 #include "tool/recipe_places.hpp"

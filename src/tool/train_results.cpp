@@ -9,6 +9,7 @@
 #include "core/io/place.hpp"
 #include "core/io/safetensors_place.hpp"
 #include "core/log.hpp"
+#include "report/shown_numbers.hpp"
 #include "tool/output.hpp"
 #include "tool/print_scores.hpp"
 #include "train/run_mirror.hpp"
@@ -36,16 +37,6 @@ std::string name_of(const fs::path& folder) {
 
 std::string title_of(const TrainFlags& flags) { return flags.title.empty() ? name_of(flags.options.out) : flags.title; }
 
-/// Of all steps, those before a resume included.
-double training_seconds(const TrainingMetrics& metrics) {
-  double seconds = 0, seen = 0;
-  for (std::size_t i = 0; i < metrics.step.size(); ++i) {
-    seconds += (metrics.samples_seen[i] - seen) / metrics.pairs_per_s[i];
-    seen = metrics.samples_seen[i];
-  }
-  return seconds;
-}
-
 /// eval.json: the first set's figures at the top, those of each other under its name.
 nlohmann::ordered_json eval_json(const HeldOut& sets, const Results& results) {
   auto json = nlohmann::ordered_json::object();
@@ -71,11 +62,11 @@ std::vector<ReportFact> facts_of(const TrainFlags& flags, const DualEncoder& mod
           {"Seed", std::to_string(flags.options.seed)}};
 }
 
-std::vector<ReportFact> facts_of(const TrainedRun& run, const TrainingMetrics& metrics) {
+std::vector<ReportFact> facts_of(const TrainedRun& run, const TrainingCurves& training) {
   auto facts = facts_of(run.flags, run.model, run.pictures);
   facts.push_back({"Steps", with_thousands(run.summary.last.step)});
   facts.push_back({"Pairs seen", with_thousands(run.summary.last.samples_seen)});
-  facts.push_back({"Training time", fmt::format("{:.0f} s", training_seconds(metrics))});
+  facts.push_back({"Training time", fmt::format("{:.0f} s", training.seconds.last())});
   return facts;
 }
 
@@ -103,15 +94,15 @@ void write_outcomes_of(const fs::path& run, const HeldOut& sets, const Results& 
 /// Returns where it is.
 fs::path write_report_of(const TrainedRun& run, const HeldOut& sets, const Results& results) {
   const auto& out = run.flags.options.out;
-  const auto metrics = read_metrics(out / "metrics.jsonl");
-  auto facts = facts_of(run, metrics);
+  const TrainingCurves training(read_metrics(out / "metrics.jsonl"));
+  auto facts = facts_of(run, training);
   for (std::size_t i = 0; i < results.zero_shot.size(); ++i)
     facts.push_back(fact_of(sets.classes[i].name, results.zero_shot[i]));
   const auto report = out / "report.html";
   write_report({.title = title_of(run.flags),
                 .subtitle = {},
                 .tests = results.tests,
-                .metrics = metrics,
+                .metrics = training,
                 .facts = facts,
                 .validations = validations_of(out)},
                report);
@@ -131,13 +122,6 @@ void print_results(const HeldOut& sets, const Results& results) {
 }
 
 }  // namespace
-
-std::string with_thousands(std::int64_t number) {
-  auto text = std::to_string(number);
-  for (auto at = static_cast<std::int64_t>(text.size()) - 3; at > 0; at -= 3)
-    text.insert(static_cast<std::size_t>(at), ",");
-  return text;
-}
 
 void check_results_place(const fs::path& run) {
   if (!is_folder(run)) return;

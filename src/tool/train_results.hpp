@@ -13,9 +13,6 @@
 
 namespace vlalign::tool {
 
-/// "1,234,567".
-std::string with_thousands(std::int64_t number);
-
 /// Where a run folder is there already, its results must be able to go into it.
 void check_results_place(const std::filesystem::path& run);
 

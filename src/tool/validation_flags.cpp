@@ -4,6 +4,7 @@
 #include <set>
 
 #include "core/check.hpp"
+#include "eval/figures_json.hpp"
 #include "tool/commands.hpp"
 #include "vlalign/eval/retrieval.hpp"
 #include "vlalign/eval/zero_shot.hpp"
@@ -14,25 +15,19 @@ namespace {
 
 using Keys = std::set<std::string>;
 
-/// The numbers in a JSON object, those of objects in it as "outer.inner".
-void add_keys(const nlohmann::json& object, const std::string& prefix, Keys& keys) {
-  for (const auto& [key, value] : object.items()) {
-    if (value.is_number()) keys.insert(prefix + key);
-    if (value.is_object()) add_keys(value, prefix + key + ".", keys);
-  }
+Keys keys_of(const std::string& scores) {
+  Keys keys;
+  for (const auto& [key, value] : figures_of(nlohmann::json::parse(scores))) keys.insert(key);
+  return keys;
 }
 
 Keys retrieval_keys() {
-  Keys keys{"loss"};
-  add_keys(nlohmann::json::parse(to_json(RetrievalScores{})), "", keys);
+  auto keys = keys_of(to_json(RetrievalScores{}));
+  keys.insert("loss");
   return keys;
 }
 
-Keys zero_shot_keys() {
-  Keys keys;
-  add_keys(nlohmann::json::parse(to_json(ZeroShotScores{})), "", keys);
-  return keys;
-}
+Keys zero_shot_keys() { return keys_of(to_json(ZeroShotScores{})); }
 
 void check_figure(const char* flag, const std::string& figure, const HeldOut& sets) {
   if (figure.empty()) return;

@@ -106,6 +106,11 @@ std::optional<std::int64_t> step_of_checkpoint(const std::string& name) {
   return plain ? std::optional(step) : std::nullopt;
 }
 
+std::string checkpoint_named(std::string text) {
+  while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
+  return text;
+}
+
 std::optional<fs::path> newest_checkpoint(const fs::path& run) {
   const auto checkpoints = run / "checkpoints";
   const auto whole = checkpoints_in(checkpoints, /*whole=*/true);
@@ -118,8 +123,7 @@ std::optional<fs::path> newest_checkpoint(const fs::path& run) {
           run.string());
     return std::nullopt;
   }
-  auto name = is_there(latest) ? read_text(latest) : "";
-  while (!name.empty() && (name.back() == '\n' || name.back() == '\r')) name.pop_back();
+  const auto name = is_there(latest) ? checkpoint_named(read_text(latest)) : "";
   const auto found = std::find_if(whole.begin(), whole.end(),
                                   [&](const auto& checkpoint) { return checkpoint.second.filename() == name; });
   if (found != whole.end()) return found->second;

@@ -28,6 +28,9 @@ struct Progression {
 /// The number in a checkpoint's name, step-00000123; none in other names.
 std::optional<std::int64_t> step_of_checkpoint(const std::string& name);
 
+/// The name that checkpoints/latest or best holds: its text without the end of the line.
+std::string checkpoint_named(std::string text);
+
 /// The checkpoint in a run folder that checkpoints/latest names, or a kill left before it was named. Throws Error where
 /// that isn't whole, naming those that are.
 std::optional<std::filesystem::path> newest_checkpoint(const std::filesystem::path& run);

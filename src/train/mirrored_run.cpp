@@ -50,13 +50,6 @@ void fetch_file(const std::string& url, const fs::path& file) {
   });
 }
 
-/// The name in a file of the mirror's; empty where there is none.
-std::string name_at(const std::string& url) {
-  auto name = read_if_there(url, most_name_bytes).value_or("");
-  while (name.ends_with('\n') || name.ends_with('\r')) name.pop_back();
-  return name;
-}
-
 void fetch_checkpoint(const MirroredRun& mirrored, const std::string& name, const fs::path& place) {
   const auto from = fmt::format("{}/checkpoints/{}/", mirrored.url, name);
   const auto urls = list_remote(from);
@@ -104,13 +97,12 @@ std::string mirror_url(std::string option) {
 MirroredRun look_at_mirror(const std::string& url) {
   MirroredRun found{.url = url, .config = read_if_there(url + "/config.json", most_config_bytes), .latest = {}};
   const auto latest = url + "/checkpoints/latest";
-  auto name = read_if_there(latest, most_name_bytes);
-  if (!name) return found;
-  while (name->ends_with('\n') || name->ends_with('\r')) name->pop_back();
-  check(step_of_checkpoint(*name).has_value(), "{}: names \"{}\", which is no checkpoint; choose another mirror",
-        latest, *name);
+  const auto text = read_if_there(latest, most_name_bytes);
+  if (!text) return found;
+  found.latest = checkpoint_named(*text);
+  check(step_of_checkpoint(found.latest).has_value(), "{}: names \"{}\", which is no checkpoint; choose another mirror",
+        latest, found.latest);
   check(found.config.has_value(), "{}: there are checkpoints without a config.json; choose another mirror", url);
-  found.latest = *std::move(name);
   return found;
 }
 
@@ -125,7 +117,7 @@ void fetch_run(const MirroredRun& mirrored, const fs::path& run) {
     write_file_atomically(place / "config.json", mirrored.config.value());
     fetch_logs(mirrored, place);
     std::set<std::string> checkpoints{mirrored.latest};
-    const auto best = name_at(mirrored.url + "/checkpoints/best");
+    const auto best = checkpoint_named(read_if_there(mirrored.url + "/checkpoints/best", most_name_bytes).value_or(""));
     if (step_of_checkpoint(best)) checkpoints.insert(best);
     for (const auto& name : checkpoints) fetch_checkpoint(mirrored, name, place / name);
     move_into(run, place, checkpoints, mirrored.latest);

@@ -12,6 +12,7 @@
 #include "core/io/files.hpp"
 #include "core/json/dump_json.hpp"
 #include "core/utf8.hpp"
+#include "eval/first_captions.hpp"
 #include "image/picture_grid.hpp"
 #include "remote/percent.hpp"
 #include "train/evenly_spaced.hpp"
@@ -24,16 +25,6 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t most_pictures = 1000;
 constexpr int sprite_side = 32;
-
-/// The first caption of each picture.
-std::vector<std::int64_t> first_captions(const Embeddings& embeddings) {
-  std::vector<std::int64_t> first(embeddings.names.size(), -1);
-  for (std::int64_t i = 0; i < std::ssize(embeddings.image_of_text); ++i) {
-    auto& of_picture = first[static_cast<std::size_t>(embeddings.image_of_text[static_cast<std::size_t>(i)])];
-    if (of_picture < 0) of_picture = i;
-  }
-  return first;
-}
 
 std::string tsv_of(const at::Tensor& points) {
   const auto numbers = points.to(at::kFloat).cpu().contiguous();

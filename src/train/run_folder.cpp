@@ -62,10 +62,9 @@ json metrics_line(const StepResult& r) {
 }
 
 /// Somebody may have cut it, or a power cut.
-void warn_of_missing_steps(const fs::path& metrics, std::int64_t step) {
-  const auto text = read_file(metrics);
-  const auto lines = std::count(text.begin(), text.end(), '\n');
-  if (lines != step) log_warning("{}: holds {} of the run's {} steps so far", metrics.string(), lines, step);
+void warn_of_missing_steps(const fs::path& metrics, const std::string& lines, std::int64_t step) {
+  const auto steps = std::count(lines.begin(), lines.end(), '\n');
+  if (steps != step) log_warning("{}: holds {} of the run's {} steps so far", metrics.string(), steps, step);
 }
 
 }  // namespace
@@ -120,19 +119,12 @@ Progression RunFolder::restore(const LoadModel& load, const NamedShards& kept, N
   return progression;
 }
 
-Progression RunFolder::go_back(const LoadModel& load, const NamedShards& kept, NamedTensors& stored, std::int64_t steps,
-                               std::int64_t batch_size) {
-  return checkpoints_.read(load, kept, stored, steps, batch_size);
-}
-
 void RunFolder::open_logs(std::int64_t step) {
-  const auto open = [&](const char* name, bool once) {
-    const auto file = folder_ / name;
-    return LineLog(file, lines_up_to(file, step, once));
-  };
-  metrics_.emplace(open("metrics.jsonl", /*once=*/true));
-  warn_of_missing_steps(folder_ / "metrics.jsonl", step);
-  non_finite_ = is_there(folder_ / "non_finite.jsonl") ? std::optional(open("non_finite.jsonl", true)) : std::nullopt;
+  const auto metrics = folder_ / "metrics.jsonl", non_finite = folder_ / "non_finite.jsonl";
+  const auto lines = lines_up_to(metrics, step, /*once=*/true);
+  warn_of_missing_steps(metrics, lines, step);
+  metrics_.emplace(metrics, lines);
+  if (is_there(non_finite)) non_finite_.emplace(non_finite, lines_up_to(non_finite, step, /*once=*/true));
   norms_.emplace(folder_, step);
   events_.emplace(folder_, step + 1);
   validation_events_.emplace(*events_);
@@ -192,10 +184,6 @@ void RunFolder::log_norms(std::int64_t step, GroupNorms& norms) {
 void RunFolder::log_non_finite(const json& line) {
   if (!non_finite_) non_finite_.emplace(folder_ / "non_finite.jsonl", "");
   non_finite_->append(dump_readable(line));
-}
-
-void RunFolder::save_checkpoint(const Progression& progression, const WriteModel& write, const NamedShards& kept) {
-  checkpoints_.save(progression, write, kept);
 }
 
 void RunFolder::save_model(const WriteModel& write, const char* name) {

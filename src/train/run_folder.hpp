@@ -61,10 +61,6 @@ class RunFolder {
   ///   kept: the other tensors, which aren't changed; stored: gets what they were; steps, batch_size: of the whole run
   Progression restore(const LoadModel& load, const NamedShards& kept, NamedTensors& stored, std::int64_t steps,
                       std::int64_t batch_size);
-  /// The same for a run that is under way, and whose metrics go on.
-  Progression go_back(const LoadModel& load, const NamedShards& kept, NamedTensors& stored, std::int64_t steps,
-                      std::int64_t batch_size);
-
   void log(const StepResult& result);
   /// Opens validation.jsonl; the results it holds up to a step, of that step only where all of these names have one.
   std::vector<ValidationResult> open_validations(std::int64_t step, const std::vector<std::string>& names);
@@ -74,8 +70,6 @@ class RunFolder {
   void log_non_finite(const nlohmann::json& line);
   void log_norms(std::int64_t step, GroupNorms& norms);
 
-  ///   kept: collected one after another
-  void save_checkpoint(const Progression& progression, const WriteModel& write, const NamedShards& kept);
   CheckpointFolder& checkpoints() { return checkpoints_; }
   void save_model(const WriteModel& write, const char* name);
 

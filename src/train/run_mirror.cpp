@@ -77,12 +77,7 @@ json parsed_config(const MirroredRun& there, const std::string& name) {
 }
 
 /// The name in a file of the run folder; empty where there is none.
-std::string name_in(const fs::path& file) {
-  if (!is_there(file)) return {};
-  auto name = read_text(file);
-  while (name.ends_with('\n') || name.ends_with('\r')) name.pop_back();
-  return name;
-}
+std::string name_in(const fs::path& file) { return is_there(file) ? checkpoint_named(read_text(file)) : ""; }
 
 }  // namespace
 

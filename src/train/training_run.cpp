@@ -81,8 +81,11 @@ TrainSummary TrainingRun::train() {
   stop_ = false;
   check_task(task_, options_);
   plan();
+  if (!options_.out.empty()) check_savable(task_.encoder());
+  nlohmann::json settings;  // fingerprints of all data among them
+  if (!ranks_.alone() || !options_.out.empty()) settings = run_settings(task_, options_, steps_, *stages_);
   if (!ranks_.alone()) {
-    auto all = run_settings(task_, options_, steps_, *stages_);
+    auto all = settings;
     all["checkpoint_every"] = options_.checkpoints.every;  // after which all collect
     all["validations"] = validation_.names();
     const auto& v = options_.validation;
@@ -90,7 +93,7 @@ TrainSummary TrainingRun::train() {
     all["checkpoint_minutes"] = options_.checkpoints.every_minutes;
     check_same_on_ranks(ranks_, all);
   }
-  if (!options_.out.empty()) open_folder();
+  if (!options_.out.empty()) open_folder(settings);
   task_.enter(stages_->at(progression_.step), progression_.step);
   for (auto* batches : task_.batches()) batches->seek(progression_.step);
 
@@ -183,13 +186,11 @@ void TrainingRun::plan() {
 }
 
 /// With the run's newest checkpoint restored, if there is one.
-void TrainingRun::open_folder() {
-  check_savable(task_.encoder());
+void TrainingRun::open_folder(const nlohmann::json& settings) {
   NamedTensors stored;
   if (ranks_.rank() == 0) {
-    const auto all = run_settings(task_, options_, steps_, *stages_);
-    if (!options_.mirror.empty()) mirror_.emplace(options_.out, options_.mirror).prepare(all, options_.resume);
-    folder_.emplace(options_.out, all, options_.resume, options_.checkpoints);
+    if (!options_.mirror.empty()) mirror_.emplace(options_.out, options_.mirror).prepare(settings, options_.resume);
+    folder_.emplace(options_.out, settings, options_.resume, options_.checkpoints);
     if (!options_.recipe.empty()) write_file_atomically(options_.out / "recipe.json", options_.recipe);
     progression_ = folder_->restore([this](const auto& checkpoint) { task_.load_weights(checkpoint); }, kept(), stored,
                                     steps_, options_.batch_size);
@@ -267,7 +268,7 @@ void TrainingRun::write_checkpoint() {
     for (const auto& [name, shard] : all) shard.collect();  // as rank 0 asks for them, in the same order
     return;
   }
-  folder_->save_checkpoint(progression_, write, all);
+  folder_->checkpoints().save(progression_, write, all);
   if (!average_) return;
   const AveragesInPlace averages(*average_);
   folder_->save_model(write, "model-ema");

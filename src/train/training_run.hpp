@@ -50,7 +50,7 @@ class TrainingRun {
  private:
   void plan();
   NamedShards kept() const;
-  void open_folder();
+  void open_folder(const nlohmann::json& settings);
   void go_on_from_validations();
   void restore(const NamedTensors& stored);
   TrainSummary summary_so_far() const;

@@ -105,8 +105,8 @@ void TrainingRun::rewind(StepResult& result) {
         why_skipped, rewinds_, to);
   NamedTensors stored;
   if (folder_)
-    folder_->go_back([this](const auto& checkpoint) { task_.load_weights(checkpoint); }, kept(), stored, steps_,
-                     options_.batch_size);
+    folder_->checkpoints().read([this](const auto& checkpoint) { task_.load_weights(checkpoint); }, kept(), stored,
+                                steps_, options_.batch_size);
   restore(stored);
   const auto lost = progression_.step - std::max(to, rewound_);  // beside this one
   progression_.skipped_steps += lost;
@@ -127,8 +127,10 @@ StepResult TrainingRun::train_step() {
   if (step == 0) check_reach(task_.module(), towers_of(task_));
   average_buffers(ranks_, buffers_.watched(), figures.known.samples_seen);
   auto result = figures.known;
-  auto gradients = optimizer_.gradients();
-  scaler_.unscale(gradients);
+  if (scaler_.is_active()) {
+    auto gradients = optimizer_.gradients();
+    scaler_.unscale(gradients);
+  }
   const auto norm = optimizer_.grad_norm();
   const auto own_seconds = seconds_since(start) - (ranks_.seconds_waited() - waited);
   const auto largest_buffer = read_figures(figures, norm, own_seconds, result);

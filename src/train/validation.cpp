@@ -7,6 +7,7 @@
 
 #include "core/check.hpp"
 #include "eval/figures_json.hpp"
+#include "eval/first_captions.hpp"
 #include "vlalign/data/sources/pairs.hpp"
 #include "vlalign/eval/retrieval.hpp"
 #include "vlalign/eval/zero_shot.hpp"
@@ -25,24 +26,15 @@ std::vector<std::string> keys_of(const Figures& figures) {
   return keys;
 }
 
-/// The first caption of each picture.
-at::Tensor first_captions(const Embeddings& embeddings) {
-  std::vector<std::int64_t> rows(static_cast<std::size_t>(embeddings.image.size(0)), -1);
-  for (std::size_t row = 0; row < embeddings.image_of_text.size(); ++row) {
-    auto& first = rows[static_cast<std::size_t>(embeddings.image_of_text[row])];
-    if (first < 0) first = static_cast<std::int64_t>(row);
-  }
-  return embeddings.text.index_select(0, at::tensor(rows, at::kLong).to(embeddings.text.device()));
-}
-
 bool needs_embeddings_only(const BatchParts& uses) {
   return !uses.tokens && !uses.second_image && !uses.teacher && uses.frames == 0;
 }
 
 double loss_of_all(const DualEncoder& model, const Embeddings& embeddings, const ContrastiveLoss& loss) {
   const at::NoGradGuard no_graph;
+  const auto rows = at::tensor(first_captions(embeddings), at::kLong).to(embeddings.text.device());
   ContrastiveBatch batch{
-      .image = embeddings.image, .text = first_captions(embeddings), .logit_scale = model.logit_scale()};
+      .image = embeddings.image, .text = embeddings.text.index_select(0, rows), .logit_scale = model.logit_scale()};
   if (loss.uses().logit_bias) batch.logit_bias = model.module()->logit_bias;
   batch.progress = 1;
   return loss.forward(batch).item<double>();
