@@ -10,7 +10,13 @@ namespace vlalign {
 namespace {
 
 // Each enumeration's names, in its order.
-constexpr std::array activation_names{"gelu", "quick_gelu", "gelu_tanh"};
+constexpr std::array activation_names{"gelu", "quick_gelu", "gelu_tanh", "silu", "relu", "relu_squared"};
+constexpr std::array norm_names{"layer", "rms"};
+constexpr std::array placement_names{"before", "behind_sum", "behind_branch"};
+constexpr std::array qkv_bias_names{"all", "all_but_keys", "none"};
+constexpr std::array mlp_names{"plain", "gated", "gated_last"};
+constexpr std::array coordinates_names{"steps", "normalized"};
+constexpr std::array positions_names{"learned", "sines", "none"};
 constexpr std::array vit_pool_names{"token", "average", "attention", "query"};
 constexpr std::array text_pool_names{"largest_id", "end_token", "first", "last", "mean"};
 constexpr std::array architecture_names{"clip", "bert"};
@@ -24,6 +30,12 @@ std::string_view name_in(const std::array<const char*, N>& names, Enum value) {
   return place < N ? names[place] : "no value of the enumeration";
 }
 
+std::string_view name_of(BlockConfig::Norm norm) { return name_in(norm_names, norm); }
+std::string_view name_of(BlockConfig::Placement placement) { return name_in(placement_names, placement); }
+std::string_view name_of(BlockConfig::QkvBias bias) { return name_in(qkv_bias_names, bias); }
+std::string_view name_of(BlockConfig::Mlp mlp) { return name_in(mlp_names, mlp); }
+std::string_view name_of(RotaryConfig::Coordinates coordinates) { return name_in(coordinates_names, coordinates); }
+std::string_view name_of(VitConfig::Positions positions) { return name_in(positions_names, positions); }
 std::string_view name_of(VitConfig::Pool pool) { return name_in(vit_pool_names, pool); }
 std::string_view name_of(TextConfig::Pool pool) { return name_in(text_pool_names, pool); }
 std::string_view name_of(TextConfig::Architecture kind) { return name_in(architecture_names, kind); }
@@ -67,18 +79,42 @@ class Collector {
 constexpr auto kind = "kind";
 constexpr auto hidden = "width * mlp_ratio";
 
+void collect(const BlockConfig& c, Collector& out) {
+  const auto& [norm, placement, mlp, qkv_bias, attention_bias, mlp_bias, head_norms, inner_norm, attention_norm,
+               mlp_inner_norm, mlp_norm, cosine_attention, head_scales, gate, gate_bias, dropout, attention_dropout,
+               drop_path] = c;
+  out.add("norm", norm), out.add("placement", placement), out.add("mlp", mlp), out.add("qkv_bias", qkv_bias);
+  out.add("attention_bias", attention_bias), out.add("mlp_bias", mlp_bias), out.add("head_norms", head_norms);
+  out.add("inner_norm", inner_norm), out.add("attention_norm", attention_norm);
+  out.add("mlp_inner_norm", mlp_inner_norm), out.add("mlp_norm", mlp_norm);
+  out.add("cosine_attention", cosine_attention), out.add("head_scales", head_scales);
+  out.add("gate", gate), out.add("gate_bias", gate_bias), out.add("dropout", dropout);
+  out.add("attention_dropout", attention_dropout), out.add("drop_path", drop_path);
+}
+
+void collect(const std::optional<RotaryConfig>& c, Collector& out) {
+  out.add("rotary", c.has_value());
+  if (!c) return;
+  const auto& [coordinates, temperature, offset, reference, columns_first, halves] = *c;
+  out.add("rotary.coordinates", coordinates), out.add("rotary.temperature", temperature);
+  out.add("rotary.offset", offset), out.add("rotary.reference", reference);
+  out.add("rotary.columns_first", columns_first), out.add("rotary.halves", halves);
+}
+
 void collect(const VitConfig& c, Collector& out) {
   const auto& [patch_size, stem, width, layers, head_width, mlp_ratio, activation, norm_eps, pool, class_token,
-               patch_bias, ln_pre, norm_after_pool, fixed_positions, layer_scale, patch_dropout, pool_queries,
-               pool_heads] = c;
+               patch_bias, ln_pre, norm_after_pool, positions, class_position, rotary, registers, layer_scale,
+               patch_dropout, pool_queries, pool_heads, pool_mlp_ratio, block] = c;
   out.add(kind, std::string("Vit"));
   out.add("patch_size", patch_size), out.add("stem", stem), out.add("width", width), out.add("layers", layers);
   out.add("head_width", head_width), out.add(hidden, mlp_width(width, mlp_ratio));
   out.add("activation", activation), out.add("norm_eps", norm_eps), out.add("pool", pool);
   out.add("class_token", class_token), out.add("patch_bias", patch_bias), out.add("ln_pre", ln_pre);
-  out.add("norm_after_pool", norm_after_pool), out.add("fixed_positions", fixed_positions);
+  out.add("norm_after_pool", norm_after_pool), out.add("positions", positions);
+  out.add("class_position", class_position), collect(rotary, out), out.add("registers", registers);
   out.add("layer_scale", layer_scale), out.add("patch_dropout", patch_dropout);
   out.add("pool_queries", pool_queries), out.add("pool_heads", pool_heads);
+  out.add("pool_mlp_ratio", pool_mlp_ratio), collect(block, out);
 }
 
 void collect(const ModifiedResNetConfig& c, Collector& out) {
@@ -111,7 +147,7 @@ void collect(const OwnTowers&, Collector& out) { out.add(kind, std::string("OwnT
 void collect(const TextConfig& c, Collector& out) {
   const auto& [architecture, context_length, vocab_size, width, heads, layers, mlp_ratio, activation, norm_eps, pool,
                causal, pad_id, end_id, layer_scale, token_std, class_embedding, token_types, pooler, cleaning,
-               strip_separator, own_vocabulary] = c;
+               strip_separator, block, own_vocabulary] = c;
   out.add("architecture", architecture), out.add("context_length", context_length);
   out.add("vocab_size", vocab_size), out.add("width", width), out.add("heads", heads), out.add("layers", layers);
   out.add(hidden, mlp_width(width, mlp_ratio)), out.add("activation", activation), out.add("norm_eps", norm_eps);
@@ -119,11 +155,13 @@ void collect(const TextConfig& c, Collector& out) {
   out.add("layer_scale", layer_scale), out.add("token_std", token_std), out.add("class_embedding", class_embedding);
   out.add("token_types", token_types), out.add("pooler", pooler), out.add("cleaning", cleaning);
   out.add("strip_separator", strip_separator), out.add("own_vocabulary", own_vocabulary);
+  collect(block, out);
 }
 
 void collect(const ProjectionConfig& c, Collector& out) {
-  const auto& [present, bias] = c;
-  out.add("present", present), out.add("bias", bias);
+  const auto& [present, bias, hidden_width, hidden_bias, of_tower] = c;
+  out.add("present", present), out.add("bias", bias), out.add("hidden", hidden_width);
+  out.add("hidden_bias", hidden_bias), out.add("of_tower", of_tower);
 }
 
 void collect(const ScaleConfig& c, Collector& out) {
@@ -153,8 +191,10 @@ ModelConfig computation_of(ModelConfig config) {
   const auto presence = [](std::optional<double>& value) {
     if (value) value = 1.0;
   };
+  const auto draw_nothing = [](BlockConfig& block) { block.dropout = block.attention_dropout = block.drop_path = 0; };
   if (auto* vit = std::get_if<VitConfig>(&config.vision)) {
     vit->patch_dropout = 0;
+    draw_nothing(vit->block);
     presence(vit->layer_scale);
   }
   if (auto* net = std::get_if<EfficientNetConfig>(&config.vision)) {
@@ -164,6 +204,8 @@ ModelConfig computation_of(ModelConfig config) {
   auto& text = config.text;
   const TextConfig usual;
   presence(text.layer_scale);
+  draw_nothing(text.block);
+  config.image_projection.of_tower = config.text_projection.of_tower = false;
   text.token_std = usual.token_std, text.pooler = usual.pooler, text.cleaning = usual.cleaning;
   text.strip_separator = usual.strip_separator;
   text.own_vocabulary = usual.own_vocabulary, text.context_length = usual.context_length;

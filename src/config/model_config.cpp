@@ -9,8 +9,8 @@ std::string family(const ModelConfig& config) {
   if (bert || std::holds_alternative<EfficientNetConfig>(config.vision) ||
       std::holds_alternative<OwnTowers>(config.vision))
     return "custom";
-  if (!vit || vit->class_token) return config.image_projection.present ? "CLIP" : "custom";
-  return config.image_projection.present ? "custom" : "SigLIP";
+  if (config.image_projection.present) return "CLIP";
+  return vit && !vit->class_token ? "SigLIP" : "custom";
 }
 
 }  // namespace vlalign

@@ -46,8 +46,29 @@ void check_blocks(const std::string& where, std::int64_t width, std::int64_t lay
   check(mlp_ratio > 0 && mlp_ratio <= largest_mlp_ratio && mlp_width(width, mlp_ratio) > 0,
         "{} mlp_ratio: expected above 0 and up to {}, and a hidden width of at least 1, got {}", where,
         largest_mlp_ratio, mlp_ratio);
-  check_known(where, "activation", activation, Activation::gelu_tanh);
+  check_known(where, "activation", activation, Activation::relu_squared);
   check_eps(where, norm_eps);
+}
+
+void check_rotary(const RotaryConfig& config, std::int64_t head_width, const std::string& where) {
+  check(head_width % 4 == 0, "{} head_width {}: rotary positions of a grid need a multiple of 4", where, head_width);
+  check_known(where, "rotary coordinates", config.coordinates, RotaryConfig::Coordinates::normalized);
+  check(config.temperature > 1 && config.temperature <= 1e9,
+        "{} rotary temperature: expected above 1 up to 1e9, got {}", where, config.temperature);
+  check_finite(where, "rotary offset", config.offset);
+  check_between(where, "rotary reference", config.reference, 0, largest_image);
+}
+
+void check_pooling(const VitConfig& config, std::int64_t embed_dim, const std::string& where) {
+  const bool query = config.pool == VitConfig::Pool::query;
+  if (!query && config.pool != VitConfig::Pool::attention) return;
+  const auto width = query ? embed_dim : config.width;
+  const auto heads = pool_heads(config);
+  check(width > 0 && heads > 0 && width % heads == 0, "{} pool_heads: expected a divisor of {} {}, got {}", where,
+        query ? "the embedding dimension" : "the width", width, heads);
+  if (query) check_size(where, "pool_queries", config.pool_queries);
+  check(config.pool_mlp_ratio >= 0 && config.pool_mlp_ratio <= largest_mlp_ratio,
+        "{} pool_mlp_ratio: expected 0 to {}, got {}", where, largest_mlp_ratio, config.pool_mlp_ratio);
 }
 
 /// The widths of four stages, each twice the one before.
@@ -142,15 +163,31 @@ void validate(const VitConfig& config, std::int64_t image_size, std::int64_t emb
         "{} width {} is not a multiple of head_width {}", where, config.width, config.head_width);
   check_known(where, "pool", config.pool, VitConfig::Pool::query);
   check(config.class_token || config.pool != VitConfig::Pool::token, "{} pool: no class token to pool", where);
-  check(!config.fixed_positions || config.width % 4 == 0, "{} width {}: fixed positions need a multiple of 4", where,
-        config.width);
+  check_known(where, "positions", config.positions, VitConfig::Positions::none);
+  check(config.positions != VitConfig::Positions::sines || config.width % 4 == 0,
+        "{} width {}: positions of sines need a multiple of 4", where, config.width);
+  if (config.rotary) check_rotary(*config.rotary, config.head_width, where);
+  check_between(where, "registers", config.registers, 0, largest_image);
   check(config.patch_dropout >= 0 && config.patch_dropout < 1, "{} patch_dropout: expected 0 to below 1, got {}", where,
         config.patch_dropout);
   if (config.layer_scale) check_finite(where, "layer_scale", *config.layer_scale);
-  if (config.pool != VitConfig::Pool::query) return;
-  check_size(where, "pool_queries", config.pool_queries);
-  check(embed_dim > 0 && config.pool_heads > 0 && embed_dim % config.pool_heads == 0,
-        "{} pool_heads: expected a divisor of the embedding dimension {}, got {}", where, embed_dim, config.pool_heads);
+  validate(config.block, where);
+  check_pooling(config, embed_dim, where);
+}
+
+void validate(const BlockConfig& config, const std::string& where) {
+  check_known(where, "norm", config.norm, BlockConfig::Norm::rms);
+  check_known(where, "placement", config.placement, BlockConfig::Placement::behind_branch);
+  check_known(where, "mlp", config.mlp, BlockConfig::Mlp::gated_last);
+  check_known(where, "qkv_bias", config.qkv_bias, BlockConfig::QkvBias::none);
+  check(!(config.cosine_attention && config.head_norms), "{} head_norms and cosine_attention exclude each other",
+        where);
+  const auto check_share = [&](const char* name, double value) {
+    check(value >= 0 && value < 1, "{} {}: expected 0 to below 1, got {}", where, name, value);
+  };
+  check_share("dropout", config.dropout);
+  check_share("attention_dropout", config.attention_dropout);
+  check_share("drop_path", config.drop_path);
 }
 
 void validate(const ModifiedResNetConfig& config, std::int64_t image_size, const std::string& where) {
@@ -214,6 +251,7 @@ void validate(const TextConfig& config, const std::string& where) {
   check_known(where, "pool", config.pool, TextConfig::Pool::mean);
   check_known(where, "architecture", config.architecture, TextConfig::Architecture::bert);
   config.architecture == TextConfig::Architecture::bert ? check_bert(config, where) : check_clip_text(config, where);
+  validate(config.block, where);
   check_ids(config, where);
   check_cleaning(config, where);
 }
@@ -229,6 +267,8 @@ void validate(const ModelConfig& config, const std::string& where) {
   check_known(where, "layout", config.layout, Layout::hugging_face);
   validate(config.preprocess, where + " preprocess:");
   validate(config.scale, where + " scale:");
+  for (const auto* projection : {&config.image_projection, &config.text_projection})
+    check_between(where, "projection: hidden", projection->hidden, 0, largest_size);
   if (std::holds_alternative<OwnTowers>(config.vision)) return;
   std::visit(ValidateTower{config, where + " vision:"}, config.vision);
   validate(config.text, where + " text:");
@@ -239,6 +279,11 @@ bool depends_on_padding(const TextConfig& text) {
   const bool bert = text.architecture == TextConfig::Architecture::bert;
   return bert || !text.causal || text.class_embedding || text.pool == TextConfig::Pool::last ||
          text.pool == TextConfig::Pool::mean;
+}
+
+std::int64_t pool_heads(const VitConfig& config) {
+  if (config.pool_heads > 0) return config.pool_heads;
+  return config.pool == VitConfig::Pool::query ? 8 : config.width / config.head_width;
 }
 
 std::int64_t scaled_channels(const EfficientNetConfig& config, std::int64_t channels) {

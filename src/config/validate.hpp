@@ -9,6 +9,7 @@ namespace vlalign {
 
 /// Each throws Error, `where` in front, naming the field, what was expected and what came.
 void validate(const VitConfig& config, std::int64_t image_size, std::int64_t embed_dim, const std::string& where);
+void validate(const BlockConfig& config, const std::string& where);
 void validate(const ModifiedResNetConfig& config, std::int64_t image_size, const std::string& where);
 void validate(const ResNetConfig& config, const std::string& where);
 void validate(const EfficientNetConfig& config, std::int64_t image_size, const std::string& where);
@@ -20,6 +21,9 @@ void validate(const ModelConfig& config, const std::string& where);
 
 /// Whether what stands behind a text changes its feature.
 bool depends_on_padding(const TextConfig& text);
+
+/// Heads of a ViT's pooling by attention.
+std::int64_t pool_heads(const VitConfig& config);
 
 /// Channels of an EfficientNet's stage: scaled by the width coefficient, to a multiple of the divisor that is no more
 /// than a tenth below.

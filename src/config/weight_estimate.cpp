@@ -17,8 +17,15 @@ namespace {
 double real(std::int64_t number) { return static_cast<double>(number); }
 
 /// Attention, MLP and norms of a Transformer.
-double blocks(std::int64_t layers, double width, double hidden) {
-  return real(layers) * (4 * width * width + 2 * width * hidden + 9 * width + hidden);
+double blocks(std::int64_t layers, double width, double hidden, const BlockConfig& block) {
+  const double products = block.mlp == BlockConfig::Mlp::plain ? 2 : 3, gate = block.gate ? width * width : 0;
+  return real(layers) * (4 * width * width + gate + products * width * hidden + 9 * width + hidden);
+}
+
+double projection(const ProjectionConfig& config, double width, double embed) {
+  if (!config.present) return 0;
+  const auto hidden = real(config.hidden);
+  return hidden > 0 ? hidden * (width + embed) : width * embed;
 }
 
 /// A residual block of two or three convolutions and, where the channels change, a shortcut.
@@ -47,10 +54,10 @@ struct CountTower {
     for (const auto channels : vit.stem) sum += 9 * in * real(channels), in = real(channels);
     const auto patch = std::ldexp(real(vit.patch_size), -static_cast<int>(vit.stem.size()));
     const auto side = std::floor(real(config.preprocess.image_size) / real(vit.patch_size));
-    sum += in * patch * patch * width + side * side * width + blocks(vit.layers, width, hidden);
-    if (vit.pool == VitConfig::Pool::attention) sum += blocks(1, width, hidden);
+    sum += in * patch * patch * width + side * side * width + blocks(vit.layers, width, hidden, vit.block);
+    if (vit.pool == VitConfig::Pool::attention) sum += blocks(1, width, hidden, {});
     if (vit.pool == VitConfig::Pool::query) sum += real(vit.pool_queries) * embed + 2 * embed * (embed + width);
-    return sum + (config.image_projection.present ? width * embed : 0);
+    return sum + projection(config.image_projection, width, embed);
   }
   double operator()(const ModifiedResNetConfig& net) const {
     const auto width = real(net.width), pooled = 32 * width, side = real(config.preprocess.image_size) / 32;
@@ -83,8 +90,8 @@ struct CountTower {
 double count_text(const TextConfig& text, const ModelConfig& config) {
   const auto width = real(text.width), hidden = width * text.mlp_ratio;
   const auto rows = real(text.vocab_size) + real(text.context_length);
-  return rows * width + blocks(text.layers, width, hidden) + (text.pooler ? width * width : 0) +
-         (config.text_projection.present ? width * real(config.embed_dim) : 0);
+  return rows * width + blocks(text.layers, width, hidden, text.block) + (text.pooler ? width * width : 0) +
+         projection(config.text_projection, width, real(config.embed_dim));
 }
 
 /// Infinity where there is no such file, or none such limit in it.

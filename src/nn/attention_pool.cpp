@@ -10,8 +10,10 @@ AttentionHead::AttentionHead(const TransformerOptions& options, Initializer& ini
   const auto bound = std::sqrt(6.0 / static_cast<double>(1 + options.width));
   probe = register_parameter("probe", initializer.uniform({options.width}, bound));
   attention = register_module(
-      "attention", std::make_shared<Attention>(options.width, options.heads, Attention::Options{}, initializer));
-  layernorm = register_module("layernorm", std::make_shared<LayerNorm>(options.width, options.norm_eps));
+      "attention", std::make_shared<Attention>(options.width, options.heads,
+                                               Attention::Options{.norm_eps = options.norm_eps, .block = options.block},
+                                               initializer));
+  layernorm = register_module("layernorm", make_norm(options.block.norm, options.width, options.norm_eps));
   mlp = register_module("mlp", std::make_shared<Mlp>(options, initializer));
 }
 

@@ -32,14 +32,15 @@ Bert::Bert(const TextConfig& config, Initializer& initializer) : config_(config)
   token_type_embeddings = table("token_type_embeddings", config.token_types);
   embeddings_norm =
       embeddings->register_module("LayerNorm", std::make_shared<LayerNorm>(config.width, config.norm_eps));
+  auto block = config.block;
+  block.placement = BlockConfig::Placement::behind_sum;
   const TransformerOptions options{.width = config.width,
                                    .heads = config.heads,
                                    .layers = config.layers,
                                    .mlp_ratio = config.mlp_ratio,
                                    .activation = config.activation,
                                    .norm_eps = config.norm_eps,
-
-                                   .post_norm = true};
+                                   .block = block};
   transformer = register_module("transformer", std::make_shared<Transformer>(options, initializer));
   if (!config.pooler) return;
   const Linear::Options pooler_options{.standard_deviation = init_deviation, .zero_bias = true};

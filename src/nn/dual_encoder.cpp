@@ -13,12 +13,6 @@ namespace {
 
 constexpr double largest_scale = 100.0;  // Radford et al. 2021, section 2.5
 
-std::shared_ptr<Linear> projection(const Tower& tower, std::int64_t embed_dim, bool bias, Initializer& initializer) {
-  const double deviation = 1.0 / std::sqrt(static_cast<double>(tower.width()));
-  const Linear::Options options{.bias = bias, .standard_deviation = deviation};
-  return std::make_shared<Linear>(tower.width(), embed_dim, options, initializer);
-}
-
 /// What a tower of one's own gives, before the projection's product reads it.
 const at::Tensor& checked_pooled(const at::Tensor& pooled, std::int64_t batch, const Tower& tower, const char* where) {
   const bool fits = pooled.defined() && pooled.is_floating_point() && pooled.dim() == 2 && pooled.size(0) == batch &&
@@ -40,11 +34,12 @@ DualEncoderImpl::DualEncoderImpl(std::shared_ptr<Tower> image, std::shared_ptr<T
   visual = register_module("visual", std::move(image));
   text = register_module("text", std::move(text_tower));
   const auto add = [&](const char* name, const Tower& tower, const ProjectionConfig& wanted) {
-    if (wanted.present) return register_module(name, projection(tower, embed_dim, wanted.bias, initializer));
+    if (wanted.present)
+      return register_module(name, std::make_shared<Projection>(tower.width(), embed_dim, wanted, initializer));
     check(tower.width() == embed_dim,
           "[DualEncoder] without {} the tower's width {} must be the embedding dimension {}", name, tower.width(),
           embed_dim);
-    return std::shared_ptr<Linear>();
+    return std::shared_ptr<Projection>();
   };
   image_projection = add("image_projection", *visual, options.image_projection);
   text_projection = add("text_projection", *text, options.text_projection);
@@ -88,11 +83,11 @@ Features DualEncoderImpl::text_features(const at::Tensor& tokens, std::span<cons
   return features;
 }
 
-at::Tensor DualEncoderImpl::in_joint_space(const at::Tensor& features, const std::shared_ptr<Linear>& projection) {
+at::Tensor DualEncoderImpl::in_joint_space(const at::Tensor& features, const std::shared_ptr<Projection>& projection) {
   return l2_normalize(projected(features, projection));
 }
 
-at::Tensor DualEncoderImpl::projected(const at::Tensor& features, const std::shared_ptr<Linear>& projection) {
+at::Tensor DualEncoderImpl::projected(const at::Tensor& features, const std::shared_ptr<Projection>& projection) {
   return projection ? projection->forward(features) : features;
 }
 

@@ -5,20 +5,24 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/batch_norm.h>
 #include <ATen/ops/conv2d.h>
+#include <ATen/ops/dropout.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/layer_norm.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/ones.h>
+#include <ATen/ops/relu.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/sigmoid.h>
+#include <ATen/ops/silu.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>
 
+#include "core/check.hpp"
 #include "kernels/product.hpp"
 #include "nn/shared_batch_norm.hpp"
 #include "vlalign/nn/lora.hpp"
@@ -33,11 +37,13 @@ std::int64_t longest_plain(at::ScalarType dtype) { return dtype == at::kFloat ? 
 /// do.
 constexpr std::int64_t longest_alone = 24;
 
-Tensor plain_attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask) {
-  const double scale = 1.0 / std::sqrt(static_cast<double>(q.size(-1)));
+Tensor plain_attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask, double scale,
+                       double dropout) {
   auto scores = at::matmul(q * scale, k.transpose(-2, -1));
   if (mask.defined()) scores = scores + mask;
-  return at::matmul(at::softmax(scores, -1), v);
+  auto weights = at::softmax(scores, -1);
+  if (dropout > 0) weights = at::dropout(weights, dropout, /*train=*/true);
+  return at::matmul(weights, v);
 }
 
 /// A parameter's cast that is there already, as a function of the parameter.
@@ -134,6 +140,19 @@ Tensor LayerNorm::forward(const Tensor& x) const {
   return at::layer_norm(x.to(at::kFloat), weight.sizes(), weight, bias, eps_).to(x.scalar_type());
 }
 
+RmsNorm::RmsNorm(std::int64_t width, double eps) : weight(register_parameter("weight", at::ones({width}))), eps_(eps) {}
+
+Tensor RmsNorm::forward(const Tensor& x) const {
+  const auto wide = x.to(at::kFloat);
+  const auto normed = wide * (wide.square().mean(-1, /*keepdim=*/true) + eps_).rsqrt();
+  return (normed * weight).to(x.scalar_type());
+}
+
+std::shared_ptr<Norm> make_norm(BlockConfig::Norm kind, std::int64_t width, double eps) {
+  if (kind == BlockConfig::Norm::rms) return std::make_shared<RmsNorm>(width, eps);
+  return std::make_shared<LayerNorm>(width, eps);
+}
+
 Conv2d::Conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel, const Options& options, Initializer& initializer)
     : options_(options) {
   const auto in_group = in / options.groups;
@@ -171,10 +190,14 @@ Tensor BatchNorm2d::forward(const Tensor& x) {
   return at::batch_norm(x, weight, bias, running_mean, running_var, training, momentum_, eps_, /*cudnn_enabled=*/true);
 }
 
-Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask) {
+Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask, std::optional<double> scale,
+                 double dropout) {
   const bool one_short = !at::GradMode::is_enabled() && q.size(0) == 1 && k.size(-2) <= longest_alone;
-  if (q.is_cpu() && !one_short && k.size(-2) <= longest_plain(q.scalar_type())) return plain_attention(q, k, v, mask);
-  return at::scaled_dot_product_attention(q, k, v, mask.defined() ? std::optional(mask) : std::nullopt);
+  const auto factor = scale.value_or(1.0 / std::sqrt(static_cast<double>(q.size(-1))));
+  if (q.is_cpu() && !one_short && k.size(-2) <= longest_plain(q.scalar_type()))
+    return plain_attention(q, k, v, mask, factor, dropout);
+  return at::scaled_dot_product_attention(q, k, v, mask.defined() ? std::optional(mask) : std::nullopt, dropout,
+                                          /*is_causal=*/false, factor);
 }
 
 Tensor look_up(const Tensor& table, const Tensor& places) {
@@ -184,8 +207,21 @@ Tensor look_up(const Tensor& table, const Tensor& places) {
 }
 
 Tensor activate(const Tensor& x, Activation activation) {
-  if (activation == Activation::quick_gelu) return x * at::sigmoid(x * 1.702);
-  return at::gelu(x, activation == Activation::gelu_tanh ? "tanh" : "none");
+  switch (activation) {
+    case Activation::gelu:
+      return at::gelu(x);
+    case Activation::quick_gelu:
+      return x * at::sigmoid(x * 1.702);
+    case Activation::gelu_tanh:
+      return at::gelu(x, "tanh");
+    case Activation::silu:
+      return at::silu(x);
+    case Activation::relu:
+      return at::relu(x);
+    case Activation::relu_squared:
+      return at::relu(x).square();
+  }
+  fail("[activate] unknown activation");
 }
 
 }  // namespace vlalign::nn

@@ -57,7 +57,8 @@ TextTransformer::TextTransformer(const TextConfig& config, Initializer& initiali
                                    .activation = config.activation,
                                    .norm_eps = config.norm_eps,
                                    .layer_scale = config.layer_scale,
-                                   .clip_text_init = true};
+                                   .clip_text_init = true,
+                                   .block = config.block};
   transformer = register_module("transformer", std::make_shared<Transformer>(options, initializer));
   ln_final = register_module("ln_final", std::make_shared<LayerNorm>(config.width, config.norm_eps));
 }

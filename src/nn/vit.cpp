@@ -1,6 +1,7 @@
 #include "vlalign/nn/vit.hpp"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/rand.h>
@@ -30,35 +31,55 @@ Vit::Vit(const VitConfig& config, std::int64_t image_size, std::int64_t embed_di
     : config_(config), pooled_width_(config.pool == VitConfig::Pool::query ? embed_dim : config.width) {
   validate(config, image_size, embed_dim, "[Vit]");
   const auto width = config.width;
-  const double deviation = 1.0 / std::sqrt(static_cast<double>(width));
-  const auto grid = image_size / config.patch_size;
-  if (config.class_token)
-    class_embedding = register_parameter("class_embedding", initializer.normal({width}, deviation));
-  const auto places = grid * grid + (config.class_token ? 1 : 0);
-  positional_embedding =
-      config.fixed_positions
-          ? register_parameter("positional_embedding", fixed_positions(grid, width, config.class_token), false)
-          : register_parameter("positional_embedding", initializer.normal({places, width}, deviation));
+  make_tokens(image_size / config.patch_size, initializer);
   const auto channels = make_stem(initializer);
   const auto patch = config.patch_size >> config.stem.size();
   const Conv2d::Options patches{.stride = patch, .bias = config.patch_bias};
   conv1 = register_module("conv1", std::make_shared<Conv2d>(channels, width, patch, patches, initializer));
-  if (config.ln_pre) ln_pre = register_module("ln_pre", std::make_shared<LayerNorm>(width, config.norm_eps));
+  if (config.ln_pre) ln_pre = register_module("ln_pre", make_norm(config.block.norm, width, config.norm_eps));
   const TransformerOptions options{.width = width,
                                    .heads = width / config.head_width,
                                    .layers = config.layers,
                                    .mlp_ratio = config.mlp_ratio,
                                    .activation = config.activation,
                                    .norm_eps = config.norm_eps,
-                                   .layer_scale = config.layer_scale};
+                                   .layer_scale = config.layer_scale,
+                                   .block = config.block};
   transformer = register_module("transformer", std::make_shared<Transformer>(options, initializer));
-  if (config.pool == VitConfig::Pool::attention)
-    attention_head = register_module("head", std::make_shared<AttentionHead>(options, initializer));
+  make_pooling(options, embed_dim, initializer);
+}
+
+void Vit::make_tokens(std::int64_t grid, Initializer& initializer) {
+  const auto width = config_.width;
+  const double deviation = 1.0 / std::sqrt(static_cast<double>(width));
+  if (config_.class_token)
+    class_embedding = register_parameter("class_embedding", initializer.normal({width}, deviation));
+  if (config_.registers > 0)
+    registers = register_parameter("registers", initializer.normal({config_.registers, width}, deviation));
+  const bool with_class = config_.class_token && config_.class_position;
+  if (config_.positions == VitConfig::Positions::learned)
+    positional_embedding = register_parameter(
+        "positional_embedding", initializer.normal({grid * grid + (with_class ? 1 : 0), width}, deviation));
+  if (config_.positions == VitConfig::Positions::sines)
+    positional_embedding =
+        register_parameter("positional_embedding", fixed_positions(grid, width, with_class), /*requires_grad=*/false);
+}
+
+void Vit::make_pooling(TransformerOptions options, std::int64_t embed_dim, Initializer& initializer) {
+  const auto& config = config_;
+  const auto norm = [&] { return make_norm(config.block.norm, pooled_width_, config.norm_eps); };
   if (config.pool == VitConfig::Pool::query)
     query_pooler =
-        register_module("attn_pool", std::make_shared<QueryPooler>(config.pool_queries, embed_dim, width,
-                                                                   config.pool_heads, config.norm_eps, initializer));
-  ln_post = register_module("ln_post", std::make_shared<LayerNorm>(pooled_width_, config.norm_eps));
+        register_module("attn_pool", std::make_shared<QueryPooler>(config.pool_queries, embed_dim, config.width,
+                                                                   pool_heads(config), config.norm_eps, initializer));
+  if (config.pool == VitConfig::Pool::attention) {
+    options.heads = pool_heads(config);
+    options.block = {.norm = config.block.norm};
+    if (config.pool_mlp_ratio > 0) options.mlp_ratio = config.pool_mlp_ratio;
+    if (options.activation == Activation::silu) options.activation = Activation::gelu;  // a gate's, no MLP's
+    attention_head = register_module("head", std::make_shared<AttentionHead>(options, initializer));
+  }
+  ln_post = register_module("ln_post", norm());
 }
 
 std::int64_t Vit::make_stem(Initializer& initializer) {
@@ -76,8 +97,8 @@ std::int64_t Vit::make_stem(Initializer& initializer) {
   return in;
 }
 
-at::Tensor Vit::embed(const at::Tensor& pixels, at::ScalarType compute, const LayerHook& hook,
-                      std::vector<at::Tensor>* outputs) const {
+Vit::Embedded Vit::embed(const at::Tensor& pixels, at::ScalarType compute, const LayerHook& hook,
+                         std::vector<at::Tensor>* outputs) const {
   check_pixels(pixels, "Vit");
   auto map = pixels.to(compute);
   for (std::size_t i = 0; i < stem_convs.size(); ++i) {
@@ -85,45 +106,77 @@ at::Tensor Vit::embed(const at::Tensor& pixels, at::ScalarType compute, const La
     if (hook) map = hook(static_cast<std::int64_t>(i), map);
     if (outputs) outputs->push_back(map);
   }
-  auto tokens = conv1->forward(map).flatten(2).transpose(1, 2);  // [B, N, W]
-  const auto embedded_places = positions();
-  const auto places = embedded_places.size(0) - (config_.class_token ? 1 : 0);
-  const bool square = pixels.size(2) / config_.patch_size == pixels.size(3) / config_.patch_size;
-  check(square && tokens.size(1) == places, "[Vit] pixels: expected {} patches an image, got {} from {}x{} px", places,
-        tokens.size(1), pixels.size(2), pixels.size(3));
-  if (config_.class_token) tokens = at::cat({class_embedding.to(compute).expand({tokens.size(0), 1, -1}), tokens}, 1);
-  tokens = tokens + embedded_places.to(compute);
+  const auto side = pixels.size(2) / config_.patch_size;
+  const auto patches = conv1->forward(map).flatten(2).transpose(1, 2);  // [B, N, W]
+  check(side == pixels.size(3) / config_.patch_size, "[Vit] pixels: expected a square, got {}x{} px", pixels.size(2),
+        pixels.size(3));
+  Embedded all{.tokens = placed(patches, side)};
+  if (config_.rotary)
+    all.rotation = grid_rotation(*config_.rotary, side, side, config_.head_width).behind(prefix()).to(pixels.device());
   const auto left_out = input.patch_dropout.value_or(config_.patch_dropout);
-  if (is_training() && left_out > 0) tokens = drop_patches(tokens, left_out);
-  return ln_pre ? ln_pre->forward(tokens) : tokens;
+  if (is_training() && left_out > 0) drop_patches(all, left_out);
+  if (ln_pre) all.tokens = ln_pre->forward(all.tokens);
+  return all;
 }
 
-at::Tensor Vit::positions() const {
-  if (!input.image_size) return positional_embedding;
-  const std::int64_t extra = config_.class_token ? 1 : 0;
-  const auto side = *input.image_size / config_.patch_size;
+at::Tensor Vit::placed(const at::Tensor& patches, std::int64_t side) const {
+  const auto compute = patches.scalar_type();
+  const auto table = positions(side);
+  const std::int64_t with_class = config_.class_token && config_.class_position ? 1 : 0;
+  auto tokens = patches;
+  if (table.defined()) {
+    const auto places = table.size(0) - with_class;
+    check(patches.size(1) == places, "[Vit] pixels: expected {} patches an image, got {}", places, patches.size(1));
+    tokens = tokens + table.narrow(0, with_class, places).to(compute);
+  }
+  const auto in_front = [&](const at::Tensor& rows) {  // [R, W]
+    return rows.to(compute).unsqueeze(0).expand({tokens.size(0), -1, -1});
+  };
+  std::vector<at::Tensor> parts;
+  if (config_.class_token) {
+    const auto token = in_front(class_embedding.unsqueeze(0));
+    parts.push_back(table.defined() && with_class == 1 ? token + table.narrow(0, 0, 1).to(compute) : token);
+  }
+  if (registers.defined()) parts.push_back(in_front(registers));
+  if (parts.empty()) return tokens;
+  parts.push_back(tokens);
+  return at::cat(parts, 1);
+}
+
+at::Tensor Vit::positions(std::int64_t side) const {
+  if (!positional_embedding.defined() || !input.image_size) return positional_embedding;
+  const std::int64_t extra = config_.class_token && config_.class_position ? 1 : 0;
   const bool own = extra + side * side == positional_embedding.size(0);
   return own ? positional_embedding : resize_grid(positional_embedding, side, extra);
 }
 
-at::Tensor Vit::drop_patches(const at::Tensor& tokens, double share) const {
-  const std::int64_t first = config_.class_token ? 1 : 0;
+void Vit::drop_patches(Embedded& all, double share) const {
+  const auto& tokens = all.tokens;
+  const auto first = prefix();
   const auto count = tokens.size(1) - first;
   const auto kept = std::max<std::int64_t>(1, static_cast<std::int64_t>(static_cast<double>(count) * (1 - share)));
   const auto draws = at::rand({tokens.size(0), count}, tokens.options().dtype(at::kFloat).requires_grad(false));
-  const auto order = draws.argsort(/*stable=*/false, /*dim=*/1);
-  const auto index = order.narrow(1, 0, kept).unsqueeze(-1).expand({-1, -1, tokens.size(2)});
-  const auto patches = tokens.narrow(1, first, count).gather(1, index);
-  return first == 1 ? at::cat({tokens.narrow(1, 0, 1), patches}, /*dim=*/1) : patches;
+  auto index = draws.argsort(/*stable=*/false, /*dim=*/1).narrow(1, 0, kept) + first;
+  if (first > 0) {
+    const auto in_front = at::arange(first, index.options()).expand({tokens.size(0), -1});
+    index = at::cat({in_front, index}, 1);
+  }
+  all.tokens = tokens.gather(1, index.unsqueeze(-1).expand({-1, -1, tokens.size(2)}));
+  all.rotation = all.rotation.of(index);
+}
+
+at::Tensor Vit::patches_of(const at::Tensor& tokens) const {
+  return prefix() > 0 ? tokens.narrow(1, prefix(), tokens.size(1) - prefix()) : tokens;
 }
 
 at::Tensor Vit::pool(const at::Tensor& tokens) const {
-  const auto patches = config_.class_token ? tokens.narrow(1, 1, tokens.size(1) - 1) : tokens;
   switch (config_.pool) {
     case VitConfig::Pool::token:
       return ln_post->forward(tokens.select(1, 0));
-    case VitConfig::Pool::average:
+    case VitConfig::Pool::average: {
+      const auto patches = patches_of(tokens);
       return config_.norm_after_pool ? ln_post->forward(patches.mean(1)) : ln_post->forward(patches).mean(1);
+    }
     case VitConfig::Pool::attention:
       return attention_head->forward(ln_post->forward(tokens));
     case VitConfig::Pool::query:
@@ -133,10 +186,10 @@ at::Tensor Vit::pool(const at::Tensor& tokens) const {
 }
 
 at::Tensor Vit::forward(const at::Tensor& pixels, at::ScalarType compute) {
-  const auto tokens = embed(pixels, compute);
-  if (config_.pool != VitConfig::Pool::token) return pool(transformer->forward(tokens, {}));
+  const auto [tokens, rotation] = embed(pixels, compute);
+  if (config_.pool != VitConfig::Pool::token) return pool(transformer->forward(tokens, {}, nullptr, {}, rotation));
   const auto first = at::zeros({tokens.size(0)}, tokens.options().dtype(at::kLong).requires_grad(false));
-  return ln_post->forward(transformer->forward_pooled(tokens, {}, first));
+  return ln_post->forward(transformer->forward_pooled(tokens, {}, first, rotation));
 }
 
 Features Vit::features(const at::Tensor& pixels, at::ScalarType compute, std::span<const std::int64_t> layers) {
@@ -157,10 +210,11 @@ Features Vit::hooked_features(const at::Tensor& pixels, at::ScalarType compute, 
   auto* kept = wanted.empty() ? nullptr : &outputs;
   LayerHook behind_blocks;
   if (hook) behind_blocks = [&](std::int64_t layer, const at::Tensor& x) { return hook(convolutions + layer, x); };
-  const auto tokens = transformer->forward(embed(pixels, compute, hook, kept), {}, kept, behind_blocks);
+  const auto embedded = embed(pixels, compute, hook, kept);
+  const auto tokens = transformer->forward(embedded.tokens, {}, kept, behind_blocks, embedded.rotation);
   Features features;
   features.pooled = pool(tokens);
-  const auto patches = config_.class_token ? tokens.narrow(1, 1, tokens.size(1) - 1) : tokens;
+  const auto patches = patches_of(tokens);
   const bool normed = !config_.norm_after_pool && !query_pooler;
   features.tokens = normed ? ln_post->forward(patches) : patches;
   for (const auto layer : wanted) features.hidden.push_back(outputs[static_cast<std::size_t>(layer)]);

@@ -68,16 +68,13 @@ DualEncoder load(const StartFlags& flags) {
   return model;
 }
 
-std::string preset_list() {
-  auto names = preset_names();
-  std::erase_if(names, [](const std::string& name) { return name.ends_with("-quickgelu"); });
-  return fmt::format("Preset: {}; CLIP's with -quickgelu behind them too", fmt::join(names, ", "));
-}
-
 }  // namespace
 
 void StartFlags::add(CLI::App& command) {
-  auto* preset_or_config = command.add_option("--model", model, preset_list() + ", or a model config (.json)");
+  auto* preset_or_config = command.add_option(
+      "--model", model,
+      "A name of open_clip's (ViT-B-32, RN50, ViT-B-16-SigLIP, ...; -quickgelu behind CLIP's), tiny, align-base, or a "
+      "model config (.json)");
   command.add_option("--init", init, "Model folder to go on from, open_clip's or transformers'")
       ->excludes(preset_or_config);
   command.add_option("--tokenizer", tokenizer,

@@ -127,7 +127,7 @@ const std::vector<Option> options{
     {"patch_bias", [](ModelConfig& c) { vit(c).patch_bias = true; }, false, false},
     {"ln_pre", [](ModelConfig& c) { vit(c).ln_pre = false; }, true, false},
     {"norm_after_pool", [](ModelConfig& c) { vit(c).norm_after_pool = true; }, true, false},
-    {"fixed_positions", [](ModelConfig& c) { vit(c).fixed_positions = true; }, true, false},
+    {"positions of sines", [](ModelConfig& c) { vit(c).positions = VitConfig::Positions::sines; }, true, false},
     {"image layer_scale", [](ModelConfig& c) { vit(c).layer_scale = 0.1; }, true, false},
     {"patch_dropout", [](ModelConfig& c) { vit(c).patch_dropout = 0.5; }, true, true},
     {"unused queries", [](ModelConfig& c) { vit(c).pool_queries = 7, vit(c).pool_heads = 4; }, true, true},

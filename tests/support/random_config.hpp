@@ -38,6 +38,19 @@ class ConfigDraws {
   double change_;
 };
 
+inline BlockConfig random_block(ConfigDraws& draw) {
+  BlockConfig block;
+  draw.maybe(block.norm, {BlockConfig::Norm::rms});
+  draw.maybe(block.placement, {BlockConfig::Placement::behind_branch});
+  draw.maybe(block.mlp, {BlockConfig::Mlp::gated, BlockConfig::Mlp::gated_last});
+  draw.maybe(block.qkv_bias, {BlockConfig::QkvBias::all_but_keys, BlockConfig::QkvBias::none});
+  for (const auto option : {&BlockConfig::attention_bias, &BlockConfig::mlp_bias, &BlockConfig::head_norms,
+                            &BlockConfig::inner_norm, &BlockConfig::attention_norm, &BlockConfig::mlp_inner_norm,
+                            &BlockConfig::mlp_norm, &BlockConfig::head_scales, &BlockConfig::gate})
+    draw.maybe_flip(block.*option);
+  return block;
+}
+
 inline VitConfig random_vit(ConfigDraws& draw, bool siglip, Activation activation) {
   VitConfig vit{.patch_size = 8, .width = 16, .layers = 1, .head_width = 8, .activation = activation};
   if (siglip) {
@@ -59,7 +72,11 @@ inline VitConfig random_vit(ConfigDraws& draw, bool siglip, Activation activatio
   draw.maybe_flip(vit.patch_bias);
   draw.maybe_flip(vit.ln_pre);
   draw.maybe_flip(vit.norm_after_pool);
-  draw.maybe_flip(vit.fixed_positions);
+  draw.maybe(vit.positions, {VitConfig::Positions::sines, VitConfig::Positions::none});
+  draw.maybe_flip(vit.class_position);
+  draw.maybe(vit.registers, {1, 3});
+  draw.maybe(vit.rotary, {RotaryConfig{}, RotaryConfig{.reference = 3, .halves = true}});
+  vit.block = random_block(draw);
   draw.maybe(vit.layer_scale, {0.3, 0.0});
   draw.maybe(vit.patch_dropout, {0.25, 0.5});
   draw.maybe(vit.pool_queries, {5, 1});

@@ -8,16 +8,28 @@
 #include <variant>
 #include <vector>
 
+#include "vlalign/config/block_config.hpp"
 #include "vlalign/core/export.hpp"
 #include "vlalign/image/transform.hpp"
 
 namespace vlalign {
 
-/// Of a Transformer's MLP. The wrong one costs points silently, so a model folder's own word is taken.
-enum class Activation {
-  gelu,        ///< exact (erf)
-  quick_gelu,  ///< x * sigmoid(1.702 x): OpenAI's weights need it
-  gelu_tanh,   ///< tanh approximation: SigLIP, GPT-2
+/// Rotary positions of a grid of patches (Su et al. 2021; two-dimensional as in EVA-02, Fang et al. 2023): half of a
+/// head's pairs of channels turn by the row, half by the column.
+struct RotaryConfig {
+  /// Where a row or column stands.
+  enum class Coordinates {
+    steps,       ///< its number plus `offset`, scaled so that `reference` of them span as many as there are
+    normalized,  ///< the middle of its cell in [-1, 1], times two pi: DINOv3 (Simeoni et al. 2025)
+  };
+  Coordinates coordinates = Coordinates::steps;
+  double temperature = 10000;  ///< of the frequencies: temperature^(-i / pairs)
+  double offset = 0;
+  std::int64_t reference = 0;  ///< rows of the pictures first trained on; 0: no scaling
+  bool columns_first = false;  ///< the column's pairs come before the row's
+  bool halves = false;         ///< channel i is paired with the one half a head further, not with its neighbour
+
+  friend bool operator==(const RotaryConfig&, const RotaryConfig&) = default;
 };
 
 /// Vision Transformer (Dosovitskiy et al. 2021). Defaults are CLIP's (openai/CLIP, model.py): class token, ln_pre, no
@@ -29,6 +41,12 @@ struct VitConfig {
     average,    ///< mean of the patch tokens
     attention,  ///< SigLIP's attention head with a learned query (Zhai et al. 2022, "MAP")
     query,      ///< CoCa's attentional pooler: the first of several learned queries (open_clip's attentional_pool)
+  };
+  /// What says where a patch stands.
+  enum class Positions {
+    learned,
+    sines,  ///< two-dimensional sine and cosine, not trained
+    none,   ///< `rotary` alone, or nothing
   };
 
   std::int64_t patch_size = 32;
@@ -46,12 +64,17 @@ struct VitConfig {
   bool class_token = true;
   bool patch_bias = false;
   bool ln_pre = true;
-  bool norm_after_pool = false;         ///< the final norm of the pooled vector instead of the tokens
-  bool fixed_positions = false;         ///< two-dimensional sine and cosine, not trained
-  std::optional<double> layer_scale{};  ///< initial factor of each residual branch (Touvron et al. 2021)
-  double patch_dropout = 0.0;           ///< fraction of patches left out while training (Li et al. 2023, FLIP)
-  std::int64_t pool_queries = 256;      ///< Pool::query
-  std::int64_t pool_heads = 8;          ///< Pool::query
+  bool norm_after_pool = false;  ///< the final norm of the pooled vector instead of the tokens
+  Positions positions = Positions::learned;
+  bool class_position = true;            ///< the class token has a position too
+  std::optional<RotaryConfig> rotary{};  ///< queries and keys of patches turn by their place
+  std::int64_t registers = 0;            ///< tokens behind the class token that no pooling sees (Darcet et al. 2024)
+  std::optional<double> layer_scale{};   ///< initial factor of each residual branch (Touvron et al. 2021)
+  double patch_dropout = 0.0;            ///< fraction of patches left out while training (Li et al. 2023, FLIP)
+  std::int64_t pool_queries = 256;       ///< Pool::query
+  std::int64_t pool_heads = 0;           ///< Pool::query and attention; 0: 8 and the blocks' own
+  double pool_mlp_ratio = 0;             ///< Pool::attention; 0: the blocks'
+  BlockConfig block{};
 };
 
 /// CLIP's ModifiedResNet (Radford et al. 2021, section 2.4): three-convolution stem, antialiased strides, attention
@@ -125,11 +148,14 @@ struct TextConfig {
   bool pooler = false;           ///< bert: the folder holds the [CLS] layer of pre-training, kept though unused
   std::string cleaning{};        ///< open_clip's tokenizer_kwargs.clean, which its folder's tokenizer goes by
   bool strip_separator = false;  ///< its strip_sep_token: 0 in place of BERT's [SEP], as CLIPA was trained
-  bool own_vocabulary = false;   ///< not CLIP's 49,408 entries: the tokenizer's files are part of the model folder
+  BlockConfig block{};
+  bool own_vocabulary = false;  ///< not CLIP's 49,408 entries: the tokenizer's files are part of the model folder
 };
 
 /// Towers brought by the user: their code is needed beside the folder to read the model again.
 struct OwnTowers {};
+
+using VisionConfig = std::variant<VitConfig, ModifiedResNetConfig, ResNetConfig, EfficientNetConfig, OwnTowers>;
 
 /// The peer whose files a model folder holds.
 enum class Layout {
@@ -139,8 +165,11 @@ enum class Layout {
 
 /// From a tower's width to the joint space.
 struct ProjectionConfig {
-  bool present = true;  ///< without one the tower's width is the embedding dimension
-  bool bias = false;
+  bool present = true;      ///< without one the tower's width is the embedding dimension
+  bool bias = false;        ///< of its last layer
+  std::int64_t hidden = 0;  ///< width of a layer with GELU in front of it; 0: none
+  bool hidden_bias = true;  ///< of that layer
+  bool of_tower = false;    ///< to timm it is the tower's own classifier: another name in the folder, nothing else
 };
 
 /// The learnable multiplier of the cosines.
@@ -156,7 +185,7 @@ struct ModelConfig {
   Layout layout = Layout::open_clip;
   bool custom_text = false;  ///< open_clip's CustomTextCLIP: the text tower's tensors lie under "text."
   std::int64_t embed_dim = 512;
-  std::variant<VitConfig, ModifiedResNetConfig, ResNetConfig, EfficientNetConfig, OwnTowers> vision{};
+  VisionConfig vision{};
   TextConfig text{};
   ProjectionConfig image_projection{}, text_projection{};
   ScaleConfig scale{};

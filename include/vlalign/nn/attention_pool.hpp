@@ -14,7 +14,7 @@ class VLALIGN_EXPORT AttentionHead : public torch::nn::Module {
 
   Tensor probe;  ///< [W]
   std::shared_ptr<Attention> attention;
-  std::shared_ptr<LayerNorm> layernorm;
+  std::shared_ptr<Norm> layernorm;
   std::shared_ptr<Mlp> mlp;
 };
 

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "vlalign/core/export.hpp"
-#include "vlalign/nn/layers.hpp"
+#include "vlalign/nn/projection.hpp"
 #include "vlalign/nn/tower.hpp"
 
 namespace vlalign::nn {
@@ -30,10 +30,10 @@ class VLALIGN_EXPORT DualEncoderImpl : public torch::nn::Module {
                          at::ScalarType compute = at::kFloat);
 
   /// Features through the projection of their tower, where it has one, of any length: float32 [..., D].
-  static at::Tensor projected(const at::Tensor& features, const std::shared_ptr<Linear>& projection);
+  static at::Tensor projected(const at::Tensor& features, const std::shared_ptr<Projection>& projection);
   /// Pooled or token features in the joint space; the latter for losses and fusions between words and places.
   ///   features: [..., W]; projection: of their tower. Returns unit rows, float32 [..., D].
-  static at::Tensor in_joint_space(const at::Tensor& features, const std::shared_ptr<Linear>& projection);
+  static at::Tensor in_joint_space(const at::Tensor& features, const std::shared_ptr<Projection>& projection);
 
   /// Where a parameter or module stands: its tower's groups from the input to the output, of which the projection,
   /// where there is one, is the last.
@@ -50,7 +50,7 @@ class VLALIGN_EXPORT DualEncoderImpl : public torch::nn::Module {
   void clamp_logit_scale();
 
   std::shared_ptr<Tower> visual, text;
-  std::shared_ptr<Linear> image_projection, text_projection;  ///< weight [D, W]; null where a tower needs none
+  std::shared_ptr<Projection> image_projection, text_projection;  ///< weight [D, W]; null where a tower needs none
   at::Tensor log_logit_scale;  ///< [], registered as the peers name it: "logit_scale"; undefined with a temperature
   at::Tensor temperature;      ///< [], ALIGN's; undefined with a logit scale
   at::Tensor logit_bias;       ///< [], added to the logits (SigLIP); undefined without

@@ -68,7 +68,7 @@ class VLALIGN_EXPORT Linear : public torch::nn::Module {
  public:
   struct Options {
     bool bias = true;
-    std::optional<double> standard_deviation;  ///< of the weight; torch.nn.Linear's uniform without it
+    std::optional<double> standard_deviation{};  ///< of the weight; torch.nn.Linear's uniform without it
     bool zero_bias = false;
   };
   Linear(std::int64_t in, std::int64_t out, const Options& options, Initializer& initializer);
@@ -87,17 +87,37 @@ class VLALIGN_EXPORT Linear : public torch::nn::Module {
   KeptProduct product_;
 };
 
-/// Layer normalisation over the last dimension, statistics in float32.
-class VLALIGN_EXPORT LayerNorm : public torch::nn::Module {
+/// Normalisation over the last dimension: LayerNorm or RmsNorm.
+class VLALIGN_EXPORT Norm : public torch::nn::Module {
+ public:
+  virtual Tensor forward(const Tensor& x) const = 0;
+};
+
+/// Layer normalisation, statistics in float32.
+class VLALIGN_EXPORT LayerNorm : public Norm {
  public:
   explicit LayerNorm(std::int64_t width, double eps = 1e-5);
-  Tensor forward(const Tensor& x) const;
+  Tensor forward(const Tensor& x) const override;
 
   Tensor weight, bias;
 
  private:
   double eps_;
 };
+
+/// x / sqrt(mean(x^2) + eps) * weight, the mean in float32 (Zhang and Sennrich 2019).
+class VLALIGN_EXPORT RmsNorm : public Norm {
+ public:
+  explicit RmsNorm(std::int64_t width, double eps = 1e-6);
+  Tensor forward(const Tensor& x) const override;
+
+  Tensor weight;
+
+ private:
+  double eps_;
+};
+
+VLALIGN_EXPORT std::shared_ptr<Norm> make_norm(BlockConfig::Norm kind, std::int64_t width, double eps);
 
 /// 2-D convolution, weight [out, in / groups, k, k], initialised as torch.nn.Conv2d.
 class VLALIGN_EXPORT Conv2d : public torch::nn::Module {
@@ -136,10 +156,12 @@ class VLALIGN_EXPORT BatchNorm2d : public torch::nn::Module {
   double eps_, momentum_;
 };
 
-/// softmax(q k^T / sqrt(d) + mask) v. q: [B, H, Q, d]; k, v: [B, H, L, d]; mask: additive, broadcastable to [B, H, Q,
-/// L], or undefined. On a CPU short sequences go through plain batched products, which beat the flash kernel there;
-/// everything else through at::scaled_dot_product_attention.
-VLALIGN_EXPORT Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask);
+/// softmax(scale q k^T + mask) v. q: [B, H, Q, d]; k, v: [B, H, L, d]; mask: additive, broadcastable to [B, H, Q, L],
+/// or undefined; scale: 1 / sqrt(d) without one; dropout: share of the weights left out. On a CPU short sequences go
+/// through plain batched products, which beat the flash kernel there; everything else through
+/// at::scaled_dot_product_attention.
+VLALIGN_EXPORT Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask,
+                                std::optional<double> scale = {}, double dropout = 0);
 
 /// Rows of a table, [V, W] at int64 [B, L] to [B, L, W]. On a CPU the gradient of a few of very many rows is a sparse
 /// tensor: writing one of the table's size takes longer than all else that is done with them.

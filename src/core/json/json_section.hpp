@@ -78,6 +78,12 @@ class JsonSection {
 
   bool has(const char* key) { return find(key) != nullptr; }
 
+  /// Whether the key is there with null for its value.
+  bool is_null(const char* key) const {
+    const auto found = value_.find(key);
+    return found != value_.end() && found->is_null();
+  }
+
   /// Null where the key is missing or null.
   const nlohmann::json* find(const char* key) {
     known_.insert(key);

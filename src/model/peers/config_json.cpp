@@ -7,6 +7,7 @@
 #include "core/io/files.hpp"
 #include "core/json/parse_json.hpp"
 #include "model/peers/peer_names.hpp"
+#include "model/peers/text_family.hpp"
 #include "vlalign/model/peers/read_config.hpp"
 
 namespace vlalign {
@@ -61,7 +62,7 @@ ModelConfig with_layout(ModelConfig config, Layout layout) {
   if (!crops) how.crop_rounds_down = hugging_face;
   if (auto* vit = std::get_if<VitConfig>(&config.vision); vit && vit->pool != VitConfig::Pool::query) {
     vit->pool_queries = VitConfig{}.pool_queries;
-    vit->pool_heads = VitConfig{}.pool_heads;
+    if (vit->pool != VitConfig::Pool::attention) vit->pool_heads = VitConfig{}.pool_heads;
   }
   if (!hugging_face) return config;
   config.custom_text = false;                                         // a matter of names, which this peer has once
@@ -86,9 +87,12 @@ TextConfig read_text_config(const std::filesystem::path& folder) {
   const auto root = read_json_object(file);
   JsonSection section(root, file.string());
   const auto type = section.require<std::string>("model_type");
-  check(type == "bert" || type == "gpt2", "{}: model_type \"{}\" is no text tower that is built here: bert or gpt2",
-        file.string(), type);
-  const auto text = type == "bert" ? bert_of(section) : gpt2_of(section);
+  const auto* family = text_family_of_type(type);
+  std::vector<std::string_view> known;
+  for (const auto* each : text_families()) known.push_back(each->model_type);
+  check(family != nullptr, "{}: model_type \"{}\" is no text tower that is built here: {}", file.string(), type,
+        fmt::join(known, ", "));
+  const auto text = family->read(section);
   validate(text, file.string() + ":");
   return text;
 }

@@ -5,21 +5,13 @@
 #include <string>
 
 #include "core/json/json_section.hpp"
+#include "model/peers/image_processor.hpp"
 #include "vlalign/config/model_config.hpp"
 #include "vlalign/model/peers/read_config.hpp"
 
 namespace vlalign {
 
 ModelConfig read_open_clip_config(const nlohmann::json& root, const std::filesystem::path& file);
-
-constexpr auto preprocessor_config = "preprocessor_config.json";
-constexpr auto processor_config = "processor_config.json";
-
-/// What transformers' files say of preparing pictures.
-struct ImageProcessor {
-  std::string where{};      ///< what errors call it
-  nlohmann::json values{};  ///< null where no file says anything
-};
 
 ModelConfig read_hugging_face_config(const nlohmann::json& root, const ImageProcessor& preprocessor,
                                      const std::filesystem::path& file);
@@ -47,13 +39,5 @@ void check_comes_back(const ModelConfig& config);
 /// A key of ours in either peer's preprocessing, written only where it says "peer".
 constexpr auto pixels_as_key = "vlalign_pixels_as";
 PixelsAs pixels_as_of(JsonSection preprocessing);
-
-/// transformers' keys for the towers that it alone names; open_clip-like configs of custom models use them too.
-EfficientNetConfig efficientnet_of(JsonSection section);
-nlohmann::json to_json(const EfficientNetConfig& config);
-TextConfig bert_of(JsonSection section);
-nlohmann::json bert_json(const TextConfig& config);
-/// GPT2Config's.
-TextConfig gpt2_of(JsonSection section);
 
 }  // namespace vlalign

@@ -6,7 +6,9 @@
 #include "core/log.hpp"
 #include "core/utf8.hpp"
 #include "model/peers/config_json.hpp"
-#include "model/peers/timm_names.hpp"
+#include "model/peers/efficientnet_json.hpp"
+#include "model/peers/text_family.hpp"
+#include "model/peers/timm_family.hpp"
 #include "vlalign/model/peers/read_config.hpp"
 
 namespace vlalign {
@@ -15,6 +17,11 @@ namespace {
 using nlohmann::json;
 
 constexpr auto approximate = "approximate";
+
+constexpr std::pair<const char*, bool BlockConfig::*> block_keys[] = {
+    {"qk_norm", &BlockConfig::head_norms},        {"scaled_cosine_attn", &BlockConfig::cosine_attention},
+    {"scale_heads", &BlockConfig::head_scales},   {"scale_attn_inner", &BlockConfig::inner_norm},
+    {"scale_attn", &BlockConfig::attention_norm}, {"scale_fc", &BlockConfig::mlp_inner_norm}};
 
 Activation activation_of(JsonSection& tower, bool quick_gelu) {
   if (quick_gelu) return Activation::quick_gelu;
@@ -44,6 +51,14 @@ VitConfig::Pool pool_of(JsonSection& vision) {
   return pool == "tok" ? VitConfig::Pool::token : VitConfig::Pool::average;
 }
 
+/// Custom attention blocks, which both towers may have.
+BlockConfig block_of(JsonSection& tower) {
+  tower.ignore({"block_type"});  // "custom" says no more than the keys below
+  BlockConfig block;
+  for (const auto& [key, option] : block_keys) block.*option = tower.get<bool>(key, false);
+  return block;
+}
+
 VitConfig vit_of(JsonSection& vision, bool quick_gelu) {
   const auto positions = vision.get<std::string>("pos_embed_type", "learnable");
   check(positions == "learnable" || positions == "sin_cos_2d", "{}.pos_embed_type: learnable or sin_cos_2d, got {}",
@@ -61,11 +76,12 @@ VitConfig vit_of(JsonSection& vision, bool quick_gelu) {
                 .patch_bias = false,
                 .ln_pre = !vision.get<bool>("no_ln_pre", false),
                 .norm_after_pool = vision.get<bool>("final_ln_after_pool", false),
-                .fixed_positions = positions == "sin_cos_2d",
+                .positions = positions == "sin_cos_2d" ? VitConfig::Positions::sines : VitConfig::Positions::learned,
                 .layer_scale = layer_scale_of(vision),
                 .patch_dropout = vision.number_between("patch_dropout", 0, 0, 0.999),
                 .pool_queries = vision.positive("attn_pooler_queries", 256),
-                .pool_heads = vision.positive("attn_pooler_heads", 8)};
+                .pool_heads = vision.count("attn_pooler_heads", 0),
+                .block = block_of(vision)};
   check(vit.width % vit.head_width == 0, "{}: width {} is not a multiple of head_width {}", vision.where(), vit.width,
         vit.head_width);
   return vit;
@@ -81,34 +97,28 @@ ModifiedResNetConfig modified_resnet_of(JsonSection& vision) {
 }
 
 /// timm's keys for the projection, which the towers that no peer names have too.
-ProjectionConfig timm_projection(JsonSection& vision) {
-  const auto proj = vision.get<std::string>("timm_proj", "linear");
-  check(proj == "linear" || proj == "none", "{}.timm_proj: linear or none, got {}", vision.where(), proj);
-  return {.present = proj == "linear", .bias = vision.get<bool>("timm_proj_bias", false)};
+ProjectionConfig timm_projection(JsonSection& vision, std::int64_t embed_dim) {
+  const auto proj = vision.get<std::string>("timm_proj", vision.is_null("timm_proj") ? "" : "linear");
+  const bool bias = vision.get<bool>("timm_proj_bias", false);
+  check(proj.empty() || proj == "linear" || proj == "mlp" || proj == "none",
+        "{}.timm_proj: linear, mlp, none or null, got {}", vision.where(), proj);
+  if (proj.empty()) return {.bias = true, .of_tower = true};  // the tower's own classifier
+  return {.present = proj != "none", .bias = bias, .hidden = proj == "mlp" ? 2 * embed_dim : 0};
 }
 
 void read_timm(JsonSection& vision, ModelConfig& config) {
-  vision.ignore({"timm_model_pretrained", "timm_drop", "timm_drop_path"});
+  vision.ignore({"timm_model_pretrained", "timm_drop"});
   const auto name = vision.require<std::string>("timm_model_name");
-  const auto pool = vision.get<std::string>("timm_pool", "avg");
-  config.image_projection = timm_projection(vision);
-  const bool linear = config.image_projection.present;
-  if (auto vit = timm_siglip(name)) {
-    const auto* expected = vit->pool == VitConfig::Pool::average ? "avg" : "map";
-    check(pool == expected && !linear, "{}: {} is built here with timm_pool \"{}\" and timm_proj \"none\"",
-          vision.where(), name, expected);
-    check(vit->width == config.embed_dim, "{}: without a projection the width of {}, {}, must be embed_dim, {}",
-          vision.where(), name, vit->width, config.embed_dim);
-    vit->patch_dropout = vision.number_between("patch_dropout", 0, 0, 0.999);
-    config.vision = *vit;
-    return;
+  config.image_projection = timm_projection(vision, config.embed_dim);
+  std::vector<std::string_view> known;
+  for (const auto* family : timm_families()) {
+    known.push_back(family->models);
+    if (auto tower = family->read(name, vision)) {
+      config.vision = std::move(*tower);
+      return;
+    }
   }
-  const auto resnet = timm_resnet(name);
-  check(resnet.has_value(), "{}.timm_model_name: SigLIP's ViTs and resnet18 to resnet152 are built here, not {}",
-        vision.where(), name);
-  check(pool == "avg" && linear, "{}: {} is built here with timm_pool \"avg\" and timm_proj \"linear\"", vision.where(),
-        name);
-  config.vision = *resnet;
+  fail("{}.timm_model_name: {} are built here, not {}", vision.where(), fmt::join(known, ", "), name);
 }
 
 void read_vision(JsonSection vision, ModelConfig& config, bool quick_gelu) {
@@ -118,10 +128,10 @@ void read_vision(JsonSection vision, ModelConfig& config, bool quick_gelu) {
   const auto* layers = vision.find("layers");
   if (vision.get<bool>("own_towers", false)) {
     config.vision = OwnTowers{};
-    config.image_projection = timm_projection(vision);
+    config.image_projection = timm_projection(vision, config.embed_dim);
   } else if (vision.has("efficientnet")) {
     config.vision = efficientnet_of(vision.section("efficientnet"));
-    config.image_projection = timm_projection(vision);
+    config.image_projection = timm_projection(vision, config.embed_dim);
   } else if (vision.has("timm_model_name")) {
     read_timm(vision, config);
   } else if (layers && layers->is_array()) {
@@ -157,7 +167,8 @@ void read_text(JsonSection text, ModelConfig& config, bool quick_gelu) {
         projection);
   config.text_projection = {.present = projection == "linear", .bias = text.get<bool>("proj_bias", false)};
   if (text.has("bert")) {
-    config.text = bert_of(text.section("bert"));
+    auto bert = text.section("bert");
+    config.text = text_bert.read(bert);
     config.text.pool = text_pool_of(text);
   } else {
     config.text = {.context_length = text.positive("context_length", 77),
@@ -174,7 +185,8 @@ void read_text(JsonSection text, ModelConfig& config, bool quick_gelu) {
                    .end_id = text.get<std::int64_t>("eos_id", 2),
                    .layer_scale = layer_scale_of(text),
                    .token_std = text.number_between("token_std", 0.02, 0, 100),
-                   .class_embedding = text.get<bool>("embed_cls", false)};
+                   .class_embedding = text.get<bool>("embed_cls", false),
+                   .block = block_of(text)};
   }
   config.text.own_vocabulary = !text.get<std::string>("hf_tokenizer_name", {}).empty();
   if (text.has("tokenizer_kwargs")) {
@@ -223,8 +235,11 @@ void put_unless(json& out, const char* key, const json& value, const json& fallb
 
 /// As timm_projection() reads it.
 json with_projection(json vision, const ProjectionConfig& projection) {
-  put_unless(vision, "timm_proj", projection.present ? "linear" : "none", "linear");
-  put_unless(vision, "timm_proj_bias", projection.bias, false);
+  vision["timm_proj"] = projection.of_tower      ? json()
+                        : !projection.present    ? json("none")
+                        : projection.hidden == 0 ? json("linear")
+                                                 : json("mlp");
+  put_unless(vision, "timm_proj_bias", projection.bias && !projection.of_tower, false);
   return vision;
 }
 
@@ -236,27 +251,24 @@ json vision_json(const EfficientNetConfig& net, const ModelConfig& config) {
   return with_projection({{"efficientnet", to_json(net)}}, config.image_projection);
 }
 
-json timm_json(const std::optional<std::string>& name, const char* pool, const ModelConfig& config) {
-  check(name.has_value(), "model {}: timm has no tower of these sizes", config.name);
-  return {{"timm_model_name", *name},
-          {"timm_model_pretrained", false},
-          {"timm_pool", pool},
-          {"timm_proj", config.image_projection.present ? "linear" : "none"},
-          {"timm_proj_bias", config.image_projection.bias}};
+/// Of a tower that open_clip takes from timm.
+json timm_json(const ModelConfig& config) {
+  const auto* family = timm_family_of(config);
+  check(family != nullptr, "model {}: timm has no tower of these sizes", config.name);
+  auto out = with_projection(*family->write(config.vision, config.preprocess.image_size), config.image_projection);
+  out["timm_model_pretrained"] = false;
+  return out;
 }
 
-json vision_json(const ResNetConfig& resnet, const ModelConfig& config) {
-  return timm_json(timm_name(resnet), "avg", config);
+json vision_json(const ResNetConfig&, const ModelConfig& config) { return timm_json(config); }
+
+void put_block(json& out, const BlockConfig& block) {
+  for (const auto& [key, option] : block_keys) put_unless(out, key, block.*option, false);
 }
 
 json vision_json(const VitConfig& vit, const ModelConfig& config) {
+  if (!vit.class_token || timm_family_of(config)) return timm_json(config);
   const bool average = vit.pool == VitConfig::Pool::average;
-  if (!vit.class_token) {
-    const auto name = vit.stem.empty() ? timm_name(vit, config.preprocess.image_size) : std::nullopt;
-    auto out = timm_json(name, average ? "avg" : "map", config);
-    put_unless(out, "patch_dropout", vit.patch_dropout, 0.0);
-    return out;
-  }
   const VitConfig usual;
   json out{{"layers", vit.layers}, {"width", vit.width}, {"patch_size", vit.patch_size}};
   put_unless(out, "stem", vit.stem, json::array());
@@ -267,12 +279,14 @@ json vision_json(const VitConfig& vit, const ModelConfig& config) {
   put_unless(out, "pool_type", average ? "avg" : "tok", "tok");
   put_unless(out, "no_ln_pre", !vit.ln_pre, false);
   put_unless(out, "final_ln_after_pool", vit.norm_after_pool, false);
-  put_unless(out, "pos_embed_type", vit.fixed_positions ? "sin_cos_2d" : "learnable", "learnable");
+  put_unless(out, "pos_embed_type", vit.positions == VitConfig::Positions::sines ? "sin_cos_2d" : "learnable",
+             "learnable");
   if (vit.layer_scale) out["ls_init_value"] = *vit.layer_scale;
   put_unless(out, "patch_dropout", vit.patch_dropout, 0.0);
   put_unless(out, "attentional_pool", vit.pool == VitConfig::Pool::query, false);
   put_unless(out, "attn_pooler_queries", vit.pool_queries, usual.pool_queries);
   put_unless(out, "attn_pooler_heads", vit.pool_heads, usual.pool_heads);
+  put_block(out, vit.block);
   return out;
 }
 
@@ -307,7 +321,7 @@ json text_json(const ModelConfig& config) {
            {"width", text.width},
            {"heads", text.heads},
            {"layers", text.layers}};
-  if (text.architecture == TextConfig::Architecture::bert) out = {{"bert", bert_json(text)}};
+  if (text.architecture == TextConfig::Architecture::bert) out = {{"bert", text_bert.write(text)}};
   put_unless(out, "pool_type", name_of(text.pool), "argmax");
   put_unless(out, "proj_bias", config.text_projection.bias, false);
   if (!config.text_projection.present) out["proj_type"] = "none";
@@ -324,6 +338,7 @@ json text_json(const ModelConfig& config) {
   if (text.layer_scale) out["ls_init_value"] = *text.layer_scale;
   put_unless(out, "token_std", text.token_std, usual.token_std);
   put_unless(out, "embed_cls", text.class_embedding, false);
+  put_block(out, text.block);
   return out;
 }
 

@@ -39,18 +39,23 @@ void add(NamedTensors& all, const std::string& name, const at::Tensor& tensor, c
   if (scheme == schemes.end()) return insert(name, tensor);
   auto renamed = name;
   for (const auto& rename : scheme->renames) replace_first(renamed, rename.ours, rename.theirs);
-  if (scheme->fused.empty() || !contains(renamed, scheme->fused)) {
-    return insert(renamed, in_peers_shape(tensor, name, *scheme));
-  }
-  const auto third = tensor.size(0) / 3;
-  for (const auto& part : scheme->parts) {
+  const auto fused = std::find_if(scheme->fused.begin(), scheme->fused.end(),
+                                  [&](const auto& each) { return contains(renamed, each.ours); });
+  if (fused == scheme->fused.end()) return insert(renamed, in_peers_shape(tensor, name, *scheme));
+  const auto rows = tensor.size(0) / fused->count;
+  for (const auto& part : fused->parts) {
     auto part_name = renamed;
-    replace_first(part_name, scheme->fused, part.name);
-    insert(part_name, in_peers_shape(tensor.narrow(0, part.first * third, part.count * third), name, *scheme));
+    replace_first(part_name, fused->ours, part.name);
+    insert(part_name, in_peers_shape(tensor.narrow(0, part.first * rows, part.count * rows), name, *scheme));
   }
 }
 
 }  // namespace
+
+Renames operator+(Renames a, const Renames& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
 
 NamedTensors peer_tensors(const torch::nn::Module& module, const NamingSchemes& schemes, const NamedTensors& instead,
                           const std::string& prefix) {

@@ -17,31 +17,38 @@ struct Rename {
   std::string_view ours, theirs;
 };
 
-/// Rows of a fused query-key-value tensor that a peer keeps under a name of its own.
+/// Some of a tensor's equal parts, which a peer keeps under a name of their own.
 struct Part {
-  std::string_view name;      ///< in place of NamingScheme::fused
-  std::int64_t first, count;  ///< thirds
+  std::string_view name;      ///< in place of Fused::ours
+  std::int64_t first, count;  ///< parts
+};
+
+/// A tensor of ours that a peer keeps in several: queries, keys and values, or a gated MLP's two halves.
+struct Fused {
+  std::string_view ours;  ///< in a renamed name
+  std::int64_t count;     ///< equal parts of its rows
+  std::vector<Part> parts;
 };
 
 /// How a peer names and lays out the tensors of one part of a model.
 struct NamingScheme {
   std::string_view scope;         ///< our names that begin so
   std::vector<Rename> renames{};  ///< all that apply, in order
-  std::string_view fused{};       ///< in a renamed name: a query-key-value tensor that the peer keeps in parts
-  std::vector<Part> parts{};
+  std::vector<Fused> fused{};
   std::vector<std::string_view> transposed{};  ///< in our names: a matrix that the peer keeps the other way round
   /// In our names: a tensor to which the peer gives so many dimensions of size 1 in front.
   std::vector<std::pair<std::string_view, int>> leading_ones{};
 };
 
 using NamingSchemes = std::vector<NamingScheme>;
+using Renames = std::vector<Rename>;
+
+/// All of both, in order.
+Renames operator+(Renames a, const Renames& b);
 
 /// The schemes of a whole model, the first whose scope fits a name counting. Throws Error when that peer has no such
 /// model.
 NamingSchemes naming_schemes(const ModelConfig& config, Layout layout);
-
-/// The schemes of transformers' BertModel or GPT2Model, names relative to the tower.
-NamingSchemes text_tower_schemes(const TextConfig& config);
 
 /// All parameters and buffers but adapters', detached, under the peer's names and in the peer's shape. Each is a view,
 /// so that writing through it reaches the parameter. `instead` holds, by our names, what stands for a parameter;

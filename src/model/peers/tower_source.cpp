@@ -8,8 +8,11 @@
 #include "core/check.hpp"
 #include "core/io/files.hpp"
 #include "core/io/folders.hpp"
+#include "core/json/json_section.hpp"
+#include "core/json/parse_json.hpp"
 #include "model/peers/model_folder.hpp"
 #include "model/peers/positions.hpp"
+#include "model/peers/text_family.hpp"
 #include "vlalign/model/peers/read_config.hpp"
 
 namespace vlalign {
@@ -53,14 +56,12 @@ NamedTensors text_model_only(const NamedTensors& tensors, std::string_view wrapp
   return kept;
 }
 
-/// Of transformers' BertModel or GPT2Model; none in a folder of a whole model.
-std::optional<TextConfig> text_tower_alone(const fs::path& folder) {
-  if (layout_of(folder) == Layout::open_clip) return std::nullopt;
-  try {
-    return read_text_config(folder);
-  } catch (const Error&) {
-    return std::nullopt;
-  }
+/// Of a text tower alone; null for the folder of a whole model.
+const TextFamily* text_family_alone(const fs::path& folder) {
+  if (layout_of(folder) == Layout::open_clip) return nullptr;
+  const auto file = folder / "config.json";
+  const auto root = read_json_object(file);
+  return text_family_of_type(JsonSection(root, file.string()).require<std::string>("model_type"));
 }
 
 }  // namespace
@@ -83,15 +84,13 @@ TowerSource image_tower_source(const fs::path& path, const ModelConfig& config) 
 }
 
 TowerSource text_tower_source(const fs::path& folder, const ModelConfig& config) {
-  const auto alone = text_tower_alone(folder);
-  if (!alone) return from_model(folder, config, "text.");
-  check_same_computation(with_text(config, *alone), config, folder);
-  const bool bert = config.text.architecture == TextConfig::Architecture::bert;
+  const auto* family = text_family_alone(folder);
+  if (!family) return from_model(folder, config, "text.");
+  check_same_computation(with_text(config, read_text_config(folder)), config, folder);
   FolderTensors from;
   read_whole_folder(folder, [&](const fs::path& place) { from = read_folder_tensors(place); });
-  const auto& [where, tensors] = from;
-  return {where, text_model_only(tensors, bert ? "bert." : "transformer.", config.text.pooler),
-          text_tower_schemes(config.text), "", false};
+  return {from.where, text_model_only(from.tensors, family->wrapper, config.text.pooler), family->schemes(config.text),
+          "", false};
 }
 
 void assign_tower(const torch::nn::Module& tower, const TowerSource& source) {

@@ -1,9 +1,11 @@
-#include "model/peers/timm_names.hpp"
-
+// timm's ViTs of SigLIP and SigLIP 2 of fixed resolution.
 #include <array>
 #include <charconv>
 
+#include "config/config_fields.hpp"
 #include "core/check.hpp"
+#include "model/peers/timm_family.hpp"
+#include "model/peers/timm_vit_schemes.hpp"
 
 namespace vlalign {
 namespace {
@@ -37,19 +39,7 @@ std::int64_t take_number(std::string_view& text) {
   return number;
 }
 
-struct NamedResNet {
-  std::string_view name;
-  std::array<std::int64_t, 4> layers;
-  bool bottleneck;
-};
-
-constexpr std::array timm_resnets{
-    NamedResNet{"resnet18", {2, 2, 2, 2}, false}, NamedResNet{"resnet34", {3, 4, 6, 3}, false},
-    NamedResNet{"resnet50", {3, 4, 6, 3}, true}, NamedResNet{"resnet101", {3, 4, 23, 3}, true},
-    NamedResNet{"resnet152", {3, 8, 36, 3}, true}};
-
-}  // namespace
-
+/// "vit_base_patch16_siglip_224", "vit_so400m_patch14_siglip_gap_384", ...; none for another name.
 std::optional<VitConfig> timm_siglip(std::string_view name) {
   if (!take(name, "vit_")) return {};
   for (const auto& size : sizes) {
@@ -73,15 +63,14 @@ std::optional<VitConfig> timm_siglip(std::string_view name) {
   return {};
 }
 
-std::optional<std::string> timm_name(const VitConfig& vit, std::int64_t image_size) {
+/// The name of such a tower at an image size; none when timm has no ViT of these sizes.
+std::optional<std::string> name_of(const VitConfig& vit, std::int64_t image_size) {
   for (const auto& size : sizes) {
     const bool gap = vit.pool == VitConfig::Pool::average;
     const auto name =
         fmt::format("vit_{}_patch{}_siglip_{}{}", size.name, vit.patch_size, gap ? "gap_" : "", image_size);
     const auto known = *timm_siglip(name);
-    const auto hidden = [](const VitConfig& v) {
-      return static_cast<std::int64_t>(static_cast<double>(v.width) * v.mlp_ratio + 1e-6);
-    };
+    const auto hidden = [](const VitConfig& v) { return mlp_width(v.width, v.mlp_ratio); };
     if (known.width == vit.width && known.layers == vit.layers && known.head_width == vit.head_width &&
         hidden(known) == hidden(vit) && known.activation == vit.activation)
       return name;
@@ -89,21 +78,31 @@ std::optional<std::string> timm_name(const VitConfig& vit, std::int64_t image_si
   return {};
 }
 
-std::optional<ResNetConfig> timm_resnet(std::string_view name) {
-  for (const auto& known : timm_resnets) {
-    if (known.name == name)
-      return ResNetConfig{.layers = {known.layers.begin(), known.layers.end()}, .bottleneck = known.bottleneck};
-  }
-  return {};
+std::optional<VisionConfig> read(std::string_view name, JsonSection& vision) {
+  auto vit = timm_siglip(name);
+  if (!vit) return {};
+  const std::string_view pool = vit->pool == VitConfig::Pool::average ? "avg" : "map";
+  pool_of_timm(vision, name, {&pool, 1});
+  vit->patch_dropout = patch_dropout_of(vision);
+  vit->block.drop_path = drop_path_of(vision);
+  return *vit;
 }
 
-std::optional<std::string> timm_name(const ResNetConfig& resnet) {
-  for (const auto& known : timm_resnets) {
-    const std::vector<std::int64_t> layers(known.layers.begin(), known.layers.end());
-    if (layers == resnet.layers && known.bottleneck == resnet.bottleneck && resnet.width == 64)
-      return std::string(known.name);
-  }
-  return {};
+std::optional<nlohmann::json> write(const VisionConfig& vision, int image_size) {
+  const auto* vit = std::get_if<VitConfig>(&vision);
+  if (!vit || vit->class_token || !vit->stem.empty()) return {};
+  const auto name = name_of(*vit, image_size);
+  if (!name) return {};
+  nlohmann::json out{{"timm_model_name", *name}, {"timm_pool", vit->pool == VitConfig::Pool::average ? "avg" : "map"}};
+  if (vit->patch_dropout > 0) out["patch_dropout"] = vit->patch_dropout;
+  if (vit->block.drop_path > 0) out["timm_drop_path"] = vit->block.drop_path;
+  return out;
 }
+
+NamingSchemes schemes(const VisionConfig&) { return timm_vit_schemes(); }
+
+}  // namespace
+
+const TimmFamily timm_siglip_family{"SigLIP's ViTs", read, write, schemes, "visual.trunk.head."};
 
 }  // namespace vlalign

@@ -1,0 +1,52 @@
+// transformers' BertModel.
+#include "model/peers/hugging_face_keys.hpp"
+#include "model/peers/text_family.hpp"
+
+namespace vlalign {
+namespace {
+
+using nlohmann::json;
+
+TextConfig read(JsonSection& section) {
+  auto config = text_of(section, {30522, 512, 768, 12, "gelu", 1e-12});
+  config.architecture = TextConfig::Architecture::bert;
+  config.pool = TextConfig::Pool::first;
+  config.causal = false;
+  config.token_types = section.positive("type_vocab_size", 2);
+  config.pad_id = token_id(section, "pad_token_id", 0);
+  config.end_id = token_id(section, "eos_token_id", config.end_id);
+  config.pooler = section.get<bool>("pooler", false);
+  return config;
+}
+
+json write(const TextConfig& text) {
+  auto out = text_json(text);
+  out["eos_token_id"] = text.end_id;
+  out["type_vocab_size"] = text.token_types;
+  out["pooler"] = text.pooler;
+  return out;
+}
+
+bool holds(const TextConfig& text) { return text.architecture == TextConfig::Architecture::bert; }
+
+NamingSchemes schemes(const TextConfig&) {
+  return {
+      {.scope = "",
+       .renames = {{"transformer.resblocks.", "encoder.layer."},
+                   {".ln_1.", ".attention.output.LayerNorm."},
+                   {".ln_2.", ".output.LayerNorm."},
+                   {".attn.out_proj.", ".attention.output.dense."},
+                   {".mlp.c_fc.", ".intermediate.dense."},
+                   {".mlp.c_proj.", ".output.dense."},
+                   {"pooler.", "pooler.dense."}},
+       .fused = {
+           {".attn.in_proj_",
+            3,
+            {{".attention.self.query.", 0, 1}, {".attention.self.key.", 1, 1}, {".attention.self.value.", 2, 1}}}}}};
+}
+
+}  // namespace
+
+const TextFamily text_bert{"bert", read, holds, write, schemes, "bert."};
+
+}  // namespace vlalign

@@ -1,0 +1,46 @@
+// transformers' GPT2Model.
+#include "model/peers/hugging_face_keys.hpp"
+#include "model/peers/text_family.hpp"
+
+namespace vlalign {
+namespace {
+
+TextConfig read(JsonSection& section) {
+  TextConfig config;
+  config.context_length = section.positive("n_positions", 1024);
+  config.vocab_size = section.positive("vocab_size", 50257);
+  config.width = section.positive("n_embd", 768);
+  config.heads = section.positive("n_head", 12);
+  config.layers = section.positive("n_layer", 12);
+  config.mlp_ratio = mlp_ratio_of(section, "n_inner", 4 * config.width, config.width);
+  config.activation = activation_of(section, "activation_function", "gelu_new");
+  config.norm_eps = section.number_between("layer_norm_epsilon", 1e-5, 0, 1);
+  config.end_id = token_id(section, "eos_token_id", 50256);
+  config.pad_id = token_id(section, "pad_token_id", config.end_id);
+  config.pool = TextConfig::Pool::end_token;
+  config.own_vocabulary = true;
+  for (const auto* key : {"scale_attn_by_inverse_layer_idx", "add_cross_attention"})
+    check(!section.get<bool>(key, false), "{}.{}: only false is built here", section.where(), key);
+  return config;
+}
+
+/// A tower of its own kind in a folder; whole models hold it as CLIP's.
+bool holds(const TextConfig&) { return false; }
+nlohmann::json write(const TextConfig& text) { return text_json(text); }
+
+NamingSchemes schemes(const TextConfig&) {
+  return {{.scope = "",
+           .renames = {{"transformer.resblocks.", "h."},
+                       {"token_embedding.", "wte."},
+                       {"positional_embedding", "wpe.weight"},
+                       {"ln_final.", "ln_f."},
+                       {".attn.in_proj_", ".attn.c_attn."},
+                       {".attn.out_proj.", ".attn.c_proj."}},
+           .transposed = {"in_proj_weight", "out_proj.weight", "c_fc.weight", "c_proj.weight"}}};
+}
+
+}  // namespace
+
+const TextFamily text_gpt2{"gpt2", read, holds, write, schemes, "transformer."};
+
+}  // namespace vlalign

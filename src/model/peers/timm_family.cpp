@@ -1,0 +1,65 @@
+#include "model/peers/timm_family.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "config/config_fields.hpp"
+#include "core/check.hpp"
+
+namespace vlalign {
+namespace {
+
+bool same(const VisionConfig& a, const VisionConfig& b) {
+  ModelConfig x, y;
+  x.vision = a, y.vision = b;
+  return !first_difference(x, y);
+}
+
+/// What open_clip's own ViT holds: its projection has no bias and is none of timm's.
+bool is_open_clips_own(const ModelConfig& config) {
+  const auto* vit = std::get_if<VitConfig>(&config.vision);
+  const auto& projection = config.image_projection;
+  const bool plain_projection =
+      projection.present && !projection.bias && !projection.of_tower && projection.hidden == 0;
+  return vit && vit->class_token && plain_projection;
+}
+
+}  // namespace
+
+std::span<const TimmFamily* const> timm_families() {
+  static constexpr std::array all{&timm_siglip_family, &timm_resnet_family};
+  return all;
+}
+
+const TimmFamily* timm_family_of(const ModelConfig& config) {
+  if (is_open_clips_own(config)) return nullptr;
+  const auto families = timm_families();
+  const auto found = std::find_if(families.begin(), families.end(), [&](const auto* family) {
+    return family->write(config.vision, config.preprocess.image_size).has_value();
+  });
+  return found == families.end() ? nullptr : *found;
+}
+
+const TimmTower* find_tower(std::span<const TimmTower> towers, std::string_view name) {
+  const auto found = std::find_if(towers.begin(), towers.end(), [&](const auto& tower) { return tower.name == name; });
+  return found == towers.end() ? nullptr : &*found;
+}
+
+const TimmTower* find_tower(std::span<const TimmTower> towers, const VisionConfig& vision) {
+  const auto found =
+      std::find_if(towers.begin(), towers.end(), [&](const auto& tower) { return same(tower.vision, vision); });
+  return found == towers.end() ? nullptr : &*found;
+}
+
+std::string pool_of_timm(JsonSection& vision, std::string_view name, std::span<const std::string_view> known) {
+  const auto pool = vision.get<std::string>("timm_pool", "avg");
+  check(std::find(known.begin(), known.end(), pool) != known.end(),
+        "{}.timm_pool: {} is built here with \"{}\", got \"{}\"", vision.where(), name, fmt::join(known, "\" or \""),
+        pool);
+  return pool;
+}
+
+double drop_path_of(JsonSection& vision) { return vision.number_between("timm_drop_path", 0, 0, 0.999); }
+double patch_dropout_of(JsonSection& vision) { return vision.number_between("patch_dropout", 0, 0, 0.999); }
+
+}  // namespace vlalign

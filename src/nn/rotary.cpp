@@ -1,0 +1,97 @@
+#include "vlalign/nn/rotary.hpp"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/zeros.h>
+
+#include <cmath>
+#include <numbers>
+
+namespace vlalign::nn {
+namespace {
+
+/// temperature^(-i / count), [count].
+Tensor frequencies(double temperature, std::int64_t count) {
+  return (at::arange(count, at::kFloat) * (-std::log(temperature) / static_cast<double>(count))).exp();
+}
+
+/// Where the rows (or columns) of a grid stand, [count].
+Tensor coordinates(const RotaryConfig& config, std::int64_t count) {
+  const auto steps = at::arange(count, at::kFloat);
+  const auto all = static_cast<double>(count);
+  if (config.coordinates == RotaryConfig::Coordinates::normalized)
+    return ((steps + 0.5) / all * 2 - 1) * (2 * std::numbers::pi);
+  const auto scale = config.reference > 0 ? static_cast<double>(config.reference) / all : 1.0;
+  return (steps + config.offset) * scale;
+}
+
+/// Each pair's angle stands at both its channels.
+Rotation of_angles(const Tensor& angles, bool halves) {
+  const auto both = halves ? at::cat({angles, angles}, -1) : angles.repeat_interleave(2, -1);
+  return {both.cos(), both.sin(), halves};
+}
+
+/// Each channel's partner, the first of a pair with the other sign.
+Tensor partners(const Tensor& x, bool halves) {
+  if (halves) {
+    const auto parts = x.chunk(2, -1);
+    return at::cat({-parts[1], parts[0]}, -1);
+  }
+  const auto pairs = x.unflatten(-1, {-1, 2});
+  return at::stack({-pairs.select(-1, 1), pairs.select(-1, 0)}, -1).flatten(-2);
+}
+
+Tensor rows_at(const Tensor& table, const Tensor& index) {
+  if (table.dim() == 2) return table.index_select(0, index).view({-1, 1, 1, table.size(-1)});
+  return table.gather(2, index.view({-1, 1, 1, 1}).expand({-1, 1, 1, table.size(-1)}));
+}
+
+}  // namespace
+
+Rotation Rotation::at(const Tensor& index) const {
+  if (!defined()) return {};
+  return {rows_at(cosines, index), rows_at(sines, index), halves};
+}
+
+Rotation Rotation::of(const Tensor& index) const {
+  if (!defined()) return {};
+  const auto rows = [&](const Tensor& table) {
+    return table.index_select(0, index.flatten()).view({index.size(0), 1, index.size(1), -1});
+  };
+  return {rows(cosines), rows(sines), halves};
+}
+
+Rotation Rotation::to(c10::Device device) const {
+  return defined() ? Rotation{cosines.to(device), sines.to(device), halves} : Rotation{};
+}
+
+Rotation Rotation::behind(std::int64_t places) const {
+  if (!defined() || places == 0) return *this;
+  const auto shape = std::vector<std::int64_t>{places, cosines.size(-1)};
+  return {at::cat({at::ones(shape, cosines.options()), cosines}), at::cat({at::zeros(shape, sines.options()), sines}),
+          halves};
+}
+
+Tensor rotated(const Tensor& x, const Rotation& rotation) {
+  if (!rotation.defined()) return x;
+  const auto options = x.options().requires_grad(false);
+  return x * rotation.cosines.to(options) + partners(x, rotation.halves) * rotation.sines.to(options);
+}
+
+Rotation grid_rotation(const RotaryConfig& config, std::int64_t rows, std::int64_t columns, std::int64_t width) {
+  const auto bands = frequencies(config.temperature, width / 4);
+  const auto along = [&](std::int64_t count) { return coordinates(config, count).unsqueeze(-1) * bands; };
+  const std::vector<std::int64_t> shape{rows, columns, width / 4};
+  const auto by_row = along(rows).unsqueeze(1).expand(shape), by_column = along(columns).unsqueeze(0).expand(shape);
+  const auto angles = config.columns_first ? at::cat({by_column, by_row}, -1) : at::cat({by_row, by_column}, -1);
+  return of_angles(angles.flatten(0, 1), config.halves);
+}
+
+Rotation line_rotation(double temperature, std::int64_t length, std::int64_t width) {
+  return of_angles(at::arange(length, at::kFloat).unsqueeze(-1) * frequencies(temperature, width / 2), false);
+}
+
+}  // namespace vlalign::nn
