@@ -17,9 +17,12 @@ constexpr std::array qkv_bias_names{"all", "all_but_keys", "none"};
 constexpr std::array mlp_names{"plain", "gated", "gated_last"};
 constexpr std::array coordinates_names{"steps", "normalized"};
 constexpr std::array positions_names{"learned", "sines", "none"};
+constexpr std::array position_resize_names{"bicubic_antialiased", "bicubic", "bilinear_antialiased"};
+constexpr std::array front_names{"patches", "vitamin", "mobile_clip"};
+constexpr std::array text_positions_names{"learned", "learned_from_padding", "sines", "relative", "rotary", "none"};
 constexpr std::array vit_pool_names{"token", "average", "attention", "query"};
-constexpr std::array text_pool_names{"largest_id", "end_token", "first", "last", "mean"};
-constexpr std::array architecture_names{"clip", "bert"};
+constexpr std::array text_pool_names{"largest_id", "end_token", "first", "last", "mean", "max", "pooler", "attention"};
+constexpr std::array architecture_names{"clip", "bert", "t5", "nllb", "modern"};
 constexpr std::array resize_names{"shortest", "squash"};
 constexpr std::array interpolation_names{"bicubic", "bilinear"};
 constexpr std::array pixels_names{"vlalign", "peer"};
@@ -36,6 +39,9 @@ std::string_view name_of(BlockConfig::QkvBias bias) { return name_in(qkv_bias_na
 std::string_view name_of(BlockConfig::Mlp mlp) { return name_in(mlp_names, mlp); }
 std::string_view name_of(RotaryConfig::Coordinates coordinates) { return name_in(coordinates_names, coordinates); }
 std::string_view name_of(VitConfig::Positions positions) { return name_in(positions_names, positions); }
+std::string_view name_of(VitConfig::PositionResize how) { return name_in(position_resize_names, how); }
+std::string_view name_of(VitConfig::Front front) { return name_in(front_names, front); }
+std::string_view name_of(TextConfig::Positions positions) { return name_in(text_positions_names, positions); }
 std::string_view name_of(VitConfig::Pool pool) { return name_in(vit_pool_names, pool); }
 std::string_view name_of(TextConfig::Pool pool) { return name_in(text_pool_names, pool); }
 std::string_view name_of(TextConfig::Architecture kind) { return name_in(architecture_names, kind); }
@@ -81,11 +87,12 @@ constexpr auto hidden = "width * mlp_ratio";
 
 void collect(const BlockConfig& c, Collector& out) {
   const auto& [norm, placement, mlp, qkv_bias, attention_bias, mlp_bias, head_norms, inner_norm, attention_norm,
-               mlp_inner_norm, mlp_norm, cosine_attention, head_scales, gate, gate_bias, dropout, attention_dropout,
-               drop_path] = c;
+               mlp_input_norm, mlp_inner_norm, mlp_norm, cosine_attention, head_scales, gate, gate_bias, dropout,
+               attention_dropout, drop_path] = c;
   out.add("norm", norm), out.add("placement", placement), out.add("mlp", mlp), out.add("qkv_bias", qkv_bias);
   out.add("attention_bias", attention_bias), out.add("mlp_bias", mlp_bias), out.add("head_norms", head_norms);
   out.add("inner_norm", inner_norm), out.add("attention_norm", attention_norm);
+  out.add("mlp_input_norm", mlp_input_norm);
   out.add("mlp_inner_norm", mlp_inner_norm), out.add("mlp_norm", mlp_norm);
   out.add("cosine_attention", cosine_attention), out.add("head_scales", head_scales);
   out.add("gate", gate), out.add("gate_bias", gate_bias), out.add("dropout", dropout);
@@ -102,17 +109,22 @@ void collect(const std::optional<RotaryConfig>& c, Collector& out) {
 }
 
 void collect(const VitConfig& c, Collector& out) {
-  const auto& [patch_size, stem, width, layers, head_width, mlp_ratio, activation, norm_eps, pool, class_token,
-               patch_bias, ln_pre, norm_after_pool, positions, class_position, rotary, registers, layer_scale,
-               patch_dropout, pool_queries, pool_heads, pool_mlp_ratio, block] = c;
+  const auto& [patch_size, stem, front, front_widths, front_layers, width, layers, head_width, mlp_ratio, activation,
+               norm_eps, pool, class_token, patch_bias, ln_pre, norm_after_pool, positions, position_side,
+               position_resize, class_position, rotary, registers, layer_scale, most_patches, patch_dropout,
+               pool_queries, pool_heads, pool_mlp_ratio, block] = c;
   out.add(kind, std::string("Vit"));
-  out.add("patch_size", patch_size), out.add("stem", stem), out.add("width", width), out.add("layers", layers);
+  out.add("patch_size", patch_size), out.add("stem", stem), out.add("front", front);
+  out.add("front_widths", front_widths), out.add("front_layers", front_layers);
+  out.add("width", width), out.add("layers", layers);
   out.add("head_width", head_width), out.add(hidden, mlp_width(width, mlp_ratio));
   out.add("activation", activation), out.add("norm_eps", norm_eps), out.add("pool", pool);
   out.add("class_token", class_token), out.add("patch_bias", patch_bias), out.add("ln_pre", ln_pre);
   out.add("norm_after_pool", norm_after_pool), out.add("positions", positions);
+  out.add("position_side", position_side), out.add("position_resize", position_resize);
   out.add("class_position", class_position), collect(rotary, out), out.add("registers", registers);
-  out.add("layer_scale", layer_scale), out.add("patch_dropout", patch_dropout);
+  out.add("layer_scale", layer_scale), out.add("most_patches", most_patches);
+  out.add("patch_dropout", patch_dropout);
   out.add("pool_queries", pool_queries), out.add("pool_heads", pool_heads);
   out.add("pool_mlp_ratio", pool_mlp_ratio), collect(block, out);
 }
@@ -142,17 +154,39 @@ void collect(const EfficientNetConfig& c, Collector& out) {
   out.add("hidden_dim", hidden_dim), out.add("norm_eps", norm_eps), out.add("norm_momentum", norm_momentum);
 }
 
+void collect(const ConvNextConfig& c, Collector& out) {
+  const auto& [layers, widths, norm_eps, layer_scale, drop_path] = c;
+  out.add(kind, std::string("ConvNext"));
+  out.add("layers", layers), out.add("widths", widths), out.add("norm_eps", norm_eps);
+  out.add("layer_scale", layer_scale), out.add("drop_path", drop_path);
+}
+
+void collect(const FastVitConfig& c, Collector& out) {
+  const auto& [layers, widths, mlp_ratio, attention_stages, squeeze_downsamples, layer_norm, stem_scale_branch,
+               layer_scale, drop_path, folded] = c;
+  out.add(kind, std::string("FastVit"));
+  out.add("layers", layers), out.add("widths", widths), out.add("mlp_ratio", mlp_ratio);
+  out.add("attention_stages", attention_stages), out.add("squeeze_downsamples", squeeze_downsamples);
+  out.add("layer_norm", layer_norm), out.add("stem_scale_branch", stem_scale_branch);
+  out.add("layer_scale", layer_scale), out.add("drop_path", drop_path), out.add("folded", folded);
+}
+
 void collect(const OwnTowers&, Collector& out) { out.add(kind, std::string("OwnTowers")); }
 
 void collect(const TextConfig& c, Collector& out) {
   const auto& [architecture, context_length, vocab_size, width, heads, layers, mlp_ratio, activation, norm_eps, pool,
-               causal, pad_id, end_id, layer_scale, token_std, class_embedding, token_types, pooler, cleaning,
-               strip_separator, block, own_vocabulary] = c;
+               causal, pad_id, end_id, layer_scale, token_std, class_embedding, token_types, positions, head_width,
+               relative_buckets, relative_distance, rotary_temperature, registers, ln_pre, peer_name, tiktoken, pooler,
+               cleaning, strip_separator, block, own_vocabulary] = c;
   out.add("architecture", architecture), out.add("context_length", context_length);
   out.add("vocab_size", vocab_size), out.add("width", width), out.add("heads", heads), out.add("layers", layers);
   out.add(hidden, mlp_width(width, mlp_ratio)), out.add("activation", activation), out.add("norm_eps", norm_eps);
   out.add("pool", pool), out.add("causal", causal), out.add("pad_id", pad_id), out.add("end_id", end_id);
   out.add("layer_scale", layer_scale), out.add("token_std", token_std), out.add("class_embedding", class_embedding);
+  out.add("positions", positions), out.add("head_width", head_width);
+  out.add("relative_buckets", relative_buckets), out.add("relative_distance", relative_distance);
+  out.add("rotary_temperature", rotary_temperature), out.add("registers", registers), out.add("ln_pre", ln_pre);
+  out.add("peer_name", peer_name), out.add("tiktoken", tiktoken);
   out.add("token_types", token_types), out.add("pooler", pooler), out.add("cleaning", cleaning);
   out.add("strip_separator", strip_separator), out.add("own_vocabulary", own_vocabulary);
   collect(block, out);
@@ -197,6 +231,8 @@ ModelConfig computation_of(ModelConfig config) {
     draw_nothing(vit->block);
     presence(vit->layer_scale);
   }
+  if (auto* net = std::get_if<ConvNextConfig>(&config.vision)) presence(net->layer_scale), net->drop_path = 0;
+  if (auto* net = std::get_if<FastVitConfig>(&config.vision)) presence(net->layer_scale), net->drop_path = 0;
   if (auto* net = std::get_if<EfficientNetConfig>(&config.vision)) {
     net->hidden_dim = EfficientNetConfig{}.hidden_dim;
     net->norm_momentum = EfficientNetConfig{}.norm_momentum;
@@ -207,7 +243,8 @@ ModelConfig computation_of(ModelConfig config) {
   draw_nothing(text.block);
   config.image_projection.of_tower = config.text_projection.of_tower = false;
   text.token_std = usual.token_std, text.pooler = usual.pooler, text.cleaning = usual.cleaning;
-  text.strip_separator = usual.strip_separator;
+  text.strip_separator = usual.strip_separator, text.peer_name.clear(), text.tiktoken.clear();
+  config.decoder.clear();
   text.own_vocabulary = usual.own_vocabulary, text.context_length = usual.context_length;
   text.pad_id = usual.pad_id, text.end_id = usual.end_id;  // the tokenizer's
   if (text.pool == TextConfig::Pool::end_token)
@@ -226,11 +263,12 @@ std::int64_t mlp_width(std::int64_t width, double ratio) {
 }
 
 std::vector<ConfigField> fields_of(const ModelConfig& config) {
-  const auto& [name, layout, custom_text, embed_dim, vision, text, image_projection, text_projection, scale,
-               preprocess] = config;
+  const auto& [name, layout, custom_text, embed_dim, vision, text, image_projection, text_projection, scale, preprocess,
+               decoder] = config;
   Collector out;
   out.add("custom_text", custom_text);
   out.add("embed_dim", embed_dim);
+  out.add("decoder", decoder);
   out.begin("vision.");
   std::visit([&](const auto& tower) { collect(tower, out); }, vision);
   out.begin("text.");

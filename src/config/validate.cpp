@@ -148,6 +148,8 @@ struct ValidateTower {
   void operator()(const ModifiedResNetConfig& net) const { validate(net, config.preprocess.image_size, where); }
   void operator()(const ResNetConfig& net) const { validate(net, where); }
   void operator()(const EfficientNetConfig& net) const { validate(net, config.preprocess.image_size, where); }
+  void operator()(const ConvNextConfig& net) const { validate(net, config.preprocess.image_size, where); }
+  void operator()(const FastVitConfig& net) const { validate(net, config.preprocess.image_size, where); }
   void operator()(const OwnTowers&) const {}
 };
 
@@ -168,6 +170,10 @@ void validate(const VitConfig& config, std::int64_t image_size, std::int64_t emb
         "{} width {}: positions of sines need a multiple of 4", where, config.width);
   if (config.rotary) check_rotary(*config.rotary, config.head_width, where);
   check_between(where, "registers", config.registers, 0, largest_image);
+  check_known(where, "front", config.front, VitConfig::Front::mobile_clip);
+  check_known(where, "position_resize", config.position_resize, VitConfig::PositionResize::bilinear_antialiased);
+  check_between(where, "position_side", config.position_side, 0, largest_image);
+  check_between(where, "most_patches", config.most_patches, 0, largest_size);
   check(config.patch_dropout >= 0 && config.patch_dropout < 1, "{} patch_dropout: expected 0 to below 1, got {}", where,
         config.patch_dropout);
   if (config.layer_scale) check_finite(where, "layer_scale", *config.layer_scale);
@@ -248,8 +254,9 @@ void validate(const TextConfig& config, const std::string& where) {
   check_blocks(where, config.width, config.layers, config.mlp_ratio, config.activation, config.norm_eps);
   check(config.heads > 0 && config.width % config.heads == 0, "{} width {} is not a multiple of heads {}", where,
         config.width, config.heads);
-  check_known(where, "pool", config.pool, TextConfig::Pool::mean);
-  check_known(where, "architecture", config.architecture, TextConfig::Architecture::bert);
+  check_known(where, "pool", config.pool, TextConfig::Pool::attention);
+  check_known(where, "positions", config.positions, TextConfig::Positions::none);
+  check_known(where, "architecture", config.architecture, TextConfig::Architecture::modern);
   config.architecture == TextConfig::Architecture::bert ? check_bert(config, where) : check_clip_text(config, where);
   validate(config.block, where);
   check_ids(config, where);

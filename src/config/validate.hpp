@@ -13,6 +13,8 @@ void validate(const BlockConfig& config, const std::string& where);
 void validate(const ModifiedResNetConfig& config, std::int64_t image_size, const std::string& where);
 void validate(const ResNetConfig& config, const std::string& where);
 void validate(const EfficientNetConfig& config, std::int64_t image_size, const std::string& where);
+void validate(const ConvNextConfig& config, std::int64_t image_size, const std::string& where);
+void validate(const FastVitConfig& config, std::int64_t image_size, const std::string& where);
 void validate(const TextConfig& config, const std::string& where);
 void check_cleaning(const TextConfig& config, const std::string& where);
 

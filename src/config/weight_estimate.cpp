@@ -84,6 +84,23 @@ struct CountTower {
     }
     return sum;
   }
+  double operator()(const ConvNextConfig& net) const {
+    double sum = 0;
+    for (std::size_t stage = 0; stage < net.layers.size(); ++stage) {
+      const auto width = real(net.widths[stage]);
+      sum += real(net.layers[stage]) * (8 * width * width + 56 * width);
+      if (stage > 0) sum += 4 * real(net.widths[stage - 1]) * width;
+    }
+    return sum + projection(config.image_projection, real(net.widths.back()), real(config.embed_dim));
+  }
+  double operator()(const FastVitConfig& net) const {
+    double sum = 0;
+    for (std::size_t stage = 0; stage < net.layers.size(); ++stage) {
+      const auto width = real(net.widths[stage]);
+      sum += real(net.layers[stage]) * 2 * net.mlp_ratio * width * width;
+    }
+    return sum + projection(config.image_projection, 2 * real(net.widths.back()), real(config.embed_dim));
+  }
   double operator()(const OwnTowers&) const { return 0; }
 };
 

@@ -24,10 +24,15 @@
 #include "vlalign/model/peers/read_config.hpp"
 #include "vlalign/model/presets.hpp"
 #include "vlalign/nn/bert.hpp"
+#include "vlalign/nn/convnext.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 #include "vlalign/nn/efficientnet.hpp"
+#include "vlalign/nn/fastvit.hpp"
+#include "vlalign/nn/modern_text.hpp"
 #include "vlalign/nn/modified_resnet.hpp"
+#include "vlalign/nn/nllb.hpp"
 #include "vlalign/nn/resnet.hpp"
+#include "vlalign/nn/t5.hpp"
 #include "vlalign/nn/text_transformer.hpp"
 #include "vlalign/nn/transformer.hpp"
 #include "vlalign/nn/vit.hpp"
@@ -54,6 +59,12 @@ struct MakeTower {
   std::shared_ptr<nn::Tower> operator()(const EfficientNetConfig& net) const {
     return std::make_shared<nn::EfficientNet>(net, initializer);
   }
+  std::shared_ptr<nn::Tower> operator()(const ConvNextConfig& net) const {
+    return std::make_shared<nn::ConvNext>(net, initializer);
+  }
+  std::shared_ptr<nn::Tower> operator()(const FastVitConfig& net) const {
+    return std::make_shared<nn::FastVit>(net, initializer);
+  }
   std::shared_ptr<nn::Tower> operator()(const OwnTowers&) const {
     fail(
         "model {} has towers of its own, whose code is not in the folder: only a program that has it can load the "
@@ -63,8 +74,19 @@ struct MakeTower {
 };
 
 std::shared_ptr<nn::Tower> make_text_tower(const TextConfig& text, nn::Initializer& initializer) {
-  if (text.architecture == TextConfig::Architecture::bert) return std::make_shared<nn::Bert>(text, initializer);
-  return std::make_shared<nn::TextTransformer>(text, initializer);
+  switch (text.architecture) {
+    case TextConfig::Architecture::clip:
+      return std::make_shared<nn::TextTransformer>(text, initializer);
+    case TextConfig::Architecture::bert:
+      return std::make_shared<nn::Bert>(text, initializer);
+    case TextConfig::Architecture::t5:
+      return std::make_shared<nn::T5Encoder>(text, initializer);
+    case TextConfig::Architecture::nllb:
+      return std::make_shared<nn::NllbEncoder>(text, initializer);
+    case TextConfig::Architecture::modern:
+      return std::make_shared<nn::ModernText>(text, initializer);
+  }
+  fail("unknown text architecture");
 }
 
 /// A batch of pictures on the model's device, as the image tower takes it.

@@ -20,12 +20,14 @@ Mlp::Mlp(const TransformerOptions& options, Initializer& initializer)
     proj.standard_deviation = 1.0 / std::sqrt(2.0 * width * static_cast<double>(options.layers));
   }
   c_fc = register_module("c_fc", std::make_shared<Linear>(options.width, rows, fc, initializer));
+  if (options.block.mlp_input_norm)
+    ln_in = register_module("ln_in", make_norm(options.block.norm, options.width, options.norm_eps));
   if (options.block.mlp_inner_norm) ln = register_module("ln", make_norm(options.block.norm, hidden, options.norm_eps));
   c_proj = register_module("c_proj", std::make_shared<Linear>(hidden, options.width, proj, initializer));
 }
 
 Tensor Mlp::forward(const Tensor& x) const {
-  auto hidden = c_fc->forward(x);
+  auto hidden = c_fc->forward(ln_in ? ln_in->forward(x) : x);
   if (kind_ == BlockConfig::Mlp::plain) {
     hidden = activate(hidden, activation_);
   } else {

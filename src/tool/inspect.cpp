@@ -36,6 +36,12 @@ struct Describe {
             {"width_coefficient", net.width_coefficient},
             {"depth_coefficient", net.depth_coefficient}};
   }
+  nlohmann::json operator()(const ConvNextConfig& net) const {
+    return {{"tower", "ConvNeXt"}, {"layers", net.layers}, {"widths", net.widths}};
+  }
+  nlohmann::json operator()(const FastVitConfig& net) const {
+    return {{"tower", "FastViT"}, {"layers", net.layers}, {"widths", net.widths}, {"folded", net.folded}};
+  }
   nlohmann::json operator()(const OwnTowers&) const { return {{"tower", "own"}}; }
 };
 

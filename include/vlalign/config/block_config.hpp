@@ -44,6 +44,7 @@ struct BlockConfig {
   bool head_norms = false;        ///< each head's queries and keys are normalised (Dehghani et al. 2023): "qk_norm"
   bool inner_norm = false;        ///< attention's heads, before the output projection (Wang et al. 2022, sub-LN)
   bool attention_norm = false;    ///< what attention gives, too (Shleifer et al. 2021, NormFormer)
+  bool mlp_input_norm = false;    ///< what the MLP takes, once more (ViTamin)
   bool mlp_inner_norm = false;    ///< the MLP's hidden layer
   bool mlp_norm = false;          ///< what the MLP gives, too
   bool cosine_attention = false;  ///< cosines of queries and keys times a learned scale a head (Liu et al. 2022)

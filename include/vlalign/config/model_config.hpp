@@ -48,12 +48,27 @@ struct VitConfig {
     sines,  ///< two-dimensional sine and cosine, not trained
     none,   ///< `rotary` alone, or nothing
   };
+  /// How a table of positions comes to the size of a picture's grid.
+  enum class PositionResize {
+    bicubic_antialiased,   ///< open_clip, timm
+    bicubic,               ///< transformers' Dinov2Model
+    bilinear_antialiased,  ///< transformers' Siglip2VisionModel
+  };
+  /// What makes tokens of pixels.
+  enum class Front {
+    patches,      ///< `stem`, then one convolution of stride `patch_size`
+    vitamin,      ///< ViTamin's convolutional stages (Chen et al. 2024)
+    mobile_clip,  ///< MobileCLIP-B's three convolutions (Vasu et al. 2024)
+  };
 
   std::int64_t patch_size = 32;
   /// Channels of 3x3 convolutions of stride 2, each with batch norm and GELU, in front of the patch embedding (Xiao et
   /// al. 2021, "Early convolutions help transformers see better"), whose patches shrink so that one still covers
   /// patch_size pixels. Small towers trained from noise learn shapes many times faster so. No peer reads such a tower.
   std::vector<std::int64_t> stem{};
+  Front front = Front::patches;
+  std::vector<std::int64_t> front_widths{};  ///< channels of each stage of Front::vitamin, the stem's first
+  std::vector<std::int64_t> front_layers{};  ///< blocks of each stage behind the stem
   std::int64_t width = 768;
   std::int64_t layers = 12;      ///< 0: patches see nothing but what the stem joins
   std::int64_t head_width = 64;  ///< heads = width / head_width
@@ -110,12 +125,48 @@ struct EfficientNetConfig {
   double norm_momentum = 0.99;  ///< as transformers passes it on: the share of the new batch
 };
 
+/// ConvNeXt (Liu et al. 2022, "A ConvNet for the 2020s"): average pooling, then the final norm.
+struct ConvNextConfig {
+  std::vector<std::int64_t> layers{3, 3, 9, 3};  ///< blocks a stage
+  std::vector<std::int64_t> widths{96, 192, 384, 768};
+  double norm_eps = 1e-6;
+  std::optional<double> layer_scale = 1e-6;  ///< initial factor of each residual branch
+  double drop_path = 0;                      ///< as BlockConfig's
+};
+
+/// FastViT as MobileCLIP uses it (Vasu et al. 2023, 2024): re-parameterisable convolutions, attention in the last
+/// stages.
+struct FastVitConfig {
+  std::vector<std::int64_t> layers{2, 6, 10, 2};  ///< blocks a stage
+  std::vector<std::int64_t> widths{64, 128, 256, 512};
+  double mlp_ratio = 3;
+  std::int64_t attention_stages = 1;  ///< how many of the last stages attend
+  bool squeeze_downsamples = true;    ///< squeeze and excitation where the last two stages begin
+  bool layer_norm = false;            ///< of the attention blocks' channels, in place of batch norm
+  bool stem_scale_branch = true;      ///< the stem's convolutions have a 1x1 branch
+  std::optional<double> layer_scale = 1e-5;
+  double drop_path = 0;  ///< as BlockConfig's
+  bool folded = false;   ///< each block's branches are one convolution already, as for inference
+};
+
 /// Text Transformers. Defaults are CLIP's; the other architectures differ in what bert_text(), gpt2_text() and
 /// siglip_text() set.
 struct TextConfig {
   enum class Architecture {
-    clip,  ///< pre-norm blocks, final norm: CLIP, SigLIP, GPT-2
-    bert,  ///< post-norm blocks, token types, padding masked (Devlin et al. 2019)
+    clip,    ///< pre-norm blocks, final norm: CLIP, SigLIP, GPT-2
+    bert,    ///< post-norm blocks, token types, padding masked (Devlin et al. 2019); RoBERTa's family too
+    t5,      ///< pre-norm blocks with relative positions and unscaled products, padding masked (Raffel et al. 2020)
+    nllb,    ///< pre-norm blocks, scaled embeddings with sines, padding masked (Costa-jussa et al. 2022)
+    modern,  ///< open_clip's text_arch "modern": rotary positions, gated MLP, root-mean-square norms
+  };
+  /// What says where a token stands.
+  enum class Positions {
+    learned,
+    learned_from_padding,  ///< tokens that aren't padding are counted from pad_id + 1: RoBERTa
+    sines,                 ///< fixed, counted likewise: NLLB
+    relative,              ///< a learned bias of attention by distance: T5
+    rotary,
+    none,
   };
   /// Whose feature stands for the text.
   enum class Pool {
@@ -124,6 +175,9 @@ struct TextConfig {
     first,       ///< BERT's [CLS]
     last,        ///< the last place of the whole context, padding included: SigLIP
     mean,        ///< of all places that are not padding
+    max,         ///< each channel's largest of these places
+    pooler,      ///< BERT's pooler: tanh of a layer of the first place
+    attention,   ///< a learned query attends to these places ("map")
   };
 
   Architecture architecture = Architecture::clip;
@@ -145,9 +199,18 @@ struct TextConfig {
   double token_std = 0.02;
   bool class_embedding = false;  ///< CoCa's token behind the text, which is pooled instead
   std::int64_t token_types = 2;  ///< bert
-  bool pooler = false;           ///< bert: the folder holds the [CLS] layer of pre-training, kept though unused
-  std::string cleaning{};        ///< open_clip's tokenizer_kwargs.clean, which its folder's tokenizer goes by
-  bool strip_separator = false;  ///< its strip_sep_token: 0 in place of BERT's [SEP], as CLIPA was trained
+  Positions positions = Positions::learned;
+  std::int64_t head_width = 0;           ///< width / heads where it is 0: T5
+  std::int64_t relative_buckets = 32;    ///< Positions::relative
+  std::int64_t relative_distance = 128;  ///< Positions::relative: from here on all distances share a bucket
+  double rotary_temperature = 10000;     ///< Positions::rotary
+  std::int64_t registers = 0;            ///< modern: learned tokens in front of the text that no pooling sees
+  bool ln_pre = false;                   ///< modern: a norm of the embeddings
+  std::string peer_name{};               ///< open_clip's hf_model_name, whose layers the tower's tensors are named by
+  std::string tiktoken{};                ///< open_clip's tiktoken_name: "r50k_base"
+  bool pooler = false;                   ///< bert: the folder holds the [CLS] layer of pre-training, kept though unused
+  std::string cleaning{};                ///< open_clip's tokenizer_kwargs.clean, which its folder's tokenizer goes by
+  bool strip_separator = false;          ///< its strip_sep_token: 0 in place of BERT's [SEP], as CLIPA was trained
   BlockConfig block{};
   bool own_vocabulary = false;  ///< not CLIP's 49,408 entries: the tokenizer's files are part of the model folder
 };
@@ -155,7 +218,8 @@ struct TextConfig {
 /// Towers brought by the user: their code is needed beside the folder to read the model again.
 struct OwnTowers {};
 
-using VisionConfig = std::variant<VitConfig, ModifiedResNetConfig, ResNetConfig, EfficientNetConfig, OwnTowers>;
+using VisionConfig = std::variant<VitConfig, ModifiedResNetConfig, ResNetConfig, EfficientNetConfig, ConvNextConfig,
+                                  FastVitConfig, OwnTowers>;
 
 /// The peer whose files a model folder holds.
 enum class Layout {
@@ -190,6 +254,7 @@ struct ModelConfig {
   ProjectionConfig image_projection{}, text_projection{};
   ScaleConfig scale{};
   Preprocess preprocess{};  ///< preprocess.image_size is the towers' image size
+  std::string decoder{};    ///< CoCa's multimodal_cfg as JSON: its tensors are kept, and written back untouched
 };
 
 /// "CLIP", "SigLIP", "ALIGN", or "custom" for another combination of towers.

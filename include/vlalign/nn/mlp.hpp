@@ -16,7 +16,7 @@ class VLALIGN_EXPORT Mlp : public torch::nn::Module {
   Tensor forward(const Tensor& x) const;
 
   std::shared_ptr<Linear> c_fc, c_proj;
-  std::shared_ptr<Norm> ln;  ///< of the hidden layer; null unless the blocks have one
+  std::shared_ptr<Norm> ln_in, ln;  ///< of the input and of the hidden layer; null unless the blocks have them
 
  private:
   Activation activation_;

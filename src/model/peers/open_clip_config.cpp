@@ -261,6 +261,8 @@ json timm_json(const ModelConfig& config) {
 }
 
 json vision_json(const ResNetConfig&, const ModelConfig& config) { return timm_json(config); }
+json vision_json(const ConvNextConfig&, const ModelConfig& config) { return timm_json(config); }
+json vision_json(const FastVitConfig&, const ModelConfig& config) { return timm_json(config); }
 
 void put_block(json& out, const BlockConfig& block) {
   for (const auto& [key, option] : block_keys) put_unless(out, key, block.*option, false);
