@@ -9,7 +9,7 @@ namespace {
 
 using nlohmann::json;
 
-void read(JsonSection& root, ModelConfig& config) {
+void read_align_model(JsonSection& root, ModelConfig& config) {
   auto vision = optional_section(root, "vision_config");
   auto text = optional_section(root, "text_config");
   config.embed_dim = root.positive("projection_dim", 640);
@@ -22,7 +22,7 @@ void read(JsonSection& root, ModelConfig& config) {
   config.scale = {.temperature = true, .initial = 1 / root.number_between("temperature_init_value", 1.0, 1e-6, 1e6)};
 }
 
-json write(const ModelConfig& config) {
+json write_align_model(const ModelConfig& config) {
   auto vision = to_json(std::get<EfficientNetConfig>(config.vision));
   vision["image_size"] = config.preprocess.image_size;
   vision["model_type"] = "align_vision_model";
@@ -36,17 +36,18 @@ json write(const ModelConfig& config) {
           {"text_config", text}};
 }
 
-NamingSchemes schemes(const ModelConfig& config) {
+NamingSchemes schemes_align_model(const ModelConfig& config) {
   auto text = text_bert.schemes(config.text).front();
   text.scope = "text.";
   text.renames.insert(text.renames.begin(), {"text.", "text_model."});
   return {{.scope = "visual.", .renames = {{"visual.", "vision_model."}}}, text};
 }
 
-bool holds(const ModelConfig& config) { return family(config) == "ALIGN"; }
+bool holds_align_model(const ModelConfig& config) { return family(config) == "ALIGN"; }
 
 }  // namespace
 
-const HuggingFaceFamily hugging_face_align{"align", "EfficientNet", true, read, holds, write, schemes};
+const HuggingFaceFamily hugging_face_align{
+    "align", "EfficientNet", true, read_align_model, holds_align_model, write_align_model, schemes_align_model};
 
 }  // namespace vlalign

@@ -33,7 +33,7 @@ JsonSection old_or_new_section(JsonSection& root, const char* key) {
   return section;
 }
 
-void read(JsonSection& root, ModelConfig& config) {
+void read_clip_model(JsonSection& root, ModelConfig& config) {
   auto vision = old_or_new_section(root, "vision_config");
   auto text = old_or_new_section(root, "text_config");
   warn_of_silence(vision);
@@ -50,7 +50,7 @@ void read(JsonSection& root, ModelConfig& config) {
   config.text.token_std = text.number_between(token_std_key, config.text.token_std, 0, 100);
 }
 
-json write(const ModelConfig& config) {
+json write_clip_model(const ModelConfig& config) {
   check_plain(config);
   auto vision = vit_json(std::get<VitConfig>(config.vision), config.preprocess.image_size);
   auto text = text_json(config.text);
@@ -69,7 +69,7 @@ json write(const ModelConfig& config) {
           {"text_config", text}};
 }
 
-bool holds(const ModelConfig& config) { return family(config) == "CLIP"; }
+bool holds_clip_model(const ModelConfig& config) { return family(config) == "CLIP"; }
 
 }  // namespace
 
@@ -109,6 +109,7 @@ NamingSchemes hugging_face_clip_schemes(const ModelConfig&) {
       {.scope = "image_projection.", .renames = {{"image_projection.", "visual_projection."}}}};
 }
 
-const HuggingFaceFamily hugging_face_clip{"clip", "CLIP", false, read, holds, write, hugging_face_clip_schemes};
+const HuggingFaceFamily hugging_face_clip{
+    "clip", "CLIP", false, read_clip_model, holds_clip_model, write_clip_model, hugging_face_clip_schemes};
 
 }  // namespace vlalign

@@ -12,7 +12,7 @@ using nlohmann::json;
 /// The scale and bias that SigLIP starts with (Zhai et al. 2023, section 3.2).
 constexpr double siglip_scale = 10.0, siglip_bias = -10.0;
 
-void read(JsonSection& root, ModelConfig& config) {
+void read_siglip_model(JsonSection& root, ModelConfig& config) {
   auto vision = optional_section(root, "vision_config");
   auto text = optional_section(root, "text_config");
   auto vit = vit_of(vision, {768, 3072, 12, 12, 16, "gelu_pytorch_tanh", 1e-6});
@@ -39,7 +39,7 @@ void read(JsonSection& root, ModelConfig& config) {
     config.scale.initial = std::exp(root.number_between(scale_at_first_key, 0, -50, 50));
 }
 
-json write(const ModelConfig& config) {
+json write_siglip_model(const ModelConfig& config) {
   check_plain(config);
   auto vision = vit_json(std::get<VitConfig>(config.vision), config.preprocess.image_size);
   auto text = text_json(config.text);
@@ -55,7 +55,7 @@ json write(const ModelConfig& config) {
   return out;
 }
 
-NamingSchemes schemes(const ModelConfig& config) {
+NamingSchemes schemes_siglip_model(const ModelConfig& config) {
   auto schemes = hugging_face_clip_schemes(config);
   // The head's attention is torch's own, and keeps its fused tensors.
   schemes.insert(
@@ -68,10 +68,11 @@ NamingSchemes schemes(const ModelConfig& config) {
   return schemes;
 }
 
-bool holds(const ModelConfig& config) { return family(config) == "SigLIP"; }
+bool holds_siglip_model(const ModelConfig& config) { return family(config) == "SigLIP"; }
 
 }  // namespace
 
-const HuggingFaceFamily hugging_face_siglip{"siglip", "Siglip", false, read, holds, write, schemes};
+const HuggingFaceFamily hugging_face_siglip{
+    "siglip", "Siglip", false, read_siglip_model, holds_siglip_model, write_siglip_model, schemes_siglip_model};
 
 }  // namespace vlalign

@@ -7,7 +7,7 @@ namespace {
 
 using nlohmann::json;
 
-TextConfig read(JsonSection& section) {
+TextConfig read_bert(JsonSection& section) {
   auto config = text_of(section, {30522, 512, 768, 12, "gelu", 1e-12});
   config.architecture = TextConfig::Architecture::bert;
   config.pool = TextConfig::Pool::first;
@@ -19,7 +19,7 @@ TextConfig read(JsonSection& section) {
   return config;
 }
 
-json write(const TextConfig& text) {
+json write_bert(const TextConfig& text) {
   auto out = text_json(text);
   out["eos_token_id"] = text.end_id;
   out["type_vocab_size"] = text.token_types;
@@ -27,9 +27,9 @@ json write(const TextConfig& text) {
   return out;
 }
 
-bool holds(const TextConfig& text) { return text.architecture == TextConfig::Architecture::bert; }
+bool holds_bert(const TextConfig& text) { return text.architecture == TextConfig::Architecture::bert; }
 
-NamingSchemes schemes(const TextConfig&) {
+NamingSchemes schemes_bert(const TextConfig&) {
   return {
       {.scope = "",
        .renames = {{"transformer.resblocks.", "encoder.layer."},
@@ -47,6 +47,6 @@ NamingSchemes schemes(const TextConfig&) {
 
 }  // namespace
 
-const TextFamily text_bert{"bert", read, holds, write, schemes, "bert."};
+const TextFamily text_bert{"bert", read_bert, holds_bert, write_bert, schemes_bert, "bert."};
 
 }  // namespace vlalign

@@ -5,7 +5,7 @@
 namespace vlalign {
 namespace {
 
-TextConfig read(JsonSection& section) {
+TextConfig read_gpt2(JsonSection& section) {
   TextConfig config;
   config.context_length = section.positive("n_positions", 1024);
   config.vocab_size = section.positive("vocab_size", 50257);
@@ -25,10 +25,10 @@ TextConfig read(JsonSection& section) {
 }
 
 /// A tower of its own kind in a folder; whole models hold it as CLIP's.
-bool holds(const TextConfig&) { return false; }
-nlohmann::json write(const TextConfig& text) { return text_json(text); }
+bool holds_gpt2(const TextConfig&) { return false; }
+nlohmann::json write_gpt2(const TextConfig& text) { return text_json(text); }
 
-NamingSchemes schemes(const TextConfig&) {
+NamingSchemes schemes_gpt2(const TextConfig&) {
   return {{.scope = "",
            .renames = {{"transformer.resblocks.", "h."},
                        {"token_embedding.", "wte."},
@@ -41,6 +41,6 @@ NamingSchemes schemes(const TextConfig&) {
 
 }  // namespace
 
-const TextFamily text_gpt2{"gpt2", read, holds, write, schemes, "transformer."};
+const TextFamily text_gpt2{"gpt2", read_gpt2, holds_gpt2, write_gpt2, schemes_gpt2, "transformer."};
 
 }  // namespace vlalign

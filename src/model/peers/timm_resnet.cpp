@@ -6,7 +6,7 @@
 namespace vlalign {
 namespace {
 
-std::span<const TimmTower> towers() {
+std::span<const TimmTower> towers_timm_resnet() {
   static const std::array all{
       TimmTower{"resnet18", ResNetConfig{.layers = {2, 2, 2, 2}, .bottleneck = false}},
       TimmTower{"resnet34", ResNetConfig{.layers = {3, 4, 6, 3}, .bottleneck = false}},
@@ -17,8 +17,8 @@ std::span<const TimmTower> towers() {
   return all;
 }
 
-std::optional<VisionConfig> read(std::string_view name, JsonSection& vision) {
-  const auto* tower = find_tower(towers(), name);
+std::optional<VisionConfig> read_timm_resnet(std::string_view name, JsonSection& vision) {
+  const auto* tower = find_tower(towers_timm_resnet(), name);
   if (!tower) return {};
   constexpr std::string_view pool = "avg";
   pool_of_timm(vision, name, {&pool, 1});
@@ -26,16 +26,19 @@ std::optional<VisionConfig> read(std::string_view name, JsonSection& vision) {
   return tower->vision;
 }
 
-std::optional<nlohmann::json> write(const VisionConfig& vision, int) {
-  const auto* tower = find_tower(towers(), vision);
+std::optional<nlohmann::json> write_timm_resnet(const VisionConfig& vision, int) {
+  const auto* tower = find_tower(towers_timm_resnet(), vision);
   if (!tower) return {};
   return nlohmann::json{{"timm_model_name", tower->name}, {"timm_pool", "avg"}};
 }
 
-NamingSchemes schemes(const VisionConfig&) { return {{.scope = "visual.", .renames = {{"visual.", "visual.trunk."}}}}; }
+NamingSchemes schemes_timm_resnet(const VisionConfig&) {
+  return {{.scope = "visual.", .renames = {{"visual.", "visual.trunk."}}}};
+}
 
 }  // namespace
 
-const TimmFamily timm_resnet_family{"resnet18 to resnet152", read, write, schemes, "visual.trunk.fc."};
+const TimmFamily timm_resnet_family{"resnet18 to resnet152", read_timm_resnet, write_timm_resnet, schemes_timm_resnet,
+                                    "visual.trunk.fc."};
 
 }  // namespace vlalign

@@ -40,7 +40,7 @@ std::int64_t take_number(std::string_view& text) {
 }
 
 /// "vit_base_patch16_siglip_224", "vit_so400m_patch14_siglip_gap_384", ...; none for another name.
-std::optional<VitConfig> timm_siglip(std::string_view name) {
+std::optional<VitConfig> siglip_vit(std::string_view name) {
   if (!take(name, "vit_")) return {};
   for (const auto& size : sizes) {
     auto rest = name;
@@ -64,12 +64,12 @@ std::optional<VitConfig> timm_siglip(std::string_view name) {
 }
 
 /// The name of such a tower at an image size; none when timm has no ViT of these sizes.
-std::optional<std::string> name_of(const VitConfig& vit, std::int64_t image_size) {
+std::optional<std::string> name_of_timm_siglip(const VitConfig& vit, std::int64_t image_size) {
   for (const auto& size : sizes) {
     const bool gap = vit.pool == VitConfig::Pool::average;
     const auto name =
         fmt::format("vit_{}_patch{}_siglip_{}{}", size.name, vit.patch_size, gap ? "gap_" : "", image_size);
-    const auto known = *timm_siglip(name);
+    const auto known = *siglip_vit(name);
     const auto hidden = [](const VitConfig& v) { return mlp_width(v.width, v.mlp_ratio); };
     if (known.width == vit.width && known.layers == vit.layers && known.head_width == vit.head_width &&
         hidden(known) == hidden(vit) && known.activation == vit.activation)
@@ -78,8 +78,8 @@ std::optional<std::string> name_of(const VitConfig& vit, std::int64_t image_size
   return {};
 }
 
-std::optional<VisionConfig> read(std::string_view name, JsonSection& vision) {
-  auto vit = timm_siglip(name);
+std::optional<VisionConfig> read_timm_siglip(std::string_view name, JsonSection& vision) {
+  auto vit = siglip_vit(name);
   if (!vit) return {};
   const std::string_view pool = vit->pool == VitConfig::Pool::average ? "avg" : "map";
   pool_of_timm(vision, name, {&pool, 1});
@@ -88,10 +88,10 @@ std::optional<VisionConfig> read(std::string_view name, JsonSection& vision) {
   return *vit;
 }
 
-std::optional<nlohmann::json> write(const VisionConfig& vision, int image_size) {
+std::optional<nlohmann::json> write_timm_siglip(const VisionConfig& vision, int image_size) {
   const auto* vit = std::get_if<VitConfig>(&vision);
   if (!vit || vit->class_token || !vit->stem.empty()) return {};
-  const auto name = name_of(*vit, image_size);
+  const auto name = name_of_timm_siglip(*vit, image_size);
   if (!name) return {};
   nlohmann::json out{{"timm_model_name", *name}, {"timm_pool", vit->pool == VitConfig::Pool::average ? "avg" : "map"}};
   if (vit->patch_dropout > 0) out["patch_dropout"] = vit->patch_dropout;
@@ -99,10 +99,11 @@ std::optional<nlohmann::json> write(const VisionConfig& vision, int image_size) 
   return out;
 }
 
-NamingSchemes schemes(const VisionConfig&) { return timm_vit_schemes(); }
+NamingSchemes schemes_timm_siglip(const VisionConfig&) { return timm_vit_schemes(); }
 
 }  // namespace
 
-const TimmFamily timm_siglip_family{"SigLIP's ViTs", read, write, schemes, "visual.trunk.head."};
+const TimmFamily timm_siglip_family{"SigLIP's ViTs", read_timm_siglip, write_timm_siglip, schemes_timm_siglip,
+                                    "visual.trunk.head."};
 
 }  // namespace vlalign
