@@ -81,14 +81,19 @@ struct VitConfig {
   bool ln_pre = true;
   bool norm_after_pool = false;  ///< the final norm of the pooled vector instead of the tokens
   Positions positions = Positions::learned;
+  std::int64_t position_side = 0;  ///< of the learned table's grid, resized to each picture's; 0: the pictures' own
+  PositionResize position_resize = PositionResize::bicubic_antialiased;
   bool class_position = true;            ///< the class token has a position too
   std::optional<RotaryConfig> rotary{};  ///< queries and keys of patches turn by their place
   std::int64_t registers = 0;            ///< tokens behind the class token that no pooling sees (Darcet et al. 2024)
   std::optional<double> layer_scale{};   ///< initial factor of each residual branch (Touvron et al. 2021)
-  double patch_dropout = 0.0;            ///< fraction of patches left out while training (Li et al. 2023, FLIP)
-  std::int64_t pool_queries = 256;       ///< Pool::query
-  std::int64_t pool_heads = 0;           ///< Pool::query and attention; 0: 8 and the blocks' own
-  double pool_mlp_ratio = 0;             ///< Pool::attention; 0: the blocks'
+  /// Pictures keep their aspect ratio and are scaled to this many patches at most (Tschannen et al. 2025, NaFlex); 0:
+  /// all are squares of image_size.
+  std::int64_t most_patches = 0;
+  double patch_dropout = 0.0;       ///< fraction of patches left out while training (Li et al. 2023, FLIP)
+  std::int64_t pool_queries = 256;  ///< Pool::query
+  std::int64_t pool_heads = 0;      ///< Pool::query and attention; 0: 8 and the blocks' own
+  double pool_mlp_ratio = 0;        ///< Pool::attention; 0: the blocks'
   BlockConfig block{};
 };
 
