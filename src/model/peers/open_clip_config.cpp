@@ -143,17 +143,17 @@ void read_vision(JsonSection vision, ModelConfig& config, bool quick_gelu) {
   vision.finish();
 }
 
+constexpr std::pair<const char*, TextConfig::Pool> text_pools[] = {
+    {"argmax", TextConfig::Pool::largest_id}, {"eos", TextConfig::Pool::end_token}, {"first", TextConfig::Pool::first},
+    {"last", TextConfig::Pool::last},         {"mean", TextConfig::Pool::mean},     {"max", TextConfig::Pool::max},
+    {"pooler", TextConfig::Pool::pooler},     {"map", TextConfig::Pool::attention}};
+
 TextConfig::Pool text_pool_of(JsonSection& text) {
-  const std::pair<const char*, TextConfig::Pool> pools[] = {{"argmax", TextConfig::Pool::largest_id},
-                                                            {"eos", TextConfig::Pool::end_token},
-                                                            {"first", TextConfig::Pool::first},
-                                                            {"last", TextConfig::Pool::last},
-                                                            {"mean", TextConfig::Pool::mean}};
   const auto name = text.get<std::string>("pool_type", "argmax");
-  for (const auto& [known, pool] : pools) {
+  for (const auto& [known, pool] : text_pools) {
     if (name == known) return pool;
   }
-  fail("{}.pool_type: argmax, eos, first, last or mean, got {}", text.where(), name);
+  fail("{}.pool_type: argmax, eos, first, last, mean, max, pooler or map, got {}", text.where(), name);
 }
 
 void read_text(JsonSection text, ModelConfig& config, bool quick_gelu) {
@@ -300,17 +300,8 @@ json vision_json(const ModifiedResNetConfig& resnet, const ModelConfig& config) 
 }
 
 const char* name_of(TextConfig::Pool pool) {
-  switch (pool) {
-    case TextConfig::Pool::largest_id:
-      return "argmax";
-    case TextConfig::Pool::end_token:
-      return "eos";
-    case TextConfig::Pool::first:
-      return "first";
-    case TextConfig::Pool::last:
-      return "last";
-    case TextConfig::Pool::mean:
-      return "mean";
+  for (const auto& [name, known] : text_pools) {
+    if (known == pool) return name;
   }
   fail("unknown pooling");
 }
