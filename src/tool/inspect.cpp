@@ -2,24 +2,13 @@
 
 #include <nlohmann/json.hpp>
 
+#include "config/config_fields.hpp"
 #include "tool/commands.hpp"
 #include "tool/output.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 
 namespace vlalign::tool {
 namespace {
-
-const char* name_of(Activation activation) {
-  switch (activation) {
-    case Activation::gelu:
-      return "gelu";
-    case Activation::quick_gelu:
-      return "quick_gelu";
-    case Activation::gelu_tanh:
-      return "gelu_tanh";
-  }
-  return "";
-}
 
 struct Describe {
   nlohmann::json operator()(const VitConfig& vit) const {
