@@ -125,11 +125,11 @@ std::shared_ptr<const Tokenizer> as_its_peer_uses_it(const std::shared_ptr<const
 
 }  // namespace
 
-std::shared_ptr<nn::DualEncoderImpl> make_module(const ModelConfig& config, std::uint64_t seed) {
+std::shared_ptr<nn::DualEncoderImpl> make_module(const ModelConfig& config, std::optional<std::uint64_t> seed) {
   const auto where = fmt::format("model {}:", config.name);
   validate(config, where);
   try {
-    nn::Initializer initializer(seed);
+    auto initializer = seed ? nn::Initializer(*seed) : nn::Initializer::undrawn();
     auto image = std::visit(MakeTower{config, initializer}, config.vision);
     auto text = make_text_tower(config.text, initializer);
     const nn::DualEncoderImpl::Options options{config.image_projection, config.text_projection, config.scale};
@@ -204,7 +204,7 @@ DualEncoder DualEncoder::load(const fs::path& folder, const LoadOptions& options
   }
   if (depends_on_padding(config.text)) config.text.pad_id = tokenizer->pad_id();  // open_clip's configs don't say it
   check_fits(*tokenizer, config.text, folder.string());
-  DualEncoder model(make_module(config, 0), config, tokenizer);
+  DualEncoder model(make_module(config, std::nullopt), config, tokenizer);
   if (const auto caption = differing_caption(*tokenizer, *model.tokenizer()))
     log_warning(
         "{}: its tokenizer's files name a cleaning that no peer knows; captions are read as {} reads them, which "

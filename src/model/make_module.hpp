@@ -2,13 +2,15 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "vlalign/config/model_config.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 
 namespace vlalign {
 
-/// The freshly initialised module of a config. Throws Error for towers of the user's own.
-std::shared_ptr<nn::DualEncoderImpl> make_module(const ModelConfig& config, std::uint64_t seed);
+/// The module of a config, freshly initialised from a seed; without one its weights have yet to be assigned. Throws
+/// Error for towers of the user's own.
+std::shared_ptr<nn::DualEncoderImpl> make_module(const ModelConfig& config, std::optional<std::uint64_t> seed);
 
 }  // namespace vlalign

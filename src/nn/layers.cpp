@@ -78,12 +78,20 @@ Tensor patch_products(const Tensor& x, std::int64_t k, const Tensor& w, const Te
 
 Initializer::Initializer(std::uint64_t seed) : generator_(at::detail::createCPUGenerator(seed)) {}
 
+Initializer Initializer::undrawn() {
+  Initializer initializer(0);
+  initializer.draws_ = false;
+  return initializer;
+}
+
 Tensor Initializer::normal(at::IntArrayRef shape, double standard_deviation) {
-  return at::empty(shape).normal_(0.0, standard_deviation, generator_);
+  const auto tensor = at::empty(shape);
+  return draws_ ? tensor.normal_(0.0, standard_deviation, generator_) : tensor;
 }
 
 Tensor Initializer::uniform(at::IntArrayRef shape, double bound) {
-  return at::empty(shape).uniform_(-bound, bound, generator_);
+  const auto tensor = at::empty(shape);
+  return draws_ ? tensor.uniform_(-bound, bound, generator_) : tensor;
 }
 
 Tensor KeptWeight::operator()(const Tensor& parameter, at::ScalarType dtype, Tensor (*form)(const Tensor&)) const {

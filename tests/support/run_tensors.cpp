@@ -3,16 +3,22 @@
 //     in: pixels [N, 3, S, S] float32, tokens [N, L]; out: image_embedding, text_embedding [N, D]
 //   vlalign_run_tensors train MODEL IN.safetensors OUT.safetensors SAVE_FOLDER
 //     in: pixels [steps, B, 3, S, S], tokens [steps, B, L]; out: losses [steps] of fp32 AdamW at learning rate 1e-5
+//   vlalign_run_tensors names CONFIG.json
+//     prints the shape of each tensor by the peer's name, as JSON; no weights are made
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/tensor.h>
 
 #include <exception>
 #include <iostream>
+#include <nlohmann/json.hpp>
 #include <string>
 
+#include "model/make_module.hpp"
+#include "model/peers/peer_names.hpp"
 #include "vlalign/core/io/safetensors.hpp"
 #include "vlalign/loss/info_nce.hpp"
 #include "vlalign/model/dual_encoder.hpp"
+#include "vlalign/model/peers/read_config.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 #include "vlalign/train/optimizer.hpp"
 
@@ -47,12 +53,24 @@ NamedTensors train(DualEncoder model, const NamedTensors& in) {
   return {{"losses", at::tensor(losses)}};
 }
 
+int print_names(const char* file) {
+  const auto config = vlalign::read_model_config(file);
+  const auto module = vlalign::make_module(config, std::nullopt);
+  nlohmann::json shapes;
+  for (const auto& [name, tensor] : vlalign::peer_tensors(*module, vlalign::naming_schemes(config, config.layout)))
+    shapes[name] = tensor.sizes().vec();
+  std::cout << shapes.dump() << '\n';
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 5) return std::cerr << "usage: see the head of tests/support/run_tensors.cpp\n", 2;
+  const bool names = argc == 3 && argv[1] == std::string("names");
+  if (argc < 5 && !names) return std::cerr << "usage: see the head of tests/support/run_tensors.cpp\n", 2;
   try {
     const std::string what = argv[1];
+    if (names) return print_names(argv[2]);
     auto model = DualEncoder::load(argv[2]);
     const auto in = vlalign::read_safetensors(argv[3]).tensors;
     vlalign::write_safetensors(argv[4], what == "train" ? train(model, in) : embed(model, in));

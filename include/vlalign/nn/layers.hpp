@@ -24,11 +24,14 @@ using at::Tensor;
 class VLALIGN_EXPORT Initializer {
  public:
   explicit Initializer(std::uint64_t seed);
+  /// Draws nothing: weights hold whatever is there, for who assigns every one of them.
+  static Initializer undrawn();
   Tensor normal(at::IntArrayRef shape, double standard_deviation);
   Tensor uniform(at::IntArrayRef shape, double bound);
 
  private:
   at::Generator generator_;
+  bool draws_ = true;
 };
 
 /// A parameter in the dtype and the form in which a layer computes with it, made once and kept until the parameter
