@@ -106,6 +106,14 @@ ProjectionConfig timm_projection(JsonSection& vision, std::int64_t embed_dim) {
   return {.present = proj != "none", .bias = bias, .hidden = proj == "mlp" ? 2 * embed_dim : 0};
 }
 
+/// Without a projection the tower's features are the embeddings.
+void check_joined(const std::string& where, const std::string& name, const ModelConfig& config) {
+  const auto* vit = std::get_if<VitConfig>(&config.vision);
+  check(!vit || config.image_projection.present || vit->width == config.embed_dim,
+        "{}: without a projection the width of {}, {}, must be embed_dim, {}", where, name, vit ? vit->width : 0,
+        config.embed_dim);
+}
+
 void read_timm(JsonSection& vision, ModelConfig& config) {
   vision.ignore({"timm_model_pretrained", "timm_drop"});
   const auto name = vision.require<std::string>("timm_model_name");
@@ -115,6 +123,7 @@ void read_timm(JsonSection& vision, ModelConfig& config) {
     known.push_back(family->models);
     if (auto tower = family->read(name, vision)) {
       config.vision = std::move(*tower);
+      check_joined(vision.where(), name, config);
       return;
     }
   }
