@@ -269,7 +269,7 @@ void put_block(json& out, const BlockConfig& block) {
 }
 
 json vision_json(const VitConfig& vit, const ModelConfig& config) {
-  if (!vit.class_token || timm_family_of(config)) return timm_json(config);
+  if (!fits_open_clips_vit(vit) || timm_family_of(config)) return timm_json(config);
   const bool average = vit.pool == VitConfig::Pool::average;
   const VitConfig usual;
   json out{{"layers", vit.layers}, {"width", vit.width}, {"patch_size", vit.patch_size}};
