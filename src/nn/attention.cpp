@@ -80,12 +80,13 @@ void Attention::make_extras(std::int64_t width, const Options& options, Initiali
         "gate", std::make_shared<Linear>(width, inner_, Linear::Options{.bias = block.gate_bias}, initializer));
 }
 
-Tensor Attention::bias() const {
-  return q_bias.defined() ? at::cat({q_bias, at::zeros_like(q_bias), v_bias}) : in_proj_bias;
+Tensor Attention::bias(at::ScalarType dtype) const {
+  // Cast here: what is made anew each time must not be kept by where it lies.
+  return q_bias.defined() ? at::cat({q_bias, at::zeros_like(q_bias), v_bias}).to(dtype) : in_proj_bias;
 }
 
 Tensor Attention::project_thirds(const Tensor& x, std::int64_t first, std::int64_t count) const {
-  const auto all = bias();
+  const auto all = bias(x.scalar_type());
   const auto rows = [&](const Tensor& fused) {
     return count == 3 || !fused.defined() ? fused : fused.narrow(0, first * inner_, count * inner_);
   };
@@ -98,7 +99,7 @@ Attention::Projected Attention::project(const Tensor& x, const Tensor& rows) con
   const auto heads = [this](const Tensor& y) { return split_heads(y, heads_); };
   if (!in_proj_weight.defined()) {
     const auto dtype = x.scalar_type();
-    const auto all = bias();
+    const auto all = bias(dtype);
     const auto third = [&](const Tensor& input, const Tensor& weight, std::int64_t number) {
       return heads(product(input, weight.to(dtype),
                            all.defined() ? all.narrow(0, number * inner_, inner_).to(dtype) : Tensor()));

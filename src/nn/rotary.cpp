@@ -1,26 +1,33 @@
 #include "vlalign/nn/rotary.hpp"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
+#include <c10/core/InferenceMode.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>
 #include <numbers>
 
+#include "kernels/rotate_pairs.hpp"
+
 namespace vlalign::nn {
 namespace {
 
+// Angles are worked in double: at a coordinate of hundreds a float's rounding of one shows in its sine.
+
 /// temperature^(-i / count), [count].
 Tensor frequencies(double temperature, std::int64_t count) {
-  return (at::arange(count, at::kFloat) * (-std::log(temperature) / static_cast<double>(count))).exp();
+  return (at::arange(count, at::kDouble) * (-std::log(temperature) / static_cast<double>(count))).exp();
 }
 
 /// Where the rows (or columns) of a grid stand, [count].
 Tensor coordinates(const RotaryConfig& config, std::int64_t count) {
-  const auto steps = at::arange(count, at::kFloat);
+  const auto steps = at::arange(count, at::kDouble);
   const auto all = static_cast<double>(count);
   if (config.coordinates == RotaryConfig::Coordinates::normalized)
     return ((steps + 0.5) / all * 2 - 1) * (2 * std::numbers::pi);
@@ -31,7 +38,7 @@ Tensor coordinates(const RotaryConfig& config, std::int64_t count) {
 /// Each pair's angle stands at both its channels.
 Rotation of_angles(const Tensor& angles, bool halves) {
   const auto both = halves ? at::cat({angles, angles}, -1) : angles.repeat_interleave(2, -1);
-  return {both.cos(), both.sin(), halves};
+  return {both.cos().to(at::kFloat), both.sin().to(at::kFloat), halves};
 }
 
 /// Each channel's partner, the first of a pair with the other sign.
@@ -43,6 +50,23 @@ Tensor partners(const Tensor& x, bool halves) {
   const auto pairs = x.unflatten(-1, {-1, 2});
   return at::stack({-pairs.select(-1, 1), pairs.select(-1, 0)}, -1).flatten(-2);
 }
+
+struct RotationNode : torch::autograd::Function<RotationNode> {
+  static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& x, const Tensor& cosines,
+                        const Tensor& sines, bool halves) {
+    context->save_for_backward({cosines, sines});
+    context->saved_data["halves"] = halves;
+    return rotate_pairs(x, cosines, sines, halves, /*back=*/false);
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& upstream) {
+    const at::NoGradGuard once;
+    const auto saved = context->get_saved_variables();
+    const bool halves = context->saved_data["halves"].toBool();
+    return {rotate_pairs(upstream[0], saved[0], saved[1], halves, /*back=*/true), Tensor(), Tensor(), Tensor()};
+  }
+};
 
 Tensor rows_at(const Tensor& table, const Tensor& index) {
   if (table.dim() == 2) return table.index_select(0, index).view({-1, 1, 1, table.size(-1)});
@@ -77,8 +101,13 @@ Rotation Rotation::behind(std::int64_t places) const {
 
 Tensor rotated(const Tensor& x, const Rotation& rotation) {
   if (!rotation.defined()) return x;
-  const auto options = x.options().requires_grad(false);
-  return x * rotation.cosines.to(options) + partners(x, rotation.halves) * rotation.sines.to(options);
+  if (can_rotate_pairs(x)) {
+    if (at::GradMode::is_enabled() && x.requires_grad())
+      return RotationNode::apply(x, rotation.cosines, rotation.sines, rotation.halves);
+    return rotate_pairs(x, rotation.cosines, rotation.sines, rotation.halves, /*back=*/false);
+  }
+  const auto wide = x.to(rotation.cosines.scalar_type());
+  return (wide * rotation.cosines + partners(wide, rotation.halves) * rotation.sines).to(x.scalar_type());
 }
 
 Rotation grid_rotation(const RotaryConfig& config, std::int64_t rows, std::int64_t columns, std::int64_t width) {
@@ -91,7 +120,18 @@ Rotation grid_rotation(const RotaryConfig& config, std::int64_t rows, std::int64
 }
 
 Rotation line_rotation(double temperature, std::int64_t length, std::int64_t width) {
-  return of_angles(at::arange(length, at::kFloat).unsqueeze(-1) * frequencies(temperature, width / 2), false);
+  return of_angles(at::arange(length, at::kDouble).unsqueeze(-1) * frequencies(temperature, width / 2), false);
+}
+
+Rotation KeptGridRotation::operator()(const RotaryConfig& config, std::int64_t rows, std::int64_t columns,
+                                      std::int64_t width, std::int64_t prefix, c10::Device device) const {
+  const std::lock_guard lock(mutex_);
+  if (kept_.defined() && rows_ == rows && columns_ == columns && kept_.cosines.device() == device) return kept_;
+  const c10::InferenceMode normal(false);  // training may save what inference made
+  kept_ = grid_rotation(config, rows, columns, width).behind(prefix).to(device);
+  rows_ = rows;
+  columns_ = columns;
+  return kept_;
 }
 
 }  // namespace vlalign::nn

@@ -112,7 +112,7 @@ Vit::Embedded Vit::embed(const at::Tensor& pixels, at::ScalarType compute, const
         pixels.size(3));
   Embedded all{.tokens = placed(patches, side)};
   if (config_.rotary)
-    all.rotation = grid_rotation(*config_.rotary, side, side, config_.head_width).behind(prefix()).to(pixels.device());
+    all.rotation = rotation_(*config_.rotary, side, side, config_.head_width, prefix(), pixels.device());
   const auto left_out = input.patch_dropout.value_or(config_.patch_dropout);
   if (is_training() && left_out > 0) drop_patches(all, left_out);
   if (ln_pre) all.tokens = ln_pre->forward(all.tokens);

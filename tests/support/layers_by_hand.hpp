@@ -59,7 +59,8 @@ inline Vector linear_by_hand(const nn::Linear& layer, const Vector& x) {
   return linear_by_hand(layer.weight, layer.bias, x);
 }
 
-inline Vector norm_by_hand(const nn::LayerNorm& layer, const Vector& x) {
+inline Vector norm_by_hand(const nn::Norm& norm, const Vector& x) {
+  const auto& layer = dynamic_cast<const nn::LayerNorm&>(norm);
   const auto count = static_cast<double>(x.size());
   const double mean = std::accumulate(x.begin(), x.end(), 0.0) / count;
   double variance = 0;

@@ -53,8 +53,8 @@ class VLALIGN_EXPORT Attention : public torch::nn::Module {
   Projected project(const Tensor& x, const Tensor& rows) const;
   /// `count` thirds from `first` of the projection to queries, keys and values: [B, L, count * I].
   Tensor project_thirds(const Tensor& x, std::int64_t first, std::int64_t count) const;
-  /// [3I], with zeros for keys that have none; undefined without any.
-  Tensor bias() const;
+  /// [3I], with zeros for keys that have none and then in this dtype; undefined without any.
+  Tensor bias(at::ScalarType dtype) const;
   Tensor mix(Projected p, const Tensor& mask, const Rotations& rotations) const;
 
   std::int64_t heads_, inner_;

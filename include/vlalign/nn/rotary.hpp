@@ -1,5 +1,7 @@
 #pragma once
 
+#include <mutex>
+
 #include "vlalign/config/model_config.hpp"
 #include "vlalign/core/export.hpp"
 #include "vlalign/nn/layers.hpp"
@@ -21,12 +23,25 @@ struct Rotation {
   VLALIGN_EXPORT Rotation behind(std::int64_t places) const;
 };
 
-/// x: [B, H, L, d]; returns x as it is where the rotation is undefined.
+/// x: [B, H, L, d]; computed in float32, in x's dtype. Returns x as it is where the rotation is undefined.
 VLALIGN_EXPORT Tensor rotated(const Tensor& x, const Rotation& rotation);
 
 /// Of a grid's patches, row by row. width: of a head, a multiple of 4.
 VLALIGN_EXPORT Rotation grid_rotation(const RotaryConfig& config, std::int64_t rows, std::int64_t columns,
                                       std::int64_t width);
+
+/// grid_rotation() behind `prefix` places that don't turn, kept until another grid or device is asked for. For one
+/// config, width and prefix; safe to call from several threads.
+class VLALIGN_EXPORT KeptGridRotation {
+ public:
+  Rotation operator()(const RotaryConfig& config, std::int64_t rows, std::int64_t columns, std::int64_t width,
+                      std::int64_t prefix, c10::Device device) const;
+
+ private:
+  mutable std::mutex mutex_;
+  mutable Rotation kept_;
+  mutable std::int64_t rows_ = 0, columns_ = 0;
+};
 
 /// Of the places 0 to length - 1 of a text: angle place * temperature^(-2i / width) of the pair (2i, 2i + 1).
 VLALIGN_EXPORT Rotation line_rotation(double temperature, std::int64_t length, std::int64_t width);

@@ -59,6 +59,7 @@ class VLALIGN_EXPORT Vit : public Tower {
 
   VitConfig config_;
   std::int64_t pooled_width_;
+  KeptGridRotation rotation_;
 };
 
 }  // namespace vlalign::nn

@@ -227,7 +227,7 @@ void read_preprocess(JsonSection section, Preprocess& how) {
 /// The sizes that OpenAI published, whose weights need the quick GELU though many configs don't say so.
 bool is_openai_size(const ModelConfig& config) {
   if (const auto* vit = std::get_if<VitConfig>(&config.vision))
-    return vit->class_token &&
+    return fits_open_clips_vit(*vit) && !timm_family_of(config) &&
            ((vit->width == 768 && (vit->patch_size == 32 || vit->patch_size == 16)) ||
             (vit->width == 1024 && vit->patch_size == 14)) &&
            config.text.vocab_size == 49408;
@@ -278,7 +278,7 @@ void put_block(json& out, const BlockConfig& block) {
 }
 
 json vision_json(const VitConfig& vit, const ModelConfig& config) {
-  if (!vit.class_token || timm_family_of(config)) return timm_json(config);
+  if (!fits_open_clips_vit(vit) || timm_family_of(config)) return timm_json(config);
   const bool average = vit.pool == VitConfig::Pool::average;
   const VitConfig usual;
   json out{{"layers", vit.layers}, {"width", vit.width}, {"patch_size", vit.patch_size}};
@@ -348,7 +348,7 @@ json text_json(const ModelConfig& config) {
 /// own. Where one tower is quick and the other isn't, no key says it.
 bool is_quick(const ModelConfig& config) {
   const auto* vit = std::get_if<VitConfig>(&config.vision);
-  const bool image = vit && vit->class_token && vit->activation == Activation::quick_gelu;
+  const bool image = vit && vit->class_token && vit->activation == Activation::quick_gelu && !timm_family_of(config);
   const bool clip_text = config.text.architecture == TextConfig::Architecture::clip;
   return image || (clip_text && config.text.activation == Activation::quick_gelu);
 }

@@ -21,13 +21,22 @@ bool is_open_clips_own(const ModelConfig& config) {
   const auto& projection = config.image_projection;
   const bool plain_projection =
       projection.present && !projection.bias && !projection.of_tower && projection.hidden == 0;
-  return vit && vit->class_token && plain_projection;
+  return vit && fits_open_clips_vit(*vit) && plain_projection;
 }
 
 }  // namespace
 
+bool fits_open_clips_vit(const VitConfig& vit) {
+  const auto& block = vit.block;
+  const BlockConfig usual;
+  const bool tokens = vit.class_token && vit.class_position && !vit.patch_bias && !vit.rotary && vit.registers == 0 &&
+                      vit.front == VitConfig::Front::patches && vit.pool != VitConfig::Pool::attention;
+  return tokens && block.norm == usual.norm && block.placement == usual.placement && block.mlp == usual.mlp &&
+         block.qkv_bias == usual.qkv_bias;
+}
+
 std::span<const TimmFamily* const> timm_families() {
-  static constexpr std::array all{&timm_siglip_family, &timm_resnet_family};
+  static constexpr std::array all{&timm_siglip_family, &timm_resnet_family, &timm_eva_family, &timm_vit_family};
   return all;
 }
 

@@ -28,6 +28,9 @@ struct TimmFamily {
 
 std::span<const TimmFamily* const> timm_families();
 
+/// Whether open_clip's own ViT can have such tokens and blocks.
+bool fits_open_clips_vit(const VitConfig& vit);
+
 /// The family that writes such a tower; null where none does, or where open_clip builds the tower itself.
 const TimmFamily* timm_family_of(const ModelConfig& config);
 
@@ -47,6 +50,6 @@ double drop_path_of(JsonSection& vision);
 double patch_dropout_of(JsonSection& vision);
 
 // The families, each in its own file.
-extern const TimmFamily timm_siglip_family, timm_resnet_family;
+extern const TimmFamily timm_siglip_family, timm_resnet_family, timm_eva_family, timm_vit_family;
 
 }  // namespace vlalign

@@ -99,7 +99,7 @@ std::optional<nlohmann::json> write_timm_siglip(const VisionConfig& vision, int 
   return out;
 }
 
-NamingSchemes schemes_timm_siglip(const VisionConfig&) { return timm_vit_schemes(); }
+NamingSchemes schemes_timm_siglip(const VisionConfig& vision) { return timm_vit_schemes(std::get<VitConfig>(vision)); }
 
 }  // namespace
 

@@ -2,7 +2,7 @@
 
 namespace vlalign {
 
-NamingSchemes timm_vit_schemes() {
+NamingSchemes timm_vit_schemes(const VitConfig& vit) {
   const Renames mlp{{".mlp.c_fc.", ".mlp.fc1."}, {".mlp.c_proj.", ".mlp.fc2."}};
   return {{.scope = "visual.head.",
            .renames = Renames{{"visual.head.probe", "visual.trunk.attn_pool.latent"},
@@ -26,7 +26,7 @@ NamingSchemes timm_vit_schemes() {
                               {".attn.in_proj_", ".attn.qkv."},
                               {".attn.out_proj.", ".attn.proj."},
                               {"ln_pre.", "norm_pre."},
-                              {"ln_post.", "norm."}} +
+                              {"ln_post.", vit.norm_after_pool ? "fc_norm." : "norm."}} +
                       mlp,
            .leading_ones = {{"positional_embedding", 1}, {"class_embedding", 2}, {"registers", 1}}}};
 }

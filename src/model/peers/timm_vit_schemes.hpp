@@ -5,7 +5,8 @@
 
 namespace vlalign {
 
-/// AttentionPoolLatent among them, of a tower "visual." under "visual.trunk.".
-NamingSchemes timm_vit_schemes();
+/// AttentionPoolLatent among them, of a tower "visual." under "visual.trunk."; the tower's own scheme is the last.
+/// Where keys have no bias, q_bias and v_bias stand beside the fused weight.
+NamingSchemes timm_vit_schemes(const VitConfig& vit);
 
 }  // namespace vlalign
