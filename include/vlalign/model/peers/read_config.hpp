@@ -17,7 +17,8 @@ VLALIGN_EXPORT ModelConfig read_model_config(const std::filesystem::path& file);
 /// The text of an open_clip_config.json for a model.
 VLALIGN_EXPORT std::string to_open_clip_json(const ModelConfig& config);
 
-/// The text tower of a folder that transformers wrote (config.json of model_type bert or gpt2).
+/// The text tower of a folder that transformers wrote (config.json of model_type bert, roberta, xlm-roberta, gpt2, t5,
+/// mt5 or m2m_100), or sentence-transformers, whose pooling and longest text it then has.
 VLALIGN_EXPORT TextConfig read_text_config(const std::filesystem::path& folder);
 
 }  // namespace vlalign
