@@ -90,6 +90,10 @@ void check_stem(const VitConfig& config, std::int64_t image_size, const std::str
 void check_clip_text(const TextConfig& config, const std::string& where) {
   check(config.token_types == TextConfig{}.token_types && !config.pooler,
         "{} token_types and pooler are BERT's; leave them off with another architecture", where);
+  const bool clip = config.architecture == TextConfig::Architecture::clip;
+  check(!clip || (config.positions == TextConfig::Positions::learned && config.head_width == 0),
+        "{} positions and head_width: CLIP's text tower has learned positions, and heads that share its width", where);
+  check(config.position_rows == 0, "{} position_rows is BERT's; leave it off with another architecture", where);
   if (config.layer_scale) check_finite(where, "layer_scale", *config.layer_scale);
 }
 

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/io/files.hpp"
+#include "model/peers/config_json.hpp"
 #include "model/peers/model_folder.hpp"
 #include "model/peers/peer_names.hpp"
 #include "model/peers/tower_source.hpp"
@@ -145,31 +146,45 @@ TEST_P(Whole, GivesThePeersEmbeddingsAndTokens) {
   EXPECT_LT(largest_difference(text.tokens * seen, expected.at("text_tokens") * seen), close);
 }
 
-TEST_P(Whole, ComesBackBitForBit) {
-  const at::NoGradGuard no_grad;
-  const TempFolder folder;
+TEST_P(Whole, HoldsThePeersTensorsUnderItsNames) {
   const auto model = peer_model(tower_fixture(GetParam()));
-  model.save(folder.path() / "model");
   const auto before = read_folder_tensors(tower_fixture(GetParam())).tensors;
-  const auto after = read_folder_tensors(folder.path() / "model").tensors;
+  const auto after = peer_tensors(*model.module(), naming_schemes(model.config(), model.config().layout));
   EXPECT_EQ(before.size(), after.size());
   for (const auto& [name, tensor] : before) {
     ASSERT_TRUE(after.contains(name)) << name;
     EXPECT_TRUE(tensor.equal(after.at(name))) << name;
   }
-  const auto again = peer_model(folder.path() / "model");
-  const auto tokens = expected_of(GetParam()).at("tokens");
-  EXPECT_TRUE(again.encode_text(tokens).equal(model.encode_text(tokens)));
 }
 
-TEST_P(Whole, SaysThePeersTypeInItsConfig) {
-  const TempFolder folder;
-  peer_model(tower_fixture(GetParam())).save(folder.path() / "model");
+TEST_P(Whole, IsWrittenUnderThePeersType) {
+  const auto config = peer_model(tower_fixture(GetParam())).config();
+  check_comes_back(config);
   const auto there = nlohmann::json::parse(read_file(config_file_of(tower_fixture(GetParam()))));
-  const auto back = nlohmann::json::parse(read_file(config_file_of(folder.path() / "model")));
+  const auto back = nlohmann::json::parse(config_files(config).front().text);
   EXPECT_EQ(back.value("model_type", ""), there.value("model_type", ""));
-  if (there.contains("model_cfg"))
-    EXPECT_EQ(back["model_cfg"]["text_cfg"]["hf_model_name"], there["model_cfg"]["text_cfg"]["hf_model_name"]);
+  const nlohmann::json::json_pointer name("/model_cfg/text_cfg/hf_model_name");
+  EXPECT_EQ(back.value(name, ""), there.value(name, ""));
+}
+
+class Saved : public testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Models, Saved,
+                         testing::Values("open_clip_roberta", "open_clip_bert", "open_clip_nllb", "open_clip_mt5",
+                                         "chinese_clip"));
+
+TEST_P(Saved, GivesTheSameEmbeddingsWithoutThePeersConfigBeside) {
+  const at::NoGradGuard no_grad;
+  const TempFolder folder;
+  const auto model = peer_model(tower_fixture(GetParam()));
+  model.save(folder.path() / "model");
+  const auto tokens = expected_of(GetParam()).at("tokens");
+  EXPECT_TRUE(DualEncoder::load(folder.path() / "model").encode_text(tokens).equal(model.encode_text(tokens)));
+}
+
+TEST(MetaClip2, IsClipWhereNoOtherEndTokenIsNeeded) {
+  auto config = peer_model(tower_fixture("metaclip_2")).config();
+  config.text.end_id = 513;
+  EXPECT_EQ(nlohmann::json::parse(config_files(config).front().text)["model_type"], "clip");
 }
 
 TEST(OpenClipT5, FiftyStepsOfAdamWGiveThePeersLosses) {
