@@ -177,7 +177,7 @@ void collect(const TextConfig& c, Collector& out) {
   const auto& [architecture, context_length, vocab_size, width, heads, layers, mlp_ratio, activation, norm_eps, pool,
                causal, pad_id, end_id, layer_scale, token_std, class_embedding, token_types, positions, head_width,
                relative_buckets, relative_distance, rotary_temperature, registers, ln_pre, peer_name, tiktoken, pooler,
-               cleaning, strip_separator, block, own_vocabulary] = c;
+               position_rows, cleaning, strip_separator, block, own_vocabulary] = c;
   out.add("architecture", architecture), out.add("context_length", context_length);
   out.add("vocab_size", vocab_size), out.add("width", width), out.add("heads", heads), out.add("layers", layers);
   out.add(hidden, mlp_width(width, mlp_ratio)), out.add("activation", activation), out.add("norm_eps", norm_eps);
@@ -188,6 +188,7 @@ void collect(const TextConfig& c, Collector& out) {
   out.add("rotary_temperature", rotary_temperature), out.add("registers", registers), out.add("ln_pre", ln_pre);
   out.add("peer_name", peer_name), out.add("tiktoken", tiktoken);
   out.add("token_types", token_types), out.add("pooler", pooler), out.add("cleaning", cleaning);
+  out.add("position_rows", position_rows);
   out.add("strip_separator", strip_separator), out.add("own_vocabulary", own_vocabulary);
   collect(block, out);
 }
@@ -246,6 +247,7 @@ ModelConfig computation_of(ModelConfig config) {
   text.strip_separator = usual.strip_separator, text.peer_name.clear(), text.tiktoken.clear();
   config.decoder.clear();
   text.own_vocabulary = usual.own_vocabulary, text.context_length = usual.context_length;
+  text.position_rows = usual.position_rows;
   text.pad_id = usual.pad_id, text.end_id = usual.end_id;  // the tokenizer's
   if (text.pool == TextConfig::Pool::end_token)
     text.pool = TextConfig::Pool::largest_id;  // the peers' two words for it

@@ -87,20 +87,13 @@ void check_stem(const VitConfig& config, std::int64_t image_size, const std::str
   for (const auto channels : config.stem) check_size(where, "stem", channels);
 }
 
-void check_bert(const TextConfig& config, const std::string& where) {
-  check(config.pool == TextConfig::Pool::first || config.pool == TextConfig::Pool::mean,
-        "{} pool: expected first ([CLS]) or mean", where);
-  check_size(where, "token_types", config.token_types);
-  const TextConfig usual;
-  check(!config.causal && !config.layer_scale && !config.class_embedding && config.token_std == usual.token_std,
-        "{} BERT has no causal mask, layer_scale, class_embedding or token_std; leave them off", where);
-}
-
 void check_clip_text(const TextConfig& config, const std::string& where) {
   check(config.token_types == TextConfig{}.token_types && !config.pooler,
         "{} token_types and pooler are BERT's; leave them off with another architecture", where);
-  check(config.token_std >= 0 && config.token_std <= 100, "{} token_std: expected 0 to 100, got {}", where,
-        config.token_std);
+  const bool clip = config.architecture == TextConfig::Architecture::clip;
+  check(!clip || (config.positions == TextConfig::Positions::learned && config.head_width == 0),
+        "{} positions and head_width: CLIP's text tower has learned positions, and heads that share its width", where);
+  check(config.position_rows == 0, "{} position_rows is BERT's; leave it off with another architecture", where);
   if (config.layer_scale) check_finite(where, "layer_scale", *config.layer_scale);
 }
 
@@ -252,12 +245,16 @@ void validate(const TextConfig& config, const std::string& where) {
   check_size(where, "context_length", config.context_length);
   check_size(where, "vocab_size", config.vocab_size);
   check_blocks(where, config.width, config.layers, config.mlp_ratio, config.activation, config.norm_eps);
-  check(config.heads > 0 && config.width % config.heads == 0, "{} width {} is not a multiple of heads {}", where,
+  check_between(where, "heads", config.heads, 1, largest_size);
+  check_between(where, "head_width", config.head_width, 0, largest_size);
+  check(config.head_width > 0 || config.width % config.heads == 0, "{} width {} is not a multiple of heads {}", where,
         config.width, config.heads);
   check_known(where, "pool", config.pool, TextConfig::Pool::attention);
   check_known(where, "positions", config.positions, TextConfig::Positions::none);
   check_known(where, "architecture", config.architecture, TextConfig::Architecture::modern);
-  config.architecture == TextConfig::Architecture::bert ? check_bert(config, where) : check_clip_text(config, where);
+  check(config.token_std >= 0 && config.token_std <= 100, "{} token_std: expected 0 to 100, got {}", where,
+        config.token_std);
+  is_masked_text(config) ? check_masked_text(config, where) : check_clip_text(config, where);
   validate(config.block, where);
   check_ids(config, where);
   check_cleaning(config, where);
@@ -283,8 +280,7 @@ void validate(const ModelConfig& config, const std::string& where) {
 }
 
 bool depends_on_padding(const TextConfig& text) {
-  const bool bert = text.architecture == TextConfig::Architecture::bert;
-  return bert || !text.causal || text.class_embedding || text.pool == TextConfig::Pool::last ||
+  return is_masked_text(text) || !text.causal || text.class_embedding || text.pool == TextConfig::Pool::last ||
          text.pool == TextConfig::Pool::mean;
 }
 

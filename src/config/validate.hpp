@@ -21,6 +21,18 @@ void check_cleaning(const TextConfig& config, const std::string& where);
 /// The whole of it. Towers of one's own are their author's: nothing is asked of their part, nor of the text's.
 void validate(const ModelConfig& config, const std::string& where);
 
+/// Of the text towers that mask padding.
+void check_masked_text(const TextConfig& config, const std::string& where);
+
+/// Whether a text tower masks padding: BERT's, T5's and NLLB's do.
+bool is_masked_text(const TextConfig& config);
+
+/// Rows of a text tower's table of learned positions.
+std::int64_t position_rows(const TextConfig& config);
+/// The same tower for texts of another length, its table of learned positions kept. Its position_rows are 0 again where
+/// the table has a row for each place and none to spare.
+TextConfig with_context(TextConfig config, std::int64_t context_length);
+
 /// Whether what stands behind a text changes its feature.
 bool depends_on_padding(const TextConfig& text);
 

@@ -106,7 +106,7 @@ struct CountTower {
 
 double count_text(const TextConfig& text, const ModelConfig& config) {
   const auto width = real(text.width), hidden = width * text.mlp_ratio;
-  const auto rows = real(text.vocab_size) + real(text.context_length);
+  const auto rows = real(text.vocab_size) + real(position_rows(text));
   return rows * width + blocks(text.layers, width, hidden, text.block) + (text.pooler ? width * width : 0) +
          projection(config.text_projection, width, real(config.embed_dim));
 }

@@ -110,6 +110,25 @@ at::Tensor checked(const at::Tensor& tokens, const DualEncoder& model, const cha
   return on_device(tokens, model.device());
 }
 
+/// Whether the tower's table of words is its peer's, rows to spare included.
+bool keeps_rows(const TextConfig& text) {
+  const bool peers =
+      text.architecture == TextConfig::Architecture::t5 || text.architecture == TextConfig::Architecture::nllb;
+  return peers || !text.peer_name.empty();
+}
+
+/// A table that is longer than the texts stays as it is; another is resized.
+void set_context(TextConfig& text, std::int64_t context_length) {
+  const bool counted = text.positions == TextConfig::Positions::learned_from_padding;
+  const bool fits = position_rows(text) >= context_length + (counted ? text.pad_id + 1 : 0);
+  if ((counted || text.position_rows > 0) && fits) {
+    text = with_context(text, context_length);
+  } else {
+    text.context_length = context_length;
+    text.position_rows = 0;
+  }
+}
+
 const char* peer_name(Layout layout) { return layout == Layout::open_clip ? "open_clip" : "transformers"; }
 
 /// Whether open_clip or transformers read such a model, and its tokenizer with it.
@@ -172,8 +191,9 @@ DualEncoder DualEncoder::create(const ModelConfig& config, std::shared_ptr<const
     adapted.text.own_vocabulary = !is_clips(*tokenizer);
     if (has_peer(config)) tokenizer = as_peer_uses_it(std::move(tokenizer), config.layout, adapted.text);
     describe_tokenizer(*tokenizer, config.layout, adapted.text);
-    adapted.text.vocab_size = tokenizer->vocab_size();
-    adapted.text.end_id = tokenizer->end_id();
+    if (!keeps_rows(config.text) || tokenizer->vocab_size() > config.text.vocab_size)
+      adapted.text.vocab_size = tokenizer->vocab_size();
+    if (config.text.peer_name.empty()) adapted.text.end_id = tokenizer->end_id();
     if (depends_on_padding(config.text)) adapted.text.pad_id = tokenizer->pad_id();
   } else {
     check(!config.text.own_vocabulary,
@@ -196,7 +216,7 @@ DualEncoder DualEncoder::load(const fs::path& folder, const LoadOptions& options
   });
   if (options.image_size)
     config.preprocess = with_image_size(config.preprocess, *options.image_size, "[load] image_size");
-  if (options.context_length) config.text.context_length = *options.context_length;
+  if (options.context_length) set_context(config.text, *options.context_length);
   if (options.pixels_as) config.preprocess.pixels_as = *options.pixels_as;
   if (options.logit_bias && !config.scale.bias) {
     config.scale.bias = options.logit_bias;

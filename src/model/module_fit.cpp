@@ -1,8 +1,11 @@
 #include "model/module_fit.hpp"
 
+#include "config/validate.hpp"
 #include "core/check.hpp"
 #include "vlalign/nn/bert.hpp"
 #include "vlalign/nn/modified_resnet.hpp"
+#include "vlalign/nn/nllb.hpp"
+#include "vlalign/nn/t5.hpp"
 #include "vlalign/nn/text_transformer.hpp"
 #include "vlalign/nn/vit.hpp"
 
@@ -37,10 +40,8 @@ void check_image_tower(const nn::Tower& tower, std::int64_t image_size) {
   }
 }
 
-void check_tables(const TextConfig& text, const Tokenizer& tokenizer, std::int64_t vocab_size,
-                  std::int64_t context_length) {
+void check_words(const TextConfig& text, const Tokenizer& tokenizer, std::int64_t vocab_size) {
   agree("text.vocab_size", text.vocab_size, vocab_size);
-  agree("text.context_length", text.context_length, context_length);
   check(tokenizer.vocab_size() <= vocab_size, "[DualEncoder] tokenizer: the module knows {} tokens, got one of {}",
         vocab_size, tokenizer.vocab_size());
 }
@@ -50,9 +51,17 @@ void check_text_tower(const nn::Tower& tower, const TextConfig& text, const Toke
         text.context_length);
   if (const auto* plain = dynamic_cast<const nn::TextTransformer*>(&tower)) {
     const auto places = plain->positional_embedding.size(0) - (plain->class_embedding.defined() ? 1 : 0);
-    check_tables(text, tokenizer, plain->token_embedding.size(0), places);
+    agree("text.context_length", text.context_length, places);
+    check_words(text, tokenizer, plain->token_embedding.size(0));
   } else if (const auto* bert = dynamic_cast<const nn::Bert*>(&tower)) {
-    check_tables(text, tokenizer, bert->word_embeddings.size(0), bert->position_embeddings.size(0));
+    const auto places = bert->position_embeddings.size(0), counted = position_rows(text) - text.context_length;
+    text.position_rows > 0 ? agree("text.position_rows", text.position_rows, places)
+                           : agree("text.context_length", text.context_length, places - counted);
+    check_words(text, tokenizer, bert->word_embeddings.size(0));
+  } else if (const auto* t5 = dynamic_cast<const nn::T5Encoder*>(&tower)) {
+    check_words(text, tokenizer, t5->token_embedding.size(0));
+  } else if (const auto* nllb = dynamic_cast<const nn::NllbEncoder*>(&tower)) {
+    check_words(text, tokenizer, nllb->token_embedding.size(0));
   }
 }
 

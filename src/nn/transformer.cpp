@@ -132,10 +132,15 @@ Tensor Transformer::forward_pooled(const Tensor& x, const Tensor& mask, const Te
 
 Tensor Transformer::run(const std::shared_ptr<ResidualBlock>& block, const Tensor& x, const Tensor& rows,
                         const Tensor& mask, const Rotations& rotations) const {
-  if (!checkpoints) return block->forward(x, rows, mask, rotations);
-  const bool all_rows = rows.is_same(x);
-  return checkpointed([=](const Inputs& in) { return block->forward(in.front(), in.back(), mask, rotations); },
-                      all_rows ? Inputs{x} : Inputs{x, rows}, block->parameters());
+  if (!checkpoints || block->draws()) return block->forward(x, rows, mask, rotations);
+  const bool learned = mask.defined() && mask.requires_grad();  // T5's bias by distance
+  Inputs inputs{x};
+  if (!rows.is_same(x)) inputs.push_back(rows);
+  const auto last = inputs.size() - 1;
+  if (learned) inputs.push_back(mask);
+  return checkpointed(
+      [=](const Inputs& in) { return block->forward(in.front(), in[last], learned ? in.back() : mask, rotations); },
+      inputs, block->parameters());
 }
 
 Tensor additive_mask(const Tensor& seen, const at::TensorOptions& options) {

@@ -86,7 +86,8 @@ void StartFlags::add(CLI::App& command) {
   command.add_option("--image-tower", image_tower,
                      "Pretrained weights of the image tower: a model folder, or a torchvision ResNet (.safetensors)");
   command.add_option("--text-tower", text_tower,
-                     "Pretrained text tower with its tokenizer: a folder of transformers' BERT or GPT-2");
+                     "Pretrained text tower with its tokenizer: a folder of transformers' BERT, RoBERTa, XLM-RoBERTa, "
+                     "GPT-2, T5, mT5 or NLLB, or of sentence-transformers");
   command.add_option("--logit-bias", logit_bias,
                      "What the logit bias of SigLIP's loss starts from; without it the model's own, or -10");
 }

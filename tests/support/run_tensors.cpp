@@ -1,10 +1,12 @@
 // Runs a model folder on tensors of a peer, for tests/peers/peer_agreement.py:
 //   vlalign_run_tensors embed MODEL IN.safetensors OUT.safetensors [SAVE_FOLDER [open_clip|hf]]
-//     in: pixels [N, 3, S, S] float32, tokens [N, L]; out: image_embedding, text_embedding [N, D]
+//     in: pixels [N, 3, S, S] float32, tokens [N, L]; out: image_embedding, text_embedding [N, D], text_tokens and
+//     text_hidden.0 [N, L, W] with zeros behind the texts
 //   vlalign_run_tensors train MODEL IN.safetensors OUT.safetensors SAVE_FOLDER
 //     in: pixels [steps, B, 3, S, S], tokens [steps, B, L]; out: losses [steps] of fp32 AdamW at learning rate 1e-5
 //   vlalign_run_tensors names CONFIG.json
 //     prints the shape of each tensor by the peer's name, as JSON; no weights are made
+#include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/tensor.h>
 
@@ -12,6 +14,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "model/make_module.hpp"
 #include "model/peers/peer_names.hpp"
@@ -29,8 +32,13 @@ using vlalign::NamedTensors;
 
 NamedTensors embed(const DualEncoder& model, const NamedTensors& in) {
   const at::NoGradGuard no_grad;
+  const std::vector<std::int64_t> first{0};
+  const auto text = model.text_features(in.at("tokens"), first);
+  const auto seen = text.mask.unsqueeze(-1);
   return {{"image_embedding", model.encode_image(in.at("pixels"))},
-          {"text_embedding", model.encode_text(in.at("tokens"))}};
+          {"text_embedding", model.encode_text(in.at("tokens"))},
+          {"text_tokens", text.tokens * seen},
+          {"text_hidden.0", text.hidden.front() * seen}};
 }
 
 NamedTensors train(DualEncoder model, const NamedTensors& in) {

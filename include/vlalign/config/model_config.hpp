@@ -213,7 +213,8 @@ struct TextConfig {
   bool ln_pre = false;                   ///< modern: a norm of the embeddings
   std::string peer_name{};               ///< open_clip's hf_model_name, whose layers the tower's tensors are named by
   std::string tiktoken{};                ///< open_clip's tiktoken_name: "r50k_base"
-  bool pooler = false;                   ///< bert: the folder holds the [CLS] layer of pre-training, kept though unused
+  bool pooler = false;             ///< bert: the folder holds the [CLS] layer of pre-training, kept where unused
+  std::int32_t position_rows = 0;  ///< of the learned table; 0: as many as context_length takes
   std::string cleaning{};                ///< open_clip's tokenizer_kwargs.clean, which its folder's tokenizer goes by
   bool strip_separator = false;          ///< its strip_sep_token: 0 in place of BERT's [SEP], as CLIPA was trained
   BlockConfig block{};
@@ -262,7 +263,8 @@ struct ModelConfig {
   std::string decoder{};    ///< CoCa's multimodal_cfg as JSON: its tensors are kept, and written back untouched
 };
 
-/// "CLIP", "SigLIP", "ALIGN", or "custom" for another combination of towers.
+/// "CLIP", "SigLIP", "ALIGN", "Chinese-CLIP" (of transformers' layout alone), or "custom" for another combination of
+/// towers, which no peer reads. A text tower of transformers' is open_clip's where it has its peer_name.
 VLALIGN_EXPORT std::string family(const ModelConfig& config);
 
 }  // namespace vlalign

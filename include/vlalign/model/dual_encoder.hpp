@@ -61,7 +61,7 @@ class VLALIGN_EXPORT DualEncoder {
   void load_weights(const std::filesystem::path& folder);
 
   /// Copies one tower's weights alone, of the same shapes: the image tower from a torchvision ResNet's state dict
-  /// (.safetensors), the text tower from a folder of transformers' BertModel or GPT2Model (or their language models),
+  /// (.safetensors), the text tower from a folder of transformers' (read_text_config(); or of a language model on it),
   /// either from a whole model folder. Throws as load_weights() does.
   void load_image_tower(const std::filesystem::path& path);
   void load_text_tower(const std::filesystem::path& folder);

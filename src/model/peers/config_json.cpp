@@ -7,6 +7,7 @@
 #include "core/io/files.hpp"
 #include "core/json/parse_json.hpp"
 #include "model/peers/peer_names.hpp"
+#include "model/peers/sentence_transformers.hpp"
 #include "model/peers/text_family.hpp"
 #include "vlalign/model/peers/read_config.hpp"
 
@@ -64,7 +65,10 @@ ModelConfig with_layout(ModelConfig config, Layout layout) {
     vit->pool_queries = VitConfig{}.pool_queries;
     if (vit->pool != VitConfig::Pool::attention) vit->pool_heads = VitConfig{}.pool_heads;
   }
+  if (is_masked_text(config.text)) config.text = with_context(config.text, config.text.context_length);
+  config.custom_text = config.custom_text || !config.text.peer_name.empty();
   if (!hugging_face) return config;
+  config.text.peer_name.clear();
   config.custom_text = false;                                         // a matter of names, which this peer has once
   config.text.own_vocabulary = true;                                  // such a folder always holds its tokenizer
   config.text.cleaning.clear(), config.text.strip_separator = false;  // transformers' tokenizers do neither
@@ -92,7 +96,10 @@ TextConfig read_text_config(const std::filesystem::path& folder) {
   for (const auto* each : text_families()) known.push_back(each->model_type);
   check(family != nullptr, "{}: model_type \"{}\" is no text tower that is built here: {}", file.string(), type,
         fmt::join(known, ", "));
-  const auto text = family->read(section);
+  auto text = family->read(section);
+  const auto modules = read_sentence_modules(folder);
+  if (modules.pool) text.pool = *modules.pool;
+  if (modules.context_length) text = with_context(text, *modules.context_length);
   validate(text, file.string() + ":");
   return text;
 }

@@ -21,18 +21,6 @@ void warn_of_silence(JsonSection& section) {
         section.where());
 }
 
-/// CLIPConfig's old spelling beside the new one: where "text_config_dict" is given, it and the defaults of its class
-/// stand for "text_config", whatever that says.
-JsonSection old_or_new_section(JsonSection& root, const char* key) {
-  const auto old_key = std::string(key) + "_dict";
-  const auto* old = root.find(old_key.c_str());
-  if (!old) return optional_section(root, key);
-  const auto section = root.section(old_key.c_str());
-  if (const auto* current = root.find(key); current && *current != *old)
-    log_info("{0}: {1} is taken, as transformers takes it, and {2} is not", root.where(), old_key, key);
-  return section;
-}
-
 void read_clip_model(JsonSection& root, ModelConfig& config) {
   auto vision = old_or_new_section(root, "vision_config");
   auto text = old_or_new_section(root, "text_config");
@@ -73,8 +61,17 @@ bool holds_clip_model(const ModelConfig& config) { return family(config) == "CLI
 
 }  // namespace
 
-/// transformers builds only the plain towers.
-void check_plain(const ModelConfig& config) {
+JsonSection old_or_new_section(JsonSection& root, const char* key) {
+  const auto old_key = std::string(key) + "_dict";
+  const auto* old = root.find(old_key.c_str());
+  if (!old) return optional_section(root, key);
+  const auto section = root.section(old_key.c_str());
+  if (const auto* current = root.find(key); current && *current != *old)
+    log_info("{0}: {1} is taken, as transformers takes it, and {2} is not", root.where(), old_key, key);
+  return section;
+}
+
+void check_plain_vision(const ModelConfig& config) {
   const auto* vit = std::get_if<VitConfig>(&config.vision);
   const bool siglip = family(config) == "SigLIP";
   const auto pool = siglip ? VitConfig::Pool::attention : VitConfig::Pool::token;
@@ -82,18 +79,23 @@ void check_plain(const ModelConfig& config) {
       vit && vit->pool == pool && vit->ln_pre != siglip && vit->patch_bias == siglip && vit->stem.empty() &&
       !vit->norm_after_pool && vit->positions == VitConfig::Positions::learned && !vit->layer_scale && !vit->rotary &&
       vit->registers == 0 && vit->class_position && vit->block == BlockConfig{} && vit->width % vit->head_width == 0;
-  check(plain_vit, "model {}: transformers has no such image tower", config.name);
+  check(plain_vit && config.image_projection.hidden == 0 && !config.image_projection.bias,
+        "model {}: transformers has no such image tower", config.name);
+  check(!config.scale.temperature && config.scale.bias.has_value() == siglip,
+        "model {}: transformers' {} has {} logit bias, and the scale's logarithm as its parameter", config.name,
+        siglip ? "SigLIP" : "CLIP", siglip ? "a" : "no");
+}
+
+void check_plain(const ModelConfig& config) {
+  check_plain_vision(config);
+  const bool siglip = family(config) == "SigLIP";
   const auto& text = config.text;
   const bool ends = text.pool == TextConfig::Pool::largest_id || text.pool == TextConfig::Pool::end_token;
   const bool plain_text = text.causal != siglip && (siglip ? text.pool == TextConfig::Pool::last : ends) &&
                           !text.layer_scale && !text.class_embedding && text.block == BlockConfig{} &&
-                          config.image_projection.hidden + config.text_projection.hidden == 0 &&
-                          config.text_projection.present && config.text_projection.bias == siglip &&
-                          config.image_projection.bias == false;
+                          config.text_projection.hidden == 0 && config.text_projection.present &&
+                          config.text_projection.bias == siglip && text.architecture == TextConfig::Architecture::clip;
   check(plain_text, "model {}: transformers has no such text tower", config.name);
-  check(!config.scale.temperature && config.scale.bias.has_value() == siglip,
-        "model {}: transformers' {} has {} logit bias, and the scale's logarithm as its parameter", config.name,
-        siglip ? "SigLIP" : "CLIP", siglip ? "a" : "no");
 }
 
 NamingSchemes hugging_face_clip_schemes(const ModelConfig&) {

@@ -1,4 +1,4 @@
-// What SiglipModel shares with CLIPModel.
+// What SiglipModel, MetaClip2Model and ChineseCLIPModel share with CLIPModel.
 #pragma once
 
 #include "model/peers/hugging_face_family.hpp"
@@ -7,7 +7,14 @@ namespace vlalign {
 
 NamingSchemes hugging_face_clip_schemes(const ModelConfig& config);
 
-/// Throws Error unless both towers are plain ones: those that transformers builds.
+/// CLIPConfig's old spelling of a section beside the new one: where "text_config_dict" is given, it and the defaults of
+/// its class stand for "text_config", whatever that says.
+JsonSection old_or_new_section(JsonSection& root, const char* key);
+
+/// Throws Error unless the image tower and the scale are plain ones: those that transformers builds.
+void check_plain_vision(const ModelConfig& config);
+
+/// The same of both towers.
 void check_plain(const ModelConfig& config);
 
 }  // namespace vlalign

@@ -31,6 +31,7 @@ struct ProcessorDefaults {
 
 constexpr ProcessorDefaults processors[] = {
     {"CLIP", false, 224, 224, true, {0.48145466, 0.4578275, 0.40821073}, {0.26862954, 0.26130258, 0.27577711}},
+    {"ChineseCLIP", false, 224, 224, true, {0.48145466, 0.4578275, 0.40821073}, {0.26862954, 0.26130258, 0.27577711}},
     {"Siglip", true, 224, 0, false, halves, halves},
     {"EfficientNet", true, 346, 289, false, halves, halves, 3, true},
     {"ViT", true, 224, 0, false, halves, halves, 2},

@@ -74,7 +74,8 @@ bool is_no_weight(const std::string& name) {
   const bool count = name == "input_resolution" || name == "context_length" || name == "vocab_size";
   constexpr std::array<std::string_view, 3> buffers{"position_ids", "token_type_ids", "attn_mask"};
   const std::string_view last = std::string_view(name).substr(name.rfind('.') + 1);
-  return count || std::find(buffers.begin(), buffers.end(), last) != buffers.end();
+  const bool sines = name.ends_with("embed_positions.weights");  // a fixed table of M2M-100's
+  return count || sines || std::find(buffers.begin(), buffers.end(), last) != buffers.end();
 }
 
 /// BERT's first checkpoints call a layer norm's weight and bias gamma and beta.

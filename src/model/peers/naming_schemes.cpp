@@ -1,6 +1,7 @@
 // Which of our names is which of the peers'; read in open_clip's model.py and timm_model.py.
 #include "core/check.hpp"
 #include "model/peers/hugging_face_family.hpp"
+#include "model/peers/open_clip_hf_text.hpp"
 #include "model/peers/peer_names.hpp"
 #include "model/peers/timm_family.hpp"
 
@@ -36,6 +37,11 @@ NamingSchemes open_clip_vision(const ModelConfig& config) {
 
 NamingSchemes open_clip(const ModelConfig& config) {
   auto schemes = open_clip_vision(config);
+  if (!config.text.peer_name.empty()) {
+    const auto text = hf_text_schemes(config);
+    schemes.insert(schemes.end(), text.begin(), text.end());
+    return schemes;
+  }
   NamingScheme projection{.scope = "text_projection."};
   if (!config.text_projection.bias) {  // a matrix, not a layer
     projection.renames = {{"text_projection.weight", "text_projection"}};

@@ -2,11 +2,13 @@
 #include <cmath>
 #include <optional>
 
+#include "config/validate.hpp"
 #include "core/json/dump_json.hpp"
 #include "core/log.hpp"
 #include "core/utf8.hpp"
 #include "model/peers/config_json.hpp"
 #include "model/peers/efficientnet_json.hpp"
+#include "model/peers/open_clip_hf_text.hpp"
 #include "model/peers/text_family.hpp"
 #include "model/peers/timm_family.hpp"
 #include "vlalign/model/peers/read_config.hpp"
@@ -165,20 +167,24 @@ TextConfig::Pool text_pool_of(JsonSection& text) {
   fail("{}.pool_type: argmax, eos, first, last, mean, max, pooler or map, got {}", text.where(), name);
 }
 
-void read_text(JsonSection text, ModelConfig& config, bool quick_gelu) {
-  text.ignore({"output_tokens", "tokenizer_mode", "hf_tokenizer_kwargs", "final_ln_after_pool"});
-  check(!text.has("hf_model_name"),
-        "{}.hf_model_name: such a tower's sizes are not in the folder; export the model with "
-        "transformers, or name the tower's own folder",
-        text.where());
+/// A key of ours: the tower's own section, named by transformers' model_type. Null without one.
+const TextFamily* text_section_of(JsonSection& text) {
+  const TextFamily* found = nullptr;
+  for (const auto* family : text_families())
+    if (family != &text_gpt2 && text.has(std::string(family->model_type).c_str())) found = family;
+  return found;
+}
+
+void read_text_tower(JsonSection& text, ModelConfig& config, bool quick_gelu) {
   const auto projection = text.get<std::string>("proj_type", "linear");
   check(projection == "linear" || projection == "none", "{}.proj_type: linear or none, got {}", text.where(),
         projection);
   config.text_projection = {.present = projection == "linear", .bias = text.get<bool>("proj_bias", false)};
-  if (text.has("bert")) {
-    auto bert = text.section("bert");
-    config.text = text_bert.read(bert);
+  if (const auto* family = text_section_of(text)) {
+    auto section = text.section(std::string(family->model_type).c_str());
+    config.text = family->read(section);
     config.text.pool = text_pool_of(text);
+    config.text = with_context(config.text, text.positive("context_length", config.text.context_length));
   } else {
     config.text = {.context_length = text.positive("context_length", 77),
                    .vocab_size = text.positive("vocab_size", 49408),
@@ -197,6 +203,12 @@ void read_text(JsonSection text, ModelConfig& config, bool quick_gelu) {
                    .class_embedding = text.get<bool>("embed_cls", false),
                    .block = block_of(text)};
   }
+}
+
+void read_text(JsonSection text, const json& root, const std::filesystem::path& file, ModelConfig& config,
+               bool quick_gelu) {
+  text.ignore({"output_tokens", "tokenizer_mode", "hf_tokenizer_kwargs", "final_ln_after_pool"});
+  text.has("hf_model_name") ? read_hf_text(text, root, file, config) : read_text_tower(text, config, quick_gelu);
   config.text.own_vocabulary = !text.get<std::string>("hf_tokenizer_name", {}).empty();
   if (text.has("tokenizer_kwargs")) {
     auto kwargs = text.section("tokenizer_kwargs");
@@ -315,6 +327,15 @@ const char* name_of(TextConfig::Pool pool) {
   fail("unknown pooling");
 }
 
+/// As read_text_tower() reads it.
+json text_section_json(const TextConfig& text) {
+  const auto* family = text_family_of(text);
+  check(family != nullptr, "transformers has no text tower like it");
+  json out{{std::string(family->model_type), family->write(text)}};
+  if (text.position_rows > 0) out["context_length"] = text.context_length;
+  return out;
+}
+
 json text_json(const ModelConfig& config) {
   const auto& text = config.text;
   const TextConfig usual;
@@ -323,14 +344,17 @@ json text_json(const ModelConfig& config) {
            {"width", text.width},
            {"heads", text.heads},
            {"layers", text.layers}};
-  if (text.architecture == TextConfig::Architecture::bert) out = {{"bert", text_bert.write(text)}};
-  put_unless(out, "pool_type", name_of(text.pool), "argmax");
-  put_unless(out, "proj_bias", config.text_projection.bias, false);
-  if (!config.text_projection.present) out["proj_type"] = "none";
+  const bool masked = is_masked_text(text), named = !text.peer_name.empty();
+  if (masked) out = named ? hf_text_json(config).text : text_section_json(text);
+  if (!named) {
+    put_unless(out, "pool_type", name_of(text.pool), "argmax");
+    put_unless(out, "proj_bias", config.text_projection.bias, false);
+    if (!config.text_projection.present) out["proj_type"] = "none";
+  }
   if (text.own_vocabulary) out["hf_tokenizer_name"] = "local";  // the folder's own files
   if (!text.cleaning.empty()) out["tokenizer_kwargs"]["clean"] = text.cleaning;
   if (text.strip_separator) out["tokenizer_kwargs"]["strip_sep_token"] = true;
-  if (text.architecture == TextConfig::Architecture::bert) return out;
+  if (masked) return out;
   put_unless(out, "mlp_ratio", text.mlp_ratio, usual.mlp_ratio);
   put_unless(out, "act_kwargs", act_json(text.activation), nullptr);
   if (text.norm_eps != usual.norm_eps) out["norm_kwargs"] = {{"eps", text.norm_eps}};
@@ -368,7 +392,8 @@ ModelConfig read_open_clip_config(const json& root, const std::filesystem::path&
   config.scale.temperature = model.get<bool>("temperature", false);
   model.ignore({"nonscalar_logit_scale"});  // scale and bias as lists of one number, which come out as scalars
   read_vision(model.section("vision_cfg"), config, quick_gelu);
-  read_text(model.section("text_cfg"), config, quick_gelu);
+  model.ignore({text_sizes_key});
+  read_text(model.section("text_cfg"), root, file, config, quick_gelu);
   model.finish();
   if (!folder) {
     config.name = as_utf8(file.stem().string());
@@ -410,7 +435,8 @@ std::string to_open_clip_json(const ModelConfig& config) {
                   {"resize_mode", how.resize == Preprocess::Resize::shortest ? "shortest" : "squash"},
                   {"fill_color", 0}};
   if (how.pixels_as == PixelsAs::peer) preprocess[pixels_as_key] = "peer";
-  const json all{{"name", config.name}, {"model_cfg", model}, {"preprocess_cfg", preprocess}};
+  json all{{"name", config.name}, {"model_cfg", model}, {"preprocess_cfg", preprocess}};
+  if (!config.text.peer_name.empty()) put_unless(all, text_sizes_key, hf_text_json(config).sizes, nullptr);
   return dump_json(all, 2, "[to_open_clip_json] name") + "\n";
 }
 

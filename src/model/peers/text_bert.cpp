@@ -1,4 +1,8 @@
 // transformers' BertModel.
+#include "model/peers/text_bert.hpp"
+
+#include "config/validate.hpp"
+#include "core/check.hpp"
 #include "model/peers/hugging_face_keys.hpp"
 #include "model/peers/text_family.hpp"
 
@@ -16,18 +20,24 @@ TextConfig read_bert(JsonSection& section) {
   config.pad_id = token_id(section, "pad_token_id", 0);
   config.end_id = token_id(section, "eos_token_id", config.end_id);
   config.pooler = section.get<bool>("pooler", false);
+  check_absolute_positions(section);
   return config;
 }
 
 json write_bert(const TextConfig& text) {
   auto out = text_json(text);
+  out["max_position_embeddings"] = position_rows(text);
   out["eos_token_id"] = text.end_id;
   out["type_vocab_size"] = text.token_types;
   out["pooler"] = text.pooler;
   return out;
 }
 
-bool holds_bert(const TextConfig& text) { return text.architecture == TextConfig::Architecture::bert; }
+bool holds_bert(const TextConfig& text) {
+  return text.architecture == TextConfig::Architecture::bert && text.positions == TextConfig::Positions::learned;
+}
+
+}  // namespace
 
 NamingSchemes schemes_bert(const TextConfig&) {
   return {
@@ -45,7 +55,10 @@ NamingSchemes schemes_bert(const TextConfig&) {
             {{".attention.self.query.", 0, 1}, {".attention.self.key.", 1, 1}, {".attention.self.value.", 2, 1}}}}}};
 }
 
-}  // namespace
+void check_absolute_positions(JsonSection& section) {
+  const auto type = section.get<std::string>("position_embedding_type", "absolute");
+  check(type == "absolute", "{}.position_embedding_type: only absolute is built here, got {}", section.where(), type);
+}
 
 const TextFamily text_bert{"bert", read_bert, holds_bert, write_bert, schemes_bert, "bert."};
 

@@ -10,6 +10,7 @@
 #include "core/io/folders.hpp"
 #include "core/json/json_section.hpp"
 #include "core/json/parse_json.hpp"
+#include "core/log.hpp"
 #include "model/peers/model_folder.hpp"
 #include "model/peers/positions.hpp"
 #include "model/peers/text_family.hpp"
@@ -42,17 +43,29 @@ TowerSource from_model(const fs::path& folder, const ModelConfig& config, const 
   return {from.where, std::move(from.tensors), naming_schemes(source, source.layout), prefix, true};
 }
 
-/// Without a language model's wrapper and head, and without buffers of masks.
-NamedTensors text_model_only(const NamedTensors& tensors, std::string_view wrapper, bool pooler) {
-  const bool wrapped =
-      std::any_of(tensors.begin(), tensors.end(), [&](const auto& entry) { return entry.first.starts_with(wrapper); });
+/// What stands before a tower's names, a model's own name and a language model's wrapper, or nothing.
+std::string wrapper_of(const NamedTensors& tensors, const TextFamily& family) {
+  for (const auto* outer : {"model.", ""}) {
+    const auto wrapper = std::string(outer) + std::string(family.wrapper);
+    const auto found = tensors.lower_bound(wrapper);
+    if (found != tensors.end() && found->first.starts_with(wrapper)) return wrapper;
+  }
+  return "";
+}
+
+/// Without a language model's wrapper, its decoder and head, and without buffers of masks.
+NamedTensors text_model_only(const NamedTensors& tensors, const TextFamily& family, bool pooler) {
+  const auto wrapper = wrapper_of(tensors, family);
   NamedTensors kept;
   for (const auto& [name, tensor] : tensors) {
-    if (wrapped && !name.starts_with(wrapper)) continue;
-    const auto plain = wrapped ? name.substr(wrapper.size()) : name;
+    if (!name.starts_with(wrapper)) continue;
+    const auto plain = name.substr(wrapper.size());
     const bool mask = plain.ends_with(".attn.bias") || plain.ends_with(".attn.masked_bias");
     if (!mask && (pooler || !plain.starts_with("pooler."))) kept.emplace(plain, tensor);
   }
+  for (const auto* name : {"shared.weight", "model.shared.weight"})
+    if (const auto found = tensors.find(name); !family.shared.empty() && found != tensors.end())
+      kept.emplace(family.shared, found->second);
   return kept;
 }
 
@@ -86,11 +99,14 @@ TowerSource image_tower_source(const fs::path& path, const ModelConfig& config) 
 TowerSource text_tower_source(const fs::path& folder, const ModelConfig& config) {
   const auto* family = text_family_alone(folder);
   if (!family) return from_model(folder, config, "text.");
-  check_same_computation(with_text(config, read_text_config(folder)), config, folder);
+  const auto text = read_text_config(folder);
+  check_same_computation(with_text(config, text), config, folder);
+  if (is_there(folder / "modules.json") && text.pool != config.text.pool)
+    log_warning("{}: its own pooling is another than that of model {}, which stays", folder.string(), config.name);
   FolderTensors from;
   read_whole_folder(folder, [&](const fs::path& place) { from = read_folder_tensors(place); });
-  return {from.where, text_model_only(from.tensors, family->wrapper, config.text.pooler), family->schemes(config.text),
-          "", false};
+  return {from.where, text_model_only(from.tensors, *family, config.text.pooler), family->schemes(config.text), "",
+          false};
 }
 
 void assign_tower(const torch::nn::Module& tower, const TowerSource& source) {

@@ -23,7 +23,7 @@ void check_same_computation(const ModelConfig& source, const ModelConfig& config
 /// A whole model folder, or a torchvision ResNet's state dict.
 TowerSource image_tower_source(const std::filesystem::path& path, const ModelConfig& config);
 
-/// A whole model folder, or one of transformers' BertModel, GPT2Model or a language model on one.
+/// A whole model folder, or one of transformers' text towers alone (text_families()) or in a language model.
 TowerSource text_tower_source(const std::filesystem::path& folder, const ModelConfig& config);
 
 /// Copies the weights. Throws one Error that lists what is missing, extra or wrongly shaped.

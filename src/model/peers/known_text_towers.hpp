@@ -1,0 +1,17 @@
+// Sizes of the text towers that open_clip's configs name without saying them.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace vlalign {
+
+/// The keys of transformers' config.json that decide what such a tower computes; none for an unknown name.
+std::optional<nlohmann::json> known_text_tower(std::string_view name);
+
+/// All names, for an error.
+std::string known_text_towers();
+
+}  // namespace vlalign

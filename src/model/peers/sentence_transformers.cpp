@@ -1,0 +1,83 @@
+#include "model/peers/sentence_transformers.hpp"
+
+#include <string_view>
+
+#include "core/check.hpp"
+#include "core/io/files.hpp"
+#include "core/json/json_section.hpp"
+#include "core/json/parse_json.hpp"
+#include "core/log.hpp"
+
+namespace vlalign {
+namespace {
+
+namespace fs = std::filesystem;
+using SentencePool = TextConfig::Pool;
+
+constexpr std::pair<std::string_view, SentencePool> sentence_pools[] = {
+    {"cls", SentencePool::first}, {"mean", SentencePool::mean}, {"max", SentencePool::max}};
+
+/// The one mode that is on: of today's "pooling_mode", or of a switch each.
+std::string pooling_mode(JsonSection& section) {
+  if (section.has("pooling_mode")) return section.require<std::string>("pooling_mode");
+  constexpr std::pair<const char*, const char*> switches[] = {
+      {"pooling_mode_cls_token", "cls"},
+      {"pooling_mode_mean_tokens", "mean"},
+      {"pooling_mode_max_tokens", "max"},
+      {"pooling_mode_mean_sqrt_len_tokens", "mean_sqrt_len_tokens"},
+      {"pooling_mode_weightedmean_tokens", "weightedmean"},
+      {"pooling_mode_lasttoken", "lasttoken"}};
+  std::string mode;
+  for (const auto& [key, name] : switches) {
+    if (!section.get<bool>(key, false)) continue;
+    check(mode.empty(), "{}.{}: one pooling is built here, not two side by side", section.where(), key);
+    mode = name;
+  }
+  check(!mode.empty(), "{}: no pooling_mode is on", section.where());
+  return mode;
+}
+
+SentencePool sentence_pool_of(const fs::path& file) {
+  const auto root = read_json_object(file);
+  JsonSection section(root, file.string());
+  const auto mode = pooling_mode(section);
+  for (const auto& [name, pool] : sentence_pools)
+    if (mode == name) return pool;
+  fail("{}.pooling_mode: cls, mean and max are built here, got {}", file.string(), mode);
+}
+
+void read_module(const nlohmann::json& entry, const fs::path& folder, const std::string& where, SentenceModules& out) {
+  JsonSection module(entry, where);
+  const auto path = module.get<std::string>("path", {});
+  const auto type = module.require<std::string>("type");
+  const auto kind = std::string_view(type).substr(type.rfind('.') + 1);
+  if (kind == "Transformer") {
+    check(path.empty(), "{}.path: the tower has to lie in the folder itself, not in {}", where, path);
+  } else if (kind == "Pooling") {
+    out.pool = sentence_pool_of(folder / path / "config.json");
+  } else if (kind == "Normalize") {
+    log_info("{}: {} changes nothing here, embeddings are of unit length anyway", where, type);
+  } else {
+    fail("{}.type: {} behind a text tower is not built here", where, type);
+  }
+}
+
+}  // namespace
+
+SentenceModules read_sentence_modules(const fs::path& folder) {
+  SentenceModules modules;
+  const auto file = folder / "modules.json";
+  if (!is_there(file)) return modules;
+  const auto root = parse_json(read_file(file), file.string());
+  check(root.is_array(), "{}: expected a list of modules, got {}", file.string(), root.type_name());
+  for (std::size_t i = 0; i < root.size(); ++i)
+    read_module(root[i], folder, fmt::format("{}[{}]", file.string(), i), modules);
+  if (const auto limits = folder / "sentence_bert_config.json"; is_there(limits)) {
+    const auto values = read_json_object(limits);
+    JsonSection section(values, limits.string());
+    if (section.has("max_seq_length")) modules.context_length = section.require_positive("max_seq_length");
+  }
+  return modules;
+}
+
+}  // namespace vlalign
