@@ -21,13 +21,14 @@ bool is_open_clips_own(const ModelConfig& config) {
   const auto& projection = config.image_projection;
   const bool plain_projection =
       projection.present && !projection.bias && !projection.of_tower && projection.hidden == 0;
-  return vit && vit->class_token && plain_projection;
+  return vit && vit->class_token && vit->front == VitConfig::Front::patches && plain_projection;
 }
 
 }  // namespace
 
 std::span<const TimmFamily* const> timm_families() {
-  static constexpr std::array all{&timm_siglip_family, &timm_resnet_family};
+  static constexpr std::array all{&timm_siglip_family,  &timm_resnet_family,  &timm_convnext_family,
+                                  &timm_fastvit_family, &timm_vitamin_family, &timm_mci_family};
   return all;
 }
 
