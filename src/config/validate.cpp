@@ -164,6 +164,7 @@ void validate(const VitConfig& config, std::int64_t image_size, std::int64_t emb
   if (config.rotary) check_rotary(*config.rotary, config.head_width, where);
   check_between(where, "registers", config.registers, 0, largest_image);
   check_known(where, "front", config.front, VitConfig::Front::mobile_clip);
+  validate_front(config, image_size, where);
   check_known(where, "position_resize", config.position_resize, VitConfig::PositionResize::bilinear_antialiased);
   check_between(where, "position_side", config.position_side, 0, largest_image);
   check_between(where, "most_patches", config.most_patches, 0, largest_size);

@@ -9,6 +9,8 @@ namespace vlalign {
 
 /// Each throws Error, `where` in front, naming the field, what was expected and what came.
 void validate(const VitConfig& config, std::int64_t image_size, std::int64_t embed_dim, const std::string& where);
+/// Of the convolutions in place of a ViT's patch embedding.
+void validate_front(const VitConfig& config, std::int64_t image_size, const std::string& where);
 void validate(const BlockConfig& config, const std::string& where);
 void validate(const ModifiedResNetConfig& config, std::int64_t image_size, const std::string& where);
 void validate(const ResNetConfig& config, const std::string& where);

@@ -24,6 +24,7 @@
 #include "vlalign/model/peers/read_config.hpp"
 #include "vlalign/model/presets.hpp"
 #include "vlalign/nn/bert.hpp"
+#include "vlalign/nn/checkpointing.hpp"
 #include "vlalign/nn/convnext.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 #include "vlalign/nn/efficientnet.hpp"
@@ -127,6 +128,11 @@ void set_context(TextConfig& text, std::int64_t context_length) {
     text.context_length = context_length;
     text.position_rows = 0;
   }
+}
+
+void set_checkpoints(torch::nn::Module& module, bool on) {
+  if (auto* blocks = dynamic_cast<nn::Transformer*>(&module)) blocks->checkpoints = on;
+  if (auto* blocks = dynamic_cast<nn::Checkpointing*>(&module)) blocks->checkpoints = on;
 }
 
 const char* peer_name(Layout layout) { return layout == Layout::open_clip ? "open_clip" : "transformers"; }
@@ -315,8 +321,7 @@ std::int64_t DualEncoder::parameter_count() const {
 
 void DualEncoder::train(bool on) { state_->module->train(on); }
 void DualEncoder::checkpoint_activations(bool on) {
-  for (const auto& child : state_->module->modules())
-    if (const auto blocks = std::dynamic_pointer_cast<nn::Transformer>(child)) blocks->checkpoints = on;
+  for (const auto& child : state_->module->modules()) set_checkpoints(*child, on);
 }
 void DualEncoder::to(c10::Device device) { state_->module->to(device); }
 c10::Device DualEncoder::device() const { return state_->module->logit_scale().device(); }

@@ -31,6 +31,7 @@ void check_image_size(std::int64_t image_size, std::int64_t stride, std::int64_t
 void check_image_tower(const nn::Tower& tower, std::int64_t image_size) {
   check(image_size > 0, "[DualEncoder] config.preprocess.image_size: expected at least 1, got {}", image_size);
   if (const auto* vit = dynamic_cast<const nn::Vit*>(&tower)) {
+    if (vit->front || !vit->positional_embedding.defined()) return;
     const auto stride = vit->conv1->weight.size(3) << vit->stem_convs.size();
     const auto tokens = vit->positional_embedding.size(0);
     check_image_size(image_size, stride, tokens - (vit->class_embedding.defined() ? 1 : 0));

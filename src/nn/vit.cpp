@@ -32,10 +32,8 @@ Vit::Vit(const VitConfig& config, std::int64_t image_size, std::int64_t embed_di
   validate(config, image_size, embed_dim, "[Vit]");
   const auto width = config.width;
   make_tokens(image_size / config.patch_size, initializer);
-  const auto channels = make_stem(initializer);
-  const auto patch = config.patch_size >> config.stem.size();
-  const Conv2d::Options patches{.stride = patch, .bias = config.patch_bias};
-  conv1 = register_module("conv1", std::make_shared<Conv2d>(channels, width, patch, patches, initializer));
+  front = make_vit_front(config, initializer);
+  front ? void(register_module("front", front)) : make_patches(initializer);
   if (config.ln_pre) ln_pre = register_module("ln_pre", make_norm(config.block.norm, width, config.norm_eps));
   const TransformerOptions options{.width = width,
                                    .heads = width / config.head_width,
@@ -47,6 +45,13 @@ Vit::Vit(const VitConfig& config, std::int64_t image_size, std::int64_t embed_di
                                    .block = config.block};
   transformer = register_module("transformer", std::make_shared<Transformer>(options, initializer));
   make_pooling(options, embed_dim, initializer);
+}
+
+void Vit::make_patches(Initializer& initializer) {
+  const auto channels = make_stem(initializer);
+  const auto patch = config_.patch_size >> config_.stem.size();
+  const Conv2d::Options patches{.stride = patch, .bias = config_.patch_bias};
+  conv1 = register_module("conv1", std::make_shared<Conv2d>(channels, config_.width, patch, patches, initializer));
 }
 
 void Vit::make_tokens(std::int64_t grid, Initializer& initializer) {
@@ -107,7 +112,7 @@ Vit::Embedded Vit::embed(const at::Tensor& pixels, at::ScalarType compute, const
     if (outputs) outputs->push_back(map);
   }
   const auto side = pixels.size(2) / config_.patch_size;
-  const auto patches = conv1->forward(map).flatten(2).transpose(1, 2);  // [B, N, W]
+  const auto patches = (front ? front->forward(map) : conv1->forward(map)).flatten(2).transpose(1, 2);  // [B, N, W]
   check(side == pixels.size(3) / config_.patch_size, "[Vit] pixels: expected a square, got {}x{} px", pixels.size(2),
         pixels.size(3));
   Embedded all{.tokens = placed(patches, side)};

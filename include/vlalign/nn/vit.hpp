@@ -4,6 +4,7 @@
 #include "vlalign/nn/attention_pool.hpp"
 #include "vlalign/nn/tower.hpp"
 #include "vlalign/nn/transformer.hpp"
+#include "vlalign/nn/vit_front.hpp"
 
 namespace vlalign::nn {
 
@@ -25,7 +26,7 @@ class VLALIGN_EXPORT Vit : public Tower {
 
   std::vector<std::shared_ptr<Conv2d>> stem_convs;  ///< registered as stem.conv0, ...
   std::vector<std::shared_ptr<BatchNorm2d>> stem_norms;
-  std::shared_ptr<Conv2d> conv1;
+  std::shared_ptr<Conv2d> conv1;    ///< null behind a front
   at::Tensor class_embedding;       ///< [W], undefined without a class token
   at::Tensor registers;             ///< [R, W], undefined without
   at::Tensor positional_embedding;  ///< [(1 +) (S/P)^2, W]; undefined without
@@ -33,6 +34,7 @@ class VLALIGN_EXPORT Vit : public Tower {
   std::shared_ptr<Transformer> transformer;
   std::shared_ptr<AttentionHead> attention_head;  ///< Pool::attention
   std::shared_ptr<QueryPooler> query_pooler;      ///< Pool::query, registered as attn_pool
+  std::shared_ptr<VitFront> front;                ///< in place of stem and conv1; null for patches
 
  private:
   /// What the blocks see.
@@ -40,6 +42,7 @@ class VLALIGN_EXPORT Vit : public Tower {
     at::Tensor tokens;    ///< [B, prefix + N, W]
     Rotation rotation{};  ///< of all tokens
   };
+  void make_patches(Initializer& initializer);
   void make_tokens(std::int64_t grid, Initializer& initializer);
   void make_pooling(TransformerOptions options, std::int64_t embed_dim, Initializer& initializer);
   /// Returns the stem's channels. image_size: pixels a side.

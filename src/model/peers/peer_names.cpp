@@ -26,6 +26,9 @@ at::Tensor in_peers_shape(at::Tensor tensor, const std::string& name, const Nami
   for (const auto& [part, ones] : scheme.leading_ones) {
     for (int i = 0; contains(name, part) && i < ones; ++i) tensor = tensor.unsqueeze(0);
   }
+  for (const auto& [part, ones] : scheme.trailing_ones) {
+    for (int i = 0; contains(name, part) && i < ones; ++i) tensor = tensor.unsqueeze(-1);
+  }
   return tensor;
 }
 

@@ -38,6 +38,7 @@ struct NamingScheme {
   std::vector<std::string_view> transposed{};  ///< in our names: a matrix that the peer keeps the other way round
   /// In our names: a tensor to which the peer gives so many dimensions of size 1 in front.
   std::vector<std::pair<std::string_view, int>> leading_ones{};
+  std::vector<std::pair<std::string_view, int>> trailing_ones{};  ///< the same behind: of a 1x1 convolution
 };
 
 using NamingSchemes = std::vector<NamingScheme>;

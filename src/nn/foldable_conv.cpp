@@ -1,0 +1,93 @@
+#include "nn/foldable_conv.hpp"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/constant_pad_nd.h>
+#include <ATen/ops/conv2d.h>
+#include <ATen/ops/gelu.h>
+#include <ATen/ops/zeros.h>
+
+#include "kernels/product.hpp"
+#include "nn/channels.hpp"
+
+namespace vlalign::nn {
+namespace {
+
+Tensor over_outputs(const Tensor& numbers) { return numbers.view({-1, 1, 1, 1}); }
+
+/// Each channel `times` times, one beside the other. LibTorch has fast depthwise convolutions only where as many
+/// channels come out as go in.
+Tensor repeated_channels(const Tensor& x, std::int64_t times) {
+  if (times == 1) return x;
+  return channels_in_front(channels_behind(x).unsqueeze(-1).expand({-1, -1, -1, -1, times}).flatten(-2));
+}
+
+}  // namespace
+
+Kernel operator+(const Kernel& a, const Kernel& b) { return {a.weight + b.weight, a.bias + b.bias}; }
+Kernel operator-(const Kernel& a, const Kernel& b) { return {a.weight - b.weight, a.bias - b.bias}; }
+Kernel operator*(const Tensor& factors, const Kernel& kernel) {
+  return {over_outputs(factors) * kernel.weight, factors * kernel.bias};
+}
+
+Kernel padded(const Kernel& kernel, std::int64_t size) {
+  const auto around = (size - kernel.weight.size(-1)) / 2;
+  return {at::constant_pad_nd(kernel.weight, {around, around, around, around}), kernel.bias};
+}
+
+Kernel identity_kernel(std::int64_t channels, std::int64_t in_group, std::int64_t size, const at::TensorOptions& like) {
+  auto weight = at::zeros({channels, in_group, size, size}, like);
+  for (std::int64_t i = 0; i < channels; ++i) weight[i][i % in_group][size / 2][size / 2] = 1;
+  return {weight, at::zeros({channels}, like)};
+}
+
+Kernel folded(const BatchNorm2d& norm, const Kernel& kernel) {
+  const auto factors = norm.weight * (norm.running_var + norm.eps()).rsqrt();
+  auto scaled = factors * kernel;
+  scaled.bias = scaled.bias + norm.bias - norm.running_mean * factors;
+  return scaled;
+}
+
+const std::vector<Tensor>& FoldableConv::sources() const {
+  std::call_once(found_, [this] {
+    sources_ = parameters();
+    for (const auto& buffer : buffers()) sources_.push_back(buffer);
+  });
+  return sources_;
+}
+
+std::vector<Tensor> FoldableConv::prepared(at::ScalarType dtype) const {
+  return form_(sources(), dtype, [&]() -> std::vector<Tensor> {
+    const auto whole = kernel();
+    const auto weight = whole.weight.to(dtype);
+    if (is_pointwise()) return {packed(weight.flatten(1)), whole.bias.to(dtype)};
+    return {weight.contiguous(at::MemoryFormat::ChannelsLast), whole.bias.to(dtype)};
+  });
+}
+
+Tensor FoldableConv::convolved(const Tensor& x, bool gelu) {
+  Tensor y;
+  if (is_training() || at::GradMode::is_enabled()) {
+    y = parts(x);
+  } else {
+    const auto form = prepared(x.scalar_type());
+    const bool each = shape_.groups == shape_.in && shape_.groups > 1;
+    const auto times = each ? shape_.out / shape_.in : 1;
+    y = is_pointwise() ? channels_in_front(product(channels_behind(x), form[0], form[1]))
+                       : at::conv2d(repeated_channels(x, times), form[0], form[1], shape_.stride, shape_.kernel / 2,
+                                    /*dilation=*/1, shape_.groups * times);
+  }
+  return gelu ? at::gelu(y) : y;
+}
+
+ConvNorm::ConvNorm(const Shape& shape, Initializer& initializer) : FoldableConv(shape) {
+  conv_ = register_module(
+      "conv", std::make_shared<Conv2d>(shape.in, shape.out, shape.kernel, shape.options(/*bias=*/false), initializer));
+  bn_ = register_module("bn", std::make_shared<BatchNorm2d>(shape.out));
+}
+
+Kernel ConvNorm::kernel() const {
+  return folded(*bn_, {conv_->weight, at::zeros({shape().out}, conv_->weight.options())});
+}
+
+}  // namespace vlalign::nn
