@@ -188,11 +188,17 @@ TokenizerPointer load_nllb(const TokenizerSource& source) {
         by_file ? read_post_processor(part_of_json(source.tokenizer, "post_processor")) : CaptionEnds{};
     options.language = language_of(source, ends);
     const auto mask = special_token(source.config, "mask_token", "<mask>");
-    auto vocabulary = bpe.vocabulary;
-    options.added_tokens =
-        complete(source, vocabulary,
-                 {options.start_token, options.pad_token, options.end_token, options.unknown_token, mask});
-    if (vocabulary.contains(mask)) options.mask_token = mask;
+    const FindId find = [&](const std::string& text) -> std::optional<std::int64_t> {
+      const auto entry = bpe.vocabulary.find(text);
+      return entry == bpe.vocabulary.end() ? std::nullopt : std::optional(entry->second);
+    };
+    options.mask_token = mask;
+    options.added_tokens = all_added_tokens(
+        source, {options.start_token, options.pad_token, options.end_token, options.unknown_token}, find);
+    std::vector<AddedToken> more{{.text = mask, .strip_left = true, .normalized = true}};
+    for (const auto& text : extra_special_tokens(source.config).value_or(std::vector<std::string>()))
+      more.push_back({.text = text});
+    append_missing(options.added_tokens, static_cast<std::int64_t>(bpe.vocabulary.size()), more, find);
     return std::make_shared<const NllbTokenizer>(bpe.vocabulary, bpe.merges, options);
   });
 }

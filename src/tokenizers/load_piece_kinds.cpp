@@ -54,22 +54,21 @@ PieceTables read_piece_tables(const fs::path& file) {
   });
 }
 
-// Those of the files, the named ones, and the model's, with their ids in the vocabulary.
+// Those of the files, the named ones, and the model's or those that stand in their place in the configuration.
 std::vector<AddedToken> tokens_of(const TokenizerSource& source, const PieceTables& tables,
-                                  std::vector<std::string> named) {
-  const auto find = [&](const std::string& text) -> std::optional<std::int64_t> {
-    const auto found =
-        std::find_if(tables.pieces.begin(), tables.pieces.end(), [&](const auto& piece) { return piece.first == text; });
+                                  const std::vector<std::string>& named) {
+  const FindId find = [&](const std::string& text) -> std::optional<std::int64_t> {
+    const auto found = std::find_if(tables.pieces.begin(), tables.pieces.end(),
+                                    [&](const auto& piece) { return piece.first == text; });
     return found == tables.pieces.end() ? std::nullopt : std::optional(found - tables.pieces.begin());
   };
   auto tokens = all_added_tokens(source, named, find);
-  for (const auto& token : tables.model_tokens) {
-    const bool is_there = std::any_of(tokens.begin(), tokens.end(), [&](const auto& t) { return t.text == token.text; });
-    const auto id = is_there ? std::nullopt : find(token.text);
-    if (!id) continue;
-    tokens.push_back(token);
-    tokens.back().id = *id;
+  auto more = tables.model_tokens;
+  if (const auto extra = extra_special_tokens(source.config)) {
+    more.clear();
+    for (const auto& text : *extra) more.push_back({.text = text});
   }
+  append_missing(tokens, static_cast<std::int64_t>(tables.pieces.size()), more, find);
   return tokens;
 }
 

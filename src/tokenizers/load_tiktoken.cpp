@@ -34,11 +34,11 @@ TokenizerPointer make_of_gpt2(const BpeTables& bpe, const TiktokenOptions& optio
 
 TiktokenOptions read_options(const TokenizerSource& source) {
   TiktokenOptions options;
-  const auto& config = source.open_clip ? source.text_cfg : source.config;
-  const auto kwargs = source.open_clip ? tokenizer_kwargs(source.text_cfg) : source.config;
-  options.encoding = special_token(config, "tiktoken_name", options.encoding);
-  options.add_start = kwargs.value("add_bos", true);
-  options.add_end = kwargs.value("add_eos", true);
+  const auto& text = source.open_clip ? source.text_cfg : source.config;
+  const auto kwargs = tokenizer_kwargs(source.text_cfg);
+  options.encoding = special_token(text, "tiktoken_name", options.encoding);
+  options.add_start = kwargs.value("add_bos", source.config.value("add_bos", true));
+  options.add_end = kwargs.value("add_eos", source.config.value("add_eos", true));
   return options;
 }
 

@@ -106,6 +106,31 @@ std::vector<AddedToken> all_added_tokens(const TokenizerSource& source, const st
   return tokens;
 }
 
+std::optional<std::vector<std::string>> extra_special_tokens(const json& config) {
+  for (const auto* key : {"extra_special_tokens", "additional_special_tokens"}) {
+    const auto found = config.find(key);
+    if (found == config.end()) continue;
+    std::vector<std::string> names;
+    for (const auto& value : found->is_array() ? *found : json::array())
+      names.push_back(parse_added_token(value, 0).text);
+    return names;
+  }
+  return std::nullopt;
+}
+
+void append_missing(std::vector<AddedToken>& tokens, std::int64_t size, const std::vector<AddedToken>& wanted,
+                    const FindId& find) {
+  for (const auto& token : tokens) size = std::max(size, token.id + 1);
+  for (auto token : wanted) {
+    const bool is_added =
+        std::any_of(tokens.begin(), tokens.end(), [&](const auto& t) { return t.text == token.text; });
+    if (is_added || token.text.empty()) continue;
+    const auto id = find(token.text);
+    token.id = id ? *id : size++;
+    tokens.push_back(token);
+  }
+}
+
 std::vector<AddedToken> complete(const TokenizerSource& source, Vocabulary& vocabulary,
                                  const std::vector<std::string>& named) {
   auto tokens = all_added_tokens(source, named, [&](const std::string& text) -> std::optional<std::int64_t> {

@@ -45,7 +45,15 @@ using FindId = std::function<std::optional<std::int64_t>(const std::string& text
 std::vector<AddedToken> all_added_tokens(const TokenizerSource& source, const std::vector<std::string>& named,
                                          const FindId& find);
 
-/// The same for a vocabulary, which gets those that it lacks.
+/// The names of tokenizer_config.json's extra_special_tokens, formerly additional_special_tokens; none where it has no
+/// such key, empty where it has nothing under it.
+std::optional<std::vector<std::string>> extra_special_tokens(const nlohmann::json& config);
+
+/// Puts those that are no entries yet behind a vocabulary of `size` entries, as transformers does.
+void append_missing(std::vector<AddedToken>& tokens, std::int64_t size, const std::vector<AddedToken>& wanted,
+                    const FindId& find);
+
+/// all_added_tokens() for a vocabulary, which gets those that it lacks.
 std::vector<AddedToken> complete(const TokenizerSource& source, Vocabulary& vocabulary,
                                  const std::vector<std::string>& named);
 
