@@ -35,11 +35,12 @@ std::size_t start_of_spaces(std::string_view text, std::size_t position, std::si
 }  // namespace
 
 AddedTokens::AddedTokens(std::vector<AddedToken> tokens, std::int64_t vocab_size) : tokens_(std::move(tokens)) {
-  for (const auto& token : tokens_) {
+  for (std::uint32_t place = 0; place < tokens_.size(); ++place) {
+    const auto& token = tokens_[place];
     check(token.id >= 0 && token.id < vocab_size,
           "the added token '{}' has the id {}; the vocabulary's go from 0 to {}", token.text, token.id, vocab_size - 1);
     check(!token.text.empty(), "the added token with the id {} is empty", token.id);
-    is_first_byte_[static_cast<unsigned char>(token.text[0])] = true;
+    by_first_byte_[static_cast<unsigned char>(token.text[0])].push_back(place);
   }
 }
 
@@ -56,7 +57,8 @@ void AddedTokens::visit(std::string_view text, const std::function<std::string(s
 
 const AddedToken* AddedTokens::longest_at(std::string_view text, bool normalized) const {
   const AddedToken* longest = nullptr;
-  for (const auto& token : tokens_) {
+  for (const auto place : by_first_byte_[static_cast<unsigned char>(text[0])]) {
+    const auto& token = tokens_[place];
     const bool is_longer = longest == nullptr || token.text.size() > longest->text.size();
     if (token.normalized == normalized && is_longer && text.starts_with(token.text)) longest = &token;
   }
@@ -68,8 +70,7 @@ void AddedTokens::split(std::string_view text, bool normalized, const std::funct
   std::size_t plain_start = 0;
   std::size_t position = 0;
   while (position < text.size()) {
-    const bool may_start = is_first_byte_[static_cast<unsigned char>(text[position])];
-    const auto* found = may_start ? longest_at(text.substr(position), normalized) : nullptr;
+    const auto* found = longest_at(text.substr(position), normalized);
     if (found == nullptr) {
       ++position;
       continue;

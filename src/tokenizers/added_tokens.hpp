@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -32,7 +33,7 @@ class AddedTokens {
              const Found& token) const;
 
   std::vector<AddedToken> tokens_;
-  std::array<bool, 256> is_first_byte_{};
+  std::array<std::vector<std::uint32_t>, 256> by_first_byte_;  // places in tokens_
 };
 
 }  // namespace vlalign

@@ -5,16 +5,25 @@
 #include "core/io/files.hpp"
 #include "core/json/parse_json.hpp"
 #include "text/text_cleaning.hpp"
+#include "text/unicode_text.hpp"
 #include "tokenizers/tokenizer_config.hpp"
 #include "tokenizers/word_piece_tokenizer.hpp"
 
 namespace vlalign {
 namespace {
 
+std::string repair_label(std::string_view text) {
+  auto repaired = repair_caption(text);
+  std::replace(repaired.begin(), repaired.end(), '_', ' ');
+  return collapse_spaces(to_utf32(repaired));
+}
+
 auto function_of(const std::string& cleaning) {
   if (cleaning == "whitespace") return repair_caption;
   if (cleaning == "lower") return clean_caption;
-  check(cleaning == "canonicalize", "cleaning: expected whitespace, lower or canonicalize, got {}", cleaning);
+  if (cleaning == "whitespace_underscore") return repair_label;
+  check(cleaning == "canonicalize",
+        "cleaning: expected whitespace, whitespace_underscore, lower or canonicalize, got {}", cleaning);
   return canonicalize_caption;
 }
 

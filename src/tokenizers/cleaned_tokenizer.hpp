@@ -11,7 +11,7 @@ namespace vlalign {
 
 class CleanedTokenizer : public Tokenizer {
  public:
-  /// cleaning: whitespace, lower or canonicalize, open_clip's names; throws Error for another.
+  /// cleaning: whitespace, whitespace_underscore, lower or canonicalize, open_clip's names; throws Error for another.
   /// strip_separator: 0 stands for BERT's [SEP], as open_clip's strip_sep_token has it for CLIPA; throws Error for a
   /// tokenizer without a separator.
   CleanedTokenizer(std::shared_ptr<const Tokenizer> tokenizer, const std::string& cleaning,

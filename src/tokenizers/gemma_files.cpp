@@ -1,8 +1,7 @@
 #include "tokenizers/gemma_files.hpp"
 
-#include <optional>
-
 #include "core/check.hpp"
+#include "tokenizers/template_processing.hpp"
 #include "tokenizers/tokenizer_config.hpp"
 
 namespace vlalign {
@@ -49,52 +48,14 @@ bool read_lower_case(const json& normalizer) {
   return lower_case;
 }
 
-// The tokens around a caption.
-struct Ends {
-  std::optional<std::string> start = {}, end = {};
-};
-
-Ends read_template(const json& processor) {
-  Ends ends;
-  if (processor.is_null()) return ends;
-  const auto type = processor.at("type").get<std::string>();
-  check(type == "TemplateProcessing", "post_processor: expected TemplateProcessing, got {}", type);
-  bool is_behind = false;
-  for (const auto& item : processor.at("single")) {
-    auto& token = is_behind ? ends.end : ends.start;
-    const bool is_caption = item.contains("Sequence");
-    check(is_caption ? !is_behind : !token,
-          "post_processor: expected a caption with a token before and behind it, got {}",
-          processor.at("single").dump());
-    is_behind = is_behind || is_caption;
-    if (!is_caption) token = item.at("SpecialToken").at("id").get<std::string>();
-  }
+// Of Gemma's, at most one at each end.
+CaptionEnds read_ends(const json& processor) {
+  const auto ends = read_post_processor(processor);
+  check(ends.after.size() == 1, "post_processor: expected an end token behind the caption, as SigLIP 2's has, got {}",
+        processor.is_null() ? "none" : processor.at("type").get<std::string>());
+  check(ends.before.size() <= 1, "post_processor: expected a caption with a token before and behind it, got {}",
+        processor.dump());
   return ends;
-}
-
-json template_token(const std::string& token, int type) {
-  return {{"SpecialToken", {{"id", token}, {"type_id", type}}}};
-}
-
-json template_part(const GemmaTokenizerOptions& options, const char* sequence, int type) {
-  auto part = json::array();
-  if (options.add_start_token) part.push_back(template_token(options.start_token, type));
-  part.push_back({{"Sequence", {{"id", sequence}, {"type_id", type}}}});
-  part.push_back(template_token(options.end_token, type));
-  return part;
-}
-
-json template_json(const GemmaTokenizerOptions& options, std::int64_t start_id, std::int64_t end_id) {
-  auto tokens = json::object();
-  const auto add = [&](const std::string& token, std::int64_t id) {
-    tokens[token] = {{"id", token}, {"ids", {id}}, {"tokens", {token}}};
-  };
-  if (options.add_start_token) add(options.start_token, start_id);
-  add(options.end_token, end_id);
-  const auto single = template_part(options, "A", 0);
-  auto pair = single;
-  for (auto& item : template_part(options, "B", 1)) pair.push_back(item);
-  return {{"type", "TemplateProcessing"}, {"single", single}, {"pair", pair}, {"special_tokens", tokens}};
 }
 
 }  // namespace
@@ -110,11 +71,10 @@ GemmaTokenizerOptions read_gemma_options(const json& config, const json& tokeniz
   const auto words = part_of(tokenizer, "pre_tokenizer");
   check(words.is_null() || words == split_at_space_json(), "pre_tokenizer: expected {}, got {}",
         split_at_space_json().dump(), words.dump());
-  const auto ends = read_template(part_of(tokenizer, "post_processor"));  // not the configuration's add_eos_token
-  check(ends.end.has_value(), "post_processor: expected an end token behind the caption, as SigLIP 2's has");
-  options.end_token = *ends.end;
-  options.add_start_token = ends.start.has_value();
-  if (ends.start) options.start_token = *ends.start;
+  const auto ends = read_ends(part_of(tokenizer, "post_processor"));  // not the configuration's add_eos_token
+  options.end_token = ends.after[0].text;
+  options.add_start_token = !ends.before.empty();
+  if (options.add_start_token) options.start_token = ends.before[0].text;
   return options;
 }
 
@@ -133,12 +93,14 @@ json gemma_tokenizer_json(const GemmaTokenizerOptions& options, std::int64_t sta
   const json lower_and_replace{{"type", "Sequence"}, {"normalizers", {lowercase_json(), replace_space_json()}}};
   const json to_space{{"type", "Replace"}, {"pattern", {{"String", "\u2581"}}}, {"content", " "}};
   const auto decoders = json::array({to_space, {{"type", "ByteFallback"}}, {{"type", "Fuse"}}});
+  CaptionEnds ends{.after = {{options.end_token, end_id}}};
+  if (options.add_start_token) ends.before = {{options.start_token, start_id}};
   return {{"version", "1.0"},
           {"truncation", nullptr},
           {"padding", nullptr},
           {"normalizer", options.lower_case ? lower_and_replace : replace_space_json()},
           {"pre_tokenizer", split_at_space_json()},
-          {"post_processor", template_json(options, start_id, end_id)},
+          {"post_processor", template_json(ends)},
           {"decoder", {{"type", "Sequence"}, {"decoders", decoders}}},
           {"model",
            {{"type", "BPE"},

@@ -185,12 +185,7 @@ void GemmaTokenizer::save(const std::filesystem::path& folder) const {
   auto config = gemma_config_json(state_->options);
   config["added_tokens_decoder"] = added_tokens_json(state_->options.added_tokens);
   auto tokenizer = gemma_tokenizer_json(state_->options, state_->start_id, state_->end_id);
-  auto& added_tokens = tokenizer["added_tokens"] = json::array();
-  for (const auto& [id, token] : config["added_tokens_decoder"].items()) {
-    added_tokens.push_back(token);
-    added_tokens.back()["id"] = std::stoll(id);
-  }
-  std::sort(added_tokens.begin(), added_tokens.end(), [](const json& a, const json& b) { return a["id"] < b["id"]; });
+  tokenizer["added_tokens"] = added_tokens_list(state_->options.added_tokens);
   auto& model = tokenizer["model"];
   model["merges"] = state_->merges;
   for (std::size_t id = 0; id < state_->model_size; ++id) model["vocab"][state_->entries[id]] = id;

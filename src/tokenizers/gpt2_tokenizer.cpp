@@ -13,26 +13,32 @@ namespace vlalign {
 
 struct Gpt2Tokenizer::State {
   ByteLevelBpe bpe;
+  Gpt2TokenizerOptions options;
+  std::int64_t start_id = -1;  // none
   std::int64_t end_id;
   std::int64_t pad_id;
-  bool add_prefix_space;
-  AddedTokens added_tokens;
+  AddedTokens added_tokens{{}, 0};
 
-  State(const std::vector<Merge>& merges, const Vocabulary& vocabulary, const Gpt2TokenizerOptions& options)
+  State(const std::vector<Merge>& merges, const Vocabulary& vocabulary, const Gpt2TokenizerOptions& how)
       : bpe(merges, vocabulary, WordEnd::unmarked),
-        end_id(id_of_token(vocabulary, options.end_token)),
-        pad_id(options.pad_id.value_or(end_id)),
-        add_prefix_space(options.add_prefix_space),
-        added_tokens(
-            options.added_tokens.empty() ? std::vector<AddedToken>{{options.end_token, end_id}} : options.added_tokens,
-            bpe.size()) {
+        options(how),
+        end_id(id_of_token(vocabulary, how.end_token)),
+        pad_id(how.pad_id.value_or(end_id)) {
+    if (has_start()) start_id = id_of_token(vocabulary, how.start_token);
+    if (options.added_tokens.empty()) {
+      options.added_tokens = {{how.end_token, end_id}};
+      if (has_start()) options.added_tokens.push_back({how.start_token, start_id});
+    }
+    added_tokens = AddedTokens(options.added_tokens, bpe.size());
     check(pad_id >= 0 && pad_id < bpe.size(), "the pad token's id is {}; the vocabulary's go from 0 to {}", pad_id,
           bpe.size() - 1);
   }
 
+  bool has_start() const { return !options.start_token.empty(); }
+
   std::string prepared(std::string_view text) const {
     auto valid = to_utf8(to_utf32(text));
-    if (add_prefix_space && !valid.starts_with(' ')) valid.insert(valid.begin(), ' ');
+    if (options.add_prefix_space && !valid.starts_with(' ')) valid.insert(valid.begin(), ' ');
     return valid;
   }
 };
@@ -47,6 +53,7 @@ std::vector<std::int64_t> Gpt2Tokenizer::encode(std::string_view text, std::int6
   check(context_length >= 1, "[Gpt2Tokenizer.encode] context_length: expected at least 1, got {}", context_length);
   const auto limit = static_cast<std::size_t>(context_length);
   std::vector<std::int64_t> ids;
+  if (state_->has_start()) ids.push_back(state_->start_id);
   const auto append_words = [&](std::string_view plain) {
     for (std::size_t position = 0; position < plain.size() && ids.size() < limit;) {
       state_->bpe.append_word(next_gpt2_word(plain, position), ids);
@@ -74,12 +81,22 @@ std::int64_t Gpt2Tokenizer::pad_id() const { return state_->pad_id; }
 std::int64_t Gpt2Tokenizer::end_id() const { return state_->end_id; }
 
 void Gpt2Tokenizer::save(const std::filesystem::path& folder) const {
-  const auto& end = state_->bpe.entry(state_->end_id);
-  nlohmann::json config{
-      {"tokenizer_class", "GPT2Tokenizer"}, {"bos_token", end}, {"eos_token", end}, {"unk_token", end}};
-  if (state_->pad_id != state_->end_id) config["pad_token"] = state_->bpe.entry(state_->pad_id);
-  if (state_->add_prefix_space) config["add_prefix_space"] = true;
-  config["added_tokens_decoder"] = added_tokens_json(state_->added_tokens.all());
+  const auto& options = state_->options;
+  const auto& end = options.end_token;
+  const auto& start = state_->has_start() ? options.start_token : end;
+  nlohmann::json config{{"tokenizer_class", state_->has_start() ? "RobertaTokenizer" : "GPT2Tokenizer"},
+                        {"bos_token", start},
+                        {"eos_token", end},
+                        {"unk_token", options.unknown_token.empty() ? end : options.unknown_token}};
+  if (state_->has_start()) {
+    config["cls_token"] = start;
+    config["sep_token"] = end;
+  }
+  if (state_->has_start() || state_->pad_id != state_->end_id)
+    config["pad_token"] = state_->bpe.entry(state_->pad_id);
+  if (!options.mask_token.empty()) config["mask_token"] = options.mask_token;
+  if (options.add_prefix_space) config["add_prefix_space"] = true;
+  config["added_tokens_decoder"] = added_tokens_json(options.added_tokens);
   write_tokenizer_config(folder, config);
   state_->bpe.save(folder);
 }

@@ -17,15 +17,18 @@
 namespace vlalign {
 
 struct Gpt2TokenizerOptions {
+  std::string start_token = {};  ///< none where it is empty: GPT-2; RoBERTa's <s>
   std::string end_token = "<|endoftext|>";
   std::optional<std::int64_t> pad_id = {};  ///< by default the end token's
   bool add_prefix_space = false;  ///< begins a caption with a space, so that its first word is like the others
-  std::vector<AddedToken> added_tokens = {};  ///< by default the end token
+  std::string unknown_token = {};             ///< named in the files; no caption needs it
+  std::string mask_token = {};                ///< none where it is empty
+  std::vector<AddedToken> added_tokens = {};  ///< by default the start and end tokens
 };
 
 /// GPT-2's byte-level BPE (Radford et al. 2019): words keep the space before them and the case they have, and nothing
 /// is cleaned. The ids are those of transformers' GPT2Tokenizer, with the end token behind them, where a causal text
-/// tower pools.
+/// tower pools; with a start token they are RobertaTokenizer's (Liu et al. 2019): <s> ... </s>.
 class Gpt2Tokenizer : public Tokenizer {
  public:
   using Merge = std::pair<std::string, std::string>;

@@ -80,6 +80,56 @@ std::size_t clip_word_length(std::string_view text) {
   return first.kind == Kind::number ? first.length : end_of_run(text, 0, first.kind);
 }
 
+// The letters of a contraction in either case; the long s is one too.
+std::size_t cased_contraction_length(std::string_view text) {
+  constexpr std::string_view long_s = "\u017f";
+  if (!text.starts_with('\'') || text.size() < 2) return 0;
+  if (text.substr(1).starts_with(long_s)) return 1 + long_s.size();
+  const auto lower = [&](std::size_t place) {
+    const char c = place < text.size() ? text[place] : '\0';
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+  };
+  const std::string lowered{'\'', lower(1), lower(2)};
+  return contraction_length(lowered);
+}
+
+bool is_newline(char c) { return c == '\r' || c == '\n'; }
+
+// White space up to its last newline, or else as space_length().
+std::size_t cl100k_space_length(std::string_view text) {
+  std::size_t length = 0, behind_newline = 0;
+  while (length < text.size()) {
+    const auto next = character_at(text, length);
+    if (next.kind != Kind::space) break;
+    length += next.length;
+    if (is_newline(text[length - 1])) behind_newline = length;
+  }
+  return length < text.size() && behind_newline > 0 ? behind_newline : space_length(text);
+}
+
+std::size_t cl100k_word_length(std::string_view text) {
+  if (const auto length = cased_contraction_length(text); length > 0) return length;
+  const auto first = character_at(text, 0);
+  if (first.kind == Kind::letter) return end_of_run(text, 0, Kind::letter);
+  const auto has_second = first.length < text.size();
+  const auto second = has_second ? character_at(text, first.length).kind : Kind::space;
+  if (first.kind == Kind::number) {
+    std::size_t length = first.length;
+    for (int digits = 1; digits < 3 && length < text.size(); ++digits) {
+      const auto next = character_at(text, length);
+      if (next.kind != Kind::number) break;
+      length += next.length;
+    }
+    return length;
+  }
+  if (!is_newline(text[0]) && second == Kind::letter) return end_of_run(text, first.length, Kind::letter);
+  const bool is_space_before = text[0] == ' ' && second == Kind::other;
+  if (first.kind != Kind::other && !is_space_before) return cl100k_space_length(text);
+  auto length = end_of_run(text, first.length, Kind::other);
+  while (length < text.size() && is_newline(text[length])) ++length;
+  return length;
+}
+
 }  // namespace
 
 std::string_view next_gpt2_word(std::string_view text, std::size_t& position) {
@@ -95,6 +145,14 @@ std::string_view next_clip_word(std::string_view text, std::size_t& position) {
   if (position >= text.size()) return {};
   const auto rest = text.substr(position);
   const auto word = rest.substr(0, clip_word_length(rest));
+  position += word.size();
+  return word;
+}
+
+std::string_view next_cl100k_word(std::string_view text, std::size_t& position) {
+  if (position >= text.size()) return {};
+  const auto rest = text.substr(position);
+  const auto word = rest.substr(0, cl100k_word_length(rest));
   position += word.size();
   return word;
 }

@@ -5,243 +5,35 @@
 #include <optional>
 #include <utility>
 
+#include "core/check.hpp"
 #include "core/io/files.hpp"
-#include "core/json/parse_json.hpp"
 #include "core/log.hpp"
 #include "core/naming.hpp"
 #include "tokenizers/cleaned_tokenizer.hpp"
 #include "tokenizers/clip_cleaning.hpp"
 #include "tokenizers/clip_tokenizer.hpp"
-#include "tokenizers/gemma_files.hpp"
-#include "tokenizers/gemma_tokenizer.hpp"
-#include "tokenizers/gpt2_tokenizer.hpp"
+#include "tokenizers/load_kinds.hpp"
 #include "tokenizers/merges_file.hpp"
-#include "tokenizers/sentence_piece_tokenizer.hpp"
+#include "tokenizers/tiktoken_tokenizer.hpp"
 #include "tokenizers/tokenizer_config.hpp"
-#include "tokenizers/unigram_tokenizer.hpp"
-#include "tokenizers/word_piece_tokenizer.hpp"
+#include "tokenizers/tokenizer_kind.hpp"
 
 namespace vlalign {
 namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-using TokenizerPointer = std::shared_ptr<const Tokenizer>;
+using Source = TokenizerSource;
 
-constexpr auto what_is_read =
-    "CLIPTokenizer, GPT2Tokenizer, BertTokenizer, SiglipTokenizer, T5Tokenizer, GemmaTokenizer and Siglip2Tokenizer "
-    "are read here";
-
-constexpr auto open_clip_config = "open_clip_config.json";
-
-enum class TokenizerKind { clip, gpt2, word_piece, siglip, t5, gemma };
-
-// A folder, or a tokenizer.json by itself.
-struct Source {
-  fs::path folder;
-  fs::path tokenizer_file = {};
-  json config = json::object();    // tokenizer_config.json, empty where there is none
-  json tokenizer = {};             // tokenizer.json, null where there is none
-  bool open_clip = false;          // whether open_clip's config decides about captions
-  json text_cfg = json::object();  // its part of that config
-};
-
-json read_json(const fs::path& file) {
-  auto value = parse_json(read_file(file), file.string());
-  check(value.is_object(), "{}: expected an object, got {}", file.string(), value.type_name());
-  return value;
-}
-
-// What transformers goes by none of, in a folder that it reads.
-void drop_own_keys(Source& source) {
-  const auto file = (source.folder / tokenizer_config_file).string();
-  const auto named = naming(file, [&] { return special_token(source.config, cleaning_key, "none"); });
-  if (named != "none" && named != "hugging_face")
-    log_warning("{}: {} \"{}\" is a key that transformers doesn't know: captions are read as transformers reads them",
-                file, cleaning_key, named);
-  source.config.erase(cleaning_key);
-  source.config.erase(strip_separator_key);
-}
-
-// text_cfg.tokenizer_kwargs, of which a null says nothing.
-json tokenizer_kwargs(const json& text_cfg) {
-  auto kwargs = text_cfg.value("tokenizer_kwargs", json::object());
-  if (kwargs.is_null()) return json::object();
-  check(kwargs.is_object(), "text_cfg.tokenizer_kwargs: expected an object, got {}", kwargs.type_name());
-  return kwargs;
-}
-
-void check_kwargs(const json& text_cfg) {
-  check(text_cfg.value("tokenizer_mode", json()).is_null(), "text_cfg.tokenizer_mode: not read here");
-  const auto kwargs = tokenizer_kwargs(text_cfg);
-  for (const auto& [key, value] : kwargs.items()) {
-    const bool known = key == "clean" || key == strip_separator_key;
-    check(known || value.is_null() || value == "" || value == false,
-          "text_cfg.tokenizer_kwargs.{}: not read here, clean and {} are", key, strip_separator_key);
-  }
-}
-
-Source open_folder(const fs::path& folder, TokenizerPeer peer) {
-  Source source{.folder = folder, .tokenizer_file = folder / "tokenizer.json"};
-  if (is_there(folder / tokenizer_config_file)) source.config = read_json(folder / tokenizer_config_file);
-  if (is_there(source.tokenizer_file)) source.tokenizer = read_json(source.tokenizer_file);
-  if (peer == TokenizerPeer::hugging_face) drop_own_keys(source);
-  source.open_clip = peer == TokenizerPeer::open_clip;
-  if (!source.open_clip) return source;
-  const auto file = folder / open_clip_config;
-  const auto config = read_json(file);
-  naming(file.string(), [&] {
-    source.text_cfg = config.value("model_cfg", config).value("text_cfg", json::object());
-    check_kwargs(source.text_cfg);
-  });
-  return source;
-}
-
-bool has_file(const Source& source, const char* name) {
-  return !source.folder.empty() && is_there(source.folder / name);
-}
-
-// ---- Which kind ----
-
-// The class without "Fast"; empty where none is named or the name says nothing.
-std::string tokenizer_class(const json& config) {
-  auto name = special_token(config, "tokenizer_class", "");
-  if (name == "PreTrainedTokenizerFast" || name == "PreTrainedTokenizer" || name == "TokenizersBackend") return {};
-  if (name.ends_with("Fast")) name.resize(name.size() - 4);
-  return name;
-}
-
-std::optional<TokenizerKind> kind_of_class(const std::string& name) {
-  if (name == "CLIPTokenizer") return TokenizerKind::clip;
-  if (name == "GPT2Tokenizer") return TokenizerKind::gpt2;
-  if (name == "BertTokenizer" || name == "DistilBertTokenizer") return TokenizerKind::word_piece;
-  if (name == "SiglipTokenizer") return TokenizerKind::siglip;
-  if (name == "T5Tokenizer") return TokenizerKind::t5;
-  if (name == "GemmaTokenizer" || name == "Siglip2Tokenizer") return TokenizerKind::gemma;
-  check(name.empty(), "tokenizer_class {}: {}", name, what_is_read);
-  return std::nullopt;
-}
-
-std::string type_of(const json& tokenizer, const char* part) {
-  const auto found = tokenizer.find(part);
-  return found == tokenizer.end() || found->is_null() ? "none" : found->value("type", "none");
-}
-
-TokenizerKind kind_of_bpe(const json& tokenizer) {
-  const auto& model = tokenizer.at("model");
-  const auto suffix = model.find("end_of_word_suffix");
-  if (suffix != model.end() && *suffix == std::string(end_of_word)) return TokenizerKind::clip;
-  if (model.value("byte_fallback", false)) return TokenizerKind::gemma;
-  const auto before = type_of(tokenizer, "pre_tokenizer"), behind = type_of(tokenizer, "post_processor");
-  check(before == "ByteLevel" && behind != "RobertaProcessing", "model: BPE, pre_tokenizer {}, post_processor {}: {}",
-        before, behind, what_is_read);
-  return TokenizerKind::gpt2;
-}
-
-TokenizerKind kind_of_tokenizer_json(const json& tokenizer) {
-  const auto type = tokenizer.at("model").value("type", "BPE");
-  if (type == "BPE") return kind_of_bpe(tokenizer);
-  if (type == "Unigram") return TokenizerKind::t5;
-  check(type == "WordPiece", "model: {}: {}", type, what_is_read);
-  const auto normalizer = type_of(tokenizer, "normalizer"), words = type_of(tokenizer, "pre_tokenizer");
-  check(normalizer == "BertNormalizer" && words == "BertPreTokenizer",
-        "model: WordPiece with normalizer {} and pre_tokenizer {}: {}", normalizer, words, what_is_read);
-  return TokenizerKind::word_piece;
-}
-
-TokenizerKind kind_of(const Source& source) {
-  const auto config_file = (source.folder / "tokenizer_config.json").string();
-  const auto named = naming(config_file, [&] { return kind_of_class(tokenizer_class(source.config)); });
-  if (named) return *named;
-  if (!source.tokenizer.is_null()) {
-    return naming(source.tokenizer_file.string(), [&] { return kind_of_tokenizer_json(source.tokenizer); });
-  }
-  if (has_file(source, "spiece.model")) return TokenizerKind::siglip;
-  if (has_file(source, "vocab.txt")) return TokenizerKind::word_piece;
-  check(has_file(source, "vocab.json") && has_file(source, "merges.txt"),
-        "{}: expected tokenizer.json, or vocab.json and merges.txt, or vocab.txt, or spiece.model, in this folder",
-        source.folder.string());
-  const auto vocabulary = read_json(source.folder / "vocab.json");
-  bool marks_word_end = false;
-  for (const auto& [entry, id] : vocabulary.items()) marks_word_end = marks_word_end || entry.ends_with(end_of_word);
-  return marks_word_end ? TokenizerKind::clip : TokenizerKind::gpt2;
-}
-
-// ---- Vocabularies ----
-
-struct Bpe {
-  fs::path file;  // of the vocabulary
-  std::vector<Merge> merges;
-  Vocabulary vocabulary;
-};
-
-Vocabulary parse_vocabulary(const json& entries) {
-  check(entries.is_object(), "expected an object of entries and their ids, got {}", entries.type_name());
-  Vocabulary vocabulary;
-  for (const auto& [entry, id] : entries.items()) vocabulary.emplace(entry, parse_id(id));
-  return vocabulary;
-}
-
-std::vector<Merge> parse_merge_list(const json& list) {
-  check(list.is_array(), "model.merges: expected an array, got {}", list.type_name());
-  std::vector<Merge> merges;
-  merges.reserve(list.size());
-  for (const auto& merge : list) {
-    merges.push_back(merge.is_array() ? merge.get<Merge>() : parse_merge(merge.get<std::string>()));
-  }
-  return merges;
-}
-
-Bpe read_bpe(const Source& source) {
-  if (!source.tokenizer.is_null()) {
-    return naming(source.tokenizer_file.string(), [&]() -> Bpe {
-      const auto& model = source.tokenizer.at("model");
-      return {source.tokenizer_file, parse_merge_list(model.at("merges")), parse_vocabulary(model.at("vocab"))};
-    });
-  }
-  const auto vocabulary = source.folder / "vocab.json", merges = source.folder / "merges.txt";
-  auto all_merges = read_merges(merges, std::numeric_limits<std::size_t>::max());
-  const auto entries = read_json(vocabulary);
-  return naming(vocabulary.string(), [&]() -> Bpe {
-    return {vocabulary, std::move(all_merges), parse_vocabulary(entries)};
-  });
-}
-
-Vocabulary read_lines(const fs::path& file) {
-  const auto text = read_text(file);
-  std::string_view rest = text;
-  Vocabulary vocabulary;
-  for (std::int64_t id = 0; !rest.empty(); ++id) {
-    const auto end = rest.find('\n');
-    auto line = rest.substr(0, end);
-    rest.remove_prefix(end == rest.npos ? rest.size() : end + 1);
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    const auto [first, is_new] = vocabulary.emplace(line, id);
-    check(is_new, "{}: line {}: '{}' is in line {} already", file.string(), id + 1, line, first->second + 1);
-  }
-  return vocabulary;
-}
-
-// Adds the added tokens to the vocabulary, and the named special tokens to the added ones.
-std::vector<AddedToken> complete(const Source& source, Vocabulary& vocabulary, const std::vector<std::string>& named) {
-  auto tokens = read_added_tokens(source.config, source.tokenizer.is_null() ? json::object() : source.tokenizer);
-  for (const auto& token : tokens) vocabulary.emplace(token.text, token.id);
-  for (const auto& text : named) {
-    const bool is_added = std::any_of(tokens.begin(), tokens.end(), [&](const auto& t) { return t.text == text; });
-    const auto entry = vocabulary.find(text);
-    if (!is_added && entry != vocabulary.end()) tokens.push_back({.text = text, .id = entry->second});
-  }
-  return tokens;
-}
-
-// ---- One function a kind ----
+// ---- CLIP ----
 
 // Empty where the folder decides.
 std::string named_cleaning(const Source& source) { return special_token(source.config, cleaning_key, ""); }
 
 // One that open_clip applies to another library's tokenizer.
 bool is_open_clips_word(const std::string& cleaning) {
-  return cleaning == "whitespace" || cleaning == "lower" || cleaning == "canonicalize";
+  constexpr const char* words[] = {"whitespace", "whitespace_underscore", "lower", "canonicalize"};
+  return std::find(std::begin(words), std::end(words), cleaning) != std::end(words);
 }
 
 // open_clip's own tokenizer, in a folder where none of transformers is asked for.
@@ -255,7 +47,7 @@ ClipCleaning simple_cleaning(const Source& source) {
 ClipCleaning clip_cleaning(const Source& source) {
   const auto named = named_cleaning(source);
   const auto simple = [&] {
-    return naming((source.folder / open_clip_config).string(), [&] { return simple_cleaning(source); });
+    return naming((source.folder / open_clip_config_file).string(), [&] { return simple_cleaning(source); });
   };
   if (named.empty()) {
     const bool transformers = !special_token(source.text_cfg, "hf_tokenizer_name", "").empty();
@@ -286,110 +78,30 @@ TokenizerPointer load_clip(const Source& source) {
   });
 }
 
-TokenizerPointer load_gpt2(const Source& source) {
-  auto bpe = read_bpe(source);
-  return naming(bpe.file.string(), [&] {
-    Gpt2TokenizerOptions options;
-    options.end_token = special_token(source.config, "eos_token", options.end_token);
-    const auto pad = special_token(source.config, "pad_token", options.end_token);
-    options.add_prefix_space = source.config.value("add_prefix_space", false);
-    options.added_tokens = complete(source, bpe.vocabulary, {options.end_token, pad});
-    options.pad_id = id_of_token(bpe.vocabulary, pad);
-    return std::make_shared<const Gpt2Tokenizer>(bpe.merges, bpe.vocabulary, options);
-  });
-}
-
-// transformers' BertTokenizer goes by tokenizer_config.json, a tokenizer.json without it by its normalizer.
-void read_bert_normalization(const Source& source, WordPieceTokenizerOptions& options) {
-  const bool has_config = !source.config.empty() || source.tokenizer.is_null();
-  const auto& from = has_config ? source.config : source.tokenizer.at("normalizer");
-  options.lower_case = from.value(has_config ? "do_lower_case" : "lowercase", true);
-  options.split_chinese_characters = from.value(has_config ? "tokenize_chinese_chars" : "handle_chinese_chars", true);
-  const auto strip = from.find("strip_accents");
-  if (strip != from.end() && !strip->is_null()) options.strip_accents = strip->get<bool>();
-}
-
-TokenizerPointer load_word_piece(const Source& source) {
-  const bool has_json = !source.tokenizer.is_null();
-  const auto file = has_json ? source.tokenizer_file : source.folder / "vocab.txt";
-  return naming(file.string(), [&] {
-    auto vocabulary = has_json ? parse_vocabulary(source.tokenizer.at("model").at("vocab")) : read_lines(file);
-    WordPieceTokenizerOptions options;
-    read_bert_normalization(source, options);
-    options.unknown_token = special_token(source.config, "unk_token", options.unknown_token);
-    options.start_token = special_token(source.config, "cls_token", options.start_token);
-    options.end_token = special_token(source.config, "sep_token", options.end_token);
-    options.pad_token = special_token(source.config, "pad_token", options.pad_token);
-    const auto mask = special_token(source.config, "mask_token", "[MASK]");
-    options.added_tokens = complete(
-        source, vocabulary, {options.unknown_token, options.start_token, options.end_token, options.pad_token, mask});
-    return std::make_shared<const WordPieceTokenizer>(entries_by_id(vocabulary), options);
-  });
-}
-
-TokenizerPointer load_siglip(const Source& source) {
-  const auto file = source.folder / "spiece.model";
-  const auto model = read_file(file);
-  return naming(file.string(), [&] {
-    SentencePieceTokenizerOptions options;
-    options.lower_case = source.config.value("do_lower_case", true);
-    options.unknown_token = special_token(source.config, "unk_token", options.unknown_token);
-    options.end_token = special_token(source.config, "eos_token", options.end_token);
-    options.pad_token = special_token(source.config, "pad_token", options.end_token);
-    options.added_tokens = read_added_tokens(source.config, json::object());
-    return std::make_shared<const SentencePieceTokenizer>(model, options);
-  });
-}
-
-TokenizerPointer load_t5(const Source& source) {
-  const auto text = read_file(source.tokenizer_file);
-  return naming(source.tokenizer_file.string(), [&] {
-    UnigramTokenizerOptions options;
-    options.end_token = special_token(source.config, "eos_token", options.end_token);
-    options.pad_token = special_token(source.config, "pad_token", options.pad_token);
-    options.added_tokens = read_added_tokens(source.config, source.tokenizer);
-    return std::make_shared<const UnigramTokenizer>(text, options);
-  });
-}
-
-// As transformers decides it: GemmaTokenizer in a SigLIP 2 model's folder is Siglip2Tokenizer.
-bool is_siglip2(const Source& source) {
-  if (tokenizer_class(source.config) == "Siglip2Tokenizer") return true;
-  if (!has_file(source, "config.json")) return false;
-  const auto file = source.folder / "config.json";
-  return naming(file.string(), [&] { return special_token(read_json(file), "model_type", "") == "siglip2"; });
-}
-
-TokenizerPointer load_gemma(const Source& source) {
-  check(!source.tokenizer.is_null(), "{}: expected a tokenizer.json, as GemmaTokenizer and Siglip2Tokenizer have",
-        source.folder.string());
-  const auto bpe = read_bpe(source);
-  const bool lower_case = is_siglip2(source);
-  return naming(source.tokenizer_file.string(), [&] {
-    auto options = read_gemma_options(source.config, source.tokenizer);
-    options.lower_case = options.lower_case || lower_case;
-    const auto mask = special_token(source.config, "mask_token", "<mask>");
-    auto vocabulary = bpe.vocabulary;
-    options.added_tokens = complete(
-        source, vocabulary, {options.start_token, options.end_token, options.pad_token, options.unknown_token, mask});
-    return std::make_shared<const GemmaTokenizer>(bpe.merges, bpe.vocabulary, options);
-  });
-}
-
 TokenizerPointer load(const Source& source) {
   switch (kind_of(source)) {
     case TokenizerKind::clip:
       return load_clip(source);
     case TokenizerKind::gpt2:
       return load_gpt2(source);
+    case TokenizerKind::roberta:
+      return load_roberta(source);
     case TokenizerKind::word_piece:
       return load_word_piece(source);
     case TokenizerKind::siglip:
       return load_siglip(source);
     case TokenizerKind::t5:
       return load_t5(source);
+    case TokenizerKind::xlm_roberta:
+      return load_xlm_roberta(source);
+    case TokenizerKind::unigram:
+      return load_unigram(source);
+    case TokenizerKind::nllb:
+      return load_nllb(source);
     case TokenizerKind::gemma:
       return load_gemma(source);
+    case TokenizerKind::tiktoken:
+      return load_tiktoken(source);
   }
   fail("[load_tokenizer] {}: unknown kind", source.folder.string());
 }
@@ -398,9 +110,12 @@ TokenizerPointer load(const Source& source) {
 
 // What open_clip's HFTokenizer does around another library's tokenizer.
 TokenizerPointer as_open_clip_uses_it(TokenizerPointer tokenizer, const Source& source) {
-  return naming((source.folder / open_clip_config).string(), [&]() -> TokenizerPointer {
+  return naming((source.folder / open_clip_config_file).string(), [&]() -> TokenizerPointer {
     const auto kwargs = tokenizer_kwargs(source.text_cfg);
-    return std::make_shared<const CleanedTokenizer>(std::move(tokenizer), special_token(kwargs, "clean", "whitespace"),
+    const bool is_tiktoken = dynamic_cast<const TiktokenTokenizer*>(tokenizer.get()) != nullptr;
+    const auto cleaning = special_token(kwargs, "clean", is_tiktoken ? "" : "whitespace");
+    if (is_tiktoken && cleaning.empty()) return tokenizer;
+    return std::make_shared<const CleanedTokenizer>(std::move(tokenizer), cleaning,
                                                     kwargs.value(strip_separator_key, false));
   });
 }
@@ -421,7 +136,7 @@ TokenizerPointer load_folder(const Source& source) {
 }
 
 TokenizerPeer peer_of(const fs::path& folder) {
-  if (is_there(folder / open_clip_config)) return TokenizerPeer::open_clip;
+  if (is_there(folder / open_clip_config_file)) return TokenizerPeer::open_clip;
   return is_there(folder / "config.json") ? TokenizerPeer::hugging_face : TokenizerPeer::none;
 }
 
@@ -434,29 +149,35 @@ TokenizerPointer load_clip_merges(const fs::path& file) {
 }  // namespace
 
 bool holds_tokenizer(const fs::path& folder) {
-  constexpr const char* tokenizer_files[] = {"tokenizer.json", "vocab.json", "vocab.txt", "spiece.model"};
-  return std::any_of(std::begin(tokenizer_files), std::end(tokenizer_files),
-                     [&](auto* name) { return is_there(folder / name); });
+  constexpr const char* tokenizer_files[] = {"tokenizer.json", "vocab.json",   "vocab.txt",
+                                             "spiece.model",   "sentencepiece.bpe.model"};
+  if (std::any_of(std::begin(tokenizer_files), std::end(tokenizer_files),
+                  [&](auto* name) { return is_there(folder / name); }))
+    return true;
+  const auto files = is_folder(folder) ? entries_of(folder) : std::vector<fs::path>{};
+  return std::any_of(files.begin(), files.end(), [](const auto& file) { return file.extension() == ".tiktoken"; });
 }
 
 namespace {
 
+// The files that stand for a folder.
+TokenizerPointer load_file(const fs::path& path) {
+  const auto name = path.filename();
+  if (name == "vocab.txt") return load_word_piece(folder_of(path));
+  if (name == "spiece.model") return load_siglip(folder_of(path));
+  if (name == "sentencepiece.bpe.model") return load(folder_of(path));
+  if (path.extension() == ".tiktoken") return load_tiktoken_file(path);
+  return path.extension() == ".json" ? load(open_tokenizer_json(path)) : load_clip_merges(path);
+}
+
 TokenizerPointer load_path(const fs::path& path) {
-  if (is_folder(path)) return load_folder(open_folder(path, peer_of(path)));
-  if (path.filename() == "vocab.txt" || path.filename() == "spiece.model") {
-    const Source source{.folder = path.parent_path().empty() ? fs::path(".") : path.parent_path()};
-    return path.extension() == ".txt" ? load_word_piece(source) : load_siglip(source);
-  }
-  if (path.extension() != ".json") return load_clip_merges(path);
-  Source source{.folder = {}, .tokenizer_file = path};
-  source.tokenizer = read_json(path);
-  return load(source);
+  return is_folder(path) ? load_folder(open_tokenizer_folder(path, peer_of(path))) : load_file(path);
 }
 
 }  // namespace
 
 TokenizerPointer load_tokenizer_of(const fs::path& folder, TokenizerPeer peer) {
-  return without_foreign_errors(folder.string(), [&] { return load_folder(open_folder(folder, peer)); });
+  return without_foreign_errors(folder.string(), [&] { return load_folder(open_tokenizer_folder(folder, peer)); });
 }
 
 TokenizerPointer load_tokenizer(const fs::path& path) {

@@ -1,9 +1,10 @@
 #include "tokenizers/piece_model_file.hpp"
 
+#include <bit>
 #include <cstdint>
-#include <functional>
 
 #include "core/check.hpp"
+#include "core/utf8.hpp"
 #include "tokenizers/character_map.hpp"
 
 namespace vlalign {
@@ -26,39 +27,88 @@ std::uint64_t take_integer(std::string_view& rest) {
   fail("is no SentencePiece model");
 }
 
-/// Calls `visit` with the number and the bytes of each field that has bytes: texts and inner messages.
-void for_each_field(std::string_view message,
-                    const std::function<void(std::uint32_t number, std::string_view bytes)>& visit) {
+struct Field {
+  std::uint32_t number;
+  std::uint64_t integer = 0;    // of a whole number, or the bits of a floating-point one
+  std::string_view bytes = {};  // of texts and inner messages
+};
+
+std::uint64_t little_endian_bits(std::string_view bytes) {
+  std::uint64_t value = 0;
+  for (std::size_t i = bytes.size(); i-- > 0;) value = value << 8 | static_cast<unsigned char>(bytes[i]);
+  return value;
+}
+
+/// Calls `visit` with each field.
+template <typename Visit>
+void for_each_field(std::string_view message, const Visit& visit) {
   enum Kind { integer = 0, eight_bytes = 1, bytes = 2, four_bytes = 5 };
   while (!message.empty()) {
     const auto tag = static_cast<std::uint32_t>(take_integer(message));
+    Field field{.number = tag >> 3};
     switch (tag & 7) {
       case integer:
-        take_integer(message);
+        field.integer = take_integer(message);
         break;
       case eight_bytes:
-        take(message, 8);
+        field.integer = little_endian_bits(take(message, 8));
         break;
       case bytes:
-        visit(tag >> 3, take(message, take_integer(message)));
+        field.bytes = take(message, take_integer(message));
         break;
       case four_bytes:
-        take(message, 4);
+        field.integer = little_endian_bits(take(message, 4));
         break;
       default:
         fail("is no SentencePiece model");
     }
+    visit(field);
   }
+}
+
+// The numbers of sentencepiece_model.proto's fields.
+constexpr std::uint32_t model_piece = 1, model_trainer = 2, model_normalizer = 3, model_denormalizer = 5;
+constexpr std::uint32_t piece_text = 1, piece_score = 2, piece_type = 3;
+constexpr std::uint32_t trainer_algorithm = 3, trainer_unknown_id = 40;
+constexpr std::uint32_t normalizer_map = 2;
+
+ModelPiece parse_piece(std::string_view message) {
+  ModelPiece piece;
+  for_each_field(message, [&](const Field& field) {
+    if (field.number == piece_text) piece.text = field.bytes;
+    if (field.number == piece_score) piece.score = std::bit_cast<float>(static_cast<std::uint32_t>(field.integer));
+    if (field.number == piece_type) piece.type = static_cast<PieceType>(field.integer);
+  });
+  check(is_utf8(piece.text), "a piece of the model is not UTF-8: '{}'", as_utf8(piece.text));
+  return piece;
 }
 
 }  // namespace
 
+PieceModelFile parse_piece_model(std::string_view bytes) {
+  check_piece_model(bytes);
+  PieceModelFile model;
+  for_each_field(bytes, [&](const Field& part) {
+    if (part.number == model_piece) model.pieces.push_back(parse_piece(part.bytes));
+    if (part.number == model_trainer)
+      for_each_field(part.bytes, [&](const Field& field) {
+        if (field.number == trainer_algorithm) model.algorithm = static_cast<PieceModelFile::Algorithm>(field.integer);
+        if (field.number == trainer_unknown_id) model.unknown_id = static_cast<std::int32_t>(field.integer);
+      });
+    if (part.number == model_normalizer)
+      for_each_field(part.bytes, [&](const Field& field) {
+        if (field.number == normalizer_map) model.character_map = field.bytes;
+      });
+  });
+  check(!model.pieces.empty(), "is no SentencePiece model: it has no pieces");
+  return model;
+}
+
 void check_piece_model(std::string_view bytes) {
-  constexpr std::uint32_t normalizer = 3, denormalizer = 5, character_map = 2;
-  for_each_field(bytes, [](std::uint32_t part, std::string_view inner) {
-    if (part != normalizer && part != denormalizer) return;
-    for_each_field(inner, [](std::uint32_t field, std::string_view map) {
-      if (field == character_map) CharacterMap(map).check_lookups();
+  for_each_field(bytes, [](const Field& part) {
+    if (part.number != model_normalizer && part.number != model_denormalizer) return;
+    for_each_field(part.bytes, [](const Field& field) {
+      if (field.number == normalizer_map) CharacterMap(field.bytes).check_lookups();
     });
   });
 }

@@ -1,5 +1,6 @@
 #include "tokenizers/tokenizer_config.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 #include "core/io/files.hpp"
@@ -11,15 +12,9 @@ namespace {
 
 using nlohmann::json;
 
-AddedToken parse_added_token(const json& object, std::int64_t id) {
-  check(!object.value("single_word", false), "added token '{}': single_word is not read here",
-        object.at("content").get<std::string>());
-  return {.text = object.at("content"),
-          .id = id,
-          .strip_left = object.value("lstrip", false),
-          .strip_right = object.value("rstrip", false),
-          .normalized = object.value("normalized", false),
-          .special = object.value("special", true)};
+json added_token_json(const AddedToken& token) {
+  return {{"content", token.text},       {"lstrip", token.strip_left},  {"rstrip", token.strip_right},
+          {"normalized", token.normalized}, {"special", token.special}, {"single_word", false}};
 }
 
 std::int64_t parse_id_text(const std::string& text) {
@@ -57,11 +52,44 @@ void write_json(const std::filesystem::path& file, const json& value, int indent
 json added_tokens_json(const std::vector<AddedToken>& tokens) {
   auto decoder = json::object();
   for (const auto& token : tokens) {
-    decoder[std::to_string(token.id)] = {{"content", token.text},       {"lstrip", token.strip_left},
-                                         {"rstrip", token.strip_right}, {"normalized", token.normalized},
-                                         {"special", token.special},    {"single_word", false}};
+    decoder[std::to_string(token.id)] = added_token_json(token);
   }
   return decoder;
+}
+
+json added_tokens_list(std::vector<AddedToken> tokens) {
+  std::sort(tokens.begin(), tokens.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+  auto list = json::array();
+  for (const auto& token : tokens) {
+    list.push_back(added_token_json(token));
+    list.back()["id"] = token.id;
+  }
+  return list;
+}
+
+std::vector<std::string> entries_behind(std::int64_t size, std::vector<AddedToken> tokens) {
+  std::sort(tokens.begin(), tokens.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+  std::vector<std::string> entries;
+  for (const auto& token : tokens) {
+    const auto next = size + static_cast<std::int64_t>(entries.size());
+    if (token.id < next) continue;
+    check(token.id == next, "added token '{}': the id {} is another entry's or leaves a gap behind the vocabulary",
+          token.text, token.id);
+    entries.push_back(token.text);
+  }
+  return entries;
+}
+
+AddedToken parse_added_token(const json& value, std::int64_t id) {
+  if (value.is_string()) return {.text = value, .id = id};
+  check(!value.value("single_word", false), "added token '{}': single_word is not read here",
+        value.at("content").get<std::string>());
+  return {.text = value.at("content"),
+          .id = id,
+          .strip_left = value.value("lstrip", false),
+          .strip_right = value.value("rstrip", false),
+          .normalized = value.value("normalized", false),
+          .special = value.value("special", true)};
 }
 
 std::vector<AddedToken> read_added_tokens(const json& config, const json& tokenizer) {

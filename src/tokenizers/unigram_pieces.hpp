@@ -4,25 +4,27 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
-#include "tokenizers/text_ids.hpp"
+#include "tokenizers/piece_trie.hpp"
+#include "tokenizers/tokenizer_json.hpp"
 
 namespace vlalign {
 
 class UnigramPieces {
  public:
-  /// Pieces with their log probabilities; the id of a piece is its place.
-  UnigramPieces(std::vector<std::pair<std::string, double>> pieces, std::int64_t unknown_id);
+  /// Pieces with their log probabilities; the id of a piece is its place. Throws Error for a piece that is there twice.
+  UnigramPieces(const std::vector<ScoredPiece>& pieces, std::int64_t unknown_id);
 
   /// Appends the ids of the pieces whose scores have the largest sum (Viterbi). Of equal sums the path counts whose
   /// last piece begins first. Neighbouring characters without a piece become one unknown id.
   void append_word(std::string_view word, std::vector<std::int64_t>& ids) const;
 
-  std::int64_t size() const { return static_cast<std::int64_t>(pieces_.size()); }
-  const std::string& text(std::int64_t id) const { return pieces_[static_cast<std::size_t>(id)].first; }
-  const TextIds& ids() const { return ids_; }
+  std::int64_t size() const { return static_cast<std::int64_t>(scores_.size()); }
+  std::int64_t unknown_id() const { return unknown_id_; }
+  double score(std::int64_t id) const { return scores_[static_cast<std::size_t>(id)]; }
+  std::string_view text(std::int64_t id) const;
+  std::int64_t id_of(std::string_view text) const;  ///< -1 where it is no piece
 
  private:
   struct Node {
@@ -30,12 +32,13 @@ class UnigramPieces {
     std::int64_t id = -1;  // of the best piece that ends here, -1 before there is one
     std::size_t start = 0;
   };
-  std::vector<Node> best_paths(std::string_view word) const;
+  void find_best_paths(std::string_view word, std::vector<Node>& ends) const;
 
-  std::vector<std::pair<std::string, double>> pieces_;
-  TextIds ids_;
+  std::string texts_;                  // one behind the other
+  std::vector<std::uint32_t> starts_;  // of each in texts_, and the end
+  std::vector<double> scores_;
+  PieceTrie trie_;
   std::int64_t unknown_id_;
-  std::size_t longest_ = 0;
   double unknown_score_ = 0;
 };
 

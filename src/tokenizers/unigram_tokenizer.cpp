@@ -2,100 +2,84 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
-#include "core/base64.hpp"
 #include "core/check.hpp"
-#include "core/foreign_errors.hpp"
 #include "core/io/files.hpp"
-#include "core/json/parse_json.hpp"
+#include "core/json/dump_json.hpp"
 #include "text/unicode_text.hpp"
 #include "tokenizers/added_tokens.hpp"
-#include "tokenizers/character_map.hpp"
-#include "tokenizers/hugging_face_text.hpp"
 #include "tokenizers/meta_space.hpp"
+#include "tokenizers/template_processing.hpp"
 #include "tokenizers/tokenizer_config.hpp"
 #include "tokenizers/unigram_pieces.hpp"
 
 namespace vlalign {
-namespace {
 
 using nlohmann::json;
 
-// Of the normalizers, Strip and Replace collapse spaces, which splitting into words does too.
-CharacterMap read_character_map(const json& normalizer) {
-  if (normalizer.is_null()) return {};
-  const auto type = normalizer.at("type").get<std::string>();
-  if (type == "Precompiled") {
-    return CharacterMap(
-        decode_base64(normalizer.at("precompiled_charsmap").get<std::string>(), "precompiled_charsmap"));
-  }
-  CharacterMap map;
-  if (type == "Strip" || type == "Replace") return map;
-  check(type == "Sequence", "normalizer: expected Precompiled, got {}", type);
-  for (const auto& part : normalizer.at("normalizers")) {
-    if (part.at("type") == "Precompiled") {
-      map = read_character_map(part);
-    } else {
-      read_character_map(part);
-    }
-  }
-  return map;
-}
-
-UnigramPieces read_pieces(const json& model) {
-  const auto type = model.value("type", "Unigram");
-  check(type == "Unigram", "model.type: expected Unigram, got {}", type);
-  check(!model.value("byte_fallback", false), "model.byte_fallback: not read here for Unigram");
-  return {model.at("vocab").get<std::vector<std::pair<std::string, double>>>(), parse_id(model.at("unk_id"))};
-}
-
-}  // namespace
-
 struct UnigramTokenizer::State {
-  std::string source;
   UnigramTokenizerOptions options;
+  PieceText text;
   UnigramPieces pieces;
-  CharacterMap character_map;
-  AddedTokens added_tokens;
-  std::int64_t end_id, pad_id;
+  std::vector<std::string> more_entries;  // added tokens behind the pieces
+  AddedTokens added_tokens{{}, 0};
+  std::int64_t start_id = -1, end_id = 0, pad_id = 0;
 
-  State(const std::string& text, const json& tokenizer, const UnigramTokenizerOptions& how)
-      : source(text),
-        options(how),
-        pieces(read_pieces(tokenizer.at("model"))),
-        character_map(read_character_map(tokenizer.value("normalizer", json()))),
-        added_tokens(how.added_tokens.empty() ? read_added_tokens(json::object(), tokenizer) : how.added_tokens,
-                     pieces.size()),
-        end_id(id_of_token(pieces.ids(), how.end_token)),
-        pad_id(id_of_token(pieces.ids(), how.pad_token)) {}
-
-  // Words with SentencePiece's space before each.
-  std::string spaced_words(std::string_view text) const {
-    std::string words;
-    bool is_after_space = true;
-    for (const char32_t c : to_utf32(character_map.apply(to_utf8(to_utf32(text))))) {
-      const bool is_space = is_white_space(c);
-      if (is_after_space && !is_space && c != meta_space) words += meta_space_text;
-      is_after_space = is_space;
-      if (!is_space) append_utf8(words, c);
-    }
-    return words;
+  State(const std::vector<ScoredPiece>& all_pieces, std::int64_t unknown_id, const UnigramTokenizerOptions& how)
+      : options(how),
+        text(how.text),
+        pieces(all_pieces, unknown_id),
+        more_entries(entries_behind(pieces.size(), how.added_tokens)) {
+    for (auto& token : options.added_tokens) check_entry(token);
+    added_tokens = AddedTokens(as_looked_for(), size());
+    if (!options.start_token.empty()) start_id = id_of(options.start_token);
+    end_id = id_of(options.end_token);
+    pad_id = id_of(options.pad_token);
   }
 
-  void append_words(std::string_view words, std::size_t limit, std::vector<std::int64_t>& ids) const {
-    while (!words.empty() && ids.size() < limit) {
-      const auto word = words.substr(0, words.find(meta_space_text, meta_space_text.size()));
+  std::int64_t size() const { return pieces.size() + static_cast<std::int64_t>(more_entries.size()); }
+
+  std::string_view entry(std::int64_t id) const {
+    if (id < pieces.size()) return pieces.text(id);
+    return more_entries[static_cast<std::size_t>(id - pieces.size())];
+  }
+
+  std::int64_t id_of(const std::string& token) const {
+    if (const auto id = pieces.id_of(token); id >= 0) return id;
+    const auto found = std::find(more_entries.begin(), more_entries.end(), token);
+    check(found != more_entries.end(), "the vocabulary lacks the token '{}'", token);
+    return pieces.size() + (found - more_entries.begin());
+  }
+
+  void check_entry(const AddedToken& token) const {
+    check(token.id >= 0 && token.id < size() && entry(token.id) == token.text,
+          "added token '{}': the id {} is another entry's or leaves a gap behind the vocabulary", token.text, token.id);
+  }
+
+  // The library normalizes these tokens as it does the text that it looks for them in.
+  std::vector<AddedToken> as_looked_for() const {
+    auto tokens = options.added_tokens;
+    for (auto& token : tokens) {
+      if (token.normalized) token.text = text.normalized(token.text);
+    }
+    return tokens;
+  }
+
+  void append_words(std::string_view normalized, std::size_t limit, std::vector<std::int64_t>& ids) const {
+    const auto words = text.words(normalized);
+    for (std::size_t position = 0; ids.size() < limit;) {
+      const auto word = PieceText::next_word(words, position);
+      if (word.empty()) break;
       pieces.append_word(word, ids);
-      words.remove_prefix(word.size());
     }
   }
 };
 
-UnigramTokenizer::UnigramTokenizer(const std::string& tokenizer_json, const UnigramTokenizerOptions& options)
-    : state_(without_foreign_errors("tokenizer.json", [&] {
-        return std::make_unique<State>(tokenizer_json, parse_json(tokenizer_json, "tokenizer.json"), options);
-      })) {}
+UnigramTokenizer::UnigramTokenizer(const std::vector<ScoredPiece>& pieces, std::int64_t unknown_id,
+                                   const UnigramTokenizerOptions& options)
+    : state_(std::make_unique<State>(pieces, unknown_id, options)) {}
 
 UnigramTokenizer::~UnigramTokenizer() = default;
 
@@ -103,9 +87,10 @@ std::vector<std::int64_t> UnigramTokenizer::encode(std::string_view text, std::i
   check(context_length >= 1, "[UnigramTokenizer.encode] context_length: expected at least 1, got {}", context_length);
   const auto limit = static_cast<std::size_t>(context_length);
   std::vector<std::int64_t> ids;
+  if (state_->start_id >= 0) ids.push_back(state_->start_id);
   state_->added_tokens.visit(
-      text, [&](std::string_view plain) { return state_->spaced_words(plain); },
-      [&](std::string_view words) { state_->append_words(words, limit, ids); },
+      text, [&](std::string_view plain) { return state_->text.normalized(plain); },
+      [&](std::string_view normalized) { state_->append_words(normalized, limit, ids); },
       [&](const AddedToken& token) { ids.push_back(token.id); });
   if (ids.size() >= limit) ids.resize(limit - 1);
   ids.push_back(state_->end_id);
@@ -117,7 +102,7 @@ std::string UnigramTokenizer::decode(std::span<const std::int64_t> ids) const {
   for (const auto id : ids) {
     check(id >= 0 && id < vocab_size(), "[UnigramTokenizer.decode] ids: expected 0 to {}, got {}", vocab_size() - 1,
           id);
-    if (!state_->added_tokens.is_special(id)) text += state_->pieces.text(id);
+    if (!state_->added_tokens.is_special(id)) text += state_->entry(id);
   }
   auto characters = to_utf32(text);
   std::replace(characters.begin(), characters.end(), meta_space, U' ');
@@ -125,18 +110,60 @@ std::string UnigramTokenizer::decode(std::span<const std::int64_t> ids) const {
   return to_utf8(characters);
 }
 
-std::int64_t UnigramTokenizer::vocab_size() const { return state_->pieces.size(); }
+std::int64_t UnigramTokenizer::vocab_size() const { return state_->size(); }
 std::int64_t UnigramTokenizer::pad_id() const { return state_->pad_id; }
 std::int64_t UnigramTokenizer::end_id() const { return state_->end_id; }
 
+// ---- Files ----
+
+namespace {
+
+json config_json(const UnigramTokenizerOptions& options) {
+  json config{{"tokenizer_class", options.tokenizer_class},
+              {"eos_token", options.end_token},
+              {"pad_token", options.pad_token},
+              {"unk_token", options.unknown_token},
+              {"added_tokens_decoder", added_tokens_json(options.added_tokens)}};
+  if (options.tokenizer_class == "T5Tokenizer") config["extra_ids"] = 0;  // those there are count as added tokens
+  if (!options.start_token.empty()) {
+    config["bos_token"] = config["cls_token"] = options.start_token;
+    config["sep_token"] = options.end_token;
+  }
+  if (!options.mask_token.empty()) config["mask_token"] = options.mask_token;
+  return config;
+}
+
+// Text, since a JSON value of the pieces would need several times their room.
+std::string vocabulary_text(const UnigramPieces& pieces, const std::string& where) {
+  std::string text = "[";
+  for (std::int64_t id = 0; id < pieces.size(); ++id) {
+    const auto piece = dump_json(json(pieces.text(id)), -1, where);
+    text += fmt::format("{}[{},{}]", id == 0 ? "" : ",", piece, json(pieces.score(id)).dump());
+  }
+  return text + "]";
+}
+
+}  // namespace
+
 void UnigramTokenizer::save(const std::filesystem::path& folder) const {
-  const json config{{"tokenizer_class", "T5Tokenizer"},
-                    {"extra_ids", 0},
-                    {"eos_token", state_->options.end_token},
-                    {"pad_token", state_->options.pad_token},
-                    {"added_tokens_decoder", added_tokens_json(state_->added_tokens.all())}};
-  write_tokenizer_config(folder, config);
-  write_file_atomically(folder / "tokenizer.json", state_->source);
+  const auto& options = state_->options;
+  CaptionEnds ends{.after = {{options.end_token, state_->end_id}}};
+  if (state_->start_id >= 0) ends.before = {{options.start_token, state_->start_id}};
+  const json tokenizer{{"version", "1.0"},
+                       {"truncation", nullptr},
+                       {"padding", nullptr},
+                       {"added_tokens", added_tokens_list(options.added_tokens)},
+                       {"normalizer", normalizer_json(options.text)},
+                       {"pre_tokenizer", pre_tokenizer_json(options.text)},
+                       {"post_processor", template_json(ends)},
+                       {"decoder", meta_space_json()}};
+  const auto file = folder / "tokenizer.json";
+  auto text = dump_json(tokenizer, -1, file.string());
+  text.pop_back();
+  text += fmt::format(R"(,"model":{{"type":"Unigram","unk_id":{},"byte_fallback":false,"vocab":{}}}}})",
+                      state_->pieces.unknown_id(), vocabulary_text(state_->pieces, file.string()));
+  write_tokenizer_config(folder, config_json(options));
+  write_file_atomically(file, text);
 }
 
 }  // namespace vlalign

@@ -3,22 +3,29 @@
 
     python tests/peers/tokenizer_agreement.py captions CAPTIONS        writes captions in many scripts, one a line
     python tests/peers/tokenizer_agreement.py train CAPTIONS FOLDER    trains a tokenizer of each kind on them
+    python tests/peers/tokenizer_agreement.py large CAPTIONS FOLDER
     python tests/peers/tokenizer_agreement.py compare CAPTIONS PROGRAM FOLDER...
 
-`compare` prints for each folder how many captions get other ids from PROGRAM (build/bin/vlalign_token_ids) than from
+`large` writes folders with made-up vocabularies of 250,000 entries (mT5's number) and 901,629 (XLM-V's) in place of
+trained ones. `compare` prints for each folder how many captions get other ids from PROGRAM (build/bin/vlalign_token_ids) than from
 open_clip, where the folder has an open_clip_config.json or is CLIP's bpe_simple_vocab_16e6.txt.gz, or else from
-transformers; and the same for the files that vlalign writes for it. Needs open_clip_torch, transformers, tokenizers,
-sentencepiece and the CLDR's annotations (Debian: unicode-cldr-core)."""
+transformers; the same for the files that vlalign writes for it; and how many captions a second each gives, on one
+thread. Needs open_clip_torch, transformers, tokenizers, sentencepiece, protobuf, tiktoken and the CLDR's annotations
+(Debian: unicode-cldr-core)."""
 
 import glob
 import json
 import pathlib
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import unicodedata
 import xml.etree.ElementTree
+
+import tokenizer_kinds as kinds
 
 CONTEXT_LENGTH = 77
 VOCABULARY = 30000
@@ -109,8 +116,60 @@ def train(captions, folder):
         )  # fmt: skip
         transformers.SiglipTokenizer(str(files / "spiece.model")).save_pretrained(folder / "siglip")
         write_t5(files / "spiece.model", folder / "t5")
+        train_more(names, files, folder)
     write_gemma(names, VOCABULARY, 3000, folder)
     write_clip(folder)
+
+
+def train_more(names, files, folder):
+    kinds.write_roberta(names, VOCABULARY, folder / "roberta")
+    kinds.write_chinese(names, VOCABULARY, folder / "chinese")
+    for encoding, clean in (("r50k_base", "whitespace"), ("cl100k_base", None)):
+        kinds.write_tiktoken(names, VOCABULARY, encoding, folder / encoding, clean)
+    coverage = {"character_coverage": 0.9995}
+    bert_like = {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1}
+    model = kinds.train_pieces(names, 8000, files / "xlm_roberta", **coverage)
+    write_xlm_roberta(model, folder)
+    write_as_open_clip(folder / "xlm_roberta", folder / "xlm_roberta_lower", {"clean": "lower"})
+    model = kinds.train_pieces(names[::4], 8000, files / "t5", **coverage, **bert_like)
+    kinds.write_t5(kinds.read_pieces(model), character_map_of(model), folder / "t5_extra")
+    kinds.write_model_folder(model, "spiece.model", {"tokenizer_class": "T5Tokenizer", "extra_ids": 100}, folder / "t5_model")
+    sentinels = [f"\u2581<extra_id_{i}>" for i in reversed(range(100))]
+    model = kinds.train_pieces(
+        names[::4], 8000, files / "mt5", **coverage, **bert_like, byte_fallback=True, user_defined_symbols=sentinels
+    )
+    config = {"tokenizer_class": "T5Tokenizer", "extra_ids": 0, "additional_special_tokens": None}
+    kinds.write_model_folder(model, "spiece.model", config, folder / "mt5_model")
+    kinds.write_nllb(names, VOCABULARY, character_map_of(model), folder / "nllb")
+    write_as_open_clip(folder / "nllb", folder / "nllb_french", {"language": "fra_Latn"})
+
+
+def write_xlm_roberta(model, folder):
+    kinds.write_xlm_roberta(kinds.read_pieces(model)[3:], character_map_of(model), folder / "xlm_roberta")
+    config = {"tokenizer_class": "XLMRobertaTokenizer"}
+    kinds.write_model_folder(model, "sentencepiece.bpe.model", config, folder / "xlm_roberta_model")
+
+
+def write_as_open_clip(source, folder, kwargs):
+    """The same files beside an open_clip config."""
+    shutil.copytree(source, folder)
+    text = {"hf_tokenizer_name": "local", "context_length": CONTEXT_LENGTH, "tokenizer_kwargs": kwargs}
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": {"text_cfg": text}}))
+
+
+def character_map_of(model):
+    import sentencepiece
+
+    return character_map(sentencepiece.SentencePieceProcessor(model_file=str(model)))
+
+
+def write_large(captions, folder):
+    names = [c for c in captions if 0 < len(c) < 400]
+    with tempfile.TemporaryDirectory() as files:
+        map_bytes = character_map_of(kinds.train_pieces(names[::200], 4000, pathlib.Path(files) / "small", character_coverage=0.98))
+    front = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
+    kinds.write_t5([*front, *kinds.made_up_pieces(names, 250000 - 3)], map_bytes, folder / "mt5_250000")
+    kinds.write_xlm_roberta(kinds.made_up_pieces(names, 901629 - 5), map_bytes, folder / "xlm_v")
 
 
 def write_gemma(texts, size, alphabet, folder):
@@ -210,6 +269,11 @@ def peer_ids(folder, captions):
             yield ids if len(ids) <= CONTEXT_LENGTH else ids[: CONTEXT_LENGTH - 1] + [simple.eot_token_id]
         return
     clean = str
+    if list(folder.glob("*.tiktoken")):
+        from open_clip.tokenizer import get_clean_fn
+
+        yield from map(kinds.tiktoken_ids(folder, get_clean_fn, CONTEXT_LENGTH), captions)
+        return
     if (folder / "open_clip_config.json").exists():
         import open_clip
 
@@ -231,7 +295,7 @@ def our_ids(program, folder, captions, saved):
     text = "".join(caption + "\n" for caption in captions).encode()
     run = subprocess.run([program, folder, str(CONTEXT_LENGTH), saved], input=text, capture_output=True, check=False)
     if run.returncode != 0:
-        sys.exit(run.stderr.decode())
+        sys.exit(f"{folder}: {run.stderr.decode()}")
     return [[int(i) for i in line.split()] for line in run.stdout.decode().splitlines()]
 
 
@@ -242,10 +306,18 @@ def has_newer_character(caption):
 def compare(captions, program, folders):
     for folder in folders:
         with tempfile.TemporaryDirectory() as saved:
+            start = time.perf_counter()
+            our_ids(program, folder, [], saved)
+            loaded = time.perf_counter()
             ours = our_ids(program, folder, captions, saved)
+            our_time = time.perf_counter() - loaded - (loaded - start)
             if (folder / "open_clip_config.json").exists():
                 (pathlib.Path(saved) / "open_clip_config.json").write_bytes((folder / "open_clip_config.json").read_bytes())
+            first = time.perf_counter()
+            next(peer_ids(folder, captions[:1]))
+            second = time.perf_counter()
             theirs = list(peer_ids(folder, captions))
+            their_time = time.perf_counter() - second - (second - first)
             rows = zip(captions, ours, theirs, strict=True)
             different = [row for row in rows if row[1] != row[2]]
             newer = sum(has_newer_character(caption) for caption, _, _ in different)
@@ -254,6 +326,8 @@ def compare(captions, program, folders):
             if not folder.is_file():
                 written = list(peer_ids(pathlib.Path(saved), captions))
                 message += f"; from what vlalign wrote the peer gives {sum(a != b for a, b in zip(written, theirs))} others"
+            message += f"; load and save {loaded - start:.2f} s, peer's load {second - first:.2f} s"
+            message += f"; {len(captions) / our_time:.0f} captions/s, peer's {len(captions) / their_time:.0f}"
             print(message, flush=True)
         for caption, mine, peer in random.Random(0).sample(different, min(8, len(different))):
             print("   ", json.dumps(caption[:60]), mine[:24], peer[:24])
@@ -265,6 +339,8 @@ def main():
         write_captions(pathlib.Path(captions))
     elif command == "train":
         train(read_captions(pathlib.Path(captions)), pathlib.Path(rest[0]))
+    elif command == "large":
+        write_large(read_captions(pathlib.Path(captions)), pathlib.Path(rest[0]))
     else:
         compare(read_captions(pathlib.Path(captions)), rest[0], [pathlib.Path(folder) for folder in rest[1:]])
 

@@ -12,7 +12,9 @@
 #include "tokenizers/gemma_tokenizer.hpp"
 #include "tokenizers/gpt2_tokenizer.hpp"
 #include "tokenizers/load_tokenizer.hpp"
+#include "tokenizers/nllb_tokenizer.hpp"
 #include "tokenizers/sentence_piece_tokenizer.hpp"
+#include "tokenizers/tiktoken_tokenizer.hpp"
 #include "tokenizers/tokenizer_config.hpp"
 #include "tokenizers/unigram_tokenizer.hpp"
 #include "tokenizers/word_piece_tokenizer.hpp"
@@ -59,7 +61,7 @@ namespace {
 bool is_peers(const Tokenizer& tokenizer) {
   const auto is_any = [&]<typename... Kinds>() { return (... || dynamic_cast<const Kinds*>(&tokenizer)); };
   return is_any.template operator()<ClipTokenizer, Gpt2Tokenizer, WordPieceTokenizer, SentencePieceTokenizer,
-                                    UnigramTokenizer, GemmaTokenizer>();
+                                    UnigramTokenizer, GemmaTokenizer, NllbTokenizer, TiktokenTokenizer>();
 }
 
 /// What open_clip's config calls the cleaning of a tokenizer; empty for the usual one.
@@ -79,6 +81,10 @@ void describe_tokenizer(const Tokenizer& tokenizer, Layout layout, TextConfig& t
   text.cleaning = open_clip ? open_clip_cleaning(tokenizer) : "";
   const auto* cleaned = dynamic_cast<const CleanedTokenizer*>(&tokenizer);
   text.strip_separator = open_clip && cleaned && cleaned->strips_separator();
+  const auto* tiktoken = dynamic_cast<const TiktokenTokenizer*>(cleaned ? cleaned->cleaned().get() : &tokenizer);
+  text.tiktoken = open_clip && tiktoken ? tiktoken->options().encoding : "";
+  // open_clip's usual cleaning is none there
+  if (cleaned && !text.tiktoken.empty()) text.cleaning = cleaned->cleaning();
 }
 
 std::shared_ptr<const Tokenizer> as_peer_uses_it(std::shared_ptr<const Tokenizer> tokenizer, Layout layout,
@@ -93,6 +99,7 @@ std::shared_ptr<const Tokenizer> as_peer_uses_it(std::shared_ptr<const Tokenizer
   };
   if (layout == Layout::hugging_face) return transformers();
   if (cleaned) return tokenizer;
+  if (dynamic_cast<const TiktokenTokenizer*>(inner.get()) && text.cleaning.empty()) return tokenizer;
   if (!clip || (text.own_vocabulary && !is_clips(*clip)))
     return std::make_shared<const CleanedTokenizer>(
         transformers(), text.cleaning.empty() ? "whitespace" : text.cleaning, text.strip_separator);
@@ -110,7 +117,7 @@ std::optional<std::string> differing_caption(const Tokenizer& a, const Tokenizer
 }
 
 std::shared_ptr<const Tokenizer> folder_tokenizer(const fs::path& folder, const TextConfig& text, Layout layout) {
-  const bool own = holds_tokenizer(folder);
+  const bool own = holds_tokenizer(folder) || !text.tiktoken.empty();
   check(own || text.vocab_size == TextConfig{}.vocab_size,
         "{}: no tokenizer files, and the text tower's {} entries are not CLIP's vocabulary", folder.string(),
         text.vocab_size);

@@ -37,6 +37,7 @@ constexpr std::array other_files{open_clip_config,
                                  "merges.txt",
                                  "vocab.txt",
                                  "spiece.model",
+                                 "sentencepiece.bpe.model",
                                  "tokenizer.model",
                                  "chat_template.jinja",
                                  "adapter.safetensors"};
@@ -149,7 +150,7 @@ fs::path weights_in(const fs::path& folder, const std::string& name) {
 
 bool is_model_file(const std::string& name) {
   const bool other = std::find(other_files.begin(), other_files.end(), std::string_view(name)) != other_files.end();
-  return other || is_weights_file(name) || is_partial_name(name);
+  return other || name.ends_with(".tiktoken") || is_weights_file(name) || is_partial_name(name);
 }
 
 const Replaceable& replaceable_model() {

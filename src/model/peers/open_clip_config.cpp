@@ -214,6 +214,7 @@ void read_text(JsonSection text, const json& root, const std::filesystem::path& 
     auto kwargs = text.section("tokenizer_kwargs");
     config.text.cleaning = kwargs.get<std::string>("clean", {});
     config.text.strip_separator = kwargs.get<bool>("strip_sep_token", false);
+    kwargs.ignore({"language", "src_lang", "add_bos", "add_eos"});  // the tokenizer's own
     kwargs.finish();
   }
   text.finish();
