@@ -53,7 +53,7 @@ at::Tensor Bert::embed(const at::Tensor& tokens, at::ScalarType compute) const {
   check_ids(tokens, config_.vocab_size, "Bert");
   const auto x = look_up(word_embeddings, tokens) + token_type_embeddings.select(0, 0) +
                  position_embeddings.narrow(0, 0, tokens.size(1));
-  return embeddings_norm->forward(x).to(compute);
+  return dropped(embeddings_norm->forward(x).to(compute), config_.block.dropout, is_training());
 }
 
 at::Tensor Bert::forward(const at::Tensor& tokens, at::ScalarType compute) {

@@ -1,7 +1,6 @@
 #include "vlalign/nn/transformer.hpp"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/dropout.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
@@ -77,7 +76,7 @@ bool ResidualBlock::draws() const {
 }
 
 Tensor ResidualBlock::branch(const Tensor& y, const std::shared_ptr<Norm>& norm, const Tensor& scale) const {
-  auto out = is_training() && dropout_ > 0 ? at::dropout(y, dropout_, /*train=*/true) : y;
+  auto out = dropped(y, dropout_, is_training());
   if (norm) out = norm->forward(out);
   if (scale.defined()) out = out * scale.to(out.scalar_type());
   return is_training() ? dropped_path(out, drop_path_) : out;
@@ -135,7 +134,7 @@ Tensor Transformer::run(const std::shared_ptr<ResidualBlock>& block, const Tenso
   if (!checkpoints) return block->forward(x, rows, mask, rotations);
   const bool all_rows = rows.is_same(x);
   return checkpointed([=](const Inputs& in) { return block->forward(in.front(), in.back(), mask, rotations); },
-                      all_rows ? Inputs{x} : Inputs{x, rows}, block->parameters());
+                      all_rows ? Inputs{x} : Inputs{x, rows}, block->parameters(), block->draws());
 }
 
 Tensor additive_mask(const Tensor& seen, const at::TensorOptions& options) {

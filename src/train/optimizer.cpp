@@ -23,8 +23,8 @@
 namespace vlalign {
 namespace {
 
-/// What the towers call their position and class embeddings; BERT's are the last two.
-constexpr std::array<std::string_view, 4> undecayed{"positional_embedding", "class_embedding",
+/// What the towers call their position and class embeddings and registers; BERT's are the last two.
+constexpr std::array<std::string_view, 5> undecayed{"positional_embedding", "class_embedding", "registers",
                                                     "position_embeddings.weight", "token_type_embeddings.weight"};
 
 bool is_decayed(std::string_view name, const at::Tensor& parameter) {

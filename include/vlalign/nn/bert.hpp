@@ -7,7 +7,8 @@
 namespace vlalign::nn {
 
 /// BERT (Devlin et al. 2019): word, position and token-type embeddings, post-norm blocks, padding masked; pooled at
-/// [CLS] or over the text's tokens. Every token is of type 0. No dropout.
+/// [CLS] or over the text's tokens. Every token is of type 0. While training, dropout
+/// behind the embeddings too, where the config has one.
 class VLALIGN_EXPORT Bert : public Tower {
  public:
   Bert(const TextConfig& config, Initializer& initializer);

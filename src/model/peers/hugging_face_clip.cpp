@@ -73,6 +73,16 @@ bool holds_clip_model(const ModelConfig& config) { return family(config) == "CLI
 
 }  // namespace
 
+namespace {
+
+/// Whether nothing but the dropout of attention's weights, which has a key of its own, is other than in CLIP's blocks.
+bool has_plain_blocks(BlockConfig block) {
+  block.attention_dropout = 0;
+  return block == BlockConfig{};
+}
+
+}  // namespace
+
 /// transformers builds only the plain towers.
 void check_plain(const ModelConfig& config) {
   const auto* vit = std::get_if<VitConfig>(&config.vision);
@@ -81,12 +91,12 @@ void check_plain(const ModelConfig& config) {
   const bool plain_vit =
       vit && vit->pool == pool && vit->ln_pre != siglip && vit->patch_bias == siglip && vit->stem.empty() &&
       !vit->norm_after_pool && vit->positions == VitConfig::Positions::learned && !vit->layer_scale && !vit->rotary &&
-      vit->registers == 0 && vit->class_position && vit->block == BlockConfig{} && vit->width % vit->head_width == 0;
+      vit->registers == 0 && vit->class_position && has_plain_blocks(vit->block) && vit->width % vit->head_width == 0;
   check(plain_vit, "model {}: transformers has no such image tower", config.name);
   const auto& text = config.text;
   const bool ends = text.pool == TextConfig::Pool::largest_id || text.pool == TextConfig::Pool::end_token;
   const bool plain_text = text.causal != siglip && (siglip ? text.pool == TextConfig::Pool::last : ends) &&
-                          !text.layer_scale && !text.class_embedding && text.block == BlockConfig{} &&
+                          !text.layer_scale && !text.class_embedding && has_plain_blocks(text.block) &&
                           config.image_projection.hidden + config.text_projection.hidden == 0 &&
                           config.text_projection.present && config.text_projection.bias == siglip &&
                           config.image_projection.bias == false;

@@ -8,7 +8,7 @@
 namespace vlalign {
 
 std::span<const HuggingFaceFamily* const> hugging_face_families() {
-  static constexpr std::array all{&hugging_face_clip, &hugging_face_siglip, &hugging_face_align};
+  static constexpr std::array all{&hugging_face_clip, &hugging_face_siglip, &hugging_face_siglip2, &hugging_face_align};
   return all;
 }
 

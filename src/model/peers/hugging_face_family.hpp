@@ -36,6 +36,6 @@ const Renames& hugging_face_embeddings();
 const Fused& hugging_face_qkv();
 
 // The families, each in its own file.
-extern const HuggingFaceFamily hugging_face_clip, hugging_face_siglip, hugging_face_align;
+extern const HuggingFaceFamily hugging_face_clip, hugging_face_siglip, hugging_face_siglip2, hugging_face_align;
 
 }  // namespace vlalign

@@ -1,6 +1,7 @@
 // Which of our names is which of the peers'; read in open_clip's model.py and timm_model.py.
 #include "core/check.hpp"
 #include "model/peers/hugging_face_family.hpp"
+#include "model/peers/open_clip_modern_text.hpp"
 #include "model/peers/peer_names.hpp"
 #include "model/peers/timm_family.hpp"
 
@@ -37,7 +38,9 @@ NamingSchemes open_clip_vision(const ModelConfig& config) {
 NamingSchemes open_clip(const ModelConfig& config) {
   auto schemes = open_clip_vision(config);
   NamingScheme projection{.scope = "text_projection."};
-  if (!config.text_projection.bias) {  // a matrix, not a layer
+  const bool modern = config.text.architecture == TextConfig::Architecture::modern;
+  if (modern) schemes.push_back(modern_text_scheme(config.text));
+  if (!modern && !config.text_projection.bias) {  // a matrix, not a layer
     projection.renames = {{"text_projection.weight", "text_projection"}};
     projection.transposed = {"text_projection.weight"};
   }

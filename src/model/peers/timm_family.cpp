@@ -27,7 +27,7 @@ bool is_open_clips_own(const ModelConfig& config) {
 }  // namespace
 
 std::span<const TimmFamily* const> timm_families() {
-  static constexpr std::array all{&timm_siglip_family, &timm_resnet_family};
+  static constexpr std::array all{&timm_naflex_family, &timm_siglip_family, &timm_resnet_family};
   return all;
 }
 
