@@ -87,6 +87,19 @@ void check_stem(const VitConfig& config, std::int64_t image_size, const std::str
   for (const auto channels : config.stem) check_size(where, "stem", channels);
 }
 
+/// Of towers on pictures of several shapes.
+void check_naflex(const VitConfig& config, const std::string& where) {
+  if (config.most_patches == 0) return;
+  check_between(where, "most_patches", config.most_patches, 1, largest_size);
+  const bool pools = config.pool == VitConfig::Pool::average || config.pool == VitConfig::Pool::attention;
+  check(pools && !config.class_token,
+        "{} most_patches: such a tower has no class token, and pools by average or attention", where);
+  check(config.stem.empty() && config.front == VitConfig::Front::patches,
+        "{} most_patches: such a tower has no stem and no other front", where);
+  check(config.positions == VitConfig::Positions::learned && !config.rotary && config.position_side > 0,
+        "{} most_patches: such a tower has learned positions and a position_side", where);
+}
+
 void check_clip_text(const TextConfig& config, const std::string& where) {
   check(config.token_types == TextConfig{}.token_types && !config.pooler,
         "{} token_types and pooler are BERT's; leave them off with another architecture", where);
@@ -95,6 +108,24 @@ void check_clip_text(const TextConfig& config, const std::string& where) {
         "{} positions and head_width: CLIP's text tower has learned positions, and heads that share its width", where);
   check(config.position_rows == 0, "{} position_rows is BERT's; leave it off with another architecture", where);
   if (config.layer_scale) check_finite(where, "layer_scale", *config.layer_scale);
+}
+
+void check_modern_text(const TextConfig& config, const std::string& where) {
+  using Pool = TextConfig::Pool;
+  const bool pools = config.pool == Pool::end_token || config.pool == Pool::mean || config.pool == Pool::attention;
+  check(pools, "{} pool: expected end_token, mean or attention of the modern tower", where);
+  const bool turns = config.positions == TextConfig::Positions::rotary;
+  check(turns || config.positions == TextConfig::Positions::none,
+        "{} positions: expected rotary or none of the modern tower", where);
+  check(!turns || config.width / config.heads % 2 == 0, "{} width {}: rotary positions need heads of even width", where,
+        config.width);
+  check(config.rotary_temperature > 0 && std::isfinite(config.rotary_temperature),
+        "{} rotary_temperature: expected a positive number, got {}", where, config.rotary_temperature);
+  check_between(where, "registers", config.registers, 0, largest_size);
+  check(config.block.attention_norm == config.block.mlp_norm &&
+            config.block.qkv_bias != BlockConfig::QkvBias::all_but_keys,
+        "{} block: the modern tower's norms behind the branches come in pairs, as do its biases", where);
+  check(!config.class_embedding, "{} class_embedding: the modern tower has none", where);
 }
 
 void check_ids(const TextConfig& config, const std::string& where) {
@@ -167,7 +198,7 @@ void validate(const VitConfig& config, std::int64_t image_size, std::int64_t emb
   validate_front(config, image_size, where);
   check_known(where, "position_resize", config.position_resize, VitConfig::PositionResize::bilinear_antialiased);
   check_between(where, "position_side", config.position_side, 0, largest_image);
-  check_between(where, "most_patches", config.most_patches, 0, largest_size);
+  check_naflex(config, where);
   check(config.patch_dropout >= 0 && config.patch_dropout < 1, "{} patch_dropout: expected 0 to below 1, got {}", where,
         config.patch_dropout);
   if (config.layer_scale) check_finite(where, "layer_scale", *config.layer_scale);
@@ -256,6 +287,7 @@ void validate(const TextConfig& config, const std::string& where) {
   check(config.token_std >= 0 && config.token_std <= 100, "{} token_std: expected 0 to 100, got {}", where,
         config.token_std);
   is_masked_text(config) ? check_masked_text(config, where) : check_clip_text(config, where);
+  if (config.architecture == TextConfig::Architecture::modern) check_modern_text(config, where);
   validate(config.block, where);
   check_ids(config, where);
   check_cleaning(config, where);
@@ -281,7 +313,8 @@ void validate(const ModelConfig& config, const std::string& where) {
 }
 
 bool depends_on_padding(const TextConfig& text) {
-  return is_masked_text(text) || !text.causal || text.class_embedding || text.pool == TextConfig::Pool::last ||
+  const bool masks = is_masked_text(text) || text.architecture == TextConfig::Architecture::modern;
+  return masks || !text.causal || text.class_embedding || text.pool == TextConfig::Pool::last ||
          text.pool == TextConfig::Pool::mean;
 }
 

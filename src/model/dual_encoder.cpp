@@ -12,6 +12,7 @@
 #include "image/image_size.hpp"
 #include "model/make_module.hpp"
 #include "model/module_fit.hpp"
+#include "model/peers/coca_decoder.hpp"
 #include "model/peers/config_json.hpp"
 #include "model/peers/folder_tokenizer.hpp"
 #include "model/peers/model_folder.hpp"
@@ -148,6 +149,14 @@ std::shared_ptr<const Tokenizer> as_its_peer_uses_it(const std::shared_ptr<const
   return as_peer_uses_it(tokenizer, config.layout, config.text, pad);
 }
 
+void keep_decoder_of(DualEncoder& model, const ModelConfig& config, const FolderTensors& from) {
+  auto tensors = decoder_tensors(from.tensors);
+  check(!tensors.empty(), "{}: no text_decoder.* in it, where the config has multimodal_cfg", from.where);
+  log_info("{}: its text decoder is kept as it is, not trained, and written back: {} tensors", from.where,
+           tensors.size());
+  model.keep_decoder(config.decoder, std::move(tensors));
+}
+
 }  // namespace
 
 std::shared_ptr<nn::DualEncoderImpl> make_module(const ModelConfig& config, std::optional<std::uint64_t> seed) {
@@ -171,6 +180,7 @@ struct DualEncoder::State {
   std::shared_ptr<nn::DualEncoderImpl> module;
   ModelConfig config;
   std::shared_ptr<const Tokenizer> tokenizer;
+  NamedTensors decoder{};  ///< empty where config.decoder is
 };
 
 DualEncoder::DualEncoder(std::shared_ptr<nn::DualEncoderImpl> module, ModelConfig config,
@@ -180,6 +190,7 @@ DualEncoder::DualEncoder(std::shared_ptr<nn::DualEncoderImpl> module, ModelConfi
   auto& own = state_->config;
   validate(own, "[DualEncoder] config:");
   own = with_layout(std::move(own), own.layout);
+  own.decoder.clear();
   state_->tokenizer = as_its_peer_uses_it(state_->tokenizer, own);
   check_fits(*state_->module, own, *state_->tokenizer);
 }
@@ -205,9 +216,12 @@ DualEncoder DualEncoder::create(const ModelConfig& config, std::shared_ptr<const
     check(!config.text.own_vocabulary,
           "model {} needs a tokenizer of its own: train one on the captions, or name a file", config.name);
     tokenizer = as_peer_uses_it(clip_tokenizer(), config.layout, config.text);
-    check(tokenizer->vocab_size() == config.text.vocab_size, "model {}: vocab_size is {}, CLIP's vocabulary has {}",
+    check(tokenizer->vocab_size() <= config.text.vocab_size, "model {}: vocab_size is {}, CLIP's vocabulary has {}",
           config.name, config.text.vocab_size, tokenizer->vocab_size());
   }
+  if (!config.decoder.empty())
+    log_info("model {}: made without its text decoder, which is not built here, and saved as a CLIP model",
+             config.name);
   return {make_module(adapted, seed), adapted, std::move(tokenizer)};
 }
 
@@ -237,6 +251,7 @@ DualEncoder DualEncoder::load(const fs::path& folder, const LoadOptions& options
         "gives some of them other ids, such as \"{}\"",
         folder.string(), peer_name(config.layout), *caption);
   assign_model(*model.module(), config, weights.layout, weights.from.tensors, weights.from.where);
+  if (!config.decoder.empty()) keep_decoder_of(model, config, weights.from);
   model.train(false);
   return model;
 }
@@ -250,7 +265,14 @@ void DualEncoder::load_weights(const fs::path& folder) {
   });
   there.preprocess = state_->config.preprocess;
   check_same_computation(there, state_->config, folder);
-  assign_model(*state_->module, state_->config, weights.layout, weights.from.tensors, weights.from.where);
+  const auto& from = weights.from;
+  const bool decodes = !there.decoder.empty() && !state_->config.decoder.empty();
+  auto decoder = decodes ? decoder_tensors(from.tensors) : NamedTensors{};
+  if (decodes) check_same_decoder(state_->decoder, decoder, from.where);
+  auto expected = state_->config;
+  expected.decoder = there.decoder;
+  assign_model(*state_->module, expected, weights.layout, from.tensors, from.where);
+  if (decodes) state_->decoder = std::move(decoder);
 }
 
 void DualEncoder::load_image_tower(const fs::path& path) {
@@ -286,7 +308,8 @@ void DualEncoder::write(const fs::path& folder) const {
   const auto& config = state_->config;
   check_comes_back(config);
   const auto merged = merged_weights(*state_->module);
-  const auto tensors = peer_tensors(*state_->module, naming_schemes(config, config.layout), merged);
+  auto tensors = peer_tensors(*state_->module, naming_schemes(config, config.layout), merged);
+  tensors.insert(state_->decoder.begin(), state_->decoder.end());
   check_finite(*state_->module, "[DualEncoder::save]");
   write_description(folder, *this);
   write_weights(folder, config.layout, tensors);
@@ -317,6 +340,14 @@ std::int64_t DualEncoder::parameter_count() const {
   std::int64_t count = 0;
   for (const auto& parameter : state_->module->parameters()) count += parameter.numel();
   return count;
+}
+
+const NamedTensors& DualEncoder::decoder() const { return state_->decoder; }
+
+void DualEncoder::keep_decoder(std::string config, NamedTensors tensors) {
+  check(config.empty() == tensors.empty(), "[keep_decoder] expected a config and tensors, or neither");
+  state_->config.decoder = std::move(config);
+  state_->decoder = std::move(tensors);
 }
 
 void DualEncoder::train(bool on) { state_->module->train(on); }

@@ -6,6 +6,7 @@
 #include "config/config_fields.hpp"
 #include "core/check.hpp"
 #include "model/make_module.hpp"
+#include "model/peers/coca_decoder.hpp"
 #include "model/peers/peer_names.hpp"
 #include "nn/finite_weights.hpp"
 
@@ -21,6 +22,16 @@ NamedTensors tensors_of(const DualEncoder& model) {
 std::pair<Activation, Activation> activations_of(const ModelConfig& config) {
   const auto* vit = std::get_if<VitConfig>(&config.vision);
   return {vit ? vit->activation : Activation::gelu, config.text.activation};
+}
+
+/// Between the models' text decoders; a's where b has none.
+void interpolate_decoder(DualEncoder& result, const DualEncoder& a, const DualEncoder& b, double alpha) {
+  auto between = a.decoder();
+  if (!between.empty() && !b.decoder().empty()) {
+    check_same_decoder(between, b.decoder(), "[interpolate] b beside a");
+    for (auto& [name, tensor] : between) tensor = at::lerp(tensor, b.decoder().at(name).to(tensor.options()), alpha);
+  }
+  result.keep_decoder(a.config().decoder, std::move(between));
 }
 
 }  // namespace
@@ -48,6 +59,7 @@ DualEncoder interpolate(const DualEncoder& a, const DualEncoder& b, double alpha
       tensor.copy_(from);
     }
   }
+  interpolate_decoder(result, a, b, alpha);
   return result;
 }
 

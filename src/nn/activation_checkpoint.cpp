@@ -1,8 +1,11 @@
 #include "nn/activation_checkpoint.hpp"
 
+#include <ATen/Context.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <mutex>
+#include <optional>
 #include <utility>
 
 namespace vlalign::nn {
@@ -12,13 +15,40 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 using Segment = std::function<at::Tensor(const Inputs&)>;
 
+at::Tensor state_of(at::Generator generator) {
+  const std::lock_guard lock(generator.mutex());
+  return generator.get_state();
+}
+
+/// While this lives, a device's default generator goes on from an earlier state.
+class DrawnAgain {
+ public:
+  DrawnAgain(const at::Tensor& state, c10::Device device)
+      : generator_(at::globalContext().defaultGenerator(device)), after_(state_of(generator_)) {
+    set(state);
+  }
+  DrawnAgain(const DrawnAgain&) = delete;
+  DrawnAgain& operator=(const DrawnAgain&) = delete;
+  ~DrawnAgain() { set(after_); }
+
+ private:
+  void set(const at::Tensor& state) {
+    const std::lock_guard lock(generator_.mutex());
+    generator_.set_state(state);
+  }
+
+  at::Generator generator_;
+  at::Tensor after_;
+};
+
 struct CheckpointNode : torch::autograd::Function<CheckpointNode> {
   /// all: inputs, then parameters
   static at::Tensor forward(AutogradContext* context, at::TensorList all, std::size_t input_count,
-                            const std::shared_ptr<Segment>& f) {
+                            const std::shared_ptr<Segment>& f, bool draws) {
     context->save_for_backward(all.vec());
     context->saved_data["inputs"] = static_cast<std::int64_t>(input_count);
     context->saved_data["f"] = c10::IValue::make_capsule(c10::make_intrusive<Kept>(f));
+    if (draws) context->saved_data["state"] = state_of(at::globalContext().defaultGenerator(all[0].device()));
     return (*f)(all.slice(0, input_count).vec());
   }
 
@@ -31,7 +61,7 @@ struct CheckpointNode : torch::autograd::Function<CheckpointNode> {
       leaves.push_back(all[i].detach().requires_grad_(all[i].requires_grad()));
 
     const at::AutoGradMode with_graph(true);
-    const auto y = (*kept->f)(leaves);
+    const auto y = computed_again(context, *kept->f, leaves);
     variable_list wanted, gradients(all.size());
     std::vector<std::size_t> places;
     for (std::size_t i = 0; i < all.size(); ++i) {
@@ -43,8 +73,15 @@ struct CheckpointNode : torch::autograd::Function<CheckpointNode> {
     auto found = torch::autograd::grad({y}, wanted, upstream, /*retain_graph=*/std::nullopt, /*create_graph=*/false,
                                        /*allow_unused=*/true);
     for (std::size_t k = 0; k < places.size(); ++k) gradients[places[k]] = std::move(found[k]);
-    gradients.resize(gradients.size() + 2);  // of input_count and f
+    gradients.resize(gradients.size() + 3);  // of input_count, f and draws
     return gradients;
+  }
+
+  static at::Tensor computed_again(AutogradContext* context, const Segment& f, const Inputs& leaves) {
+    std::optional<DrawnAgain> draws;
+    if (const auto state = context->saved_data.find("state"); state != context->saved_data.end())
+      draws.emplace(state->second.toTensor(), leaves.front().device());
+    return f(leaves);
   }
 
   struct Kept : torch::CustomClassHolder {
@@ -55,11 +92,11 @@ struct CheckpointNode : torch::autograd::Function<CheckpointNode> {
 
 }  // namespace
 
-at::Tensor checkpointed(const Segment& f, const Inputs& inputs, const Inputs& parameters) {
+at::Tensor checkpointed(const Segment& f, const Inputs& inputs, const Inputs& parameters, bool draws) {
   if (!at::GradMode::is_enabled()) return f(inputs);
   auto all = inputs;
   all.insert(all.end(), parameters.begin(), parameters.end());
-  return CheckpointNode::apply(at::TensorList(all), inputs.size(), std::make_shared<Segment>(f));
+  return CheckpointNode::apply(at::TensorList(all), inputs.size(), std::make_shared<Segment>(f), draws);
 }
 
 }  // namespace vlalign::nn

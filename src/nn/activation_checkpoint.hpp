@@ -12,9 +12,10 @@ using Inputs = std::vector<at::Tensor>;
 
 /// f(inputs), of which the backward pass keeps the inputs alone and computes the rest again (Chen et al. 2016,
 /// arXiv 1604.06174). Differentiable once.
-///   f: gives the same bits each time, so no draw of random numbers and no running statistics
+///   f: gives the same bits each time, so no running statistics
 ///   parameters: all that f uses besides and that wants a gradient
+///   draws: f draws random numbers from the default generator of the inputs' device; the second time it draws the same
 at::Tensor checkpointed(const std::function<at::Tensor(const Inputs&)>& f, const Inputs& inputs,
-                        const Inputs& parameters);
+                        const Inputs& parameters, bool draws = false);
 
 }  // namespace vlalign::nn

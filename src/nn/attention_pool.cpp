@@ -17,9 +17,9 @@ AttentionHead::AttentionHead(const TransformerOptions& options, Initializer& ini
   mlp = register_module("mlp", std::make_shared<Mlp>(options, initializer));
 }
 
-Tensor AttentionHead::forward(const Tensor& x) const {
+Tensor AttentionHead::forward(const Tensor& x, const Tensor& mask) const {
   const auto query = probe.to(x.scalar_type()).expand({x.size(0), 1, -1});
-  const auto pooled = attention->forward(x, query, {});
+  const auto pooled = attention->forward(x, query, mask);
   return (pooled + mlp->forward(layernorm->forward(pooled))).squeeze(1);
 }
 

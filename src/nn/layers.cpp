@@ -208,6 +208,10 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor
                                           /*is_causal=*/false, factor);
 }
 
+Tensor dropped(const Tensor& x, double share, bool training) {
+  return training && share > 0 ? at::dropout(x, share, /*train=*/true) : x;
+}
+
 Tensor look_up(const Tensor& table, const Tensor& places) {
   constexpr std::int64_t few = 16;  // of the table's rows, one in so many
   const bool sparse = table.is_cpu() && places.numel() < table.size(0) / few;

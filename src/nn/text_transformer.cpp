@@ -84,7 +84,7 @@ at::Tensor TextTransformer::positions(std::int64_t length) const {
 at::Tensor TextTransformer::embed(const at::Tensor& tokens, at::ScalarType compute) const {
   auto x = look_up(token_embedding, tokens);
   if (config_.class_embedding) x = at::cat({x, class_embedding.expand({x.size(0), 1, -1})}, 1);
-  return (x + positions(x.size(1))).to(compute);
+  return dropped((x + positions(x.size(1))).to(compute), config_.block.dropout, is_training());
 }
 
 at::Tensor TextTransformer::mask(const at::Tensor& tokens, const at::TensorOptions& options) const {

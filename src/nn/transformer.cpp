@@ -1,7 +1,6 @@
 #include "vlalign/nn/transformer.hpp"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/dropout.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
@@ -77,7 +76,7 @@ bool ResidualBlock::draws() const {
 }
 
 Tensor ResidualBlock::branch(const Tensor& y, const std::shared_ptr<Norm>& norm, const Tensor& scale) const {
-  auto out = is_training() && dropout_ > 0 ? at::dropout(y, dropout_, /*train=*/true) : y;
+  auto out = dropped(y, dropout_, is_training());
   if (norm) out = norm->forward(out);
   if (scale.defined()) out = out * scale.to(out.scalar_type());
   return is_training() ? dropped_path(out, drop_path_) : out;
@@ -132,7 +131,7 @@ Tensor Transformer::forward_pooled(const Tensor& x, const Tensor& mask, const Te
 
 Tensor Transformer::run(const std::shared_ptr<ResidualBlock>& block, const Tensor& x, const Tensor& rows,
                         const Tensor& mask, const Rotations& rotations) const {
-  if (!checkpoints || block->draws()) return block->forward(x, rows, mask, rotations);
+  if (!checkpoints) return block->forward(x, rows, mask, rotations);
   const bool learned = mask.defined() && mask.requires_grad();  // T5's bias by distance
   Inputs inputs{x};
   if (!rows.is_same(x)) inputs.push_back(rows);
@@ -140,7 +139,7 @@ Tensor Transformer::run(const std::shared_ptr<ResidualBlock>& block, const Tenso
   if (learned) inputs.push_back(mask);
   return checkpointed(
       [=](const Inputs& in) { return block->forward(in.front(), in[last], learned ? in.back() : mask, rotations); },
-      inputs, block->parameters());
+      inputs, block->parameters(), block->draws());
 }
 
 Tensor additive_mask(const Tensor& seen, const at::TensorOptions& options) {

@@ -15,6 +15,7 @@
 #include "core/check.hpp"
 #include "nn/check_inputs.hpp"
 #include "nn/grid_positions.hpp"
+#include "nn/patches.hpp"
 
 namespace vlalign::nn {
 namespace {
@@ -31,7 +32,7 @@ Vit::Vit(const VitConfig& config, std::int64_t image_size, std::int64_t embed_di
     : config_(config), pooled_width_(config.pool == VitConfig::Pool::query ? embed_dim : config.width) {
   validate(config, image_size, embed_dim, "[Vit]");
   const auto width = config.width;
-  make_tokens(image_size / config.patch_size, initializer);
+  make_tokens(config.position_side > 0 ? config.position_side : image_size / config.patch_size, initializer);
   front = make_vit_front(config, initializer);
   front ? void(register_module("front", front)) : make_patches(initializer);
   if (config.ln_pre) ln_pre = register_module("ln_pre", make_norm(config.block.norm, width, config.norm_eps));
@@ -50,6 +51,12 @@ Vit::Vit(const VitConfig& config, std::int64_t image_size, std::int64_t embed_di
 void Vit::make_patches(Initializer& initializer) {
   const auto channels = make_stem(initializer);
   const auto patch = config_.patch_size >> config_.stem.size();
+  if (config_.most_patches > 0) {
+    const Linear::Options pixels{.bias = config_.patch_bias};
+    patch_embedding = register_module("patch_embedding",
+                                      std::make_shared<Linear>(3 * patch * patch, config_.width, pixels, initializer));
+    return;
+  }
   const Conv2d::Options patches{.stride = patch, .bias = config_.patch_bias};
   conv1 = register_module("conv1", std::make_shared<Conv2d>(channels, config_.width, patch, patches, initializer));
 }
@@ -112,7 +119,11 @@ Vit::Embedded Vit::embed(const at::Tensor& pixels, at::ScalarType compute, const
     if (outputs) outputs->push_back(map);
   }
   const auto side = pixels.size(2) / config_.patch_size;
-  const auto patches = (front ? front->forward(map) : conv1->forward(map)).flatten(2).transpose(1, 2);  // [B, N, W]
+  const auto map_of_patches = [&] {
+    return (front ? front->forward(map) : conv1->forward(map)).flatten(2).transpose(1, 2);
+  };
+  const auto patches = patch_embedding ? patch_embedding->forward(cut_into_patches(map, config_.patch_size))
+                                       : map_of_patches();  // [B, N, W]
   check(side == pixels.size(3) / config_.patch_size, "[Vit] pixels: expected a square, got {}x{} px", pixels.size(2),
         pixels.size(3));
   Embedded all{.tokens = placed(patches, side)};
@@ -149,10 +160,10 @@ at::Tensor Vit::placed(const at::Tensor& patches, std::int64_t side) const {
 }
 
 at::Tensor Vit::positions(std::int64_t side) const {
-  if (!positional_embedding.defined() || !input.image_size) return positional_embedding;
+  if (!positional_embedding.defined() || (!input.image_size && config_.position_side == 0)) return positional_embedding;
   const std::int64_t extra = config_.class_token && config_.class_position ? 1 : 0;
   const bool own = extra + side * side == positional_embedding.size(0);
-  return own ? positional_embedding : resize_grid(positional_embedding, side, extra);
+  return own ? positional_embedding : resize_grid(positional_embedding, side, extra, config_.position_resize);
 }
 
 void Vit::drop_patches(Embedded& all, double share) const {
@@ -170,6 +181,11 @@ void Vit::drop_patches(Embedded& all, double share) const {
   all.rotation = all.rotation.of(index);
 }
 
+at::Tensor Vit::without_registers(const at::Tensor& tokens) const {
+  const std::int64_t first = config_.class_token ? 1 : 0;
+  return at::cat({tokens.narrow(1, 0, first), patches_of(tokens)}, 1);
+}
+
 at::Tensor Vit::patches_of(const at::Tensor& tokens) const {
   return prefix() > 0 ? tokens.narrow(1, prefix(), tokens.size(1) - prefix()) : tokens;
 }
@@ -183,7 +199,7 @@ at::Tensor Vit::pool(const at::Tensor& tokens) const {
       return config_.norm_after_pool ? ln_post->forward(patches.mean(1)) : ln_post->forward(patches).mean(1);
     }
     case VitConfig::Pool::attention:
-      return attention_head->forward(ln_post->forward(tokens));
+      return attention_head->forward(ln_post->forward(config_.registers > 0 ? without_registers(tokens) : tokens));
     case VitConfig::Pool::query:
       return ln_post->forward(query_pooler->forward(tokens).select(1, 0));
   }

@@ -23,9 +23,12 @@
 namespace vlalign {
 namespace {
 
-/// What the towers call their position and class embeddings; BERT's are the next two, T5's the last.
-constexpr std::array<std::string_view, 5> undecayed{"positional_embedding", "class_embedding",
-                                                    "position_embeddings.weight", "token_type_embeddings.weight",
+/// What the towers call their position and class embeddings and registers; BERT's are the next two, T5's the last.
+constexpr std::array<std::string_view, 6> undecayed{"positional_embedding",
+                                                    "class_embedding",
+                                                    "registers",
+                                                    "position_embeddings.weight",
+                                                    "token_type_embeddings.weight",
                                                     "relative_attention_bias.weight"};
 
 bool is_decayed(std::string_view name, const at::Tensor& parameter) {

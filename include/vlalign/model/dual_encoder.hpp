@@ -8,12 +8,14 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "vlalign/config/features.hpp"
 #include "vlalign/config/model_config.hpp"
 #include "vlalign/core/device.hpp"
 #include "vlalign/core/export.hpp"
+#include "vlalign/core/io/safetensors.hpp"
 #include "vlalign/tokenizers/tokenizer.hpp"
 
 namespace vlalign {
@@ -35,7 +37,8 @@ struct LoadOptions {
 /// (CLIP, Radford et al. 2021). A handle: copies share the weights.
 class VLALIGN_EXPORT DualEncoder {
  public:
-  /// A freshly initialised model: a preset's name, or the path of an open_clip model config (.json).
+  /// A freshly initialised model: a preset's name, or the path of an open_clip model config (.json). CoCa's comes
+  /// without its text decoder: a CLIP model with CoCa's towers.
   /// The same seed gives the same weights. `tokenizer` replaces CLIP's, and its vocabulary size the config's.
   /// Throws Error naming the field that no model can be made of, and for weights that alone are more than the machine's
   /// memory.
@@ -52,7 +55,7 @@ class VLALIGN_EXPORT DualEncoder {
 
   /// A model of one's own towers (config.vision = OwnTowers{}); see <vlalign/nn/dual_encoder.hpp>. Throws Error naming
   /// a number of the config that isn't the module's: embed_dim, and for towers of this library image size, context
-  /// length and vocabulary.
+  /// length and vocabulary. The config's decoder is left out; keep_decoder() adds one.
   DualEncoder(std::shared_ptr<nn::DualEncoderImpl> module, ModelConfig config,
               std::shared_ptr<const Tokenizer> tokenizer);
 
@@ -98,6 +101,12 @@ class VLALIGN_EXPORT DualEncoder {
   /// The multiplier of the cosines, exp of the learned parameter: float32 scalar [], on the model's device.
   at::Tensor logit_scale() const;
   std::int64_t parameter_count() const;
+
+  /// CoCa's text decoder, which writes captions: what load() found of it, under open_clip's names. It is written back
+  /// by save() bit for bit, and is neither computed with nor trained; empty in other models.
+  const NamedTensors& decoder() const;
+  /// Keeps these tensors in its place. config: as ModelConfig::decoder, empty where there are none.
+  void keep_decoder(std::string config, NamedTensors tensors);
 
   void train(bool on = true);
   /// Whether Transformers keep only their blocks' inputs for the backward pass and compute the rest again: far less

@@ -9,8 +9,8 @@ namespace vlalign::nn {
 class VLALIGN_EXPORT AttentionHead : public torch::nn::Module {
  public:
   AttentionHead(const TransformerOptions& options, Initializer& initializer);
-  /// x: [B, N, W]; returns [B, W].
-  Tensor forward(const Tensor& x) const;
+  /// x: [B, N, W]; mask: additive, broadcastable to [B, H, 1, N], or undefined; returns [B, W].
+  Tensor forward(const Tensor& x, const Tensor& mask = {}) const;
 
   Tensor probe;  ///< [W]
   std::shared_ptr<Attention> attention;

@@ -6,7 +6,8 @@
 namespace vlalign::nn {
 
 /// BERT (Devlin et al. 2019): word, position and token-type embeddings, post-norm blocks. Every token is of type 0.
-/// RoBERTa's family (Liu et al. 2019) counts positions over the tokens that aren't padding, from pad_id + 1.
+/// RoBERTa's family (Liu et al. 2019) counts positions over the tokens that aren't padding, from pad_id + 1. While
+/// training, dropout behind the embeddings too, where the config has one.
 class VLALIGN_EXPORT Bert : public MaskedText {
  public:
   Bert(const TextConfig& config, Initializer& initializer);

@@ -166,6 +166,9 @@ class VLALIGN_EXPORT BatchNorm2d : public torch::nn::Module {
 VLALIGN_EXPORT Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask,
                                 std::optional<double> scale = {}, double dropout = 0);
 
+/// Dropout (Srivastava et al. 2014): while training this share of the numbers becomes 0, the others grow for it.
+VLALIGN_EXPORT Tensor dropped(const Tensor& x, double share, bool training);
+
 /// Rows of a table, [V, W] at int64 [B, L] to [B, L, W]. On a CPU the gradient of a few of very many rows is a sparse
 /// tensor: writing one of the table's size takes longer than all else that is done with them.
 VLALIGN_EXPORT Tensor look_up(const Tensor& table, const Tensor& places);

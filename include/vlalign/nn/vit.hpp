@@ -8,6 +8,12 @@
 
 namespace vlalign::nn {
 
+/// Pictures of several shapes in one batch, cut into patches.
+struct Patches {
+  at::Tensor pixels;  ///< normalised, floating [B, N, 3 P^2]: patches row by row, in each P rows of P times R, G, B
+  at::Tensor grids;  ///< int64 [B, 2] on a CPU: rows and columns of each picture's patches, behind which nothing counts
+};
+
 /// Vision Transformer: patches, class token, registers, positions, ln_pre, blocks, ln_post, pooling; which of them
 /// there are is the config's (CLIP: Radford et al. 2021; SigLIP: Zhai et al. 2023). image_size must be at least the
 /// patch size; pixels that fill no patch are left out, as the peers do.
@@ -19,6 +25,10 @@ class VLALIGN_EXPORT Vit : public Tower {
   Features features(const at::Tensor& pixels, at::ScalarType compute, std::span<const std::int64_t> layers) override;
   Features hooked_features(const at::Tensor& pixels, at::ScalarType compute, std::span<const std::int64_t> layers,
                            const LayerHook& hook) override;
+  /// The same of pictures of several shapes, for towers with config.most_patches alone. Features::map stays empty, the
+  /// mask says which patches are a picture's own.
+  at::Tensor forward(const Patches& patches, at::ScalarType compute);
+  Features features(const Patches& patches, at::ScalarType compute, std::span<const std::int64_t> layers);
   std::vector<std::int64_t> layer_widths() const override;
   std::int64_t width() const override { return pooled_width_; }
   std::int64_t group_count() const override;
@@ -26,10 +36,11 @@ class VLALIGN_EXPORT Vit : public Tower {
 
   std::vector<std::shared_ptr<Conv2d>> stem_convs;  ///< registered as stem.conv0, ...
   std::vector<std::shared_ptr<BatchNorm2d>> stem_norms;
-  std::shared_ptr<Conv2d> conv1;    ///< null behind a front
-  at::Tensor class_embedding;       ///< [W], undefined without a class token
-  at::Tensor registers;             ///< [R, W], undefined without
-  at::Tensor positional_embedding;  ///< [(1 +) (S/P)^2, W]; undefined without
+  std::shared_ptr<Conv2d> conv1;            ///< null where patch_embedding or a front is there
+  std::shared_ptr<Linear> patch_embedding;  ///< in its place where config.most_patches is: of a row of Patches::pixels
+  at::Tensor class_embedding;               ///< [W], undefined without a class token
+  at::Tensor registers;                     ///< [R, W], undefined without
+  at::Tensor positional_embedding;          ///< [(1 +) (S/P)^2, W]; undefined without
   std::shared_ptr<Norm> ln_pre, ln_post;
   std::shared_ptr<Transformer> transformer;
   std::shared_ptr<AttentionHead> attention_head;  ///< Pool::attention
@@ -51,6 +62,11 @@ class VLALIGN_EXPORT Vit : public Tower {
                  std::vector<at::Tensor>* outputs = nullptr) const;
   /// With positions, class token and registers. patches: [B, N, W]
   at::Tensor placed(const at::Tensor& patches, std::int64_t side) const;
+  /// With positions, class token and registers, and which patches count: bool [B, N].
+  std::pair<at::Tensor, at::Tensor> placed(const Patches& patches, at::ScalarType compute) const;
+  /// [B, N, W]: each picture's, resized to its grid.
+  at::Tensor positions(const at::Tensor& grids, std::int64_t count) const;
+  at::Tensor pool(const at::Tensor& tokens, const at::Tensor& seen) const;
   /// Leaves in the patches of this time's draw.
   void drop_patches(Embedded& all, double share) const;
   /// [(1 +) N, W], for the pictures it takes.
@@ -59,6 +75,7 @@ class VLALIGN_EXPORT Vit : public Tower {
   /// Tokens in front of the patches.
   std::int64_t prefix() const { return (config_.class_token ? 1 : 0) + config_.registers; }
   at::Tensor patches_of(const at::Tensor& tokens) const;
+  at::Tensor without_registers(const at::Tensor& tokens) const;
 
   VitConfig config_;
   std::int64_t pooled_width_;

@@ -59,6 +59,12 @@ json write_clip_model(const ModelConfig& config) {
 
 bool holds_clip_model(const ModelConfig& config) { return family(config) == "CLIP"; }
 
+/// Whether nothing but the dropout of attention's weights, which has a key of its own, is other than in CLIP's blocks.
+bool has_plain_blocks(BlockConfig block) {
+  block.attention_dropout = 0;
+  return block == BlockConfig{};
+}
+
 }  // namespace
 
 JsonSection old_or_new_section(JsonSection& root, const char* key) {
@@ -78,7 +84,7 @@ void check_plain_vision(const ModelConfig& config) {
   const bool plain_vit =
       vit && vit->pool == pool && vit->ln_pre != siglip && vit->patch_bias == siglip && vit->stem.empty() &&
       !vit->norm_after_pool && vit->positions == VitConfig::Positions::learned && !vit->layer_scale && !vit->rotary &&
-      vit->registers == 0 && vit->class_position && vit->block == BlockConfig{} && vit->width % vit->head_width == 0;
+      vit->registers == 0 && vit->class_position && has_plain_blocks(vit->block) && vit->width % vit->head_width == 0;
   check(plain_vit && config.image_projection.hidden == 0 && !config.image_projection.bias,
         "model {}: transformers has no such image tower", config.name);
   check(!config.scale.temperature && config.scale.bias.has_value() == siglip,
@@ -92,7 +98,7 @@ void check_plain(const ModelConfig& config) {
   const auto& text = config.text;
   const bool ends = text.pool == TextConfig::Pool::largest_id || text.pool == TextConfig::Pool::end_token;
   const bool plain_text = text.causal != siglip && (siglip ? text.pool == TextConfig::Pool::last : ends) &&
-                          !text.layer_scale && !text.class_embedding && text.block == BlockConfig{} &&
+                          !text.layer_scale && !text.class_embedding && has_plain_blocks(text.block) &&
                           config.text_projection.hidden == 0 && config.text_projection.present &&
                           config.text_projection.bias == siglip && text.architecture == TextConfig::Architecture::clip;
   check(plain_text, "model {}: transformers has no such text tower", config.name);

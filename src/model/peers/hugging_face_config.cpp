@@ -29,6 +29,8 @@ ModelConfig read_hugging_face_config(const nlohmann::json& root, const ImageProc
   read_image_processor(processor, family.processor, file.string(), config.preprocess);
   check(config.preprocess.image_size == size || family.any_size, "{}: gives pictures of {} px, {} has image_size {}",
         processor.where, config.preprocess.image_size, file.string(), size);
+  if (auto* vit = std::get_if<VitConfig>(&config.vision); vit && vit->most_patches > 0 && !processor.values.is_null())
+    vit->most_patches = JsonSection(processor.values, processor.where).positive("max_num_patches", vit->most_patches);
   return config;
 }
 
@@ -36,8 +38,7 @@ std::vector<ConfigFile> hugging_face_config_files(const ModelConfig& config) {
   const auto& family = hugging_face_family_of(config);
   auto root = family.write(config);
   root["dtype"] = "float32";
-  return {{"config.json", root.dump(2) + "\n"},
-          {preprocessor_config, image_processor_json(config.preprocess, family.processor)}};
+  return {{"config.json", root.dump(2) + "\n"}, {preprocessor_config, image_processor_json(config, family.processor)}};
 }
 
 }  // namespace vlalign

@@ -8,8 +8,8 @@
 namespace vlalign {
 
 std::span<const HuggingFaceFamily* const> hugging_face_families() {
-  static constexpr std::array all{&hugging_face_metaclip_2, &hugging_face_clip, &hugging_face_siglip,
-                                  &hugging_face_align, &hugging_face_chinese_clip};
+  static constexpr std::array all{&hugging_face_metaclip_2, &hugging_face_clip,  &hugging_face_siglip,
+                                  &hugging_face_siglip2,    &hugging_face_align, &hugging_face_chinese_clip};
   return all;
 }
 

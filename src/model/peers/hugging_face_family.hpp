@@ -36,7 +36,7 @@ const Renames& hugging_face_embeddings();
 const Fused& hugging_face_qkv();
 
 // The families, each in its own file.
-extern const HuggingFaceFamily hugging_face_clip, hugging_face_siglip, hugging_face_align, hugging_face_metaclip_2,
-    hugging_face_chinese_clip;
+extern const HuggingFaceFamily hugging_face_clip, hugging_face_siglip, hugging_face_siglip2, hugging_face_align,
+    hugging_face_metaclip_2, hugging_face_chinese_clip;
 
 }  // namespace vlalign

@@ -16,6 +16,8 @@ constexpr std::pair<const char*, Activation> activations[] = {{"gelu", Activatio
                                                               {"swish", Activation::silu},
                                                               {"relu", Activation::relu}};
 
+constexpr auto attention_dropout_key = "attention_dropout";
+
 }  // namespace
 
 Activation activation_of(JsonSection& section, const char* key, const char* fallback) {
@@ -51,6 +53,10 @@ double mlp_ratio_of(JsonSection& section, const char* key, std::int64_t fallback
   return static_cast<double>(hidden) / static_cast<double>(width);
 }
 
+double dropout_of(JsonSection& section, const char* key, double fallback) {
+  return section.number_between(key, fallback, 0, 0.999);
+}
+
 std::int64_t token_id(JsonSection& text, const char* key, std::int64_t fallback) {
   const auto id = text.get(key, fallback);
   check(id >= 0 && id <= (1 << 24), "{}.{}: expected an id, got {}", text.where(), key, id);
@@ -80,6 +86,7 @@ VitConfig vit_of(JsonSection& vision, const VitDefaults& usual) {
   vit.activation = activation_of(vision, "hidden_act", usual.activation);
   vit.norm_eps = vision.number_between("layer_norm_eps", usual.norm_eps, 0, 1);
   vit.patch_dropout = vision.number_between(patch_dropout_key, 0, 0, 0.999);
+  vit.block.attention_dropout = dropout_of(vision, attention_dropout_key, 0);
   return vit;
 }
 
@@ -94,6 +101,7 @@ json vit_json(const VitConfig& vit, int image_size) {
            {"hidden_act", peers_name(vit.activation)},
            {"layer_norm_eps", vit.norm_eps}};
   set_unless(out, patch_dropout_key, vit.patch_dropout, 0.0);
+  set_unless(out, attention_dropout_key, vit.block.attention_dropout, 0.0);
   return out;
 }
 
@@ -107,6 +115,7 @@ TextConfig text_of(JsonSection& text, const TextDefaults& usual) {
   config.mlp_ratio = mlp_ratio_of(text, "intermediate_size", 4 * usual.width, config.width);
   config.activation = activation_of(text, "hidden_act", usual.activation);
   config.norm_eps = text.number_between("layer_norm_eps", usual.norm_eps, 0, 1);
+  config.block.attention_dropout = dropout_of(text, attention_dropout_key, 0);
   config.own_vocabulary = true;
   return config;
 }
@@ -121,6 +130,7 @@ json text_json(const TextConfig& text) {
            {"hidden_act", peers_name(text.activation)},
            {"layer_norm_eps", text.norm_eps},
            {"pad_token_id", text.pad_id}};
+  set_unless(out, attention_dropout_key, text.block.attention_dropout, 0.0);
   set_unless(out, token_std_key, text.token_std, TextConfig{}.token_std);
   return out;
 }

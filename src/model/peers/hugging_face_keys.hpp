@@ -29,6 +29,8 @@ JsonSection optional_section(JsonSection& parent, const char* key);
 
 /// From the hidden width that a key gives.
 double mlp_ratio_of(JsonSection& section, const char* key, std::int64_t fallback, std::int64_t width);
+/// A dropout's probability.
+double dropout_of(JsonSection& section, const char* key, double fallback);
 std::int64_t token_id(JsonSection& text, const char* key, std::int64_t fallback);
 void check_channels(JsonSection& vision);
 int image_size_of(JsonSection& vision, int fallback);

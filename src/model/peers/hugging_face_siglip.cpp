@@ -1,4 +1,6 @@
 // transformers' SiglipModel: SigLIP, and SigLIP 2 of fixed resolution.
+#include "model/peers/hugging_face_siglip.hpp"
+
 #include <cmath>
 
 #include "model/peers/hugging_face_clip.hpp"
@@ -11,6 +13,8 @@ using nlohmann::json;
 
 /// The scale and bias that SigLIP starts with (Zhai et al. 2023, section 3.2).
 constexpr double siglip_scale = 10.0, siglip_bias = -10.0;
+
+}  // namespace
 
 void read_siglip_model(JsonSection& root, ModelConfig& config) {
   auto vision = optional_section(root, "vision_config");
@@ -68,7 +72,12 @@ NamingSchemes schemes_siglip_model(const ModelConfig& config) {
   return schemes;
 }
 
-bool holds_siglip_model(const ModelConfig& config) { return family(config) == "SigLIP"; }
+namespace {
+
+bool holds_siglip_model(const ModelConfig& config) {
+  const auto* vit = std::get_if<VitConfig>(&config.vision);
+  return family(config) == "SigLIP" && vit && vit->most_patches == 0;
+}
 
 }  // namespace
 

@@ -33,6 +33,7 @@ constexpr ProcessorDefaults processors[] = {
     {"CLIP", false, 224, 224, true, {0.48145466, 0.4578275, 0.40821073}, {0.26862954, 0.26130258, 0.27577711}},
     {"ChineseCLIP", false, 224, 224, true, {0.48145466, 0.4578275, 0.40821073}, {0.26862954, 0.26130258, 0.27577711}},
     {"Siglip", true, 224, 0, false, halves, halves},
+    {"Siglip2", true, 256, 0, false, halves, halves, 2},
     {"EfficientNet", true, 346, 289, false, halves, halves, 3, true},
     {"ViT", true, 224, 0, false, halves, halves, 2},
     {"Bit", false, 224, 224, true, {0.48145466, 0.4578275, 0.40821073}, {0.26862954, 0.26130258, 0.27577711}},
@@ -84,6 +85,16 @@ void take_usual(const ProcessorDefaults& usual, const std::string& config_file, 
       fmt::join(how.mean, " "), fmt::join(how.std, " "));
 }
 
+/// The side of a square picture of as many patches as Siglip2ImageProcessor makes at most.
+int naflex_side(JsonSection& section) {
+  const auto patch_size = section.positive("patch_size", 16), most = section.positive("max_num_patches", 256);
+  std::int64_t side = 1;
+  while ((side + 1) * (side + 1) <= most) ++side;
+  check(side * patch_size <= (1 << 14), "{}.max_num_patches: {} patches of {} px make too large a picture",
+        section.where(), most, patch_size);
+  return static_cast<int>(side * patch_size);
+}
+
 /// Resize, crop and the affine change of colours, in one mean and deviation of pixels / 255.
 void read_values(JsonSection section, const ProcessorDefaults& fallback, Preprocess& how) {
   const auto& usual = processor_of(section, fallback);
@@ -101,7 +112,7 @@ void read_values(JsonSection section, const ProcessorDefaults& fallback, Preproc
   const bool both =
       size && size->is_object() ? JsonSection(*size, section.where() + ".size").has("height") : usual.square;
   how.resize = both ? Preprocess::Resize::squash : Preprocess::Resize::shortest;
-  const int resized = side("size", usual.size);
+  const int resized = usual.name == "Siglip2" ? naflex_side(section) : side("size", usual.size);
   const bool crops = section.get<bool>("do_center_crop", usual.crops);
   const int cropped = crops ? side("crop_size", usual.crop > 0 ? usual.crop : resized) : resized;
   check(both || crops, "{}: a shortest_edge without do_center_crop gives pictures of many shapes", section.where());
@@ -139,7 +150,10 @@ void read_image_processor(const ImageProcessor& processor, std::string_view usua
   read_values({processor.values, processor.where}, *fallback, how);
 }
 
-std::string image_processor_json(const Preprocess& how, std::string_view processor) {
+std::string image_processor_json(const ModelConfig& config, std::string_view processor) {
+  const auto& how = config.preprocess;
+  const auto* vit = std::get_if<VitConfig>(&config.vision);
+  const std::int64_t patch_size = vit ? vit->patch_size : 0, most_patches = vit ? vit->most_patches : 0;
   const bool squash = how.resize == Preprocess::Resize::squash;
   const int resized = how.resize_size > 0 ? how.resize_size : how.image_size;
   const auto both = [](int side) { return json{{"height", side}, {"width", side}}; };
@@ -155,6 +169,10 @@ std::string image_processor_json(const Preprocess& how, std::string_view process
            {"image_std", how.std},
            {"resample", how.interpolation == Interpolation::bicubic ? 3 : 2},
            {"image_processor_type", fmt::format("{}ImageProcessor", processor)}};
+  if (processor == "Siglip2") {
+    for (const auto* key : {"size", "do_center_crop", "crop_size"}) out.erase(key);
+    out.update({{"patch_size", patch_size}, {"max_num_patches", most_patches}});
+  }
   if (processor == "EfficientNet") out.update({{"rescale_offset", false}, {"include_top", false}});
   if (how.pixels_as == PixelsAs::peer) out[pixels_as_key] = "peer";
   return out.dump(2) + "\n";

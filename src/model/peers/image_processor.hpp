@@ -23,7 +23,7 @@ struct ImageProcessor {
 void read_image_processor(const ImageProcessor& processor, std::string_view usual, const std::string& config_file,
                           Preprocess& how);
 
-/// The text of a preprocessor_config.json of that class.
-std::string image_processor_json(const Preprocess& how, std::string_view processor);
+/// The text of a preprocessor_config.json of that class, for such a model.
+std::string image_processor_json(const ModelConfig& config, std::string_view processor);
 
 }  // namespace vlalign

@@ -2,6 +2,7 @@
 #include "core/check.hpp"
 #include "model/peers/hugging_face_family.hpp"
 #include "model/peers/open_clip_hf_text.hpp"
+#include "model/peers/open_clip_modern_text.hpp"
 #include "model/peers/peer_names.hpp"
 #include "model/peers/timm_family.hpp"
 
@@ -43,7 +44,9 @@ NamingSchemes open_clip(const ModelConfig& config) {
     return schemes;
   }
   NamingScheme projection{.scope = "text_projection."};
-  if (!config.text_projection.bias) {  // a matrix, not a layer
+  const bool modern = config.text.architecture == TextConfig::Architecture::modern;
+  if (modern) schemes.push_back(modern_text_scheme(config.text));
+  if (!modern && !config.text_projection.bias) {  // a matrix, not a layer
     projection.renames = {{"text_projection.weight", "text_projection"}};
     projection.transposed = {"text_projection.weight"};
   }

@@ -4,11 +4,14 @@
 
 #include "config/validate.hpp"
 #include "core/json/dump_json.hpp"
+#include "core/json/parse_json.hpp"
 #include "core/log.hpp"
 #include "core/utf8.hpp"
+#include "model/peers/coca_decoder.hpp"
 #include "model/peers/config_json.hpp"
 #include "model/peers/efficientnet_json.hpp"
 #include "model/peers/open_clip_hf_text.hpp"
+#include "model/peers/open_clip_modern_text.hpp"
 #include "model/peers/text_family.hpp"
 #include "model/peers/timm_family.hpp"
 #include "vlalign/model/peers/read_config.hpp"
@@ -117,7 +120,7 @@ void check_joined(const std::string& where, const std::string& name, const Model
 }
 
 void read_timm(JsonSection& vision, ModelConfig& config) {
-  vision.ignore({"timm_model_pretrained", "timm_drop"});
+  vision.ignore({"timm_model_pretrained"});
   const auto name = vision.require<std::string>("timm_model_name");
   config.image_projection = timm_projection(vision, config.embed_dim);
   std::vector<std::string_view> known;
@@ -180,7 +183,13 @@ void read_text_tower(JsonSection& text, ModelConfig& config, bool quick_gelu) {
   check(projection == "linear" || projection == "none", "{}.proj_type: linear or none, got {}", text.where(),
         projection);
   config.text_projection = {.present = projection == "linear", .bias = text.get<bool>("proj_bias", false)};
-  if (const auto* family = text_section_of(text)) {
+  const auto architecture = text.get<std::string>("text_arch", "clip");
+  check(architecture == "clip" || architecture == modern_text_arch, "{}.text_arch: clip or {}, got {}", text.where(),
+        modern_text_arch, architecture);
+  if (architecture == modern_text_arch) {
+    config.text = read_modern_text(text);
+    config.custom_text = true;
+  } else if (const auto* family = text_section_of(text)) {
     auto section = text.section(std::string(family->model_type).c_str());
     config.text = family->read(section);
     config.text.pool = text_pool_of(text);
@@ -346,6 +355,8 @@ json text_json(const ModelConfig& config) {
            {"heads", text.heads},
            {"layers", text.layers}};
   const bool masked = is_masked_text(text), named = !text.peer_name.empty();
+  const bool modern = text.architecture == TextConfig::Architecture::modern;
+  if (modern) out = modern_text_json(text);
   if (masked) out = named ? hf_text_json(config).text : text_section_json(text);
   if (!named) {
     put_unless(out, "pool_type", name_of(text.pool), "argmax");
@@ -355,7 +366,7 @@ json text_json(const ModelConfig& config) {
   if (text.own_vocabulary) out["hf_tokenizer_name"] = "local";  // the folder's own files
   if (!text.cleaning.empty()) out["tokenizer_kwargs"]["clean"] = text.cleaning;
   if (text.strip_separator) out["tokenizer_kwargs"]["strip_sep_token"] = true;
-  if (masked) return out;
+  if (masked || modern) return out;
   put_unless(out, "mlp_ratio", text.mlp_ratio, usual.mlp_ratio);
   put_unless(out, "act_kwargs", act_json(text.activation), nullptr);
   if (text.norm_eps != usual.norm_eps) out["norm_kwargs"] = {{"eps", text.norm_eps}};
@@ -387,7 +398,8 @@ ModelConfig read_open_clip_config(const json& root, const std::filesystem::path&
   JsonSection model(folder ? root.at("model_cfg") : root, file.string() + (folder ? ": model_cfg" : ": (top)"));
   config.embed_dim = model.require_positive("embed_dim");
   const bool quick_gelu = model.get<bool>("quick_gelu", false);
-  config.custom_text = model.get<bool>("custom_text", false);
+  config.decoder = decoder_config(model);
+  config.custom_text = model.get<bool>("custom_text", false) || !config.decoder.empty();
   config.scale.initial = std::exp(model.number_between("init_logit_scale", std::log(config.scale.initial), -50, 50));
   if (model.has("init_logit_bias")) config.scale.bias = model.require<double>("init_logit_bias");
   config.scale.temperature = model.get<bool>("temperature", false);
@@ -424,6 +436,7 @@ std::string to_open_clip_json(const ModelConfig& config) {
   json model{{"embed_dim", config.embed_dim}, {"vision_cfg", vision}, {"text_cfg", text_json(config)}};
   model["quick_gelu"] = is_quick(config);
   put_unless(model, "custom_text", config.custom_text, false);
+  if (!config.decoder.empty()) model["multimodal_cfg"] = parse_json(config.decoder, "[to_open_clip_json] decoder");
   if (std::abs(config.scale.initial - ScaleConfig{}.initial) > 1e-9)
     model["init_logit_scale"] = std::log(config.scale.initial);
   if (config.scale.bias) model["init_logit_bias"] = *config.scale.bias;

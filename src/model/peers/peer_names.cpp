@@ -6,8 +6,10 @@
 
 #include "core/check.hpp"
 #include "core/finite.hpp"
+#include "model/peers/coca_decoder.hpp"
 #include "model/peers/positions.hpp"
 #include "nn/finite_weights.hpp"
+#include "nn/grid_positions.hpp"
 #include "vlalign/nn/lora.hpp"
 
 namespace vlalign {
@@ -22,6 +24,10 @@ void replace_first(std::string& name, std::string_view ours, std::string_view th
 at::Tensor in_peers_shape(at::Tensor tensor, const std::string& name, const NamingScheme& scheme) {
   for (const auto part : scheme.transposed) {
     if (contains(name, part) && tensor.dim() == 2) tensor = tensor.t();
+  }
+  for (const auto part : scheme.square_grids) {
+    if (!contains(name, part)) continue;
+    if (const auto side = nn::grid_side(tensor.size(0))) tensor = tensor.unflatten(0, {*side, *side});
   }
   for (const auto& [part, ones] : scheme.leading_ones) {
     for (int i = 0; contains(name, part) && i < ones; ++i) tensor = tensor.unsqueeze(0);
@@ -126,7 +132,8 @@ void assign_tensors(const NamedTensors& wanted, const NamedTensors& tensors, con
 void assign_model(const torch::nn::Module& module, const ModelConfig& config, Layout layout,
                   const NamedTensors& tensors, const std::string& where) {
   const auto wanted = peer_tensors(module, naming_schemes(config, layout));
-  assign_tensors(wanted, with_resized_positions(tensors, wanted), where);
+  const auto& towers = config.decoder.empty() ? tensors : without_decoder(tensors);
+  assign_tensors(wanted, with_resized_positions(towers, wanted), where);
 }
 
 }  // namespace vlalign

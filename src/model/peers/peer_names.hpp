@@ -39,6 +39,8 @@ struct NamingScheme {
   /// In our names: a tensor to which the peer gives so many dimensions of size 1 in front.
   std::vector<std::pair<std::string_view, int>> leading_ones{};
   std::vector<std::pair<std::string_view, int>> trailing_ones{};  ///< the same behind: of a 1x1 convolution
+  /// In our names: a square grid's rows [S * S, W], which the peer keeps as [S, S, W].
+  std::vector<std::string_view> square_grids{};
 };
 
 using NamingSchemes = std::vector<NamingScheme>;
@@ -64,7 +66,8 @@ NamedTensors merged_weights(const torch::nn::Module& module);
 /// Throws one Error that lists every missing, extra or wrongly shaped tensor, and then has changed nothing.
 void assign_tensors(const NamedTensors& wanted, const NamedTensors& tensors, const std::string& where);
 
-/// The same for a whole model under the names of the peer of `layout`, position embeddings resized.
+/// The same for a whole model under the names of the peer of `layout`, position embeddings resized. The tensors of a
+/// decoder that the config has are passed over.
 void assign_model(const torch::nn::Module& module, const ModelConfig& config, Layout layout,
                   const NamedTensors& tensors, const std::string& where);
 

@@ -19,14 +19,20 @@ TextConfig read_bert(JsonSection& section) {
   config.token_types = section.positive("type_vocab_size", 2);
   config.pad_id = token_id(section, "pad_token_id", 0);
   config.end_id = token_id(section, "eos_token_id", config.end_id);
+  config.block.dropout = dropout_of(section, "hidden_dropout_prob", 0.1);
+  config.block.attention_dropout = dropout_of(section, "attention_probs_dropout_prob", 0.1);
   config.pooler = section.get<bool>("pooler", false);
   check_absolute_positions(section);
   return config;
 }
 
 json write_bert(const TextConfig& text) {
-  auto out = text_json(text);
+  auto plain = text;
+  plain.block.attention_dropout = 0;  // BERT has a key of its own for it
+  auto out = text_json(plain);
   out["max_position_embeddings"] = position_rows(text);
+  out["hidden_dropout_prob"] = text.block.dropout;
+  out["attention_probs_dropout_prob"] = text.block.attention_dropout;
   out["eos_token_id"] = text.end_id;
   out["type_vocab_size"] = text.token_types;
   out["pooler"] = text.pooler;

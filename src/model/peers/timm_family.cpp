@@ -36,8 +36,9 @@ bool fits_open_clips_vit(const VitConfig& vit) {
 }
 
 std::span<const TimmFamily* const> timm_families() {
-  static constexpr std::array all{&timm_siglip_family,   &timm_resnet_family,  &timm_eva_family,     &timm_vit_family,
-                                  &timm_convnext_family, &timm_fastvit_family, &timm_vitamin_family, &timm_mci_family};
+  static constexpr std::array all{&timm_naflex_family,  &timm_siglip_family,  &timm_resnet_family,
+                                  &timm_eva_family,     &timm_vit_family,     &timm_convnext_family,
+                                  &timm_fastvit_family, &timm_vitamin_family, &timm_mci_family};
   return all;
 }
 

@@ -52,5 +52,6 @@ double patch_dropout_of(JsonSection& vision);
 // The families, each in its own file.
 extern const TimmFamily timm_siglip_family, timm_resnet_family, timm_eva_family, timm_vit_family;
 extern const TimmFamily timm_convnext_family, timm_fastvit_family, timm_vitamin_family, timm_mci_family;
+extern const TimmFamily timm_naflex_family;
 
 }  // namespace vlalign

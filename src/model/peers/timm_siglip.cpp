@@ -90,7 +90,7 @@ std::optional<VisionConfig> read_timm_siglip(std::string_view name, JsonSection&
 
 std::optional<nlohmann::json> write_timm_siglip(const VisionConfig& vision, int image_size) {
   const auto* vit = std::get_if<VitConfig>(&vision);
-  if (!vit || vit->class_token || !vit->stem.empty()) return {};
+  if (!vit || vit->class_token || !vit->stem.empty() || vit->most_patches > 0) return {};
   const auto name = name_of_timm_siglip(*vit, image_size);
   if (!name) return {};
   nlohmann::json out{{"timm_model_name", *name}, {"timm_pool", vit->pool == VitConfig::Pool::average ? "avg" : "map"}};
