@@ -25,12 +25,16 @@ void check_image_size(std::int64_t image_size, std::int64_t stride, std::int64_t
         stride, image_size);
 }
 
-void check_image_tower(const nn::Tower& tower, std::int64_t image_size) {
+void check_image_tower(const nn::Tower& tower, const ModelConfig& config) {
+  const std::int64_t image_size = config.preprocess.image_size;
   check(image_size > 0, "[DualEncoder] config.preprocess.image_size: expected at least 1, got {}", image_size);
   if (const auto* vit = dynamic_cast<const nn::Vit*>(&tower)) {
+    const auto* wanted = std::get_if<VitConfig>(&config.vision);
+    const bool any_size = !vit->positional_embedding.defined() || (wanted && wanted->position_side > 0);
+    if (any_size) return;
     const auto stride = vit->conv1->weight.size(3) << vit->stem_convs.size();
-    const auto tokens = vit->positional_embedding.size(0);
-    check_image_size(image_size, stride, tokens - (vit->class_embedding.defined() ? 1 : 0));
+    const bool with_class = vit->class_embedding.defined() && (!wanted || wanted->class_position);
+    check_image_size(image_size, stride, vit->positional_embedding.size(0) - (with_class ? 1 : 0));
   } else if (const auto* resnet = dynamic_cast<const nn::ModifiedResNet*>(&tower)) {
     constexpr std::int64_t stride = 32;
     check_image_size(image_size, stride, resnet->attnpool->positional_embedding.size(0) - 1);
@@ -61,7 +65,7 @@ void check_text_tower(const nn::Tower& tower, const TextConfig& text, const Toke
 void check_fits(const nn::DualEncoderImpl& module, const ModelConfig& config, const Tokenizer& tokenizer) {
   agree("embed_dim", config.embed_dim, dim_of(*module.visual, module.image_projection));
   agree("embed_dim", config.embed_dim, dim_of(*module.text, module.text_projection));
-  check_image_tower(*module.visual, config.preprocess.image_size);
+  check_image_tower(*module.visual, config);
   check_text_tower(*module.text, config.text, tokenizer);
 }
 

@@ -31,7 +31,7 @@ Vit::Vit(const VitConfig& config, std::int64_t image_size, std::int64_t embed_di
     : config_(config), pooled_width_(config.pool == VitConfig::Pool::query ? embed_dim : config.width) {
   validate(config, image_size, embed_dim, "[Vit]");
   const auto width = config.width;
-  make_tokens(image_size / config.patch_size, initializer);
+  make_tokens(config.position_side > 0 ? config.position_side : image_size / config.patch_size, initializer);
   const auto channels = make_stem(initializer);
   const auto patch = config.patch_size >> config.stem.size();
   const Conv2d::Options patches{.stride = patch, .bias = config.patch_bias};
@@ -144,10 +144,10 @@ at::Tensor Vit::placed(const at::Tensor& patches, std::int64_t side) const {
 }
 
 at::Tensor Vit::positions(std::int64_t side) const {
-  if (!positional_embedding.defined() || !input.image_size) return positional_embedding;
+  if (!positional_embedding.defined() || (!input.image_size && config_.position_side == 0)) return positional_embedding;
   const std::int64_t extra = config_.class_token && config_.class_position ? 1 : 0;
   const bool own = extra + side * side == positional_embedding.size(0);
-  return own ? positional_embedding : resize_grid(positional_embedding, side, extra);
+  return own ? positional_embedding : resize_grid(positional_embedding, side, extra, config_.position_resize);
 }
 
 void Vit::drop_patches(Embedded& all, double share) const {

@@ -16,7 +16,7 @@ const TextFamily* first_that(const Test& test) {
 }  // namespace
 
 std::span<const TextFamily* const> text_families() {
-  static constexpr std::array all{&text_bert, &text_gpt2};
+  static constexpr std::array all{&text_bert, &text_gpt2, &text_clip, &text_siglip};
   return all;
 }
 

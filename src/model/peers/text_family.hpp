@@ -28,6 +28,6 @@ const TextFamily* text_family_of_type(std::string_view model_type);
 const TextFamily* text_family_of(const TextConfig& text);
 
 // The families, each in its own file.
-extern const TextFamily text_bert, text_gpt2;
+extern const TextFamily text_bert, text_gpt2, text_clip, text_siglip;
 
 }  // namespace vlalign

@@ -15,19 +15,24 @@ bool same(const VisionConfig& a, const VisionConfig& b) {
   return !first_difference(x, y);
 }
 
+/// What open_clip's own ViT can't have.
+bool needs_timm(const VitConfig& vit) {
+  return vit.patch_bias || vit.rotary || vit.registers > 0 || !vit.class_position || vit.position_side > 0;
+}
+
 /// What open_clip's own ViT holds: its projection has no bias and is none of timm's.
 bool is_open_clips_own(const ModelConfig& config) {
   const auto* vit = std::get_if<VitConfig>(&config.vision);
   const auto& projection = config.image_projection;
   const bool plain_projection =
       projection.present && !projection.bias && !projection.of_tower && projection.hidden == 0;
-  return vit && vit->class_token && plain_projection;
+  return vit && vit->class_token && plain_projection && !needs_timm(*vit);
 }
 
 }  // namespace
 
 std::span<const TimmFamily* const> timm_families() {
-  static constexpr std::array all{&timm_siglip_family, &timm_resnet_family};
+  static constexpr std::array all{&timm_siglip_family, &timm_resnet_family, &timm_dinov2_family, &timm_dinov3_family};
   return all;
 }
 

@@ -47,6 +47,6 @@ double drop_path_of(JsonSection& vision);
 double patch_dropout_of(JsonSection& vision);
 
 // The families, each in its own file.
-extern const TimmFamily timm_siglip_family, timm_resnet_family;
+extern const TimmFamily timm_siglip_family, timm_resnet_family, timm_dinov2_family, timm_dinov3_family;
 
 }  // namespace vlalign
