@@ -276,11 +276,15 @@ void DualEncoder::load_weights(const fs::path& folder) {
 }
 
 void DualEncoder::load_image_tower(const fs::path& path) {
-  assign_tower(*state_->module->visual, image_tower_source(path, state_->config));
+  const auto source = image_tower_source(path, state_->config);
+  assign_tower(*state_->module->visual, source);
+  assign_projection(state_->module->image_projection.get(), source);
 }
 
 void DualEncoder::load_text_tower(const fs::path& folder) {
-  assign_tower(*state_->module->text, text_tower_source(folder, state_->config));
+  const auto source = text_tower_source(folder, state_->config);
+  assign_tower(*state_->module->text, source);
+  assign_projection(state_->module->text_projection.get(), source);
 }
 
 void DualEncoder::set_layout(Layout layout) {

@@ -35,24 +35,35 @@ std::shared_ptr<const Tokenizer> make_tokenizer(const std::string& flag, const M
 /// open_clip's for SigLIP's loss (Zhai et al. 2023, section 3.2).
 constexpr double usual_bias = -10;
 
+/// open_clip has one quick_gelu for both towers, transformers an activation for each.
+DualEncoder in_fitting_layout(DualEncoder model) {
+  const auto& config = model.config();
+  const auto* vit = std::get_if<VitConfig>(&config.vision);
+  const bool clip_text = config.text.architecture == TextConfig::Architecture::clip;
+  const bool differ = vit && clip_text &&
+                      (vit->activation == Activation::quick_gelu) != (config.text.activation == Activation::quick_gelu);
+  if (differ && vit->class_token && !vit->patch_bias && config.layout == Layout::open_clip)
+    model.set_layout(Layout::hugging_face);
+  return model;
+}
+
 DualEncoder create(const StartFlags& flags, const Captions& captions, std::uint64_t seed) {
   auto config = flags.model.ends_with(".json") ? read_model_config(flags.model) : preset(flags.model);
-  if (flags.image_size) config.preprocess = with_image_size(config.preprocess, *flags.image_size, "--image-size");
+  if (!flags.image_tower.empty()) {
+    config = with_image_tower(config, flags.image_tower, flags.image_size);
+  } else if (flags.image_size) {
+    config.preprocess = with_image_size(config.preprocess, *flags.image_size, "--image-size");
+  }
   if (flags.context_length) config.text.context_length = *flags.context_length;
   if (flags.pixels_as) config.preprocess.pixels_as = *flags.pixels_as;
   if (flags.loss_uses_bias && !config.scale.bias) config.scale = {.initial = 10, .bias = usual_bias};
   if (flags.logit_bias) config.scale.bias = flags.logit_bias;
   if (flags.text_tower.empty())
-    return DualEncoder::create(config, make_tokenizer(flags.tokenizer, config, captions), seed);
+    return in_fitting_layout(DualEncoder::create(config, make_tokenizer(flags.tokenizer, config, captions), seed));
   check(flags.tokenizer.empty(), "--tokenizer: the text tower's folder brings its own");
   config.text = read_text_config(flags.text_tower);
   config.layout = Layout::open_clip;
-  auto model = DualEncoder::create(config, load_tokenizer(flags.text_tower), seed);
-  // open_clip has one quick_gelu for both towers, transformers an activation for each.
-  const auto* vit = std::get_if<VitConfig>(&config.vision);
-  const bool quick = vit && vit->activation == Activation::quick_gelu;
-  if (quick && config.text.architecture == TextConfig::Architecture::clip) model.set_layout(Layout::hugging_face);
-  return model;
+  return in_fitting_layout(DualEncoder::create(config, load_tokenizer(flags.text_tower), seed));
 }
 
 /// --init. A bias that a loss needs starts anew where the folder's model has none; its scale stays.
@@ -83,11 +94,14 @@ void StartFlags::add(CLI::App& command) {
   command.add_option("--context-length", context_length,
                      "Tokens a caption; with --init the position embeddings are resized");
   add_pixels_flag(command, pixels_as);
-  command.add_option("--image-tower", image_tower,
-                     "Pretrained weights of the image tower: a model folder, or a torchvision ResNet (.safetensors)");
+  command.add_option(
+      "--image-tower", image_tower,
+      "Pretrained image tower: a folder of transformers' (DINOv2, DINOv3, CLIP's or SigLIP's half, ViT, Theia) or "
+      "timm's, a file of a ResNet's (torchvision's, R3M's, VIP's, LIV's), or a model folder with the same tower");
   command.add_option("--text-tower", text_tower,
                      "Pretrained text tower with its tokenizer: a folder of transformers' BERT, RoBERTa, XLM-RoBERTa, "
-                     "GPT-2, T5, mT5 or NLLB, or of sentence-transformers");
+                     "GPT-2, T5, mT5 or "
+                     "NLLB, CLIP's or SigLIP's half, or of sentence-transformers");
   command.add_option("--logit-bias", logit_bias,
                      "What the logit bias of SigLIP's loss starts from; without it the model's own, or -10");
 }

@@ -63,9 +63,9 @@ class VLALIGN_EXPORT DualEncoder {
   /// folder's model has other heads, activations or the like, which no shape shows; then changes nothing.
   void load_weights(const std::filesystem::path& folder);
 
-  /// Copies one tower's weights alone, of the same shapes: the image tower from a torchvision ResNet's state dict
-  /// (.safetensors), the text tower from a folder of transformers' (read_text_config(); or of a language model on it),
-  /// either from a whole model folder. Throws as load_weights() does.
+  /// Copies one tower's weights alone, of the same shapes: the image tower from what read_image_config() reads, the
+  /// text tower from a folder that read_text_config() reads, either from a whole model folder. Half a model's
+  /// projection is copied with it where the model has one of that shape. Throws as load_weights() does.
   void load_image_tower(const std::filesystem::path& path);
   void load_text_tower(const std::filesystem::path& folder);
 

@@ -30,6 +30,8 @@ std::optional<std::string> fault_of(const ModelConfig& config) {
   }
 }
 
+}  // namespace
+
 /// As transformers looks for it: processor_config.json, if it holds the image processor's values, before
 /// preprocessor_config.json. Versions before 5 write the second, and the first with other things in it.
 ImageProcessor image_processor_of(const std::filesystem::path& folder) {
@@ -42,8 +44,6 @@ ImageProcessor image_processor_of(const std::filesystem::path& folder) {
   const auto file = folder / preprocessor_config;
   return is_there(file) ? ImageProcessor{file.string(), read_json_object(file)} : ImageProcessor{};
 }
-
-}  // namespace
 
 std::vector<ConfigFile> config_files(const ModelConfig& config) {
   if (config.layout == Layout::hugging_face) return hugging_face_config_files(config);

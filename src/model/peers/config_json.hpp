@@ -20,6 +20,9 @@ ModelConfig read_hugging_face_config(const nlohmann::json& root, const ImageProc
 ModelConfig parse_model_config(const nlohmann::json& root, const ImageProcessor& preprocessor,
                                const std::filesystem::path& file);
 
+/// What a folder's files on pictures say; no values where there are none.
+ImageProcessor image_processor_of(const std::filesystem::path& folder);
+
 /// A file of a model folder: its name and text.
 struct ConfigFile {
   std::string name, text;

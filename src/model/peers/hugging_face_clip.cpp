@@ -24,18 +24,11 @@ void warn_of_silence(JsonSection& section) {
 void read_clip_model(JsonSection& root, ModelConfig& config) {
   auto vision = old_or_new_section(root, "vision_config");
   auto text = old_or_new_section(root, "text_config");
-  warn_of_silence(vision);
-  warn_of_silence(text);
   config.embed_dim = root.positive("projection_dim", 512);
   config.scale.initial = std::exp(root.number_between(scale_at_first_key, 2.6592, -50, 50));
-  config.vision = vit_of(vision, {768, 3072, 12, 12, 32, "quick_gelu", 1e-5});
+  config.vision = hugging_face_clip_vit(vision);
   config.preprocess.image_size = image_size_of(vision, 224);
-  config.text = text_of(text, {49408, 77, 512, 8, "quick_gelu", 1e-5});
-  config.text.pad_id = token_id(text, "pad_token_id", 1);
-  config.text.end_id = token_id(text, "eos_token_id", 49407);
-  // Configs older than the key's repair say 2, and transformers pools them as OpenAI does.
-  config.text.pool = config.text.end_id == 2 ? TextConfig::Pool::largest_id : TextConfig::Pool::end_token;
-  config.text.token_std = text.number_between(token_std_key, config.text.token_std, 0, 100);
+  config.text = hugging_face_clip_text(text);
 }
 
 json write_clip_model(const ModelConfig& config) {
@@ -66,6 +59,22 @@ bool has_plain_blocks(BlockConfig block) {
 }
 
 }  // namespace
+
+VitConfig hugging_face_clip_vit(JsonSection& vision) {
+  warn_of_silence(vision);
+  return vit_of(vision, {768, 3072, 12, 12, 32, "quick_gelu", 1e-5});
+}
+
+TextConfig hugging_face_clip_text(JsonSection& text) {
+  warn_of_silence(text);
+  auto config = text_of(text, {49408, 77, 512, 8, "quick_gelu", 1e-5});
+  config.pad_id = token_id(text, "pad_token_id", 1);
+  config.end_id = token_id(text, "eos_token_id", 49407);
+  // Configs older than the key's repair say 2, and transformers pools them as OpenAI does.
+  config.pool = config.end_id == 2 ? TextConfig::Pool::largest_id : TextConfig::Pool::end_token;
+  config.token_std = text.number_between(token_std_key, config.token_std, 0, 100);
+  return config;
+}
 
 JsonSection old_or_new_section(JsonSection& root, const char* key) {
   const auto old_key = std::string(key) + "_dict";

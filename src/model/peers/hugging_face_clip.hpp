@@ -7,6 +7,15 @@ namespace vlalign {
 
 NamingSchemes hugging_face_clip_schemes(const ModelConfig& config);
 
+/// The towers as their own configs say them. Pictures have image_size_of(section, 224).
+VitConfig hugging_face_clip_vit(JsonSection& vision);
+TextConfig hugging_face_clip_text(JsonSection& text);
+VitConfig hugging_face_siglip_vit(JsonSection& vision);
+TextConfig hugging_face_siglip_text(JsonSection& text);
+
+/// SiglipModel's names of both towers.
+NamingSchemes hugging_face_siglip_schemes();
+
 /// CLIPConfig's old spelling of a section beside the new one: where "text_config_dict" is given, it and the defaults of
 /// its class stand for "text_config", whatever that says.
 JsonSection old_or_new_section(JsonSection& root, const char* key);

@@ -38,6 +38,8 @@ constexpr ProcessorDefaults processors[] = {
     {"ViT", true, 224, 0, false, halves, halves, 2},
     {"Bit", false, 224, 224, true, {0.48145466, 0.4578275, 0.40821073}, {0.26862954, 0.26130258, 0.27577711}},
     {"ConvNext", true, 384, 0, false, imagenet_mean, imagenet_std, 2},
+    {"DeiT", true, 256, 224, true, halves, halves},
+    {"DINOv3ViT", true, 224, 0, false, imagenet_mean, imagenet_std, 2},
 };
 
 const ProcessorDefaults* find_processor(std::string_view name) {

@@ -16,8 +16,8 @@ const TextFamily* first_that(const Test& test) {
 }  // namespace
 
 std::span<const TextFamily* const> text_families() {
-  static constexpr std::array all{&text_bert, &text_gpt2, &text_roberta, &text_xlm_roberta,
-                                  &text_t5,   &text_mt5,  &text_nllb};
+  static constexpr std::array all{&text_bert, &text_gpt2, &text_roberta, &text_xlm_roberta, &text_t5,
+                                  &text_mt5,  &text_nllb, &text_clip,    &text_siglip};
   return all;
 }
 

@@ -30,6 +30,7 @@ const TextFamily* text_family_of_type(std::string_view model_type);
 const TextFamily* text_family_of(const TextConfig& text);
 
 // The families, each in its own file.
-extern const TextFamily text_bert, text_gpt2, text_roberta, text_xlm_roberta, text_t5, text_mt5, text_nllb;
+extern const TextFamily text_bert, text_gpt2, text_roberta, text_xlm_roberta, text_t5, text_mt5, text_nllb, text_clip,
+    text_siglip;
 
 }  // namespace vlalign

@@ -15,13 +15,18 @@ bool same(const VisionConfig& a, const VisionConfig& b) {
   return !first_difference(x, y);
 }
 
+/// What open_clip's own ViT can't have.
+bool needs_timm(const VitConfig& vit) {
+  return vit.patch_bias || vit.rotary || vit.registers > 0 || !vit.class_position || vit.position_side > 0;
+}
+
 /// What open_clip's own ViT holds: its projection has no bias and is none of timm's.
 bool is_open_clips_own(const ModelConfig& config) {
   const auto* vit = std::get_if<VitConfig>(&config.vision);
   const auto& projection = config.image_projection;
   const bool plain_projection =
       projection.present && !projection.bias && !projection.of_tower && projection.hidden == 0;
-  return vit && fits_open_clips_vit(*vit) && plain_projection;
+  return vit && fits_open_clips_vit(*vit) && plain_projection && !needs_timm(*vit);
 }
 
 }  // namespace
@@ -36,9 +41,10 @@ bool fits_open_clips_vit(const VitConfig& vit) {
 }
 
 std::span<const TimmFamily* const> timm_families() {
-  static constexpr std::array all{&timm_naflex_family,  &timm_siglip_family,  &timm_resnet_family,
-                                  &timm_eva_family,     &timm_vit_family,     &timm_convnext_family,
-                                  &timm_fastvit_family, &timm_vitamin_family, &timm_mci_family};
+  static constexpr std::array all{&timm_naflex_family,  &timm_siglip_family,   &timm_resnet_family,
+                                  &timm_eva_family,     &timm_dinov2_family,   &timm_dinov3_family,
+                                  &timm_vit_family,     &timm_convnext_family, &timm_fastvit_family,
+                                  &timm_vitamin_family, &timm_mci_family};
   return all;
 }
 

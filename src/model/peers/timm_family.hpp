@@ -53,5 +53,6 @@ double patch_dropout_of(JsonSection& vision);
 extern const TimmFamily timm_siglip_family, timm_resnet_family, timm_eva_family, timm_vit_family;
 extern const TimmFamily timm_convnext_family, timm_fastvit_family, timm_vitamin_family, timm_mci_family;
 extern const TimmFamily timm_naflex_family;
+extern const TimmFamily timm_dinov2_family, timm_dinov3_family;
 
 }  // namespace vlalign

@@ -41,8 +41,8 @@ std::optional<nlohmann::json> write_timm_mci(const VisionConfig& vision, int ima
   return out;
 }
 
-NamingSchemes schemes_timm_mci(const VisionConfig&) {
-  auto schemes = timm_vit_schemes();
+NamingSchemes schemes_timm_mci(const VisionConfig& vision) {
+  auto schemes = timm_vit_schemes(std::get<VitConfig>(vision));
   schemes.insert(schemes.begin(), timm_front_scheme());
   return schemes;
 }

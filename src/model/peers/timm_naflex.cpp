@@ -167,10 +167,9 @@ NamingSchemes schemes_timm_naflex(const VisionConfig& vision) {
   const bool gated = vit.block.mlp == BlockConfig::Mlp::gated;
   const Renames own{{"patch_embedding.", "embeds.proj."},
                     {"visual.positional_embedding", "visual.embeds.pos_embed"},
-                    {"visual.registers", "visual.embeds.reg_token"},
-                    {"ln_post.", vit.norm_after_pool ? "fc_norm." : "norm."}};
+                    {"visual.registers", "visual.embeds.reg_token"}};
   const Renames scales = gated ? Renames{{".ls_1.gamma", ".gamma_1"}, {".ls_2.gamma", ".gamma_2"}} : Renames{};
-  auto schemes = timm_vit_schemes();
+  auto schemes = timm_vit_schemes(vit);
   auto& tower = schemes.back();
   tower.renames = own + scales + tower.renames;
   tower.square_grids = {"positional_embedding"};

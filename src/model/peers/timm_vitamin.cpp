@@ -85,11 +85,10 @@ std::optional<nlohmann::json> write_timm_vitamin(const VisionConfig& vision, int
   return {};
 }
 
-NamingSchemes schemes_timm_vitamin(const VisionConfig&) {
-  auto schemes = timm_vit_schemes();
+NamingSchemes schemes_timm_vitamin(const VisionConfig& vision) {
+  auto schemes = timm_vit_schemes(std::get<VitConfig>(vision));
   auto& tower = schemes.back();
-  tower.renames =
-      Renames{{".mlp.ln_in.", ".mlp.norm."}, {".mlp.c_proj.", ".mlp.w2."}, {"ln_post.", "fc_norm."}} + tower.renames;
+  tower.renames = Renames{{".mlp.ln_in.", ".mlp.norm."}, {".mlp.c_proj.", ".mlp.w2."}} + tower.renames;
   std::erase_if(tower.renames, [](const Rename& rename) { return rename.ours == ".mlp.c_fc."; });
   tower.fused = {{".mlp.c_fc.", 2, {{".mlp.w0.", 0, 1}, {".mlp.w1.", 1, 1}}}};
   schemes.insert(schemes.begin(), timm_front_scheme());

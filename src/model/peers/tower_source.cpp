@@ -8,9 +8,11 @@
 #include "core/check.hpp"
 #include "core/io/files.hpp"
 #include "core/io/folders.hpp"
+#include "core/io/place.hpp"
 #include "core/json/json_section.hpp"
 #include "core/json/parse_json.hpp"
 #include "core/log.hpp"
+#include "model/peers/image_tower_folder.hpp"
 #include "model/peers/model_folder.hpp"
 #include "model/peers/positions.hpp"
 #include "model/peers/text_family.hpp"
@@ -69,6 +71,32 @@ NamedTensors text_model_only(const NamedTensors& tensors, const TextFamily& fami
   return kept;
 }
 
+/// CLIP's lies beside the inner model, SigLIP's in it.
+void take_text_projection(NamedTensors& tensors, TowerSource& source) {
+  for (const std::string layer : {"text_projection.", "text_model.head.", "head."}) {
+    const auto take = [&](const char* what, at::Tensor& into) {
+      const auto found = tensors.find(layer + what);
+      if (found == tensors.end()) return;
+      into = found->second;
+      tensors.erase(found);
+    };
+    take("weight", source.projection_weight);
+    take("bias", source.projection_bias);
+  }
+}
+
+/// With the other's way to resize positions where nothing is resized, and with its table where one is resized once.
+ModelConfig as_table_of(ModelConfig config, const ModelConfig& other) {
+  auto* vit = std::get_if<VitConfig>(&config.vision);
+  const auto* theirs = std::get_if<VitConfig>(&other.vision);
+  if (!vit || !theirs) return config;
+  if (theirs->position_side == 0) vit->position_side = 0;
+  const bool resizes =
+      theirs->position_side > 0 && theirs->position_side != other.preprocess.image_size / theirs->patch_size;
+  if (!resizes) vit->position_resize = theirs->position_resize;
+  return config;
+}
+
 /// Of a text tower alone; null for the folder of a whole model.
 const TextFamily* text_family_alone(const fs::path& folder) {
   if (layout_of(folder) == Layout::open_clip) return nullptr;
@@ -85,15 +113,19 @@ void check_same_computation(const ModelConfig& source, const ModelConfig& config
     fail("{}: {} is {} there and {} in model {}", folder.string(), differs->name, differs->a, differs->b, config.name);
 }
 
+bool is_image_tower_alone(const fs::path& path) {
+  if (!is_folder(path)) return true;
+  const auto file = path / "config.json";
+  return layout_of(path) != Layout::open_clip && is_there(file) && is_image_config(read_json_object(file));
+}
+
 TowerSource image_tower_source(const fs::path& path, const ModelConfig& config) {
-  if (is_folder(path)) return from_model(path, config, "visual.");
-  check(std::holds_alternative<ResNetConfig>(config.vision),
-        "{}: a file alone can hold a torchvision ResNet, model {} "
-        "has another image tower; name a model folder",
-        path.string(), config.name);
-  auto tensors = read_safetensors(path).tensors;
-  std::erase_if(tensors, [](const auto& entry) { return entry.first.starts_with("fc."); });  // the classifier
-  return {path.string(), std::move(tensors), {}, "", false};
+  if (!is_image_tower_alone(path)) return from_model(path, config, "visual.");
+  const auto tower = read_image_config(path);
+  auto same = config;
+  same.vision = tower.vision;
+  check_same_computation(as_table_of(same, config), config, path);
+  return image_tower_alone(path, {config.vision, config.preprocess});
 }
 
 TowerSource text_tower_source(const fs::path& folder, const ModelConfig& config) {
@@ -105,8 +137,10 @@ TowerSource text_tower_source(const fs::path& folder, const ModelConfig& config)
     log_warning("{}: its own pooling is another than that of model {}, which stays", folder.string(), config.name);
   FolderTensors from;
   read_whole_folder(folder, [&](const fs::path& place) { from = read_folder_tensors(place); });
-  return {from.where, text_model_only(from.tensors, *family, config.text.pooler), family->schemes(config.text), "",
-          false};
+  TowerSource source{from.where, {}, family->schemes(config.text)};
+  take_text_projection(from.tensors, source);
+  source.tensors = text_model_only(from.tensors, *family, config.text.pooler);
+  return source;
 }
 
 void assign_tower(const torch::nn::Module& tower, const TowerSource& source) {
@@ -114,6 +148,23 @@ void assign_tower(const torch::nn::Module& tower, const TowerSource& source) {
   auto tensors = with_resized_positions(source.tensors, wanted);
   if (source.whole_model) std::erase_if(tensors, [&](const auto& entry) { return !wanted.contains(entry.first); });
   assign_tensors(wanted, tensors, source.where);
+}
+
+void assign_projection(const nn::Projection* projection, const TowerSource& source) {
+  const auto& weight = source.projection_weight;
+  const auto& bias = source.projection_bias;
+  if (!weight.defined()) return;
+  const bool fits = projection && !projection->hidden && projection->weight.sizes() == weight.sizes() &&
+                    projection->bias.defined() == bias.defined();
+  if (!fits) {
+    log_info("{}: its projection {}{} is left out, the model has another", source.where, weight.sizes().vec(),
+             bias.defined() ? " with a bias" : "");
+    return;
+  }
+  NamedTensors wanted{{"projection.weight", projection->weight.detach()}}, tensors{{"projection.weight", weight}};
+  if (bias.defined()) wanted["projection.bias"] = projection->bias.detach(), tensors["projection.bias"] = bias;
+  assign_tensors(wanted, tensors, source.where);
+  log_info("{}: its projection {} is taken too", source.where, weight.sizes().vec());
 }
 
 }  // namespace vlalign
