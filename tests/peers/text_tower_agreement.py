@@ -40,19 +40,11 @@ def texts(vocabulary, start, end, pad):
     return ids
 
 
-def write_tokenizer(folder, pad, end=1):
-    """Any whose padding is the tower's."""
-    if pad == 0:
-        (folder / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + [chr(97 + i) for i in range(26)]))
-        (folder / "tokenizer_config.json").write_text(json.dumps(dict(tokenizer_class="BertTokenizer")))
-        return
-    import sentencepiece as spm
-    lines = folder / "lines.txt"
-    lines.write_text("\n".join(f"a small picture of {n} things number {n * 7}" for n in range(500)))
-    spm.SentencePieceTrainer.train(input=str(lines), model_prefix=str(folder / "spiece"), vocab_size=200, pad_id=-1, bos_id=-1 if end == 1 else 1,
-                                   eos_id=end, unk_id=2 if end == 1 else 0, minloglevel=2)
-    lines.unlink(), (folder / "spiece.vocab").unlink()
-    (folder / "tokenizer_config.json").write_text(json.dumps(dict(tokenizer_class="SiglipTokenizer", pad_token="</s>", eos_token="</s>", unk_token="<unk>")))
+def write_tokenizer(folder, pad):
+    """Any whose padding is the tower's, and whose texts end with token 2 where padding is token 1."""
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] if pad == 0 else ["[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]"]
+    (folder / "vocab.txt").write_text("\n".join(special + [chr(97 + i) for i in range(26)]))
+    (folder / "tokenizer_config.json").write_text(json.dumps(dict(tokenizer_class="BertTokenizer")))
 
 
 def open_clip_model(name, folder):
@@ -85,7 +77,7 @@ def hugging_face_model(name, folder):
     disturb(model).save_pretrained(folder)
     processor = dict(size=dict(shortest_edge=224), crop_size=dict(height=224, width=224), image_processor_type="ChineseCLIPImageProcessor" if chinese else "CLIPImageProcessor")
     (folder / "preprocessor_config.json").write_text(json.dumps(processor))
-    write_tokenizer(folder, 0 if chinese else 1, 1 if chinese else 2)
+    write_tokenizer(folder, 0 if chinese else 1)
     return model, 224, texts(21128, 101, 102, 0) if chinese else texts(901629, 0, 2, 1), 0 if chinese else 1
 
 

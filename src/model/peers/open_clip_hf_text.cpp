@@ -102,7 +102,7 @@ void take_dropout(JsonSection keys, TextConfig& text) {
   text.block.attention_dropout = keys.number_between(attention, 0, 0, 0.999);
 }
 
-/// The named model's, in this tower's state of training.
+/// The keys of the tower that the name stands for, with a pooler where this one has it; null for an unknown name.
 json named_keys(const ModelConfig& config, const TextFamily& family) {
   const auto known = known_text_tower(config.text.peer_name);
   if (!known) return nullptr;
@@ -113,7 +113,7 @@ json named_keys(const ModelConfig& config, const TextFamily& family) {
   return family.write(text);
 }
 
-/// The keys that decide what the tower computes: T5's and NLLB's tables hold no positions.
+/// Without what plays no part: the end token, and how many positions T5 and NLLB were trained on.
 json computing_keys(json keys, const TextConfig& text) {
   if (!keys.is_object()) return keys;
   keys.erase("eos_token_id");
@@ -136,6 +136,7 @@ void read_hf_text(JsonSection& text, const json& root, const std::filesystem::pa
   JsonSection section(sizes.keys, sizes.where);
   config.text = with_context(family_in(sizes).read(section), text.positive("context_length", usual_context));
   config.text.peer_name = name;
+  config.text.end_id = TextConfig{}.end_id;  // no pooling here looks for it
   config.text.pool = hf_pool_of(text, config.text);
   take_dropout({changes, text.where() + ".hf_model_config"}, config.text);
   config.text_projection = hf_projection_of(text, config.text.width, config.embed_dim);
