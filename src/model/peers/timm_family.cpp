@@ -15,18 +15,13 @@ bool same(const VisionConfig& a, const VisionConfig& b) {
   return !first_difference(x, y);
 }
 
-/// What open_clip's own ViT can't have.
-bool needs_timm(const VitConfig& vit) {
-  return vit.patch_bias || vit.rotary || vit.registers > 0 || !vit.class_position || vit.position_side > 0;
-}
-
 /// What open_clip's own ViT holds: its projection has no bias and is none of timm's.
 bool is_open_clips_own(const ModelConfig& config) {
   const auto* vit = std::get_if<VitConfig>(&config.vision);
   const auto& projection = config.image_projection;
   const bool plain_projection =
       projection.present && !projection.bias && !projection.of_tower && projection.hidden == 0;
-  return vit && fits_open_clips_vit(*vit) && plain_projection && !needs_timm(*vit);
+  return vit && fits_open_clips_vit(*vit) && plain_projection;
 }
 
 }  // namespace
@@ -35,7 +30,8 @@ bool fits_open_clips_vit(const VitConfig& vit) {
   const auto& block = vit.block;
   const BlockConfig usual;
   const bool tokens = vit.class_token && vit.class_position && !vit.patch_bias && !vit.rotary && vit.registers == 0 &&
-                      vit.front == VitConfig::Front::patches && vit.pool != VitConfig::Pool::attention;
+                      vit.position_side == 0 && vit.front == VitConfig::Front::patches &&
+                      vit.pool != VitConfig::Pool::attention;
   return tokens && block.norm == usual.norm && block.placement == usual.placement && block.mlp == usual.mlp &&
          block.qkv_bias == usual.qkv_bias;
 }
