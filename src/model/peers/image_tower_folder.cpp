@@ -6,6 +6,7 @@
 #include "config/config_fields.hpp"
 #include "config/validate.hpp"
 #include "core/check.hpp"
+#include "core/io/files.hpp"
 #include "core/io/folders.hpp"
 #include "core/io/place.hpp"
 #include "core/json/parse_json.hpp"

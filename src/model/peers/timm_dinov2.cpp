@@ -10,14 +10,14 @@ namespace vlalign {
 namespace {
 
 /// timm makes the table for pictures of 518 px, whatever size they have.
-constexpr std::int64_t usual_side = 37;
+constexpr std::int64_t usual_dinov2_side = 37;
 constexpr auto side_key = "position_side";
 constexpr auto resize_key = "position_resize";
 
 VitConfig dinov2(std::int64_t width, std::int64_t layers, bool registers) {
   auto vit = dinov2_vit();
   vit.width = width, vit.layers = layers;
-  vit.position_side = usual_side;
+  vit.position_side = usual_dinov2_side;
   if (width == 1536) vit.mlp_ratio = 4096.0 / 1536, vit.activation = Activation::silu;
   if (width == 1536) vit.block.mlp = BlockConfig::Mlp::gated;
   if (registers) vit.registers = 4, vit.class_position = false;
@@ -43,7 +43,7 @@ std::optional<VisionConfig> read_timm_dinov2(std::string_view name, JsonSection&
   const auto projection = vision.get<std::string>("timm_proj", vision.is_null("timm_proj") ? "" : "linear");
   check(vit.pool == VitConfig::Pool::token || projection == "linear" || projection == "mlp",
         "{}.timm_pool: avg is built here with timm_proj linear or mlp", vision.where());
-  vit.position_side = vision.positive(side_key, usual_side);
+  vit.position_side = vision.positive(side_key, usual_dinov2_side);
   const auto resize = vision.get<std::string>(resize_key, "bicubic_antialiased");
   check(resize == "bicubic_antialiased" || resize == "bicubic", "{}.{}: bicubic_antialiased or bicubic, got {}",
         vision.where(), resize_key, resize);
@@ -55,18 +55,18 @@ std::optional<nlohmann::json> write_timm_dinov2(const VisionConfig& vision, int 
   const auto* vit = std::get_if<VitConfig>(&vision);
   if (!vit || vit->position_resize == VitConfig::PositionResize::bilinear_antialiased) return {};
   auto usual = *vit;
-  usual.position_side = usual_side;
+  usual.position_side = usual_dinov2_side;
   usual.position_resize = VitConfig::PositionResize::bicubic_antialiased;
   auto out = dino_description(towers_timm_dinov2(), usual);
   if (!out) return {};
   // Keys of ours, with which no peer reads the tower: timm knows neither another table nor another way.
   const auto side = vit->position_side > 0 ? vit->position_side : image_size / vit->patch_size;
-  if (side != usual_side) (*out)[side_key] = side;
+  if (side != usual_dinov2_side) (*out)[side_key] = side;
   if (vit->position_resize == VitConfig::PositionResize::bicubic) (*out)[resize_key] = "bicubic";
   return out;
 }
 
-NamingSchemes schemes_timm_dinov2(const VisionConfig&) { return timm_vit_schemes(); }
+NamingSchemes schemes_timm_dinov2(const VisionConfig& vision) { return timm_vit_schemes(std::get<VitConfig>(vision)); }
 
 }  // namespace
 

@@ -66,7 +66,7 @@ std::optional<nlohmann::json> write_timm_dinov3(const VisionConfig& vision, int)
 }
 
 NamingSchemes schemes_timm_dinov3(const VisionConfig& vision) {
-  auto schemes = timm_vit_schemes();
+  auto schemes = timm_vit_schemes(std::get<VitConfig>(vision));
   auto& scheme = schemes.back();
   scheme.renames = Renames{{".ls_1.gamma", ".gamma_1"}, {".ls_2.gamma", ".gamma_2"}} + scheme.renames;
   if (std::get<VitConfig>(vision).block.mlp != BlockConfig::Mlp::plain)

@@ -12,7 +12,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::int64_t usual_side = 16;  // of the table of positions
+constexpr std::int64_t usual_naflex_side = 16;  // of the table of positions
 
 VitConfig naflex_vit(std::int64_t width, std::int64_t layers, std::int64_t heads, VitConfig::Pool pool) {
   return {.patch_size = 16,
@@ -25,7 +25,7 @@ VitConfig naflex_vit(std::int64_t width, std::int64_t layers, std::int64_t heads
           .patch_bias = true,
           .ln_pre = false,
           .norm_after_pool = pool == VitConfig::Pool::average,
-          .position_side = usual_side,
+          .position_side = usual_naflex_side,
           .class_position = false};
 }
 
@@ -70,7 +70,7 @@ void make_gated(VitConfig& vit) {
 }
 
 std::int64_t grid_side_of(JsonSection& kwargs) {
-  const auto sides = kwargs.positives("pos_embed_grid_size", {usual_side, usual_side});
+  const auto sides = kwargs.positives("pos_embed_grid_size", {usual_naflex_side, usual_naflex_side});
   check(sides.size() == 2 && sides[0] == sides[1], "{}.pos_embed_grid_size: two equal numbers, got {}", kwargs.where(),
         fmt::join(sides, ", "));
   return sides[0];
