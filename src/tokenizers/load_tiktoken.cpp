@@ -16,8 +16,7 @@ using nlohmann::json;
 
 TokenizerPointer make_tiktoken(const fs::path& file, const TiktokenOptions& options) {
   auto tokens = read_tiktoken(file);
-  return naming(file.string(),
-                [&] { return std::make_shared<const TiktokenTokenizer>(std::move(tokens), options); });
+  return naming(file.string(), [&] { return std::make_shared<const TiktokenTokenizer>(std::move(tokens), options); });
 }
 
 // The ids of GPT-2's vocabulary are r50k_base's ranks, the end token's apart.
