@@ -73,7 +73,7 @@ struct NllbPieces {
 };
 
 // The library normalizes these tokens as it does the text that it looks for them in.
-std::vector<AddedToken> as_looked_for(std::vector<AddedToken> tokens, const PieceText& text) {
+std::vector<AddedToken> nllb_as_looked_for(std::vector<AddedToken> tokens, const PieceText& text) {
   for (auto& token : tokens) {
     if (token.normalized) token.text = text.normalized(token.text);
   }
@@ -94,7 +94,7 @@ struct NllbTokenizer::State {
       : pieces(vocabulary, merges, how.added_tokens),
         options(how),
         text(how.text),
-        added_tokens(as_looked_for(how.added_tokens, text), pieces.size()),
+        added_tokens(nllb_as_looked_for(how.added_tokens, text), pieces.size()),
         language_id(pieces.id_of(how.language)),
         end_id(pieces.id_of(how.end_token)),
         pad_id(pieces.id_of(how.pad_token)),
