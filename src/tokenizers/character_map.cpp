@@ -1,6 +1,7 @@
 #include "tokenizers/character_map.hpp"
 
 #include <unicode/brkiter.h>
+#include <unicode/uchar.h>
 
 #include <algorithm>
 #include <memory>
@@ -106,15 +107,13 @@ void CharacterMap::append(std::string_view grapheme, std::string& result) const 
   }
 }
 
-std::string CharacterMap::apply(std::string_view text) const {
-  std::string result;
-  if (is_ascii(text)) {
-    for (std::size_t i = 0, length = 1; i < text.size(); i += length) {
-      length = text.substr(i, 2) == "\r\n" ? 2 : 1;
-      append(text.substr(i, length), result);
-    }
-    return result;
-  }
+// Whether it is a grapheme of its own beside another such character.
+static bool stands_alone(char32_t c) {
+  if (c < 0x80) return c >= 0x20 && c != 0x7F;
+  return u_getIntPropertyValue(static_cast<UChar32>(c), UCHAR_GRAPHEME_CLUSTER_BREAK) == U_GCB_OTHER;
+}
+
+void CharacterMap::append_graphemes(std::string_view text, std::string& result) const {
   const auto units = to_icu(to_utf32(text));
   auto& iterator = graphemes();
   iterator.setText(units);
@@ -125,6 +124,30 @@ std::string CharacterMap::apply(std::string_view text) const {
     units.tempSubStringBetween(start, end).toUTF8String(grapheme);
     append(grapheme, result);
   }
+}
+
+std::string CharacterMap::apply(std::string_view text) const {
+  if (trie_.empty()) return std::string(text);
+  std::string result;
+  result.reserve(text.size());
+  std::size_t start = 0, position = 0;  // of what is not appended yet
+  int characters = 0;
+  bool was_alone = false;
+  const auto flush = [&] {
+    const auto part = text.substr(start, position - start);
+    characters == 1 ? append(part, result) : append_graphemes(part, result);
+    start = position;
+    characters = 0;
+  };
+  while (position < text.size()) {
+    const auto first = first_code_point(text.substr(position));
+    const bool alone = stands_alone(first.value);
+    if (alone && was_alone) flush();
+    was_alone = alone;
+    ++characters;
+    position += static_cast<std::size_t>(first.length);
+  }
+  if (characters > 0) flush();
   return result;
 }
 

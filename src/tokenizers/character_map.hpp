@@ -29,6 +29,7 @@ class CharacterMap {
   int most_keys(std::size_t place, int depth, std::vector<int>& known) const;
   std::optional<std::string_view> replacement(std::string_view text) const;
   void append(std::string_view grapheme, std::string& result) const;
+  void append_graphemes(std::string_view text, std::string& result) const;
 
   std::vector<std::uint32_t> trie_;
   std::string replacements_;  // each ends with a zero byte

@@ -92,8 +92,7 @@ void Gpt2Tokenizer::save(const std::filesystem::path& folder) const {
     config["cls_token"] = start;
     config["sep_token"] = end;
   }
-  if (state_->has_start() || state_->pad_id != state_->end_id)
-    config["pad_token"] = state_->bpe.entry(state_->pad_id);
+  if (state_->has_start() || state_->pad_id != state_->end_id) config["pad_token"] = state_->bpe.entry(state_->pad_id);
   if (!options.mask_token.empty()) config["mask_token"] = options.mask_token;
   if (options.add_prefix_space) config["add_prefix_space"] = true;
   config["added_tokens_decoder"] = added_tokens_json(options.added_tokens);

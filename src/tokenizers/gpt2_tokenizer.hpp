@@ -20,9 +20,9 @@ struct Gpt2TokenizerOptions {
   std::string start_token = {};  ///< none where it is empty: GPT-2; RoBERTa's <s>
   std::string end_token = "<|endoftext|>";
   std::optional<std::int64_t> pad_id = {};  ///< by default the end token's
-  bool add_prefix_space = false;  ///< begins a caption with a space, so that its first word is like the others
-  std::string unknown_token = {};             ///< named in the files; no caption needs it
-  std::string mask_token = {};                ///< none where it is empty
+  bool add_prefix_space = false;   ///< begins a caption with a space, so that its first word is like the others
+  std::string unknown_token = {};  ///< named in the files; no caption needs it
+  std::string mask_token = {};     ///< none where it is empty
   std::vector<AddedToken> added_tokens = {};  ///< by default the start and end tokens
 };
 

@@ -3,6 +3,7 @@
 #include "core/check.hpp"
 #include "core/io/files.hpp"
 #include "core/json/parse_json.hpp"
+#include "core/log.hpp"
 #include "core/naming.hpp"
 #include "tokenizers/gemma_files.hpp"
 #include "tokenizers/gemma_tokenizer.hpp"
@@ -166,10 +167,14 @@ BpeTables read_nllb(const TokenizerSource& source, PieceTextOptions& text) {
 }
 
 std::string language_of(const TokenizerSource& source, const CaptionEnds& ends) {
-  auto language = special_token(source.config, "src_lang", ends.before.empty() ? "eng_Latn" : ends.before[0].text);
+  const auto language =
+      special_token(source.config, "src_lang", ends.before.empty() ? "eng_Latn" : ends.before[0].text);
   const auto kwargs = tokenizer_kwargs(source.text_cfg);
-  language = special_token(kwargs, "src_lang", language);
-  return special_token(kwargs, "language", language);
+  // Of no effect in open_clip either: each call of transformers' tokenizer puts src_lang back.
+  if (!special_token(kwargs, "language", "").empty())
+    log_warning("{}: text_cfg.tokenizer_kwargs.language has no effect on captions, src_lang has",
+                (source.folder / open_clip_config_file).string());
+  return special_token(kwargs, "src_lang", language);
 }
 
 }  // namespace
@@ -184,8 +189,7 @@ TokenizerPointer load_nllb(const TokenizerSource& source) {
     options.pad_token = special_token(source.config, "pad_token", options.pad_token);
     options.unknown_token = special_token(source.config, "unk_token", options.unknown_token);
     options.language_behind = source.config.value("legacy_behaviour", false);
-    const auto ends =
-        by_file ? read_post_processor(part_of_json(source.tokenizer, "post_processor")) : CaptionEnds{};
+    const auto ends = by_file ? read_post_processor(part_of_json(source.tokenizer, "post_processor")) : CaptionEnds{};
     options.language = language_of(source, ends);
     const auto mask = special_token(source.config, "mask_token", "<mask>");
     const FindId find = [&](const std::string& text) -> std::optional<std::int64_t> {

@@ -31,8 +31,11 @@ PieceTables read_piece_json(const TokenizerSource& source) {
     check(type == "Unigram", "model.type: expected Unigram, got {}", type);
     check(!source.tables.pieces.empty(), "model.vocab: expected an array of pieces and their scores");
     check(!model.value("byte_fallback", false), "model.byte_fallback: not read here for Unigram");
-    return {source.tokenizer_file, source.tables.pieces, parse_id(model.at("unk_id")),
-            character_map_of(source.tokenizer.value("normalizer", json())), {}};
+    return {source.tokenizer_file,
+            source.tables.pieces,
+            parse_id(model.at("unk_id")),
+            character_map_of(source.tokenizer.value("normalizer", json())),
+            {}};
   });
 }
 
@@ -78,11 +81,11 @@ void read_special_tokens(const json& config, UnigramTokenizerOptions& options) {
   options.unknown_token = special_token(config, "unk_token", options.unknown_token);
 }
 
-TokenizerPointer make_unigram(const TokenizerSource& source, const PieceTables& tables,
-                              UnigramTokenizerOptions options, std::vector<std::string> more = {}) {
+TokenizerPointer make_unigram(const TokenizerSource& source, const PieceTables& tables, UnigramTokenizerOptions options,
+                              std::vector<std::string> more = {}) {
   return naming(tables.file.string(), [&] {
-    more.insert(more.begin(), {options.start_token, options.pad_token, options.end_token, options.unknown_token,
-                               options.mask_token});
+    more.insert(more.begin(),
+                {options.start_token, options.pad_token, options.end_token, options.unknown_token, options.mask_token});
     options.added_tokens = tokens_of(source, tables, more);
     return std::make_shared<const UnigramTokenizer>(tables.pieces, tables.unknown_id, options);
   });
@@ -130,8 +133,9 @@ TokenizerPointer load_t5(const TokenizerSource& source) {
   });
   if (has_json) return make_unigram(source, tables, options, extra);
   for (auto token = extra.rbegin(); token != extra.rend(); ++token) tables.pieces.emplace_back(*token, 0.0);
-  const bool has_own = std::any_of(tables.model_tokens.begin(), tables.model_tokens.end(),
-                                   [](const auto& token) { return token.text.find("<extra_id_") != std::string::npos; });
+  const bool has_own = std::any_of(tables.model_tokens.begin(), tables.model_tokens.end(), [](const auto& token) {
+    return token.text.find("<extra_id_") != std::string::npos;
+  });
   if (has_own) extra.clear();
   tables.unknown_id = 2;  // transformers' T5Tokenizer
   return make_unigram(source, tables, options, extra);
@@ -168,8 +172,8 @@ TokenizerPointer load_unigram(const TokenizerSource& source) {
   const auto tables = read_piece_json(source);
   return naming(tables.file.string(), [&] {
     UnigramTokenizerOptions options{.tokenizer_class = "TokenizersBackend"};
-    options.text = read_piece_text(source.tokenizer.value("normalizer", json()),
-                                   source.tokenizer.value("pre_tokenizer", json()));
+    options.text =
+        read_piece_text(source.tokenizer.value("normalizer", json()), source.tokenizer.value("pre_tokenizer", json()));
     read_special_tokens(source.config, options);
     const auto ends = read_post_processor(source.tokenizer.value("post_processor", json()));
     check(ends.before.size() <= 1 && ends.after.size() == 1,

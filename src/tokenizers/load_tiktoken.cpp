@@ -16,8 +16,7 @@ using nlohmann::json;
 
 TokenizerPointer make_tiktoken(const fs::path& file, const TiktokenOptions& options) {
   auto tokens = read_tiktoken(file);
-  return naming(file.string(),
-                [&] { return std::make_shared<const TiktokenTokenizer>(std::move(tokens), options); });
+  return naming(file.string(), [&] { return std::make_shared<const TiktokenTokenizer>(std::move(tokens), options); });
 }
 
 // The ids of GPT-2's vocabulary are r50k_base's ranks, the end token's apart.
@@ -32,7 +31,7 @@ TokenizerPointer make_of_gpt2(const BpeTables& bpe, const TiktokenOptions& optio
   });
 }
 
-TiktokenOptions read_options(const TokenizerSource& source) {
+TiktokenOptions read_tiktoken_options(const TokenizerSource& source) {
   TiktokenOptions options;
   const auto& text = source.open_clip ? source.text_cfg : source.config;
   const auto kwargs = tokenizer_kwargs(source.text_cfg);
@@ -46,7 +45,7 @@ TiktokenOptions read_options(const TokenizerSource& source) {
 
 TokenizerPointer load_tiktoken(const TokenizerSource& source) {
   const auto options = naming(source.folder.string(), [&] {
-    auto read = read_options(source);
+    auto read = read_tiktoken_options(source);
     check(is_tiktoken_encoding(read.encoding),
           "tiktoken_name: r50k_base, gpt2, p50k_base and cl100k_base are read here, got {}", read.encoding);
     return read;

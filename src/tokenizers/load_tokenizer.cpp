@@ -149,8 +149,8 @@ TokenizerPointer load_clip_merges(const fs::path& file) {
 }  // namespace
 
 bool holds_tokenizer(const fs::path& folder) {
-  constexpr const char* tokenizer_files[] = {"tokenizer.json", "vocab.json",   "vocab.txt",
-                                             "spiece.model",   "sentencepiece.bpe.model"};
+  constexpr const char* tokenizer_files[] = {"tokenizer.json", "vocab.json", "vocab.txt", "spiece.model",
+                                             "sentencepiece.bpe.model"};
   if (std::any_of(std::begin(tokenizer_files), std::end(tokenizer_files),
                   [&](auto* name) { return is_there(folder / name); }))
     return true;

@@ -14,19 +14,19 @@
 #include "tokenizers/tokenizer_config.hpp"
 
 namespace vlalign {
+namespace {
 
 using nlohmann::json;
 
-// What all languages share.
-struct NllbTokenizer::Pieces {
+// The vocabulary and its merges.
+struct NllbPieces {
   std::vector<std::string> entries;  // the vocabulary's, and behind them added tokens'
   std::size_t model_size;            // of the vocabulary alone
   std::vector<std::pair<Symbol, Symbol>> merges;
   MergeTable table;                                 // a vocabulary's ids are its symbols
   std::unordered_map<char32_t, Symbol> characters;  // the vocabulary's entries of one character
-  TextIds token_ids;                                // of added tokens and of the special ones
 
-  Pieces(const Vocabulary& vocabulary, const std::vector<Merge>& all_merges, const std::vector<AddedToken>& added)
+  NllbPieces(const Vocabulary& vocabulary, const std::vector<Merge>& all_merges, const std::vector<AddedToken>& added)
       : entries(entries_by_id(vocabulary)), model_size(entries.size()), table(all_merges.size()) {
     merges.reserve(all_merges.size());
     const auto symbol = [&](const std::string& text) { return static_cast<Symbol>(vlalign::id_of(vocabulary, text)); };
@@ -44,17 +44,15 @@ struct NllbTokenizer::Pieces {
     for (const auto& token : added) {
       check(token.id >= 0 && token.id < size() && entries[static_cast<std::size_t>(token.id)] == token.text,
             "added token '{}': the id {} is another entry's", token.text, token.id);
-      token_ids.emplace(token.text, token.id);
     }
   }
 
   std::int64_t size() const { return static_cast<std::int64_t>(entries.size()); }
 
-  void add_token(const std::string& text) {
-    if (token_ids.contains(text)) return;
-    const auto found = std::find(entries.begin(), entries.end(), text);
-    check(found != entries.end(), "the vocabulary lacks the token '{}'", text);
-    token_ids.emplace(text, found - entries.begin());
+  std::int64_t id_of(const std::string& token) const {
+    const auto found = std::find(entries.begin(), entries.end(), token);
+    check(found != entries.end(), "the vocabulary lacks the token '{}'", token);
+    return found - entries.begin();
   }
 
   void append_word(std::string_view word, Symbol unknown, std::vector<std::int64_t>& ids) const {
@@ -74,58 +72,40 @@ struct NllbTokenizer::Pieces {
   }
 };
 
+// The library normalizes these tokens as it does the text that it looks for them in.
+std::vector<AddedToken> nllb_as_looked_for(std::vector<AddedToken> tokens, const PieceText& text) {
+  for (auto& token : tokens) {
+    if (token.normalized) token.text = text.normalized(token.text);
+  }
+  return tokens;
+}
+
+}  // namespace
+
 struct NllbTokenizer::State {
-  std::shared_ptr<const Pieces> pieces;
+  NllbPieces pieces;
   NllbTokenizerOptions options;
   PieceText text;
   AddedTokens added_tokens;
   std::int64_t language_id, end_id, pad_id;
   Symbol unknown;
 
-  State(std::shared_ptr<const Pieces> all, const NllbTokenizerOptions& how)
-      : pieces(std::move(all)),
+  State(const Vocabulary& vocabulary, const std::vector<Merge>& merges, const NllbTokenizerOptions& how)
+      : pieces(vocabulary, merges, how.added_tokens),
         options(how),
         text(how.text),
-        added_tokens(as_looked_for(how, text), pieces->size()),
-        language_id(id_of_token(pieces->token_ids, how.language)),
-        end_id(id_of_token(pieces->token_ids, how.end_token)),
-        pad_id(id_of_token(pieces->token_ids, how.pad_token)),
-        unknown(static_cast<Symbol>(id_of_token(pieces->token_ids, how.unknown_token))) {}
-
-  // The library normalizes these tokens as it does the text that it looks for them in.
-  static std::vector<AddedToken> as_looked_for(const NllbTokenizerOptions& how, const PieceText& text) {
-    auto tokens = how.added_tokens;
-    for (auto& token : tokens) {
-      if (token.normalized) token.text = text.normalized(token.text);
-    }
-    return tokens;
-  }
+        added_tokens(nllb_as_looked_for(how.added_tokens, text), pieces.size()),
+        language_id(pieces.id_of(how.language)),
+        end_id(pieces.id_of(how.end_token)),
+        pad_id(pieces.id_of(how.pad_token)),
+        unknown(static_cast<Symbol>(pieces.id_of(how.unknown_token))) {}
 };
 
-namespace {
-
-std::vector<std::string> special_tokens(const NllbTokenizerOptions& options) {
-  return {options.start_token, options.end_token, options.pad_token, options.unknown_token, options.language};
-}
-
-}  // namespace
-
 NllbTokenizer::NllbTokenizer(const Vocabulary& vocabulary, const std::vector<Merge>& merges,
-                             const NllbTokenizerOptions& options) {
-  auto pieces = std::make_shared<Pieces>(vocabulary, merges, options.added_tokens);
-  for (const auto& token : special_tokens(options)) pieces->add_token(token);
-  state_ = std::make_unique<State>(std::move(pieces), options);
-}
+                             const NllbTokenizerOptions& options)
+    : state_(std::make_unique<State>(vocabulary, merges, options)) {}
 
-NllbTokenizer::NllbTokenizer(std::unique_ptr<State> state) : state_(std::move(state)) {}
 NllbTokenizer::~NllbTokenizer() = default;
-
-std::shared_ptr<const NllbTokenizer> NllbTokenizer::with_language(const std::string& language) const {
-  auto options = state_->options;
-  options.language = language;
-  return std::shared_ptr<const NllbTokenizer>(
-      new NllbTokenizer(std::make_unique<State>(state_->pieces, options)));
-}
 
 std::vector<std::int64_t> NllbTokenizer::encode(std::string_view text, std::int64_t context_length) const {
   check(context_length >= 1, "[NllbTokenizer.encode] context_length: expected at least 1, got {}", context_length);
@@ -136,7 +116,7 @@ std::vector<std::int64_t> NllbTokenizer::encode(std::string_view text, std::int6
     for (std::size_t position = 0; ids.size() < limit;) {
       const auto word = PieceText::next_word(words, position);
       if (word.empty()) break;
-      state_->pieces->append_word(word, state_->unknown, ids);
+      state_->pieces.append_word(word, state_->unknown, ids);
     }
   };
   state_->added_tokens.visit(
@@ -152,7 +132,7 @@ std::string NllbTokenizer::decode(std::span<const std::int64_t> ids) const {
   std::string text;
   for (const auto id : ids) {
     check(id >= 0 && id < vocab_size(), "[NllbTokenizer.decode] ids: expected 0 to {}, got {}", vocab_size() - 1, id);
-    if (!state_->added_tokens.is_special(id)) text += state_->pieces->entries[static_cast<std::size_t>(id)];
+    if (!state_->added_tokens.is_special(id)) text += state_->pieces.entries[static_cast<std::size_t>(id)];
   }
   auto characters = to_utf32(text);
   std::replace(characters.begin(), characters.end(), meta_space, U' ');
@@ -160,7 +140,7 @@ std::string NllbTokenizer::decode(std::span<const std::int64_t> ids) const {
   return to_utf8(characters);
 }
 
-std::int64_t NllbTokenizer::vocab_size() const { return state_->pieces->size(); }
+std::int64_t NllbTokenizer::vocab_size() const { return state_->pieces.size(); }
 std::int64_t NllbTokenizer::pad_id() const { return state_->pad_id; }
 std::int64_t NllbTokenizer::end_id() const { return state_->end_id; }
 
@@ -203,9 +183,9 @@ void NllbTokenizer::save(const std::filesystem::path& folder) const {
              {"byte_fallback", false},
              {"ignore_merges", false}};
   auto& vocabulary = model["vocab"] = json::object();
-  for (std::size_t id = 0; id < pieces->model_size; ++id) vocabulary[pieces->entries[id]] = id;
+  for (std::size_t id = 0; id < pieces.model_size; ++id) vocabulary[pieces.entries[id]] = id;
   auto& merges = model["merges"] = json::array();
-  for (const auto& [left, right] : pieces->merges) merges.push_back({pieces->entries[left], pieces->entries[right]});
+  for (const auto& [left, right] : pieces.merges) merges.push_back({pieces.entries[left], pieces.entries[right]});
   const json tokenizer{{"version", "1.0"},
                        {"truncation", nullptr},
                        {"padding", nullptr},

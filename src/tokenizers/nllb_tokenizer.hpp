@@ -38,9 +38,6 @@ class NllbTokenizer : public Tokenizer {
                 const NllbTokenizerOptions& options = {});
   ~NllbTokenizer() override;
 
-  /// The same vocabulary for captions of another language. Throws Error where it isn't in the vocabulary.
-  std::shared_ptr<const NllbTokenizer> with_language(const std::string& language) const;
-
   std::vector<std::int64_t> encode(std::string_view text, std::int64_t context_length) const override;
   std::string decode(std::span<const std::int64_t> ids) const override;
   std::int64_t vocab_size() const override;
@@ -51,9 +48,7 @@ class NllbTokenizer : public Tokenizer {
   void save(const std::filesystem::path& folder) const override;
 
  private:
-  struct Pieces;
   struct State;
-  explicit NllbTokenizer(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
 

@@ -22,8 +22,7 @@ void collapse(std::string& text) {
 void strip(std::string& text, bool left, bool right) {
   auto characters = to_utf32(text);
   const auto is_text = [](char32_t c) { return !is_white_space(c); };
-  if (right)
-    characters.erase(std::find_if(characters.rbegin(), characters.rend(), is_text).base(), characters.end());
+  if (right) characters.erase(std::find_if(characters.rbegin(), characters.rend(), is_text).base(), characters.end());
   if (left) characters.erase(characters.begin(), std::find_if(characters.begin(), characters.end(), is_text));
   text = to_utf8(characters);
 }

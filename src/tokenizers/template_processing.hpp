@@ -17,7 +17,8 @@ struct CaptionEnds {
   std::vector<TokenText> before = {}, after = {};
 };
 
-/// Of TemplateProcessing, RobertaProcessing or BertProcessing; nothing for null and ByteLevel. Throws Error for another.
+/// Of TemplateProcessing, RobertaProcessing or BertProcessing; nothing for null and ByteLevel. Throws Error for
+/// another.
 CaptionEnds read_post_processor(const nlohmann::json& processor);
 
 /// TemplateProcessing with them around each caption of a pair.

@@ -26,9 +26,9 @@ struct Encoding {
   std::int64_t special_ids;  // behind the last rank
 };
 
-constexpr Encoding encodings[] = {{"r50k_base", next_gpt2_word, 1},      // <|endoftext|>
-                                  {"gpt2", next_gpt2_word, 1},           // the same
-                                  {"p50k_base", next_gpt2_word, 0},      // its <|endoftext|> is between the ranks
+constexpr Encoding encodings[] = {{"r50k_base", next_gpt2_word, 1},        // <|endoftext|>
+                                  {"gpt2", next_gpt2_word, 1},             // the same
+                                  {"p50k_base", next_gpt2_word, 0},        // its <|endoftext|> is between the ranks
                                   {"cl100k_base", next_cl100k_word, 21}};  // the last is <|endofprompt|>, 100276
 
 const Encoding& encoding_named(std::string_view name) {
@@ -85,8 +85,8 @@ struct TiktokenTokenizer::State {
       for (std::size_t cut = 1; cut < token.size(); ++cut) {
         const auto left = ranks.find(token.substr(0, cut)), right = ranks.find(token.substr(cut));
         if (left != ranks.end() && right != ranks.end())
-          pairs.push_back({static_cast<Symbol>(left->second), static_cast<Symbol>(right->second),
-                           static_cast<Symbol>(rank)});
+          pairs.push_back(
+              {static_cast<Symbol>(left->second), static_cast<Symbol>(right->second), static_cast<Symbol>(rank)});
       }
     }
     table = MergeTable(pairs.size());

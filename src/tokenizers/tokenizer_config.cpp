@@ -13,8 +13,8 @@ namespace {
 using nlohmann::json;
 
 json added_token_json(const AddedToken& token) {
-  return {{"content", token.text},       {"lstrip", token.strip_left},  {"rstrip", token.strip_right},
-          {"normalized", token.normalized}, {"special", token.special}, {"single_word", false}};
+  return {{"content", token.text},          {"lstrip", token.strip_left}, {"rstrip", token.strip_right},
+          {"normalized", token.normalized}, {"special", token.special},   {"single_word", false}};
 }
 
 std::int64_t parse_id_text(const std::string& text) {

@@ -15,20 +15,19 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::pair<const char*, TokenizerKind> classes[] = {
-    {"CLIPTokenizer", TokenizerKind::clip},
-    {"GPT2Tokenizer", TokenizerKind::gpt2},
-    {"RobertaTokenizer", TokenizerKind::roberta},
-    {"BertTokenizer", TokenizerKind::word_piece},
-    {"DistilBertTokenizer", TokenizerKind::word_piece},
-    {"SiglipTokenizer", TokenizerKind::siglip},
-    {"T5Tokenizer", TokenizerKind::t5},
-    {"MT5Tokenizer", TokenizerKind::t5},
-    {"XLMRobertaTokenizer", TokenizerKind::xlm_roberta},
-    {"NllbTokenizer", TokenizerKind::nllb},
-    {"GemmaTokenizer", TokenizerKind::gemma},
-    {"Siglip2Tokenizer", TokenizerKind::gemma},
-    {"TikTokenTokenizer", TokenizerKind::tiktoken}};
+constexpr std::pair<const char*, TokenizerKind> classes[] = {{"CLIPTokenizer", TokenizerKind::clip},
+                                                             {"GPT2Tokenizer", TokenizerKind::gpt2},
+                                                             {"RobertaTokenizer", TokenizerKind::roberta},
+                                                             {"BertTokenizer", TokenizerKind::word_piece},
+                                                             {"DistilBertTokenizer", TokenizerKind::word_piece},
+                                                             {"SiglipTokenizer", TokenizerKind::siglip},
+                                                             {"T5Tokenizer", TokenizerKind::t5},
+                                                             {"MT5Tokenizer", TokenizerKind::t5},
+                                                             {"XLMRobertaTokenizer", TokenizerKind::xlm_roberta},
+                                                             {"NllbTokenizer", TokenizerKind::nllb},
+                                                             {"GemmaTokenizer", TokenizerKind::gemma},
+                                                             {"Siglip2Tokenizer", TokenizerKind::gemma},
+                                                             {"TikTokenTokenizer", TokenizerKind::tiktoken}};
 
 std::string what_is_read() {
   std::string names;

@@ -20,10 +20,10 @@ constexpr auto open_clip_config_file = "open_clip_config.json";
 struct TokenizerSource {
   std::filesystem::path folder;
   std::filesystem::path tokenizer_file = {};
-  nlohmann::json config = nlohmann::json::object();  ///< tokenizer_config.json, empty where there is none
-  nlohmann::json tokenizer = {};                     ///< tokenizer.json without its tables, null where there is none
-  TokenizerJson tables = {};                         ///< and they
-  bool open_clip = false;                            ///< whether open_clip's config decides about captions
+  nlohmann::json config = nlohmann::json::object();    ///< tokenizer_config.json, empty where there is none
+  nlohmann::json tokenizer = {};                       ///< tokenizer.json without its tables, null where there is none
+  TokenizerJson tables = {};                           ///< and they
+  bool open_clip = false;                              ///< whether open_clip's config decides about captions
   nlohmann::json text_cfg = nlohmann::json::object();  ///< its part of that config
 };
 

@@ -17,7 +17,6 @@
 #include "support/captured_log.hpp"
 #include "support/sanitized.hpp"
 #include "support/temp_folder.hpp"
-#include "tokenizers/unigram_tokenizer.hpp"
 #include "tokenizers/word_piece_tokenizer.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/data/loading/episode_loader.hpp"
@@ -248,10 +247,14 @@ TEST_F(Mistakes, TextThatIsNoUtf8IsSavedInNoJson) {
   EXPECT_TRUE(message.starts_with((folder() / "tokenizer_config.json").string() + ": ")) << message;
 }
 
-TEST_F(Mistakes, AUnigramTokenizerOfNoSuchJsonIsAnError) {
-  for (const auto* text : {"", "[]", "3", "{}", R"({"model": 3})", R"({"model": {"vocab": {}}})",
-                           R"({"model": {"vocab": [], "unk_id": 0}})"}) {
-    message_of<Error>([&] { UnigramTokenizer tokenizer{text}; });
+TEST_F(Mistakes, ATokenizerOfNoSuchJsonIsAnError) {
+  const auto file = folder() / "tokenizer.json";
+  for (const auto* text : {"", "[]", "3", "{}", R"({"model": 3})", R"({"model": {"vocab": {}, "type": "Unigram"}})",
+                           R"({"model": {"vocab": [], "unk_id": 0, "type": "Unigram"}})",
+                           R"({"model": {"vocab": [["a"]], "unk_id": 0, "type": "Unigram"}})",
+                           R"({"model": {"vocab": {"a": 1.5}, "type": "BPE"}})"}) {
+    std::ofstream(file) << text;
+    message_of<Error>([&] { load_tokenizer(file); });
   }
 }
 

@@ -141,7 +141,7 @@ def train_more(names, files, folder):
     config = {"tokenizer_class": "T5Tokenizer", "extra_ids": 0, "additional_special_tokens": None}
     kinds.write_model_folder(model, "spiece.model", config, folder / "mt5_model")
     kinds.write_nllb(names, VOCABULARY, character_map_of(model), folder / "nllb")
-    write_as_open_clip(folder / "nllb", folder / "nllb_french", {"language": "fra_Latn"})
+    write_as_open_clip(folder / "nllb", folder / "nllb_french", {"src_lang": "fra_Latn"})
 
 
 def write_xlm_roberta(model, folder):

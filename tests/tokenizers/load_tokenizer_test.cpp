@@ -240,11 +240,12 @@ TEST(LoadTokenizer, TakesWordsAndCaptionsOfAMillionBytes) {
 TEST(LoadTokenizer, SaysWhichKindItDoesNotRead) {
   const TempFolder folder;
   const auto config = folder.path() / "tokenizer_config.json";
-  write(config, R"({"tokenizer_class": "XLMRobertaTokenizerFast"})");
+  write(config, R"({"tokenizer_class": "AlbertTokenizerFast"})");
   const auto message = message_of([&] { load_tokenizer(folder.path()); });
-  EXPECT_EQ(message, config.string() +
-                         ": tokenizer_class XLMRobertaTokenizer: CLIPTokenizer, GPT2Tokenizer, BertTokenizer, "
-                         "SiglipTokenizer, T5Tokenizer, GemmaTokenizer and Siglip2Tokenizer are read here");
+  EXPECT_TRUE(message.starts_with(config.string() + ": tokenizer_class AlbertTokenizer: CLIPTokenizer, GPT2Tokenizer, "
+                                                    "RobertaTokenizer, BertTokenizer, "))
+      << message;
+  EXPECT_TRUE(message.ends_with(" are read here")) << message;
   fs::remove(config);
   const auto file = folder.path() / "tokenizer.json";
   const auto message_with = [&](const json& tokenizer) {
