@@ -27,6 +27,7 @@ fs::path fixture(const std::string& name) { return fs::path(VLALIGN_FIXTURES) / 
 DualEncoder naflex(const std::string& name) {
   return test::peer_model(fixture(name), fixture(name) / "open_clip_config.json");
 }
+at::Tensor grid(std::int64_t rows, std::int64_t columns) { return at::tensor({rows, columns}).view({1, 2}); }
 nn::Vit& vit_of(const DualEncoder& model) { return dynamic_cast<nn::Vit&>(*model.module()->visual); }
 
 class NaFlex : public testing::TestWithParam<const char*> {
@@ -68,7 +69,7 @@ TEST_P(NaFlex, ASquareOfPatchesIsTheSquarePicture) {
   const at::NoGradGuard no_grad;
   const auto model = naflex(GetParam());
   const auto pixels = expected.at("pixels");
-  const nn::Patches cut{nn::cut_into_patches(pixels, 4), at::tensor({6, 6}).expand({4, 2})};
+  const nn::Patches cut{nn::cut_into_patches(pixels, 4), grid(6, 6).expand({4, 2})};
   EXPECT_LT(largest_difference(vit_of(model).forward(cut, at::kFloat), vit_of(model).forward(pixels, at::kFloat)),
             1e-5);
 }
@@ -122,10 +123,10 @@ TEST(NaFlexInputs, GridsThatDoNotFitAreErrors) {
   const auto message = [&](const at::Tensor& values, const at::Tensor& grids) {
     return message_of<Error>([&] { vit_of(model).forward({values, grids}, at::kFloat); });
   };
-  EXPECT_NE(message(pixels, at::tensor({4, 4}).view({1, 2})).find("1 to 12 patches"), std::string::npos);
-  EXPECT_NE(message(pixels, at::tensor({0, 4}).view({1, 2})).find("1 to 12 patches"), std::string::npos);
-  EXPECT_NE(message(pixels, at::tensor({3, 4})).find("int64 [1, 2]"), std::string::npos);
-  EXPECT_NE(message(at::randn({1, 12, 47}), at::tensor({3, 4}).view({1, 2})).find("[B, N, 48]"), std::string::npos);
+  EXPECT_NE(message(pixels, grid(4, 4)).find("1 to 12 patches"), std::string::npos);
+  EXPECT_NE(message(pixels, grid(0, 4)).find("1 to 12 patches"), std::string::npos);
+  EXPECT_NE(message(pixels, grid(3, 4)[0]).find("int64 [1, 2]"), std::string::npos);
+  EXPECT_NE(message(at::randn({1, 12, 47}), grid(3, 4)).find("[B, N, 48]"), std::string::npos);
 }
 
 TEST(NaFlexConfig, TheNamedModelsAreRead) {
