@@ -168,7 +168,7 @@ def train(build, name):
         model, size, _ = open_clip_model(name, folder)
         generator = torch.Generator().manual_seed(4)
         pixels = torch.randn(STEPS, BATCH, 3, size, size, generator=generator)
-        tokens = torch.zeros(STEPS, BATCH, 77, dtype=torch.long)
+        tokens = torch.zeros(STEPS, BATCH, model.context_length, dtype=torch.long)
         tokens[:, :, 0] = 49406
         tokens[:, :, 1:9] = torch.randint(1, 49000, (STEPS, BATCH, 8), generator=generator)
         tokens[:, :, 9] = 49407
