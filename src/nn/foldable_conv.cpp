@@ -86,6 +86,19 @@ ConvNorm::ConvNorm(const Shape& shape, Initializer& initializer) : FoldableConv(
   bn_ = register_module("bn", std::make_shared<BatchNorm2d>(shape.out));
 }
 
+/// 1x1 kernels as products, and depthwise ones with as many channels out as in: LibTorch is slow at the others.
+Tensor ConvNorm::convolution(const Tensor& x) const {
+  const auto& [in, out, kernel, stride, groups] = shape();
+  const auto weight = conv_->weight.to(x.scalar_type());
+  if (kernel == 1) {
+    const auto seen = x.slice(2, 0, std::nullopt, stride).slice(3, 0, std::nullopt, stride);
+    if (groups == 1) return channels_in_front(product(channels_behind(seen).contiguous(), weight.flatten(1)));
+    return repeated_channels(seen, out / in) * weight.view({1, -1, 1, 1});
+  }
+  if (groups == 1) return conv_->forward(x);
+  return at::conv2d(repeated_channels(x, out / in), weight, std::nullopt, stride, kernel / 2, /*dilation=*/1, out);
+}
+
 Kernel ConvNorm::kernel() const {
   return folded(*bn_, {conv_->weight, at::zeros({shape().out}, conv_->weight.options())});
 }

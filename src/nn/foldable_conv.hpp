@@ -57,14 +57,16 @@ class FoldableConv : public torch::nn::Module {
   mutable std::vector<Tensor> sources_;
 };
 
-/// A convolution without bias, then a batch norm: registered as conv and bn.
+/// A convolution without bias, dense or of each channel alone, then a batch norm: registered as conv and bn.
 class ConvNorm : public FoldableConv {
  public:
   ConvNorm(const Shape& shape, Initializer& initializer);
   Kernel kernel() const override;
-  Tensor parts(const Tensor& x) override { return bn_->forward(conv_->forward(x)); }
+  Tensor parts(const Tensor& x) override { return bn_->forward(convolution(x)); }
 
  private:
+  Tensor convolution(const Tensor& x) const;
+
   std::shared_ptr<Conv2d> conv_;
   std::shared_ptr<BatchNorm2d> bn_;
 };
