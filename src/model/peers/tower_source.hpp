@@ -10,10 +10,10 @@ namespace vlalign {
 
 /// Tensors that hold a tower, and how they name it.
 struct TowerSource {
-  std::string where;
-  NamedTensors tensors;
-  NamingSchemes schemes;
-  std::string prefix;                                 ///< before our names
+  std::string where{};
+  NamedTensors tensors{};
+  NamingSchemes schemes{};
+  std::string prefix{};                               ///< before our names
   bool whole_model = false;                           ///< other tensors than the tower's are there too
   at::Tensor projection_weight{}, projection_bias{};  ///< to a joint space, where half a model holds one; undefined
 };
