@@ -2,6 +2,8 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/matmul.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 #include <gtest/gtest.h>
 
@@ -16,6 +18,7 @@
 #include "model/peers/timm_dino.hpp"
 #include "support/model_fixture.hpp"
 #include "support/temp_folder.hpp"
+#include "vlalign/core/error.hpp"
 #include "vlalign/core/normalize.hpp"
 #include "vlalign/model/peers/read_config.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
@@ -32,7 +35,6 @@ using test::message_of;
 using test::TempFolder;
 
 constexpr double close = 1e-5;
-constexpr std::int64_t side = 12;
 
 fs::path tower_fixture(const std::string& name) { return fs::path(VLALIGN_FIXTURES) / "towers" / ("image_" + name); }
 fs::path text_fixture(const std::string& name) { return fs::path(VLALIGN_FIXTURES) / "towers" / ("text_" + name); }
@@ -57,7 +59,9 @@ VitConfig small_timm_tower(const std::string& name) {
 
 PeersTower peers_tower(const std::string& name) {
   const auto folder = tower_fixture(name);
-  PeersTower tower{.expected = read_safetensors(folder / "expected.safetensors").tensors};
+  PeersTower tower;
+  tower.expected = read_safetensors(folder / "expected.safetensors").tensors;
+  const auto side = tower.expected.at("pixels").size(2);
   VisionConfig vision;
   if (name.starts_with("timm")) {
     vision = small_timm_tower(name);
@@ -159,7 +163,7 @@ TEST(WithImageTower, TakesTheFoldersNetworkWeightsAndPreprocessing) {
   const at::NoGradGuard no_graph;
   const auto model = model_with(tower_fixture("dinov2"));
   const auto expected = read_safetensors(tower_fixture("dinov2") / "expected.safetensors").tensors;
-  EXPECT_EQ(model.config().preprocess.image_size, side);
+  EXPECT_EQ(model.config().preprocess.image_size, 12);
   EXPECT_EQ(model.config().preprocess.mean, (std::array{0.5, 0.5, 0.5}));
   EXPECT_EQ(std::get<VitConfig>(model.config().vision).position_side, 5);
   EXPECT_LT(largest_difference(model.image_features(expected.at("pixels")).pooled, expected.at("pooled")), close);
@@ -189,14 +193,14 @@ TEST(WithImageTower, ReadsPicturesOfAnotherSize) {
 TEST(WithImageTower, SaysThatNoPeerHasATowerOfSuchSizes) {
   const TempFolder folder;
   const auto model = model_with(tower_fixture("dinov3"));
-  EXPECT_NE(message_of([&] { model.save(folder.path() / "model"); }).find("open_clip's layout can't hold it"),
+  EXPECT_NE(message_of<Error>([&] { model.save(folder.path() / "model"); }).find("open_clip's layout can't hold it"),
             std::string::npos);
 }
 
 TEST(WithImageTower, NamesAKindThatIsNotBuiltHere) {
   const TempFolder folder;
   write_file_atomically(folder.path() / "config.json", R"({"model_type": "swin"})");
-  EXPECT_NE(message_of([&] { read_image_config(folder.path()); }).find("model_type \"swin\" is no image tower"),
+  EXPECT_NE(message_of<Error>([&] { read_image_config(folder.path()); }).find("model_type \"swin\" is no image tower"),
             std::string::npos);
 }
 
