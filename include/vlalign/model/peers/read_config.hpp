@@ -10,8 +10,8 @@ namespace vlalign {
 
 /// Reads a model's JSON: open_clip's model config ({"embed_dim", "vision_cfg", "text_cfg"}), a model folder's
 /// open_clip_config.json ({"model_cfg", "preprocess_cfg"}), or transformers' config.json ({"model_type": "clip",
-/// "metaclip_2", "chinese_clip", "siglip" or "align"}), with preprocessor_config.json beside it. Throws Error naming the
-/// file and the key that is missing, wrong or asks for something this library does not build.
+/// "metaclip_2", "chinese_clip", "siglip" or "align"}), with preprocessor_config.json beside it. Throws Error naming
+/// the file and the key that is missing, wrong or asks for something this library does not build.
 VLALIGN_EXPORT ModelConfig read_model_config(const std::filesystem::path& file);
 
 /// The text of an open_clip_config.json for a model.
