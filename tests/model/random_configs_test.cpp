@@ -133,7 +133,7 @@ const std::vector<Option> options{
     {"unused queries", [](ModelConfig& c) { vit(c).pool_queries = 7, vit(c).pool_heads = 4; }, true, true},
     {"end token", [](ModelConfig& c) { c.text.pool = TextConfig::Pool::end_token, c.text.end_id = 513; }, true, true},
     // transformers takes 2 for configs that are older than a repair, and pools at the largest id.
-    {"end token 2", [](ModelConfig& c) { c.text.pool = TextConfig::Pool::end_token; }, true, false},
+    {"end token 2", [](ModelConfig& c) { c.text.pool = TextConfig::Pool::end_token; }, true, true},  // MetaClip2Model
     {"first", [](ModelConfig& c) { c.text.pool = TextConfig::Pool::first; }, true, false},
     {"last", [](ModelConfig& c) { c.text.pool = TextConfig::Pool::last; }, true, false},
     {"mean", [](ModelConfig& c) { c.text.pool = TextConfig::Pool::mean; }, true, false},
