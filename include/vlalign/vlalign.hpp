@@ -59,6 +59,7 @@
 #include "vlalign/model/interpolate.hpp"
 #include "vlalign/model/live_encoder.hpp"
 #include "vlalign/model/lora.hpp"
+#include "vlalign/model/naflex.hpp"
 #include "vlalign/model/peers/read_config.hpp"
 #include "vlalign/model/presets.hpp"
 #include "vlalign/ranks/ranks.hpp"

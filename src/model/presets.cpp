@@ -24,7 +24,7 @@ bool has_quick_variant(const nlohmann::json& model) {
   const auto text = model.find("text_cfg");
   const auto vision = model.find("vision_cfg");
   return text != model.end() && !text->contains("hf_tokenizer_name") && !text->contains("hf_model_name") &&
-         !vision->contains("timm_model_name");
+         !text->contains("text_arch") && !vision->contains("timm_model_name");
 }
 
 ModelConfig with_quick_gelu(ModelConfig config) {

@@ -8,6 +8,7 @@
 #include "core/io/files.hpp"
 #include "model/naflex_patches.hpp"
 #include "support/model_fixture.hpp"
+#include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/model/naflex.hpp"
 

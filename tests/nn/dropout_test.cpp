@@ -13,7 +13,10 @@
 namespace vlalign::dropout_test {
 namespace {
 
-void seed(std::uint64_t value) { at::detail::getDefaultCPUGenerator().set_current_seed(value); }
+void seed(std::uint64_t value) {
+  auto generator = at::detail::getDefaultCPUGenerator();
+  generator.set_current_seed(value);
+}
 
 std::shared_ptr<nn::Transformer> transformer(const BlockConfig& block, std::int64_t layers = 3) {
   nn::Initializer initializer(1);

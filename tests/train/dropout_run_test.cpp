@@ -67,7 +67,8 @@ TEST_F(DropoutRuns, InPiecesDrawTheSameWhetherActivationsAreKeptOrComputedAgain)
   for (const bool bert : {false, true}) {
     auto o = options(4);
     o.micro_batch = 2;
-    const auto kept = drawing_model(bert), computed_again = drawing_model(bert);
+    const auto kept = drawing_model(bert);
+    auto computed_again = drawing_model(bert);
     computed_again.checkpoint_activations();
     train(kept, o), train(computed_again, o);
     expect_equal_bits(kept, computed_again);
