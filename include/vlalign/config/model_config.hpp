@@ -213,8 +213,8 @@ struct TextConfig {
   bool ln_pre = false;                   ///< modern: a norm of the embeddings
   std::string peer_name{};               ///< open_clip's hf_model_name, whose layers the tower's tensors are named by
   std::string tiktoken{};                ///< open_clip's tiktoken_name: "r50k_base"
-  bool pooler = false;             ///< bert: the folder holds the [CLS] layer of pre-training, kept where unused
-  std::int32_t position_rows = 0;  ///< of the learned table; 0: as many as context_length takes
+  bool pooler = false;                   ///< bert: the folder holds the [CLS] layer of pre-training, kept where unused
+  std::int32_t position_rows = 0;        ///< of the learned table; 0: as many as context_length takes
   std::string cleaning{};                ///< open_clip's tokenizer_kwargs.clean, which its folder's tokenizer goes by
   bool strip_separator = false;          ///< its strip_sep_token: 0 in place of BERT's [SEP], as CLIPA was trained
   BlockConfig block{};

@@ -35,13 +35,13 @@ class VLALIGN_EXPORT Tokenizer {
 };
 
 /// Reads the tokenizer of a folder that transformers or open_clip wrote: CLIP's, GPT-2's and RoBERTa's (tokenizer.json,
-/// or vocab.json and merges.txt), BERT's (tokenizer.json or vocab.txt), SigLIP's (spiece.model, or a tokenizer.json with
-/// a Unigram model), T5's and mT5's (tokenizer.json or spiece.model), XLM-RoBERTa's, XLM-V's and NLLB's (tokenizer.json
-/// or sentencepiece.bpe.model), SigLIP 2's (tokenizer.json), and tiktoken's (ENCODING.tiktoken, here or in the shared
-/// folder). tokenizer_config.json says which; without it the files do. Beside an open_clip_config.json captions are
-/// cleaned as open_clip cleans them, otherwise as transformers does. Also reads one file: tokenizer.json, vocab.txt,
-/// spiece.model, sentencepiece.bpe.model, ENCODING.tiktoken or CLIP's merges (bpe_simple_vocab_16e6.txt.gz), the last
-/// with open_clip's cleaning. Throws Error naming the file and the fault, and for another tokenizer its name.
+/// or vocab.json and merges.txt), BERT's (tokenizer.json or vocab.txt), SigLIP's (spiece.model, or a tokenizer.json
+/// with a Unigram model), T5's and mT5's (tokenizer.json or spiece.model), XLM-RoBERTa's, XLM-V's and NLLB's
+/// (tokenizer.json or sentencepiece.bpe.model), SigLIP 2's (tokenizer.json), and tiktoken's (ENCODING.tiktoken, here or
+/// in the shared folder). tokenizer_config.json says which; without it the files do. Beside an open_clip_config.json
+/// captions are cleaned as open_clip cleans them, otherwise as transformers does. Also reads one file: tokenizer.json,
+/// vocab.txt, spiece.model, sentencepiece.bpe.model, ENCODING.tiktoken or CLIP's merges (bpe_simple_vocab_16e6.txt.gz),
+/// the last with open_clip's cleaning. Throws Error naming the file and the fault, and for another tokenizer its name.
 VLALIGN_EXPORT std::shared_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& path);
 
 /// Learns a vocabulary of at most `vocab_size` entries from captions (byte-pair encoding, Sennrich et al. 2016, on
