@@ -126,7 +126,13 @@ Vit::Embedded Vit::embed(const at::Tensor& pixels, at::ScalarType compute, const
                                        : map_of_patches();  // [B, N, W]
   check(side == pixels.size(3) / config_.patch_size, "[Vit] pixels: expected a square, got {}x{} px", pixels.size(2),
         pixels.size(3));
-  Embedded all{.tokens = placed(patches, side)};
+  const auto table = positions(side);
+  if (table.defined()) {
+    const auto places = table.size(0) - class_places();
+    check(patches.size(1) == places, "[Vit] pixels: expected {} patches an image, got {} from {}x{} px", places,
+          patches.size(1), pixels.size(2), pixels.size(3));
+  }
+  Embedded all{.tokens = placed(patches, table)};
   if (config_.rotary)
     all.rotation = rotation_(*config_.rotary, side, side, config_.head_width, prefix(), pixels.device());
   const auto left_out = input.patch_dropout.value_or(config_.patch_dropout);
@@ -135,35 +141,26 @@ Vit::Embedded Vit::embed(const at::Tensor& pixels, at::ScalarType compute, const
   return all;
 }
 
-at::Tensor Vit::placed(const at::Tensor& patches, std::int64_t side) const {
+at::Tensor Vit::placed(const at::Tensor& patches, const at::Tensor& table) const {
   const auto compute = patches.scalar_type();
-  const auto table = positions(side);
-  const std::int64_t with_class = config_.class_token && config_.class_position ? 1 : 0;
-  auto tokens = patches;
-  if (table.defined()) {
-    const auto places = table.size(0) - with_class;
-    check(patches.size(1) == places, "[Vit] pixels: expected {} patches an image, got {}", places, patches.size(1));
-    tokens = tokens + table.narrow(0, with_class, places).to(compute);
-  }
+  const auto tokens =
+      table.defined() ? patches + table.narrow(0, class_places(), patches.size(1)).to(compute) : patches;
   const auto in_front = [&](const at::Tensor& rows) {  // [R, W]
     return rows.to(compute).unsqueeze(0).expand({tokens.size(0), -1, -1});
   };
-  std::vector<at::Tensor> parts;
-  if (config_.class_token) {
-    const auto token = in_front(class_embedding.unsqueeze(0));
-    parts.push_back(table.defined() && with_class == 1 ? token + table.narrow(0, 0, 1).to(compute) : token);
-  }
-  if (registers.defined()) parts.push_back(in_front(registers));
-  if (parts.empty()) return tokens;
-  parts.push_back(tokens);
-  return at::cat(parts, 1);
+  const auto rest = registers.defined() ? at::cat({in_front(registers), tokens}, 1) : tokens;
+  if (!config_.class_token) return rest;
+  auto token = in_front(class_embedding.unsqueeze(0));
+  if (table.defined() && class_places() == 1) token = token + table.narrow(0, 0, 1).to(compute);
+  return at::cat({token, rest}, 1);
 }
 
 at::Tensor Vit::positions(std::int64_t side) const {
   if (!positional_embedding.defined() || (!input.image_size && config_.position_side == 0)) return positional_embedding;
-  const std::int64_t extra = config_.class_token && config_.class_position ? 1 : 0;
-  const bool own = extra + side * side == positional_embedding.size(0);
-  return own ? positional_embedding : resize_grid(positional_embedding, side, extra, config_.position_resize);
+  const auto wanted = input.image_size ? *input.image_size / config_.patch_size : side;
+  const bool own = class_places() + wanted * wanted == positional_embedding.size(0);
+  return own ? positional_embedding
+             : resize_grid(positional_embedding, wanted, class_places(), config_.position_resize);
 }
 
 void Vit::drop_patches(Embedded& all, double share) const {

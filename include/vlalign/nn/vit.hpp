@@ -60,8 +60,8 @@ class VLALIGN_EXPORT Vit : public Tower {
   std::int64_t make_stem(Initializer& initializer);
   Embedded embed(const at::Tensor& pixels, at::ScalarType compute, const LayerHook& hook = {},
                  std::vector<at::Tensor>* outputs = nullptr) const;
-  /// With positions, class token and registers. patches: [B, N, W]
-  at::Tensor placed(const at::Tensor& patches, std::int64_t side) const;
+  /// With positions, class token and registers. patches: [B, N, W]; table: positions(), or undefined
+  at::Tensor placed(const at::Tensor& patches, const at::Tensor& table) const;
   /// With positions, class token and registers, and which patches count: bool [B, N].
   std::pair<at::Tensor, at::Tensor> placed(const Patches& patches, at::ScalarType compute) const;
   /// [B, N, W]: each picture's, resized to its grid.
@@ -72,6 +72,8 @@ class VLALIGN_EXPORT Vit : public Tower {
   /// [(1 +) N, W], for the pictures it takes.
   at::Tensor positions(std::int64_t side) const;
   at::Tensor pool(const at::Tensor& tokens) const;
+  /// Places of the table that are the class token's.
+  std::int64_t class_places() const { return config_.class_token && config_.class_position ? 1 : 0; }
   /// Tokens in front of the patches.
   std::int64_t prefix() const { return (config_.class_token ? 1 : 0) + config_.registers; }
   at::Tensor patches_of(const at::Tensor& tokens) const;
