@@ -62,13 +62,15 @@ TEST_F(Config, NamesTheKeyThatIsMissingOrWrong) {
 }
 
 TEST_F(Config, RefusesWhatItDoesNotBuild) {
-  EXPECT_EQ(error_of(R"({"embed_dim": 4, "vision_cfg": {"timm_model_name": "convnext"}, "text_cfg": {}})"),
-            ": (top).vision_cfg.timm_model_name: SigLIP's ViTs and resnet18 to resnet152 are built here, not convnext");
-  EXPECT_EQ(error_of(R"({"embed_dim": 4, "vision_cfg": {"qk_norm": true}, "text_cfg": {}})"),
+  const auto convnext = error_of(R"({"embed_dim": 4, "vision_cfg": {"timm_model_name": "convnext"}, "text_cfg": {}})");
+  EXPECT_TRUE(convnext.starts_with(": (top).vision_cfg.timm_model_name: ")) << convnext;
+  EXPECT_TRUE(convnext.ends_with(" are built here, not convnext")) << convnext;
+  EXPECT_EQ(error_of(R"({"embed_dim": 4, "vision_cfg": {"timm_model_name": "resnet18", "qk_norm": true},
+                         "text_cfg": {}})"),
             ": (top).vision_cfg.qk_norm = true asks for something that is not built here");
-  EXPECT_EQ(
-      error_of(R"({"model_type": "blip"})"),
-      ": model_type \"blip\" is not one that is built here: clip, siglip (SigLIP 2 of fixed resolution too) or align");
+  const auto blip = error_of(R"({"model_type": "blip"})");
+  EXPECT_TRUE(blip.starts_with(": model_type \"blip\" is not one that is built here: ")) << blip;
+  EXPECT_NE(blip.find("clip, siglip"), std::string::npos) << blip;
 }
 
 TEST_F(Config, RefusesNumbersThatWouldBeCutOrOverflow) {

@@ -93,16 +93,17 @@ TEST(TokenizerKinds, AreKnownByTheirVocabularyAlone) {
 }
 
 TEST(TokenizerKinds, PadWithTheirOwnToken) {
+  using Ids = std::pair<std::int64_t, std::int64_t>;
   const auto pad_and_end = [](const char* kind) {
     const auto tokenizer = load_tokenizer(kFixtures / kind);
-    return std::pair(tokenizer->pad_id(), tokenizer->end_id());
+    return Ids(tokenizer->pad_id(), tokenizer->end_id());
   };
-  EXPECT_EQ(pad_and_end("roberta"), std::pair<std::int64_t>(1, 2));
-  EXPECT_EQ(pad_and_end("xlm_roberta_model"), std::pair<std::int64_t>(1, 2));
-  EXPECT_EQ(pad_and_end("mt5_model"), std::pair<std::int64_t>(0, 1));
-  EXPECT_EQ(pad_and_end("nllb"), std::pair<std::int64_t>(1, 2));
-  EXPECT_EQ(pad_and_end("r50k_base"), std::pair<std::int64_t>(602, 601));    // behind 600 ranks and <|endoftext|>
-  EXPECT_EQ(pad_and_end("cl100k_base"), std::pair<std::int64_t>(622, 621));  // its special tokens end at 620
+  EXPECT_EQ(pad_and_end("roberta"), Ids(1, 2));
+  EXPECT_EQ(pad_and_end("xlm_roberta_model"), Ids(1, 2));
+  EXPECT_EQ(pad_and_end("mt5_model"), Ids(0, 1));
+  EXPECT_EQ(pad_and_end("nllb"), Ids(1, 2));
+  EXPECT_EQ(pad_and_end("r50k_base"), Ids(602, 601));    // behind 600 ranks and <|endoftext|>
+  EXPECT_EQ(pad_and_end("cl100k_base"), Ids(622, 621));  // its special tokens end at 620
 }
 
 TEST(TokenizerKinds, CleanCaptionsAsOpenClipBesideItsConfig) {
