@@ -38,7 +38,7 @@ at::Tensor Bert::embed(const at::Tensor& tokens, at::ScalarType compute) const {
       counted ? at::embedding(position_embeddings, places_from_padding(tokens, config_.pad_id) + config_.pad_id)
               : position_embeddings.narrow(0, 0, tokens.size(1));
   const auto x = look_up(word_embeddings, tokens) + token_type_embeddings.select(0, 0) + positions;
-  return dropped(embeddings_norm->forward(x).to(compute), config_.block.dropout, is_training());
+  return embeddings_norm->forward(x).to(compute);
 }
 
 at::Tensor Bert::from_first(const at::Tensor& first) const {

@@ -2,7 +2,6 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cumsum.h>
-#include <ATen/ops/dropout.h>
 #include <ATen/ops/zeros.h>
 
 #include <limits>
@@ -45,9 +44,7 @@ at::Tensor MaskedText::checked_embeddings(const at::Tensor& tokens, at::ScalarTy
   check_tokens(tokens, name_);
   check_length(tokens, config_.context_length, name_);
   check_ids(tokens, config_.vocab_size, name_);
-  const auto x = embed(tokens, compute);
-  const auto dropout = config_.block.dropout;
-  return is_training() && dropout > 0 ? at::dropout(x, dropout, /*train=*/true) : x;
+  return dropped(embed(tokens, compute), config_.block.dropout, is_training());
 }
 
 at::Tensor MaskedText::pooled(const at::Tensor& y, const at::Tensor& seen) const {

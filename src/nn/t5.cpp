@@ -3,7 +3,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
-#include <ATen/ops/dropout.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/log.h>
 #include <ATen/ops/where.h>
@@ -74,8 +73,7 @@ at::Tensor T5Encoder::mask(const at::Tensor& seen, const at::TensorOptions& opti
 
 at::Tensor T5Encoder::finished(const at::Tensor& y) const {
   const auto normed = ln_final->forward(y);
-  const auto dropout = config_.block.dropout;
-  return is_training() && dropout > 0 ? at::dropout(normed, dropout, /*train=*/true) : normed;
+  return dropped(normed, config_.block.dropout, is_training());
 }
 
 std::int64_t T5Encoder::group_of(std::string_view name) const {

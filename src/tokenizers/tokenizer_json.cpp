@@ -194,9 +194,10 @@ void take_out(json& model, TokenizerJson& result) {
 TokenizerJson parse_tokenizer_json(std::string_view text, const std::string& where) {
   return naming(where, [&] {
     TableReader reader;
-    if (json::sax_parse(text, &reader)) return reader.take();
     TokenizerJson result;
-    result.rest = parse_json(text, where);
+    const bool well_formed = json::sax_parse(text, &reader);
+    well_formed ? void(result = reader.take()) : void(result.rest = parse_json(text, where));
+    // What is left there is none of the tables that the reader takes: an error that says so.
     const auto model = result.rest.is_object() ? result.rest.find("model") : result.rest.end();
     if (model != result.rest.end() && model->is_object()) take_out(*model, result);
     return result;

@@ -48,6 +48,14 @@ std::string type_of(const json& tokenizer, const char* part) {
   return found == tokenizer.end() || found->is_null() ? "none" : found->value("type", "none");
 }
 
+/// Whether the post-processor puts tokens around a caption.
+bool adds_tokens(const json& tokenizer) {
+  const auto type = type_of(tokenizer, "post_processor");
+  if (type == "TemplateProcessing")
+    return !tokenizer.at("post_processor").value("special_tokens", json::object()).empty();
+  return type != "ByteLevel" && type != "none";
+}
+
 TokenizerKind kind_of_bpe(const json& tokenizer) {
   const auto& model = tokenizer.at("model");
   const auto suffix = model.find("end_of_word_suffix");
@@ -58,7 +66,7 @@ TokenizerKind kind_of_bpe(const json& tokenizer) {
   check(before == "ByteLevel" && type_of(tokenizer, "normalizer") == "none",
         "model: BPE, normalizer {}, pre_tokenizer {}, post_processor {}: {}", type_of(tokenizer, "normalizer"), before,
         behind, what_is_read());
-  return behind == "ByteLevel" || behind == "none" ? TokenizerKind::gpt2 : TokenizerKind::roberta;
+  return adds_tokens(tokenizer) ? TokenizerKind::roberta : TokenizerKind::gpt2;
 }
 
 TokenizerKind kind_of_tokenizer_json(const json& tokenizer) {

@@ -87,8 +87,6 @@ TEST(Cleanings, ThatAreNoneOrDoNotGoTogetherAreErrors) {
       "tokenizer_kwargs.reduction_mask: not read here");
   has(error(clip, {{"tokenizer_kwargs", {{"strip_sep_token", true}}}}), "CLIP's own tokenizer has no separator");
   has(error(fixtures / "tokenizers" / "gpt2", foreign({{"strip_sep_token", true}})), "no separator token");
-  has(error(bert, foreign({{"strip_sep_token", true}, {"language", "de"}})),
-      "tokenizer_kwargs.language: not read here");
 }
 
 /// A key of ours has no say in a folder that transformers reads.

@@ -320,7 +320,7 @@ TEST(Tokenizer, RefusesATokenizerJsonOfAnotherKind) {
     return message_of([&] { load_tokenizer(file); });
   };
   EXPECT_NE(message_with("type", "Unigram").find("tokenizer.json"), std::string::npos);
-  EXPECT_NE(message_with("end_of_word_suffix", nullptr).find("model: BPE, pre_tokenizer Sequence"), std::string::npos);
+  EXPECT_NE(message_with("end_of_word_suffix", nullptr).find("pre_tokenizer Sequence"), std::string::npos);
   EXPECT_NE(message_with("merges", json::array({json::array({"a"})})).find("tokenizer.json"), std::string::npos);
   EXPECT_NE(message_with("merges", json::array({1})).find("tokenizer.json"), std::string::npos);
   EXPECT_NE(message_with("merges", "a b").find("tokenizer.json"), std::string::npos);
