@@ -1,5 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <set>
+#include <string>
+
 #include "core/io/files.hpp"
 #include "model/peers/config_json.hpp"
 #include "support/temp_folder.hpp"
@@ -41,7 +44,13 @@ TEST_F(Config, ReadsThePeersForm) {
 }
 
 TEST_F(Config, ReadsBackWhatItWrites) {
+  const std::set<std::string> not_built{"gte-modernbert-base-ViT-B-32-256", "swin_base_patch4_window7_224",
+                                        "vit_relpos_medium_patch16_cls_224"};
   for (const auto& name : preset_names()) {
+    if (not_built.contains(name)) {
+      EXPECT_NE(message_of<Error>([&] { preset(name); }).find("model_name"), std::string::npos) << name;
+      continue;
+    }
     const auto before = preset(name);
     if (before.layout != Layout::open_clip) continue;
     const auto after = read(to_open_clip_json(before));

@@ -23,7 +23,9 @@ void read_chinese_clip(JsonSection& root, ModelConfig& config) {
 
 json write_chinese_clip(const ModelConfig& config) {
   check_plain_vision(config);
-  check(config.text.pool == TextConfig::Pool::first && !config.text.pooler && config.text.block == BlockConfig{},
+  auto block = config.text.block;
+  block.dropout = block.attention_dropout = 0;  // keys of BERT's own
+  check(config.text.pool == TextConfig::Pool::first && !config.text.pooler && block == BlockConfig{},
         "model {}: transformers' ChineseCLIPModel pools BERT's last [CLS], without a pooler", config.name);
   check(config.text_projection.present && !config.text_projection.bias && config.text_projection.hidden == 0,
         "model {}: transformers' ChineseCLIPModel has linear projections without a bias", config.name);
