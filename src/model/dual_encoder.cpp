@@ -2,6 +2,7 @@
 
 #include <ATen/ops/full.h>
 
+#include "config/image_size.hpp"
 #include "config/validate.hpp"
 #include "core/check.hpp"
 #include "core/io/files.hpp"
@@ -9,7 +10,6 @@
 #include "core/log.hpp"
 #include "core/on_device.hpp"
 #include "core/precision.hpp"
-#include "image/image_size.hpp"
 #include "model/make_module.hpp"
 #include "model/module_fit.hpp"
 #include "model/peers/coca_decoder.hpp"

@@ -5,9 +5,9 @@
 #include <charconv>
 #include <cmath>
 
+#include "config/image_size.hpp"
 #include "core/check.hpp"
 #include "core/log.hpp"
-#include "image/image_size.hpp"
 #include "tool/commands.hpp"
 #include "vlalign/model/peers/read_config.hpp"
 #include "vlalign/model/presets.hpp"

@@ -11,12 +11,12 @@
 #include <utility>
 #include <vector>
 
+#include "config/image_size.hpp"
 #include "core/check.hpp"
 #include "core/log.hpp"
 #include "data/loading/episode_frames.hpp"
 #include "data/loading/pair_texts.hpp"
 #include "data/sources/pairs_fingerprint.hpp"
-#include "image/image_size.hpp"
 #include "loss/checked_value.hpp"
 #include "nn/shared_batch_norm.hpp"
 #include "train/job_batch.hpp"

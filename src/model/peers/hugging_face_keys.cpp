@@ -1,7 +1,6 @@
 #include "model/peers/hugging_face_keys.hpp"
 
 #include "config/config_fields.hpp"
-#include "image/image_size.hpp"
 
 namespace vlalign {
 namespace {

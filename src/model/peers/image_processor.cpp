@@ -7,7 +7,6 @@
 
 #include "core/json/json_section.hpp"
 #include "core/log.hpp"
-#include "image/image_size.hpp"
 #include "model/peers/config_json.hpp"
 
 namespace vlalign {

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "config/config_fields.hpp"
+#include "config/image_size.hpp"
 #include "config/validate.hpp"
 #include "core/check.hpp"
 #include "core/io/files.hpp"
@@ -11,7 +12,6 @@
 #include "core/io/place.hpp"
 #include "core/json/parse_json.hpp"
 #include "core/log.hpp"
-#include "image/image_size.hpp"
 #include "model/peers/config_json.hpp"
 #include "model/peers/image_family.hpp"
 #include "model/peers/model_folder.hpp"
