@@ -9,18 +9,18 @@
 namespace vlalign::nn {
 
 /// By how much each place turns a head's pairs of channels (Su et al. 2021, "RoFormer").
-struct Rotation {
+struct VLALIGN_EXPORT Rotation {
   Tensor cosines, sines;  ///< [L, d] or [B, 1, L, d], float32; undefined: nothing turns
   bool halves = false;    ///< channel i is paired with i + d / 2; else 2i with 2i + 1
 
   bool defined() const { return cosines.defined(); }
   /// The one of place index[b] for each sequence. index: int64 [B]
-  VLALIGN_EXPORT Rotation at(const Tensor& index) const;
+  Rotation at(const Tensor& index) const;
   /// Those of places index[b] [B, L'], which differ by sequence. index: int64
-  VLALIGN_EXPORT Rotation of(const Tensor& index) const;
-  VLALIGN_EXPORT Rotation to(c10::Device device) const;
+  Rotation of(const Tensor& index) const;
+  Rotation to(c10::Device device) const;
   /// With so many places in front that don't turn.
-  VLALIGN_EXPORT Rotation behind(std::int64_t places) const;
+  Rotation behind(std::int64_t places) const;
 };
 
 /// x: [B, H, L, d]; computed in float32, in x's dtype. Returns x as it is where the rotation is undefined.
