@@ -24,72 +24,13 @@
 #include "vlalign/model/lora.hpp"
 #include "vlalign/model/peers/read_config.hpp"
 #include "vlalign/model/presets.hpp"
-#include "vlalign/nn/bert.hpp"
 #include "vlalign/nn/checkpointing.hpp"
-#include "vlalign/nn/convnext.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
-#include "vlalign/nn/efficientnet.hpp"
-#include "vlalign/nn/fastvit.hpp"
-#include "vlalign/nn/modern_text.hpp"
-#include "vlalign/nn/modified_resnet.hpp"
-#include "vlalign/nn/nllb.hpp"
-#include "vlalign/nn/resnet.hpp"
-#include "vlalign/nn/t5.hpp"
-#include "vlalign/nn/text_transformer.hpp"
-#include "vlalign/nn/transformer.hpp"
-#include "vlalign/nn/vit.hpp"
 
 namespace vlalign {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// Makes the image tower a config asks for.
-struct MakeTower {
-  const ModelConfig& config;
-  nn::Initializer& initializer;
-
-  std::shared_ptr<nn::Tower> operator()(const VitConfig& vit) const {
-    return std::make_shared<nn::Vit>(vit, config.preprocess.image_size, config.embed_dim, initializer);
-  }
-  std::shared_ptr<nn::Tower> operator()(const ModifiedResNetConfig& resnet) const {
-    return std::make_shared<nn::ModifiedResNet>(resnet, config.preprocess.image_size, initializer);
-  }
-  std::shared_ptr<nn::Tower> operator()(const ResNetConfig& resnet) const {
-    return std::make_shared<nn::ResNet>(resnet, initializer);
-  }
-  std::shared_ptr<nn::Tower> operator()(const EfficientNetConfig& net) const {
-    return std::make_shared<nn::EfficientNet>(net, initializer);
-  }
-  std::shared_ptr<nn::Tower> operator()(const ConvNextConfig& net) const {
-    return std::make_shared<nn::ConvNext>(net, initializer);
-  }
-  std::shared_ptr<nn::Tower> operator()(const FastVitConfig& net) const {
-    return std::make_shared<nn::FastVit>(net, initializer);
-  }
-  std::shared_ptr<nn::Tower> operator()(const OwnTowers&) const {
-    fail(
-        "model {} has towers of its own, whose code is not in the folder: only a program that has it can load the "
-        "model",
-        config.name);
-  }
-};
-
-std::shared_ptr<nn::Tower> make_text_tower(const TextConfig& text, nn::Initializer& initializer) {
-  switch (text.architecture) {
-    case TextConfig::Architecture::clip:
-      return std::make_shared<nn::TextTransformer>(text, initializer);
-    case TextConfig::Architecture::bert:
-      return std::make_shared<nn::Bert>(text, initializer);
-    case TextConfig::Architecture::t5:
-      return std::make_shared<nn::T5Encoder>(text, initializer);
-    case TextConfig::Architecture::nllb:
-      return std::make_shared<nn::NllbEncoder>(text, initializer);
-    case TextConfig::Architecture::modern:
-      return std::make_shared<nn::ModernText>(text, initializer);
-  }
-  fail("unknown text architecture");
-}
 
 /// A batch of pictures on the model's device, as the image tower takes it.
 at::Tensor normalized(const at::Tensor& pixels, const DualEncoder& model, const char* where) {
@@ -131,11 +72,6 @@ void set_context(TextConfig& text, std::int64_t context_length) {
   }
 }
 
-void set_checkpoints(torch::nn::Module& module, bool on) {
-  if (auto* blocks = dynamic_cast<nn::Transformer*>(&module)) blocks->checkpoints = on;
-  if (auto* blocks = dynamic_cast<nn::Checkpointing*>(&module)) blocks->checkpoints = on;
-}
-
 const char* peer_name(Layout layout) { return layout == Layout::open_clip ? "open_clip" : "transformers"; }
 
 /// Whether open_clip or transformers read such a model, and its tokenizer with it.
@@ -158,23 +94,6 @@ void keep_decoder_of(DualEncoder& model, const ModelConfig& config, const Folder
 }
 
 }  // namespace
-
-std::shared_ptr<nn::DualEncoderImpl> make_module(const ModelConfig& config, std::optional<std::uint64_t> seed) {
-  const auto where = fmt::format("model {}:", config.name);
-  validate(config, where);
-  try {
-    auto initializer = seed ? nn::Initializer(*seed) : nn::Initializer::undrawn();
-    auto image = std::visit(MakeTower{config, initializer}, config.vision);
-    auto text = make_text_tower(config.text, initializer);
-    const nn::DualEncoderImpl::Options options{config.image_projection, config.text_projection, config.scale};
-    return std::make_shared<nn::DualEncoderImpl>(std::move(image), std::move(text), config.embed_dim, options,
-                                                 initializer);
-  } catch (const c10::Error& error) {  // of the allocator
-    fail("{} cannot be made: {}", where, error.what_without_backtrace());
-  } catch (const std::bad_alloc&) {
-    fail("{} cannot be made: out of memory", where);
-  }
-}
 
 struct DualEncoder::State {
   std::shared_ptr<nn::DualEncoderImpl> module;
@@ -356,7 +275,8 @@ void DualEncoder::keep_decoder(std::string config, NamedTensors tensors) {
 
 void DualEncoder::train(bool on) { state_->module->train(on); }
 void DualEncoder::checkpoint_activations(bool on) {
-  for (const auto& child : state_->module->modules()) set_checkpoints(*child, on);
+  for (const auto& child : state_->module->modules())
+    if (auto* blocks = dynamic_cast<nn::Checkpointing*>(child.get())) blocks->checkpoints = on;
 }
 void DualEncoder::to(c10::Device device) { state_->module->to(device); }
 c10::Device DualEncoder::device() const { return state_->module->logit_scale().device(); }

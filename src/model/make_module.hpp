@@ -13,4 +13,7 @@ namespace vlalign {
 /// Error for towers of the user's own.
 std::shared_ptr<nn::DualEncoderImpl> make_module(const ModelConfig& config, std::optional<std::uint64_t> seed);
 
+/// Its image tower alone.
+std::shared_ptr<nn::Tower> make_image_tower(const ModelConfig& config, nn::Initializer& initializer);
+
 }  // namespace vlalign

@@ -3,12 +3,16 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 
+#include <vector>
+
 namespace vlalign::nn {
 
 Tensor drawn_paths(const Tensor& x, double probability, bool training) {
   if (!training || probability <= 0) return {};
   const double kept = 1 - probability;
-  auto draws = at::empty({x.size(0), 1, 1, 1}, x.options().requires_grad(false)).bernoulli_(kept);
+  std::vector<std::int64_t> shape(static_cast<std::size_t>(x.dim()), 1);
+  shape[0] = x.size(0);
+  auto draws = at::empty(shape, x.options().requires_grad(false)).bernoulli_(kept);
   return draws.div_(kept);
 }
 

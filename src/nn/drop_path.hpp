@@ -1,4 +1,4 @@
-// Stochastic depth (Huang et al. 2016) of maps. Internal.
+// Stochastic depth (Huang et al. 2016). Internal.
 #pragma once
 
 #include "vlalign/nn/layers.hpp"
@@ -6,7 +6,7 @@
 namespace vlalign::nn {
 
 /// Of a residual branch in training: for each item of x's batch 0 with this probability, otherwise 1 / (1 -
-/// probability), [B, 1, 1, 1]. Undefined where the probability is 0 or the owner evaluates.
+/// probability), [B, 1, ...] with x's dimensions. Undefined where the probability is 0 or the owner evaluates.
 Tensor drawn_paths(const Tensor& x, double probability, bool training);
 
 /// branch * paths, or the branch alone where `paths` is undefined.

@@ -1,7 +1,6 @@
 #include "vlalign/nn/transformer.hpp"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
 
@@ -11,6 +10,7 @@
 #include <string>
 
 #include "nn/activation_checkpoint.hpp"
+#include "nn/drop_path.hpp"
 
 namespace vlalign::nn {
 namespace {
@@ -24,25 +24,13 @@ Tensor mask_at(const Tensor& mask, const Tensor& index) {
   return mask.expand({index.size(0), -1, -1, -1}).gather(2, rows);
 }
 
-/// Stochastic depth: each item of the batch is left out with this probability, the others grow for it.
-Tensor dropped_path(const Tensor& x, double probability) {
-  if (probability <= 0) return x;
-  std::vector<std::int64_t> shape(static_cast<std::size_t>(x.dim()), 1);
-  shape[0] = x.size(0);
-  const double kept = 1 - probability;
-  const auto draws = at::empty(shape, x.options().requires_grad(false)).bernoulli_(kept);
-  return kept > 0 ? x * (draws / kept) : x * draws;
-}
-
 }  // namespace
 
 ResidualBlock::ResidualBlock(const TransformerOptions& options, Initializer& initializer, std::int64_t number)
     : placement_(options.block.placement),
       dropout_(options.block.dropout),
       attention_dropout_(options.block.attention_dropout),
-      drop_path_(options.layers > 1
-                     ? options.block.drop_path * static_cast<double>(number) / static_cast<double>(options.layers - 1)
-                     : 0.0) {
+      drop_path_(path_probability(options.block.drop_path, number, options.layers)) {
   const auto width = options.width;
   const auto norm = [&](const char* name) {
     return register_module(name, make_norm(options.block.norm, width, options.norm_eps));
@@ -79,7 +67,7 @@ Tensor ResidualBlock::branch(const Tensor& y, const std::shared_ptr<Norm>& norm,
   auto out = dropped(y, dropout_, is_training());
   if (norm) out = norm->forward(out);
   if (scale.defined()) out = out * scale.to(out.scalar_type());
-  return is_training() ? dropped_path(out, drop_path_) : out;
+  return along(drawn_paths(out, drop_path_, is_training()), out);
 }
 
 Tensor ResidualBlock::forward(const Tensor& x, const Tensor& rows, const Tensor& mask,

@@ -5,6 +5,7 @@
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "core/check.hpp"
@@ -15,6 +16,7 @@
 #include "core/precision.hpp"
 #include "model/peers/model_folder.hpp"
 #include "model/peers/peer_names.hpp"
+#include "model/peers/tower_source.hpp"
 #include "nn/finite_weights.hpp"
 #include "vla/check_shape.hpp"
 #include "vla/policy_config.hpp"
@@ -30,8 +32,9 @@ namespace {
 namespace fs = std::filesystem;
 
 FusionSizes sizes_of(const TowerWidths& towers, const PolicyConfig& config) {
-  return {.visual_tokens = towers.visual_tokens,
-          .pooled_visual = config.weighted && towers.joint > 0 ? towers.visual_tokens : towers.embedding,
+  const auto tokens = towers.visual_tokens + towers.second;
+  return {.visual_tokens = tokens,
+          .pooled_visual = config.weighted && towers.joint > 0 ? tokens : towers.embedding,
           .maps = towers.maps,
           .text_tokens = towers.text_tokens,
           .pooled_text = towers.embedding,
@@ -55,14 +58,21 @@ ActionBank bank_of(const DualEncoder& encoder, const PolicyConfig& config) {
   return {encoder.encode_text(tokens).cpu(), at::stack(actions)};
 }
 
+bool holds_model_files_alone(const fs::path& folder) {
+  const auto entries = entries_of(folder);
+  return std::all_of(entries.begin(), entries.end(),
+                     [](const auto& path) { return !is_folder(path) && is_model_file(path.filename().string()); });
+}
+
 /// What write() makes.
 std::string policy_misfit(const fs::path& folder) {
   for (const auto& path : entries_of(folder)) {
     const auto name = path.filename().string();
-    const bool encoder = name == "encoder" && is_folder(path);
+    const bool encoder = name == "encoder" && is_folder(path), second = name == second_folder && is_folder(path);
     const auto misfit = encoder ? replaceable_model().misfit(path) : "";
     if (!misfit.empty()) return "its encoder is no model folder, " + misfit;
-    if (!encoder && (is_folder(path) || (name != "policy.json" && name != "policy.safetensors")))
+    if (second && !holds_model_files_alone(path)) return "its second tower's folder holds other files too";
+    if (!encoder && !second && (is_folder(path) || (name != "policy.json" && name != "policy.safetensors")))
       return name + " is in it";
   }
   return is_there(folder / "policy.json") ? "" : "no policy.json is in it";
@@ -131,17 +141,36 @@ void check_target(const EpisodeBatch& batch, std::int64_t rows, const ActionShap
     fail("[Policy] actions: expected finite numbers, got NaN or infinity in row {}", first_bad_row(counted));
 }
 
-/// The policy's own tensors, without the encoder's: views.
+/// The policy's own tensors, without the towers': views.
 NamedTensors own_tensors(const PolicyModule& module) {
   NamedTensors own;
   const auto add = [&](const auto& items) {
     for (const auto& item : items) {
-      if (!item.key().starts_with("encoder.")) own[item.key()] = item.value().detach();
+      const bool is_towers = item.key().starts_with("encoder.") || item.key().starts_with("second_tower.");
+      if (!is_towers) own[item.key()] = item.value().detach();
     }
   };
   add(module.named_parameters());
   add(module.named_buffers());
   return own;
+}
+
+/// The tensors of a second tower, as load_weights() has them beside the policy's own: views.
+void add_second_tower(const ImageTower& tower, NamedTensors& tensors) {
+  const auto add = [&](const auto& items) {
+    for (const auto& item : items) tensors["second_tower." + item.key()] = item.value().detach();
+  };
+  add(tower.module()->named_parameters());
+  add(tower.module()->named_buffers());
+}
+
+/// What a policy's folder has in place of a second tower. Throws Error where it would compute other things.
+ImageTower second_tower_of(const fs::path& folder, const ImageTower& own) {
+  auto there = ImageTower::load(folder / second_folder, own.config().preprocess.image_size);
+  ModelConfig of_there, of_own;
+  of_there.vision = there.config().vision, of_own.vision = own.config().vision;
+  check_same_computation(of_there, of_own, folder / second_folder);
+  return there;
 }
 
 std::shared_ptr<PolicyModule> make_module(const DualEncoder& encoder, std::shared_ptr<Fusion> fusion,
@@ -168,7 +197,7 @@ Policy::Policy(std::shared_ptr<State> state) : state_(std::move(state)) {}
 Policy::Policy(DualEncoder encoder, std::shared_ptr<Fusion> fusion, std::shared_ptr<ActionHead> head,
                const PolicyConfig& config, std::uint64_t seed) {
   check_config(config, "[Policy]");
-  const auto widths = tower_widths(encoder, config.maps);
+  const auto widths = tower_widths(encoder, config);
   check_parts(fusion.get(), head.get(), widths, config);
   auto module = make_module(encoder, std::move(fusion), std::move(head), config, widths, seed);
   state_ = std::make_shared<State>(State{std::move(encoder), config, std::move(module)});
@@ -177,7 +206,7 @@ Policy::Policy(DualEncoder encoder, std::shared_ptr<Fusion> fusion, std::shared_
 Policy Policy::create(DualEncoder encoder, const PolicyConfig& config, std::uint64_t seed) {
   check_config(config, "[Policy]");
   nn::Initializer initializer(seed);
-  const auto widths = tower_widths(encoder, config.maps);
+  const auto widths = tower_widths(encoder, config);
   auto fusion = make_fusion(config.fusion, sizes_of(widths, config), initializer, config.fusion_options);
   auto head =
       make_head(config.head, config.width, config.actions, bank_of(encoder, config), initializer, config.head_options);
@@ -214,6 +243,10 @@ void Policy::write(const fs::path& folder) const {
   const auto own = own_tensors(*state_->module);
   check_finite(*state_->module, "[Policy::save]");
   state_->encoder.save(folder / "encoder");
+  if (const auto& second = state_->config.second_tower) {
+    fs::create_directory(folder / second_folder);
+    second->write(folder / second_folder);
+  }
   write_safetensors(folder / "policy.safetensors", own, {{"format", "pt"}});
   write_file_atomically(folder / "policy.json", to_json(state_->config) + "\n");
 }
@@ -221,11 +254,15 @@ void Policy::write(const fs::path& folder) const {
 void Policy::load_weights(const fs::path& folder) {
   NamedTensors stored;
   FolderWeights encoder;
+  std::optional<ImageTower> second;
+  const auto& own_second = state_->config.second_tower;
   read_whole_folder(folder, [&](const fs::path& place) {
     stored = read_safetensors(place / "policy.safetensors").tensors;
     encoder = read_folder_weights(place / "encoder");
+    if (own_second) second = second_tower_of(place, *own_second);
   });
-  const auto own = own_tensors(*state_->module);
+  auto own = own_tensors(*state_->module);
+  if (second) add_second_tower(*own_second, own), add_second_tower(*second, stored);
   NamedTensors before;
   for (const auto& [name, tensor] : own) before[name] = tensor.clone();
   const auto file = (folder / "policy.safetensors").string();

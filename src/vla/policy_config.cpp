@@ -17,6 +17,10 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
+json json_of_second(const PolicyConfig& c) {
+  return {{"image_size", c.second_tower->config().preprocess.image_size}, {"layer", c.second_layer}};
+}
+
 json json_of(const PolicyConfig& c) {
   auto phrases = json::array();
   for (const auto& phrase : c.phrases) phrases.push_back({{"text", phrase.text}, {"actions", phrase.actions}});
@@ -35,7 +39,16 @@ json json_of(const PolicyConfig& c) {
           {"state_mean", c.state_mean},
           {"state_std", c.state_std},
           {"action_low", c.action_low},
-          {"action_high", c.action_high}};
+          {"action_high", c.action_high},
+          {"second_tower", c.second_tower ? json_of_second(c) : json()}};
+}
+
+/// Policies of before there were second towers say nothing of one.
+void read_second_tower(JsonSection& root, const fs::path& folder, PolicyConfig& c) {
+  if (!root.has("second_tower")) return;
+  auto second = root.section("second_tower");
+  c.second_layer = second.require<std::int64_t>("layer");
+  c.second_tower = ImageTower::load(folder / second_folder, static_cast<int>(second.require_positive("image_size")));
 }
 
 /// A list is one number for each of `count`, or empty.
@@ -116,6 +129,7 @@ PolicyConfig read_policy_config(const fs::path& file) {
     c.phrases.push_back({one.require<std::string>("text"), one.require<std::vector<float>>("actions")});
   }
   check_config(c, file.string() + ":");
+  read_second_tower(section, file.parent_path(), c);
   return c;
 }
 

@@ -10,7 +10,10 @@ namespace vlalign::vla {
 ///   where: for messages, "[Policy]" or a file
 void check_config(const PolicyConfig& config, const std::string& where);
 
-/// Reads and checks a policy.json.
+/// Of a second tower, in a policy's folder.
+constexpr auto second_folder = "second_tower";
+
+/// Reads and checks a policy.json, and the second tower that it names beside it.
 PolicyConfig read_policy_config(const std::filesystem::path& file);
 
 }  // namespace vlalign::vla

@@ -1,6 +1,7 @@
 #include "vla/policy_module.hpp"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/tensor.h>
@@ -53,7 +54,26 @@ std::int64_t width_of(const Tensor& hidden) { return hidden.size(hidden.dim() ==
 
 }  // namespace
 
-TowerWidths tower_widths(const DualEncoder& encoder, std::span<const std::int64_t> layers) {
+namespace {
+
+/// Channels that the second tower adds, 0 without one.
+std::int64_t second_width(const PolicyConfig& config, const Preprocess& encoder, const Tensor& tokens) {
+  if (!config.second_tower) return 0;
+  check(tokens.defined(), "[Policy] second_tower: the encoder's image tower gives no patch tokens to join its own to");
+  const auto side = encoder.image_size;
+  const auto second = SecondView(*config.second_tower, config.second_layer, encoder)
+                          .forward(at::zeros({1, 3, side, side}, tokens.options().dtype(at::kFloat)), at::kFloat);
+  check(
+      second.size(1) == tokens.size(1),
+      "[Policy] second_tower: sees {} places in {} px, the encoder's {}: load it in the image size that gives as many",
+      second.size(1), config.second_tower->config().preprocess.image_size, tokens.size(1));
+  return second.size(2);
+}
+
+}  // namespace
+
+TowerWidths tower_widths(const DualEncoder& encoder, const PolicyConfig& config) {
+  const std::span<const std::int64_t> layers = config.maps;
   auto& module = *encoder.module();
   const at::NoGradGuard no_graph;
   const nn::EvaluationMode evaluating(module);  // no statistics move
@@ -67,6 +87,7 @@ TowerWidths tower_widths(const DualEncoder& encoder, std::span<const std::int64_
                      .places = tokens.defined() ? tokens.size(1) : 0,
                      .text_tokens = text.tokens.defined() ? text.tokens.size(2) : 0,
                      .embedding = image.embedding.size(1),
+                     .second = second_width(config, encoder.config().preprocess, tokens),
                      .joint = 0,
                      .maps = {}};
   if (widths.visual_tokens == module.visual->width() && widths.text_tokens == module.text->width())
@@ -90,13 +111,25 @@ PolicyModule::PolicyModule(const DualEncoder& towers, std::shared_ptr<Fusion> fu
   if (!config.film.empty())
     film =
         register_module("film", std::make_shared<Film>(*encoder->visual, config.film, widths.embedding, initializer));
-  if (needs.visual_tokens || (needs.pooled_visual && weight_log_scale.defined()))
-    positions = register_parameter("positions", first_positions(widths.places, widths.visual_tokens));
+  const bool reads_tokens = needs.visual_tokens || (needs.pooled_visual && weight_log_scale.defined());
+  if (reads_tokens)
+    positions = register_parameter("positions", first_positions(widths.places, widths.visual_tokens + widths.second));
+  if (config.second_tower) {
+    check(reads_tokens, "[Policy] second_tower: the fusion {} reads no patch tokens that its own could be joined to",
+          config.fusion);
+    second = register_module("second_tower", std::make_shared<SecondView>(*config.second_tower, config.second_layer,
+                                                                          towers.config().preprocess));
+  }
   state_mean = register_buffer("state_mean", numbers(config.state_mean, config.state, 0));
   state_std = register_buffer("state_std", numbers(config.state_std, config.state, 1));
   const auto dims = head->shape().dims;
   action_low = register_buffer("action_low", numbers(config.action_low, dims, -1));
   action_range = register_buffer("action_range", numbers(config.action_high, dims, 1) - action_low);
+}
+
+void PolicyModule::train(bool on) {
+  torch::nn::Module::train(on);
+  if (second) second->train(false);
 }
 
 Tensor PolicyModule::features(const Tensor& pixels, const Features& text, const Tensor& state, at::ScalarType compute) {
@@ -119,7 +152,11 @@ Tensor PolicyModule::features(const Tensor& pixels, const Features& text, const 
     input.joint_visual = encoder->in_joint_space(tokens, encoder->image_projection);
     input.joint_words = encoder->in_joint_space(input.text_tokens, encoder->text_projection);
   }
-  if (positions.defined()) input.visual_tokens = tokens + positions;
+  if (positions.defined()) {
+    const auto joined =
+        second ? at::cat({tokens, second->forward(pixels, compute).to(tokens.scalar_type())}, 2) : tokens;
+    input.visual_tokens = joined + positions;
+  }
   if (weight_log_scale.defined())
     input.visual_weights = weights_of(input.joint_visual, input.joint_words, input.text_mask, weight_log_scale);
   if (needs.pooled_visual && weight_log_scale.defined())

@@ -1,6 +1,7 @@
 // Image towers that stand alone, against the peer that wrote them (tests/fixtures/make_image_towers.py).
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/_upsample_bicubic2d_aa.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/zeros.h>
@@ -20,6 +21,7 @@
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/core/normalize.hpp"
+#include "vlalign/model/image_tower.hpp"
 #include "vlalign/model/peers/read_config.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 #include "vlalign/nn/modified_resnet.hpp"
@@ -189,6 +191,42 @@ TEST(WithImageTower, ReadsPicturesOfAnotherSize) {
   model.load_image_tower(tower);
   EXPECT_EQ(model.config().preprocess.image_size, 20);
   EXPECT_EQ(std::get<VitConfig>(model.config().vision).position_resize, VitConfig::PositionResize::bicubic_antialiased);
+}
+
+// Each place's embedding, bicubic over the grid with antialiasing, as open_clip's resize_pos_embed does it.
+TEST(ImageTowerAlone, HalfAModelsPositionsAreResizedOverTheGrid) {
+  for (const auto* name : {"clip", "siglip"}) {
+    const auto tensors = read_safetensors(tower_fixture(name) / "model.safetensors").tensors;
+    const auto key = std::find_if(tensors.begin(), tensors.end(),
+                                  [](const auto& entry) { return entry.first.ends_with("position_embedding.weight"); });
+    ASSERT_NE(key, tensors.end());
+    const std::int64_t prefix = name == std::string("clip") ? 1 : 0, width = key->second.size(1);
+    const auto grid = key->second.narrow(0, prefix, 9).t().reshape({1, width, 3, 3}).to(at::kDouble);
+    const auto expected = at::_upsample_bicubic2d_aa(grid, {5, 5}, false).reshape({width, 25}).t();
+    const auto tower = vlalign::ImageTower::load(tower_fixture(name), 20);
+    const auto& table = std::dynamic_pointer_cast<nn::Vit>(tower.module())->positional_embedding;
+    EXPECT_LT(largest_difference(table.narrow(0, prefix, 25), expected), 1e-6) << name;
+    EXPECT_TRUE(table.narrow(0, 0, prefix).equal(key->second.narrow(0, 0, prefix)));
+  }
+}
+
+TEST(ImageTowerAlone, IsWrittenAsItsPeerHasIt) {
+  const at::NoGradGuard no_graph;
+  for (const auto* name : {"dinov2", "dinov3", "clip", "siglip", "vit"}) {
+    const TempFolder folder;
+    const auto first = read_safetensors(tower_fixture(name) / "model.safetensors").tensors;
+    const auto expected = read_safetensors(tower_fixture(name) / "expected.safetensors").tensors;
+    vlalign::ImageTower::load(tower_fixture(name)).write(folder.path());
+    for (const auto& [key, tensor] : read_safetensors(folder.path() / "model.safetensors").tensors) {
+      const auto there = std::find_if(first.begin(), first.end(), [&key = key](const auto& entry) {
+        return entry.first.ends_with(key) || key.ends_with(entry.first);  // a wrapper's name may stand before
+      });
+      ASSERT_NE(there, first.end()) << name << ": " << key;
+      EXPECT_TRUE(tensor.equal(there->second)) << name << ": " << key;
+    }
+    const auto again = vlalign::ImageTower::load(folder.path()).features(expected.at("pixels"));
+    EXPECT_LT(largest_difference(again.pooled, expected.at("pooled")), close) << name;
+  }
 }
 
 TEST(WithImageTower, SaysThatNoPeerHasATowerOfSuchSizes) {

@@ -4,6 +4,7 @@
 
 #include "vlalign/core/export.hpp"
 #include "vlalign/nn/attention.hpp"
+#include "vlalign/nn/checkpointing.hpp"
 #include "vlalign/nn/layer_hook.hpp"
 #include "vlalign/nn/layers.hpp"
 #include "vlalign/nn/mlp.hpp"
@@ -51,7 +52,7 @@ class VLALIGN_EXPORT ResidualBlock : public torch::nn::Module {
   double dropout_, attention_dropout_, drop_path_;
 };
 
-class VLALIGN_EXPORT Transformer : public torch::nn::Module {
+class VLALIGN_EXPORT Transformer : public torch::nn::Module, public Checkpointing {
  public:
   Transformer(const TransformerOptions& options, Initializer& initializer);
 
@@ -66,7 +67,6 @@ class VLALIGN_EXPORT Transformer : public torch::nn::Module {
   Tensor forward_pooled(const Tensor& x, const Tensor& mask, const Tensor& index, const Rotation& rotation = {}) const;
 
   std::vector<std::shared_ptr<ResidualBlock>> resblocks;
-  bool checkpoints = false;  ///< keep only each block's input for the backward pass, which computes the block again
 
  private:
   /// A block's forward().

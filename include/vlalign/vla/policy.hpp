@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "vlalign/core/export.hpp"
 #include "vlalign/data/loading/episode_loader.hpp"
 #include "vlalign/model/dual_encoder.hpp"
+#include "vlalign/model/image_tower.hpp"
 #include "vlalign/vla/action_shape.hpp"
 #include "vlalign/vla/part_options.hpp"
 
@@ -52,6 +54,11 @@ struct PolicyConfig {
   /// [S], std above 0; the policy works on (state - mean) / std. Empty: 0 and 1
   std::vector<float> state_mean{}, state_std{};
   std::vector<float> action_low{}, action_high{};  ///< [A], low below high: -1 and 1 in the head. Empty: -1 and 1
+  /// Looks at the same frames beside the encoder's image tower and stays as it is; what it gives of each place is
+  /// joined to the encoder's patch token there (OpenVLA, Kim et al. 2024: DINOv2 beside SigLIP). Both must see as many
+  /// places: load it in the image size that gives them.
+  std::optional<ImageTower> second_tower{};
+  std::int64_t second_layer = -2;  ///< whose outputs are joined, before any final norm; the last but one as in OpenVLA
 };
 
 /// As policy.json holds it.
@@ -73,8 +80,9 @@ class VLALIGN_EXPORT Policy {
   Policy(DualEncoder encoder, std::shared_ptr<Fusion> fusion, std::shared_ptr<ActionHead> head,
          const PolicyConfig& config, std::uint64_t seed = 0);
 
-  /// Reads what save() wrote: policy.json, policy.safetensors and the encoder's model folder encoder/. Throws Error
-  /// naming file and key or tensor, for numbers that aren't finite too.
+  /// Reads what save() wrote: policy.json, policy.safetensors, the encoder's model folder encoder/ and, where there is
+  /// one, the second tower's second_tower/. Throws Error naming file and key or tensor, for numbers that aren't finite
+  /// too.
   static Policy load(const std::filesystem::path& folder);
   /// Replaces an empty folder or a policy's own; throws Error for anything else at that place, and leaves it alone.
   void save(const std::filesystem::path& folder) const;
@@ -117,7 +125,7 @@ class VLALIGN_EXPORT Policy {
 
   const PolicyConfig& config() const;
   DualEncoder encoder() const;
-  /// With the children encoder, fusion, head and, with config().film, film.
+  /// With the children encoder, fusion, head and, where the configuration has them, film and second_tower.
   std::shared_ptr<torch::nn::Module> module() const;
 
  private:

@@ -1,4 +1,7 @@
 // transformers' Dinov2Model and Dinov2WithRegistersModel.
+#include <ATen/ops/cat.h>
+#include <ATen/ops/zeros_like.h>
+
 #include "model/peers/hugging_face_keys.hpp"
 #include "model/peers/image_family.hpp"
 #include "model/peers/timm_dino.hpp"
@@ -65,6 +68,13 @@ NamedTensors joined_class_position(NamedTensors tensors) {
   return tensors;
 }
 
+/// The token has its position in it already, so that the table's place for it is zero.
+NamedTensors with_class_position(NamedTensors tensors) {
+  auto& table = tensors.at("embeddings.position_embeddings");
+  table = at::cat({at::zeros_like(table.narrow(1, 0, 1)), table}, 1);
+  return tensors;
+}
+
 NamingSchemes schemes_dinov2(const VisionConfig& vision) {
   const bool gated = std::get<VitConfig>(vision).block.mlp != BlockConfig::Mlp::plain;
   return {{.scope = "visual.",
@@ -92,9 +102,15 @@ NamingSchemes schemes_dinov2(const VisionConfig& vision) {
 
 }  // namespace
 
-const ImageFamily image_dinov2{"dinov2", "Bit", true, read_dinov2, schemes_dinov2, "dinov2.", "", nullptr};
-const ImageFamily image_dinov2_with_registers{
-    "dinov2_with_registers", "Bit", true, read_dinov2_with_registers, schemes_dinov2, "dinov2_with_registers.", "",
-    joined_class_position};
+const ImageFamily image_dinov2{"dinov2", "Bit", true, read_dinov2, schemes_dinov2, "dinov2.", ""};
+const ImageFamily image_dinov2_with_registers{"dinov2_with_registers",
+                                              "Bit",
+                                              true,
+                                              read_dinov2_with_registers,
+                                              schemes_dinov2,
+                                              "dinov2_with_registers.",
+                                              "",
+                                              joined_class_position,
+                                              with_class_position};
 
 }  // namespace vlalign

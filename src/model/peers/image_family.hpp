@@ -20,7 +20,9 @@ struct ImageFamily {
   std::string_view wrapper;                              ///< what stands before the names in a model on such a tower
   std::string_view projection;                           ///< the layer to a joint space, "visual_projection."
   /// The tower's tensors with what the tower keeps in other ones; null: as they are.
-  NamedTensors (*prepared)(NamedTensors tensors);
+  NamedTensors (*prepared)(NamedTensors tensors) = nullptr;
+  /// Back again, to what the peer reads as the same; null: as they are.
+  NamedTensors (*restored)(NamedTensors tensors) = nullptr;
 };
 
 std::span<const ImageFamily* const> image_families();

@@ -65,7 +65,8 @@ bool is_beside_tower(const std::string& name) {
 
 TowerSource transformers_source(NamedTensors all, const std::string& where, const ImageFamily& family,
                                 const VisionConfig& vision) {
-  TowerSource source{.where = where, .schemes = family.schemes(vision), .prefix = "visual."};
+  TowerSource source{
+      .where = where, .schemes = family.schemes(vision), .prefix = "visual.", .restored = family.restored};
   const auto find = [&](const char* what) {
     const auto found = family.projection.empty() ? all.end() : all.find(std::string(family.projection) + what);
     return found == all.end() ? at::Tensor() : found->second;

@@ -57,7 +57,7 @@ VisionConfig read_theia(JsonSection& root) {
 
 }  // namespace
 
-const ImageFamily image_vit{"vit", "ViT", false, read_vit, schemes_vit, "vit.", "", nullptr};
-const ImageFamily image_theia{"theia", "DeiT", false, read_theia, schemes_vit, "backbone.model.", "", nullptr};
+const ImageFamily image_vit{"vit", "ViT", false, read_vit, schemes_vit, "vit.", ""};
+const ImageFamily image_theia{"theia", "DeiT", false, read_theia, schemes_vit, "backbone.model.", ""};
 
 }  // namespace vlalign

@@ -133,7 +133,7 @@ void assign_model(const torch::nn::Module& module, const ModelConfig& config, La
                   const NamedTensors& tensors, const std::string& where) {
   const auto wanted = peer_tensors(module, naming_schemes(config, layout));
   const auto& towers = config.decoder.empty() ? tensors : without_decoder(tensors);
-  assign_tensors(wanted, with_resized_positions(towers, wanted), where);
+  assign_tensors(wanted, with_resized_positions(towers, wanted, PositionsOf::both_towers), where);
 }
 
 }  // namespace vlalign

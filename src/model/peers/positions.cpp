@@ -28,7 +28,7 @@ at::Tensor resize_line(const at::Tensor& positions, std::int64_t new_length) {
   return at::upsample_linear1d(line, {new_length}, /*align_corners=*/false).squeeze(0).t().contiguous();
 }
 
-NamedTensors with_resized_positions(NamedTensors tensors, const NamedTensors& wanted) {
+NamedTensors with_resized_positions(NamedTensors tensors, const NamedTensors& wanted, PositionsOf of) {
   for (auto& [name, tensor] : tensors) {
     const auto found = wanted.find(name);
     if (found == wanted.end() || !is_positions(name) || found->second.sizes() == tensor.sizes()) continue;
@@ -38,14 +38,15 @@ NamedTensors with_resized_positions(NamedTensors tensors, const NamedTensors& wa
     const auto flat = tensor.flatten(0, -2);
     const auto places = to.numel() / to.size(-1);
     at::Tensor resized;
-    if (name.find("vis") == name.npos) {
+    const bool image = of == PositionsOf::image || (of == PositionsOf::both_towers && name.find("vis") != name.npos);
+    if (!image) {
       resized = resize_line(flat, places);
     } else {
       const std::int64_t extra = square_side(places) ? 0 : 1;
-      const auto side = square_side(places - extra);
-      if (!side || !square_side(flat.size(0) - extra)) continue;
+      const auto grid = square_side(places - extra);
+      if (!grid || !square_side(flat.size(0) - extra)) continue;
       // In double, so that another count of threads rounds to the same floats.
-      resized = nn::resize_grid(flat.to(at::kDouble), *side, extra).to(at::kFloat);
+      resized = nn::resize_grid(flat.to(at::kDouble), *grid, extra).to(at::kFloat);
     }
     log_info("{}: {} position embeddings resized to {}", name, flat.size(0), places);
     tensor = resized.view(to.sizes());

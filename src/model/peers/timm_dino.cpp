@@ -29,8 +29,7 @@ VitConfig dinov3_vit() {
 VitConfig dino_as_described(VitConfig vit, std::string_view name, JsonSection& vision) {
   const bool token = pool_of_timm(vision, name, dino_pools) == "token";
   vit.pool = token ? VitConfig::Pool::token : VitConfig::Pool::average;
-  vit.patch_dropout = patch_dropout_of(vision);
-  vit.block.drop_path = drop_path_of(vision);
+  read_dropping(vision, vit);
   return vit;
 }
 
@@ -38,11 +37,9 @@ std::optional<nlohmann::json> dino_description(std::span<const TimmTower> towers
   const bool token = vit.pool == VitConfig::Pool::token;
   if (!token && vit.pool != VitConfig::Pool::average) return {};
   nlohmann::json out{{"timm_pool", token ? "token" : "avg"}};
-  if (vit.patch_dropout > 0) out["patch_dropout"] = vit.patch_dropout;
-  if (vit.block.drop_path > 0) out["timm_drop_path"] = vit.block.drop_path;
+  write_dropping(vit, out);
   vit.pool = VitConfig::Pool::token;
-  vit.patch_dropout = vit.block.drop_path = 0;
-  const auto* tower = find_tower(towers, vit);
+  const auto* tower = find_tower(towers, without_dropping(vit));
   if (!tower) return {};
   out["timm_model_name"] = tower->name;
   return out;

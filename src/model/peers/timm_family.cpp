@@ -73,6 +73,20 @@ std::string pool_of_timm(JsonSection& vision, std::string_view name, std::span<c
 }
 
 double drop_path_of(JsonSection& vision) { return vision.number_between("timm_drop_path", 0, 0, 0.999); }
-double patch_dropout_of(JsonSection& vision) { return vision.number_between("patch_dropout", 0, 0, 0.999); }
+
+void read_dropping(JsonSection& vision, VitConfig& vit) {
+  vit.patch_dropout = vision.number_between("patch_dropout", 0, 0, 0.999);
+  vit.block.drop_path = drop_path_of(vision);
+}
+
+void write_dropping(const VitConfig& vit, nlohmann::json& out) {
+  if (vit.patch_dropout > 0) out["patch_dropout"] = vit.patch_dropout;
+  if (vit.block.drop_path > 0) out["timm_drop_path"] = vit.block.drop_path;
+}
+
+VitConfig without_dropping(VitConfig vit) {
+  vit.patch_dropout = vit.block.drop_path = 0;
+  return vit;
+}
 
 }  // namespace vlalign

@@ -45,9 +45,13 @@ const TimmTower* find_tower(std::span<const TimmTower> towers, const VisionConfi
 
 /// open_clip's timm_pool, which must be one of `known`.
 std::string pool_of_timm(JsonSection& vision, std::string_view name, std::span<const std::string_view> known);
-/// timm_drop_path and patch_dropout.
-double drop_path_of(JsonSection& vision);
-double patch_dropout_of(JsonSection& vision);
+double drop_path_of(JsonSection& vision);  ///< timm_drop_path
+
+/// What a ViT leaves out while it trains: timm_drop_path and patch_dropout.
+void read_dropping(JsonSection& vision, VitConfig& vit);
+void write_dropping(const VitConfig& vit, nlohmann::json& out);
+/// The tower as its name alone describes it.
+VitConfig without_dropping(VitConfig vit);
 
 // The families, each in its own file.
 extern const TimmFamily timm_siglip_family, timm_resnet_family, timm_eva_family, timm_vit_family;

@@ -82,7 +82,7 @@ TowerSource timm_folder_source(NamedTensors tensors, const std::string& where, c
   for (auto& [name, tensor] : tensors) {
     if (!name.starts_with(classifier)) named.emplace(std::string(trunk) + name, std::move(tensor));
   }
-  return {where, std::move(named), tower.family->schemes(vision), "visual.", false};
+  return {.where = where, .tensors = std::move(named), .schemes = tower.family->schemes(vision), .prefix = "visual."};
 }
 
 }  // namespace vlalign

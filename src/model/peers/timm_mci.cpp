@@ -23,21 +23,18 @@ std::optional<VisionConfig> read_timm_mci(std::string_view name, JsonSection& vi
   constexpr std::array<std::string_view, 2> pools{"token", ""};
   pool_of_timm(vision, name, pools);
   auto vit = std::get<VitConfig>(tower->vision);
-  vit.patch_dropout = patch_dropout_of(vision);
-  vit.block.drop_path = drop_path_of(vision);
+  read_dropping(vision, vit);
   return vit;
 }
 
 std::optional<nlohmann::json> write_timm_mci(const VisionConfig& vision, int image_size) {
   const auto* vit = std::get_if<VitConfig>(&vision);
   if (!vit || vit->front != VitConfig::Front::mobile_clip || image_size != 224) return {};
-  auto plain = *vit;
-  plain.patch_dropout = plain.block.drop_path = 0;
+  const auto plain = without_dropping(*vit);
   const auto* tower = find_tower(towers_timm_mci(), plain);
   if (!tower) return {};
   nlohmann::json out{{"timm_model_name", tower->name}, {"timm_pool", "token"}};
-  if (vit->patch_dropout > 0) out["patch_dropout"] = vit->patch_dropout;
-  if (vit->block.drop_path > 0) out["timm_drop_path"] = vit->block.drop_path;
+  write_dropping(*vit, out);
   return out;
 }
 

@@ -123,8 +123,7 @@ std::optional<VisionConfig> read_timm_naflex(std::string_view name, JsonSection&
   const auto* size = vision.find("image_size");
   const auto image_size = size && size->is_number_integer() ? size->get<std::int64_t>() : 224;
   vit.most_patches = vision.positive("image_seq_len", std::max<std::int64_t>(1, square_patches(vit, image_size)));
-  vit.patch_dropout = patch_dropout_of(vision);
-  vit.block.drop_path = drop_path_of(vision);
+  read_dropping(vision, vit);
   return vit;
 }
 
@@ -139,7 +138,8 @@ VitConfig with_sizes_of(VitConfig tower, const VitConfig& vit) {
 
 /// The tower it is, or else the first that it is with timm_model_kwargs.
 const TimmTower* naflex_tower_of(VitConfig vit) {
-  vit.most_patches = 0, vit.patch_dropout = 0, vit.block.drop_path = 0;
+  vit = without_dropping(std::move(vit));
+  vit.most_patches = 0;
   if (const auto* tower = find_tower(naflex_towers(), vit)) return tower;
   for (const auto& tower : naflex_towers()) {
     const TimmTower resized{tower.name, with_sizes_of(std::get<VitConfig>(tower.vision), vit)};
@@ -157,8 +157,7 @@ std::optional<json> write_timm_naflex(const VisionConfig& vision, int image_size
   auto kwargs = naflex_kwargs(*vit, std::get<VitConfig>(tower->vision));
   if (!kwargs.empty()) out["timm_model_kwargs"] = std::move(kwargs);
   if (vit->most_patches != square_patches(*vit, image_size)) out["image_seq_len"] = vit->most_patches;
-  if (vit->patch_dropout > 0) out["patch_dropout"] = vit->patch_dropout;
-  if (vit->block.drop_path > 0) out["timm_drop_path"] = vit->block.drop_path;
+  write_dropping(*vit, out);
   return out;
 }
 

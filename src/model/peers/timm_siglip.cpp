@@ -83,8 +83,7 @@ std::optional<VisionConfig> read_timm_siglip(std::string_view name, JsonSection&
   if (!vit) return {};
   const std::string_view pool = vit->pool == VitConfig::Pool::average ? "avg" : "map";
   pool_of_timm(vision, name, {&pool, 1});
-  vit->patch_dropout = patch_dropout_of(vision);
-  vit->block.drop_path = drop_path_of(vision);
+  read_dropping(vision, *vit);
   return *vit;
 }
 
@@ -94,8 +93,7 @@ std::optional<nlohmann::json> write_timm_siglip(const VisionConfig& vision, int 
   const auto name = name_of_timm_siglip(*vit, image_size);
   if (!name) return {};
   nlohmann::json out{{"timm_model_name", *name}, {"timm_pool", vit->pool == VitConfig::Pool::average ? "avg" : "map"}};
-  if (vit->patch_dropout > 0) out["patch_dropout"] = vit->patch_dropout;
-  if (vit->block.drop_path > 0) out["timm_drop_path"] = vit->block.drop_path;
+  write_dropping(*vit, out);
   return out;
 }
 

@@ -53,8 +53,7 @@ std::optional<VisionConfig> read_timm_vit(std::span<const TimmTower> towers, std
   if (!tower) return {};
   auto vit = std::get<VitConfig>(tower->vision);
   vit = with_timm_pool(vit, read_timm_pool(vit, name, vision));
-  vit.patch_dropout = patch_dropout_of(vision);
-  vit.block.drop_path = drop_path_of(vision);
+  read_dropping(vision, vit);
   return vit;
 }
 
@@ -62,8 +61,7 @@ std::optional<nlohmann::json> write_timm_vit(std::span<const TimmTower> towers, 
                                              int image_size) {
   const auto* vit = std::get_if<VitConfig>(&vision);
   if (!vit) return {};
-  auto plain = *vit;
-  plain.patch_dropout = plain.block.drop_path = 0;
+  const auto plain = without_dropping(*vit);
   std::string_view name;
   for (const auto& tower : towers) {
     if (!same_tower(with_timm_pool(std::get<VitConfig>(tower.vision), vit->pool), plain)) continue;
@@ -71,8 +69,7 @@ std::optional<nlohmann::json> write_timm_vit(std::span<const TimmTower> towers, 
   }
   if (name.empty()) return {};
   nlohmann::json out{{"timm_model_name", name}, {"timm_pool", name_of_timm_pool(vit->pool)}};
-  if (vit->patch_dropout > 0) out["patch_dropout"] = vit->patch_dropout;
-  if (vit->block.drop_path > 0) out["timm_drop_path"] = vit->block.drop_path;
+  write_dropping(*vit, out);
   return out;
 }
 

@@ -59,8 +59,7 @@ std::optional<VisionConfig> read_timm_vitamin(std::string_view name, JsonSection
     constexpr std::array<std::string_view, 2> pools{"", "avg"};
     pool_of_timm(vision, name, pools);
     auto vit = vitamin(size);
-    vit.patch_dropout = patch_dropout_of(vision);
-    vit.block.drop_path = drop_path_of(vision);
+    read_dropping(vision, vit);
     return vit;
   }
   return {};
@@ -69,8 +68,7 @@ std::optional<VisionConfig> read_timm_vitamin(std::string_view name, JsonSection
 std::optional<nlohmann::json> write_timm_vitamin(const VisionConfig& vision, int image_size) {
   const auto* vit = std::get_if<VitConfig>(&vision);
   if (!vit || vit->front != VitConfig::Front::vitamin) return {};
-  auto plain = *vit;
-  plain.patch_dropout = plain.block.drop_path = 0;
+  const auto plain = without_dropping(*vit);
   for (const auto& size : vitamin_sizes) {
     // Without positions any size will do, and the name's own says nothing.
     const auto side = size.positions || is_timms(size, image_size) ? image_size : 256;
@@ -78,8 +76,7 @@ std::optional<nlohmann::json> write_timm_vitamin(const VisionConfig& vision, int
     const TimmTower known{name, vitamin(size)};
     if (!is_timms(size, side) || !find_tower({&known, 1}, plain)) continue;
     nlohmann::json out{{"timm_model_name", name}, {"timm_pool", "avg"}};
-    if (vit->patch_dropout > 0) out["patch_dropout"] = vit->patch_dropout;
-    if (vit->block.drop_path > 0) out["timm_drop_path"] = vit->block.drop_path;
+    write_dropping(*vit, out);
     return out;
   }
   return {};

@@ -32,17 +32,22 @@ ModelConfig with_text(ModelConfig config, const TextConfig& text) {
   return config;
 }
 
-TowerSource from_model(const fs::path& folder, const ModelConfig& config, const char* prefix) {
+TowerSource from_model(const fs::path& folder, const ModelConfig& config, bool text) {
   ModelConfig source;
   FolderTensors from;
   read_whole_folder(folder, [&](const fs::path& place) {
     source = read_model_config(config_file_of(place));
     from = read_folder_tensors(place);
   });
-  auto same = with_text(config, source.text);
-  if (std::string_view(prefix) == "visual.") same = config, same.vision = source.vision;
+  auto same = text ? with_text(config, source.text) : config;
+  if (!text) same.vision = source.vision;
   check_same_computation(same, config, folder);
-  return {from.where, std::move(from.tensors), naming_schemes(source, source.layout), prefix, true};
+  return {.where = from.where,
+          .tensors = std::move(from.tensors),
+          .schemes = naming_schemes(source, source.layout),
+          .prefix = text ? "text." : "visual.",
+          .text = text,
+          .whole_model = true};
 }
 
 /// What stands before a tower's names, a model's own name and a language model's wrapper, or nothing.
@@ -120,7 +125,7 @@ bool is_image_tower_alone(const fs::path& path) {
 }
 
 TowerSource image_tower_source(const fs::path& path, const ModelConfig& config) {
-  if (!is_image_tower_alone(path)) return from_model(path, config, "visual.");
+  if (!is_image_tower_alone(path)) return from_model(path, config, /*text=*/false);
   const auto tower = read_image_config(path);
   auto same = config;
   same.vision = tower.vision;
@@ -130,14 +135,14 @@ TowerSource image_tower_source(const fs::path& path, const ModelConfig& config) 
 
 TowerSource text_tower_source(const fs::path& folder, const ModelConfig& config) {
   const auto* family = text_family_alone(folder);
-  if (!family) return from_model(folder, config, "text.");
+  if (!family) return from_model(folder, config, /*text=*/true);
   const auto text = read_text_config(folder);
   check_same_computation(with_text(config, text), config, folder);
   if (is_there(folder / "modules.json") && text.pool != config.text.pool)
     log_warning("{}: its own pooling is another than that of model {}, which stays", folder.string(), config.name);
   FolderTensors from;
   read_whole_folder(folder, [&](const fs::path& place) { from = read_folder_tensors(place); });
-  TowerSource source{from.where, {}, family->schemes(config.text)};
+  TowerSource source{.where = from.where, .schemes = family->schemes(config.text), .text = true};
   take_text_projection(from.tensors, source);
   source.tensors = text_model_only(from.tensors, *family, config.text.pooler);
   return source;
@@ -145,7 +150,7 @@ TowerSource text_tower_source(const fs::path& folder, const ModelConfig& config)
 
 void assign_tower(const torch::nn::Module& tower, const TowerSource& source) {
   const auto wanted = peer_tensors(tower, source.schemes, {}, source.prefix);
-  auto tensors = with_resized_positions(source.tensors, wanted);
+  auto tensors = with_resized_positions(source.tensors, wanted, source.text ? PositionsOf::text : PositionsOf::image);
   if (source.whole_model) std::erase_if(tensors, [&](const auto& entry) { return !wanted.contains(entry.first); });
   assign_tensors(wanted, tensors, source.where);
 }

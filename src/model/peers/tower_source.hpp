@@ -14,7 +14,9 @@ struct TowerSource {
   NamedTensors tensors{};
   NamingSchemes schemes{};
   std::string prefix{};                               ///< before our names
+  bool text = false;                                  ///< a text tower's
   bool whole_model = false;                           ///< other tensors than the tower's are there too
+  NamedTensors (*restored)(NamedTensors) = nullptr;   ///< ImageFamily::restored
   at::Tensor projection_weight{}, projection_bias{};  ///< to a joint space, where half a model holds one; undefined
 };
 
