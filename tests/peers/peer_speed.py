@@ -33,10 +33,10 @@ LATENCY = """
 import json, statistics, sys, time, numpy, torch, open_clip
 from PIL import Image
 torch.set_num_threads(2)
-precision, runs = sys.argv[1], 30
-model, _, transform = open_clip.create_model_and_transforms("ViT-B-32")
+name, precision, runs = *sys.argv[1:3], 30
+model, _, transform = open_clip.create_model_and_transforms(name)
 model.eval()
-tokenizer = open_clip.get_tokenizer("ViT-B-32")
+tokenizer = open_clip.get_tokenizer(name)
 frame = numpy.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=numpy.uint8)
 def image(): return model.encode_image(transform(Image.fromarray(frame)).unsqueeze(0), normalize=True)
 def text(): return model.encode_text(tokenizer(["pick up the red cup on the table"]), normalize=True)
@@ -103,8 +103,8 @@ class Bench:
     def peer(self, program, *words):
         return lambda: last_json([self.args.python, self.args.peer / program, *words])
 
-    def latency(self, precision):
-        return lambda: last_json([self.args.python, "-c", LATENCY, precision])
+    def latency(self, model, precision):
+        return lambda: last_json([self.args.python, "-c", LATENCY, model, precision])
 
     def rate(self):
         """The arithmetic that a step of ViT-B-32 needs, a second."""
@@ -140,10 +140,11 @@ class Bench:
         yield (self.ours("tokens", *captions), self.peer("tokens.py", *captions),
                [(f"tokenizer beside {of}, captions/s", "captions_per_s", key, True)
                 for key, of in (("open_clip", "open_clip's"), ("rust_one_by_one", "the Rust tokenizer's"))])
-        for precision in ("fp32", "bf16"):
-            yield (self.ours("latency", "--precision", precision), self.latency(precision),
-                   [(f"latency ViT-B-32 {precision}, a frame, ms", "image_ms_p50", "image_ms_p50", False),
-                    (f"latency ViT-B-32 {precision}, a sentence, ms", "text_ms_p50", "text_ms_p50", False)])
+        for model in ("ViT-B-32", "MobileCLIP2-S0", "PE-Core-T-16-384"):
+            for precision in ("fp32", "bf16"):
+                yield (self.ours("latency", "--model", model, "--precision", precision), self.latency(model, precision),
+                       [(f"latency {model} {precision}, a frame, ms", "image_ms_p50", "image_ms_p50", False),
+                        (f"latency {model} {precision}, a sentence, ms", "text_ms_p50", "text_ms_p50", False)])
 
 
 def main():

@@ -436,7 +436,10 @@ std::string to_open_clip_json(const ModelConfig& config) {
   json model{{"embed_dim", config.embed_dim}, {"vision_cfg", vision}, {"text_cfg", text_json(config)}};
   model["quick_gelu"] = is_quick(config);
   put_unless(model, "custom_text", config.custom_text, false);
-  if (!config.decoder.empty()) model["multimodal_cfg"] = parse_json(config.decoder, "[to_open_clip_json] decoder");
+  if (!config.decoder.empty()) {  // which reads both towers' tokens
+    model["multimodal_cfg"] = parse_json(config.decoder, "[to_open_clip_json] decoder");
+    model["vision_cfg"]["output_tokens"] = model["text_cfg"]["output_tokens"] = true;
+  }
   if (std::abs(config.scale.initial - ScaleConfig{}.initial) > 1e-9)
     model["init_logit_scale"] = std::log(config.scale.initial);
   if (config.scale.bias) model["init_logit_bias"] = *config.scale.bias;
