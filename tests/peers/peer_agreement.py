@@ -69,7 +69,10 @@ def open_clip_model(name, folder):
         model = disturb(open_clip.model.CLIP(**config))
     else:
         config = open_clip.get_model_config(name)
-        model = disturb(open_clip.create_model(name, precision="fp32"))
+        if "timm_drop_path" in config["vision_cfg"]: config["vision_cfg"]["timm_drop_path"] = 0  # whose draws nobody can compare
+        made = {k: v for k, v in config.items() if k != "custom_text"}
+        kind = "CustomTextCLIP" if config.get("custom_text") or "hf_model_name" in config["text_cfg"] else "CLIP"
+        model = disturb(getattr(open_clip.model, kind)(**made) if "multimodal_cfg" not in config else open_clip.create_model(name, precision="fp32"))
     save_file({k: v.contiguous() for k, v in model.state_dict().items()}, str(folder / "open_clip_model.safetensors"))
     size = config["vision_cfg"]["image_size"]
     preprocess = dict(size=[size, size], mean=[.5, .5, .5], std=[.5, .5, .5], interpolation="bicubic", resize_mode="squash")

@@ -1,0 +1,19 @@
+// Softmax attention without gradients. Internal.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace vlalign {
+
+/// Whether attention_in_blocks() takes these: no gradient is asked for, float32 on a CPU with AVX-512 or bfloat16 on
+/// one with AVX-512 BF16, heads of an even width.
+bool fits_blocks(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
+
+/// softmax(scale q k^T + mask) v, [B, H, L, D]: the sums in float32, in bfloat16 the weights rounded to it before they
+/// meet v. LibTorch's own kernel calls MKL, whose products are slow on a processor that isn't Intel's
+/// (docs/performance.md). The same bits for any number of threads.
+///   q: [B, H, L, D], k, v: [B, H, S, D], numbers of a head side by side; mask: broadcast to [B, H, L, S], or undefined
+at::Tensor attention_in_blocks(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& mask,
+                               double scale);
+
+}  // namespace vlalign
