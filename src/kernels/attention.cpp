@@ -312,16 +312,23 @@ bool can_attend(at::ScalarType type) {
 }
 #endif
 
+thread_local int without_blocks = 0;
+
 at::Tensor with_rows_dense(const at::Tensor& x) { return x.stride(-1) == 1 ? x : x.contiguous(); }
 
 }  // namespace
+
+WithoutBlocks::WithoutBlocks() { ++without_blocks; }
+WithoutBlocks::~WithoutBlocks() { --without_blocks; }
 
 bool fits_blocks([[maybe_unused]] const at::Tensor& q, [[maybe_unused]] const at::Tensor& k,
                  [[maybe_unused]] const at::Tensor& v) {
 #if defined(__x86_64__)
   const bool same = q.scalar_type() == k.scalar_type() && q.scalar_type() == v.scalar_type();
-  return !at::GradMode::is_enabled() && q.is_cpu() && q.dim() == 4 && same && can_attend(q.scalar_type()) &&
-         q.numel() > 0 && k.numel() > 0 && q.size(3) % 2 == 0 && k.sizes() == v.sizes();
+  constexpr std::int64_t few_keys = 24;  // of one sequence: calling LibTorch's takes as long as computing
+  return without_blocks == 0 && !at::GradMode::is_enabled() && (q.size(0) > 1 || k.size(-2) > few_keys) && q.is_cpu() &&
+         q.dim() == 4 && same && can_attend(q.scalar_type()) && q.numel() > 0 && k.numel() > 0 && q.size(3) % 2 == 0 &&
+         k.sizes() == v.sizes();
 #else
   return false;
 #endif
@@ -329,9 +336,11 @@ bool fits_blocks([[maybe_unused]] const at::Tensor& q, [[maybe_unused]] const at
 
 at::Tensor attention_in_blocks([[maybe_unused]] const at::Tensor& q, [[maybe_unused]] const at::Tensor& k,
                                [[maybe_unused]] const at::Tensor& v, [[maybe_unused]] const at::Tensor& mask,
-                               [[maybe_unused]] double scale) {
+                               [[maybe_unused]] std::optional<double> scale) {
 #if defined(__x86_64__)
-  const AttentionSizes sizes{q.size(0), q.size(1), q.size(2), k.size(2), q.size(3), static_cast<float>(scale)};
+  const AttentionSizes sizes{
+      q.size(0), q.size(1), q.size(2),
+      k.size(2), q.size(3), static_cast<float>(scale.value_or(1 / std::sqrt(static_cast<double>(q.size(3)))))};
   at::Tensor added;
   if (mask.defined())
     added = with_rows_dense(mask.to(at::kFloat)).expand({sizes.batch, sizes.heads, sizes.rows, sizes.keys});

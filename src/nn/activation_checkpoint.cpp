@@ -8,6 +8,8 @@
 #include <optional>
 #include <utility>
 
+#include "kernels/attention.hpp"
+
 namespace vlalign::nn {
 namespace {
 
@@ -49,6 +51,7 @@ struct CheckpointNode : torch::autograd::Function<CheckpointNode> {
     context->saved_data["inputs"] = static_cast<std::int64_t>(input_count);
     context->saved_data["f"] = c10::IValue::make_capsule(c10::make_intrusive<Kept>(f));
     if (draws) context->saved_data["state"] = state_of(at::globalContext().defaultGenerator(all[0].device()));
+    const WithoutBlocks as_again;
     return (*f)(all.slice(0, input_count).vec());
   }
 

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/attention.hpp"
 #include "kernels/product.hpp"
 #include "vlalign/core/normalize.hpp"
 #include "vlalign/nn/lora.hpp"
@@ -124,7 +125,9 @@ Tensor Attention::mix(Projected p, const Tensor& mask, const Rotations& rotation
     p.k = l2_normalize(p.k).to(dtype);
     scale = 1.0;
   }
-  auto mixed = attention(p.q, p.k, p.v, mask, scale, is_training() ? dropout_ : 0.0);
+  auto mixed = !is_training() && fits_blocks(p.q, p.k, p.v)
+                   ? attention_in_blocks(p.q, p.k, p.v, mask, scale)
+                   : attention(p.q, p.k, p.v, mask, scale, is_training() ? dropout_ : 0.0);
   if (head_scale.defined()) mixed = mixed * head_scale.to(mixed.scalar_type());
   return mixed.transpose(1, 2).flatten(-2);
 }

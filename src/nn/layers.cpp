@@ -23,7 +23,6 @@
 #include <cmath>
 
 #include "core/check.hpp"
-#include "kernels/attention.hpp"
 #include "kernels/product.hpp"
 #include "nn/shared_batch_norm.hpp"
 #include "vlalign/nn/lora.hpp"
@@ -203,7 +202,6 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor
                  double dropout) {
   const bool one_short = !at::GradMode::is_enabled() && q.size(0) == 1 && k.size(-2) <= longest_alone;
   const auto factor = scale.value_or(1.0 / std::sqrt(static_cast<double>(q.size(-1))));
-  if (dropout == 0 && !one_short && fits_blocks(q, k, v)) return attention_in_blocks(q, k, v, mask, factor);
   if (q.is_cpu() && !one_short && k.size(-2) <= longest_plain(q.scalar_type()))
     return plain_attention(q, k, v, mask, factor, dropout);
   return at::scaled_dot_product_attention(q, k, v, mask.defined() ? std::optional(mask) : std::nullopt, dropout,
