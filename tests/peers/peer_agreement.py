@@ -117,7 +117,7 @@ def embeddings(model, pixels, tokens):
         return out.image_embeds, out.text_embeds
 
 
-def reload(kind, folder):
+def reloaded(kind, folder):
     if kind == "open_clip":
         import open_clip
         return open_clip.create_model("local-dir:" + str(folder), precision="fp32").eval()
@@ -158,23 +158,25 @@ def embed(build, name):
             if layout == own:
                 before, after = weights(folder), weights(place / layout)
                 result["bit_equal"] = before.keys() == after.keys() and all(torch.equal(before[k], after[k]) for k in before)
-            result[f"{layout}_loads"] = differences(embeddings(reload(layout, place / layout), pixels, tokens), theirs)
+            result[f"{layout}_loads"] = differences(embeddings(reloaded(layout, place / layout), pixels, tokens), theirs)
         print(json.dumps(result), flush=True)
 
 
-def train(build, name):
+def train(build, name, make=lambda name, folder: open_clip_model(name, folder)[:2], start=49406, end=49407, pad=0,
+          reload=lambda folder: reloaded("open_clip", folder)):
+    """make, reload: the peer's model and the size of its pictures; the model of a folder."""
     import open_clip
     with tempfile.TemporaryDirectory() as place:
         place = pathlib.Path(place)
         folder = place / "peer"
         folder.mkdir()
-        model, size, _ = open_clip_model(name, folder)
+        model, size = make(name, folder)
         generator = torch.Generator().manual_seed(4)
         pixels = torch.randn(STEPS, BATCH, 3, size, size, generator=generator)
-        tokens = torch.zeros(STEPS, BATCH, model.context_length, dtype=torch.long)
-        tokens[:, :, 0] = 49406
-        tokens[:, :, 1:9] = torch.randint(1, 49000, (STEPS, BATCH, 8), generator=generator)
-        tokens[:, :, 9] = 49407
+        tokens = torch.full((STEPS, BATCH, model.context_length or 20), pad, dtype=torch.long)
+        tokens[:, :, 0] = start
+        tokens[:, :, 1:9] = torch.randint(5, 30000, (STEPS, BATCH, 8), generator=generator)
+        tokens[:, :, 9] = end
         save_file(dict(pixels=pixels, tokens=tokens), str(place / "in.safetensors"))
         run(build / "bin/vlalign_run_tensors", "train", folder, place / "in.safetensors", place / "out.safetensors", place / "trained")
         ours = load_file(str(place / "out.safetensors"))["losses"].tolist()
@@ -190,7 +192,7 @@ def train(build, name):
             optimizer.step()
             with torch.no_grad(): model.logit_scale.clamp_(0, np.log(100))
             theirs.append(loss.item())
-        trained = reload("open_clip", place / "trained")
+        trained = reload(place / "trained")
         embedded = place / "embedded.safetensors"
         save_file(dict(pixels=pixels[0].contiguous(), tokens=tokens[0].contiguous()), str(place / "in.safetensors"))
         run(build / "bin/vlalign_run_tensors", "embed", place / "trained", place / "in.safetensors", embedded)

@@ -3,11 +3,12 @@
 
     python tests/peers/text_tower_agreement.py BUILD roberta-ViT-B-32 xlm-roberta-base-ViT-B-32 mt5-base-ViT-B-32 \
         nllb-clip-base hf-chinese-clip hf-metaclip-2
+    python tests/peers/text_tower_agreement.py BUILD --train mt5-base-ViT-B-32
 
 The peer writes a randomly initialised model of the published sizes, without a network: open_clip's CustomTextCLIP around a
 tower that transformers builds of a config, ChineseCLIPModel, MetaClip2Model of ViT-B/32's sizes. From its pixels and tokens
 come embeddings, the text's tokens and the first block's output here; what is saved must hold every tensor bit for bit and
-give the peer the same embeddings. Prints one line a model. Needs open_clip_torch 3.3 and transformers 5.24."""
+give the peer the same embeddings. `--train`: 50 steps as peer_agreement.py's, without dropout. Prints one line a model. Needs open_clip_torch 3.3 and transformers 5.24."""
 
 import json
 import pathlib
@@ -19,7 +20,7 @@ import tempfile
 import torch
 from safetensors.torch import load_file, save_file
 
-from peer_agreement import differences, disturb, weights
+from peer_agreement import differences, disturb, train, weights
 
 N, LENGTH = 3, 20
 
@@ -47,11 +48,14 @@ def write_tokenizer(folder, pad):
     (folder / "tokenizer_config.json").write_text(json.dumps(dict(tokenizer_class="BertTokenizer")))
 
 
-def open_clip_model(name, folder):
+def open_clip_model(name, folder, drops=True):
     import open_clip
     model_cfg = open_clip.get_model_config(name)
     text = model_cfg["text_cfg"]
     config = config_of(text["hf_model_name"])
+    if not drops:
+        for key in ("dropout_rate", "dropout", "attention_dropout", "hidden_dropout_prob", "attention_probs_dropout_prob"):
+            if hasattr(config, key): setattr(config, key, 0.0)
     sizes = folder.parent / "sizes"
     config.save_pretrained(sizes)
     local = text | dict(hf_model_name=str(sizes), hf_model_pretrained=False)
@@ -61,7 +65,8 @@ def open_clip_model(name, folder):
     save_file({k: v.contiguous() for k, v in model.state_dict().items()}, str(folder / "open_clip_model.safetensors"))
     size = model_cfg["vision_cfg"]["image_size"]
     preprocess = dict(size=[size, size], mean=[.5, .5, .5], std=[.5, .5, .5], interpolation="bicubic", resize_mode="squash")
-    (folder / "open_clip_config.json").write_text(json.dumps(dict(model_cfg=model_cfg, preprocess_cfg=preprocess)))
+    more = {} if drops else dict(hf_text_config=config.to_dict())
+    (folder / "open_clip_config.json").write_text(json.dumps(dict(model_cfg=model_cfg, preprocess_cfg=preprocess) | more))
     write_tokenizer(folder, config.pad_token_id)
     return model, size, texts(config.vocab_size, 0 if config.pad_token_id else 2, 2, config.pad_token_id), config.pad_token_id
 
@@ -109,7 +114,17 @@ def reload(name, folder):
     return model.eval()
 
 
+def train_steps(build, name):
+    pad = 0 if name.startswith("mt5") else 1
+    train(build, name, lambda name, folder: open_clip_model(name, folder, drops=False)[:2], 0 if pad else 2, 2, pad,
+          lambda folder: reload(name, folder))
+
+
 def main(build, names):
+    if names[0] == "--train":
+        for name in names[1:]:
+            train_steps(build, name)
+        return
     for name in names:
         with tempfile.TemporaryDirectory() as place:
             place = pathlib.Path(place)

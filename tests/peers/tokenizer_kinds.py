@@ -56,12 +56,13 @@ def made_up_pieces(texts, size):
         for word in words:
             for start in range(len(word)) if length < 1000 else (0,):
                 pieces[word[start : start + length]] = None
-            if len(pieces) >= size:
+            if len(pieces) >= size + 5:
                 break
     letters = sorted({c for text in texts[:2000] for c in text if c.isalpha()})
-    while len(pieces) < size:
+    while len(pieces) < size + 5:
         pieces["".join(generator.choices(letters, k=generator.randrange(3, 12)))] = None
-    return [(piece, -generator.uniform(3, 16) - 0.1 / len(piece)) for piece in list(pieces)[:size]]
+    special = {"<s>", "</s>", "<pad>", "<unk>", "<mask>"}  # stand in front, and once
+    return [(piece, -generator.uniform(3, 16) - 0.1 / len(piece)) for piece in list(pieces) if piece not in special][:size]
 
 
 def write_xlm_roberta(pieces, character_map, folder):
