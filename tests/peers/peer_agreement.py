@@ -10,8 +10,9 @@
 both layouts, where the family has them) must hold every tensor bit for bit and give the peer the same embeddings.
 `train`: 50 steps of fp32 AdamW at learning rate 1e-5 here and in a plain open_clip loop, batch norm in training mode.
 `folder`: preprocessed pixels, token ids and embeddings by `vlalign embed`.
-Prints one line a model with the largest differences. Needs open_clip_torch 3.3, transformers 5.23 and timm."""
+Prints one line a model with the largest differences. Needs open_clip_torch 3.3, or its main branch for the NaFlex and modern text towers, transformers 5.23 and timm."""
 
+import base64
 import json
 import logging
 import pathlib
@@ -69,16 +70,19 @@ def open_clip_model(name, folder):
         model = disturb(open_clip.model.CLIP(**config))
     else:
         config = open_clip.get_model_config(name)
-        if "timm_drop_path" in config["vision_cfg"]: config["vision_cfg"]["timm_drop_path"] = 0  # whose draws nobody can compare
-        made = {k: v for k, v in config.items() if k != "custom_text"}
-        kind = "CustomTextCLIP" if config.get("custom_text") or "hf_model_name" in config["text_cfg"] else "CLIP"
-        model = disturb(getattr(open_clip.model, kind)(**made) if "multimodal_cfg" not in config else open_clip.create_model(name, precision="fp32"))
+        drops = "timm_drop_path" in config["vision_cfg"]  # by draws that nobody can compare
+        if drops: config["vision_cfg"]["timm_drop_path"] = 0
+        model = disturb(open_clip.create_model(name, precision="fp32", **(dict(vision_cfg=config["vision_cfg"]) if drops else {})))
     save_file({k: v.contiguous() for k, v in model.state_dict().items()}, str(folder / "open_clip_model.safetensors"))
     size = config["vision_cfg"]["image_size"]
     preprocess = dict(size=[size, size], mean=[.5, .5, .5], std=[.5, .5, .5], interpolation="bicubic", resize_mode="squash")
     (folder / "open_clip_config.json").write_text(json.dumps(dict(model_cfg=config, preprocess_cfg=preprocess)))
     text = config["text_cfg"]
     if "SigLIP" in name: unigram(folder)
+    if "tiktoken_name" in text:  # any of r50k_base's size
+        words = [bytes([a]) for a in range(256)] + [bytes([a, b]) for a in range(256) for b in range(256)]
+        lines = [base64.b64encode(word).decode() + f" {i}" for i, word in enumerate(words[:50256])]
+        (folder / f"{text['tiktoken_name']}.tiktoken").write_text("\n".join(lines) + "\n")
     tokens = texts(text["context_length"], text["vocab_size"], 49406 if text["vocab_size"] == 49408 else 3,
                    49407 if text["vocab_size"] == 49408 else 1, 0 if text["vocab_size"] == 49408 else 1)
     return model, size, tokens
@@ -108,11 +112,28 @@ def hugging_face_model(name, folder):
     return model, size, tokens
 
 
+def patches_of(pixels, side):
+    count, rows = len(pixels), pixels.shape[2] // side
+    return pixels.view(count, 3, rows, side, rows, side).permute(0, 2, 4, 3, 5, 1).reshape(count, rows * rows, -1), count, rows
+
+
+def as_taken(model, pixels):
+    """NaFlex towers take patches, row by row, with their places."""
+    trunk = getattr(getattr(model, "visual", None), "trunk", None)
+    if "NaFlex" not in type(trunk).__name__: return pixels
+    patches, count, rows = patches_of(pixels, trunk.embeds.patch_size[0])
+    places = torch.stack(torch.meshgrid(torch.arange(rows), torch.arange(rows), indexing="ij"), -1).view(1, -1, 2).expand(count, -1, -1)
+    return dict(patches=patches, patch_coord=places, patch_valid=torch.ones(count, rows * rows, dtype=torch.bool))
+
+
 def embeddings(model, pixels, tokens):
     with torch.no_grad():
         if hasattr(model, "encode_image"):
-            return model.encode_image(pixels, normalize=True), model.encode_text(tokens, normalize=True)
+            return model.encode_image(as_taken(model, pixels), normalize=True), model.encode_text(tokens, normalize=True)
         more = dict(attention_mask=(tokens != 0).long()) if "Align" in type(model).__name__ else {}
+        if model.config.model_type == "siglip2":
+            pixels, count, rows = patches_of(pixels, model.config.vision_config.patch_size)
+            more = dict(pixel_attention_mask=torch.ones(count, rows * rows), spatial_shapes=torch.full((count, 2), rows))
         out = model(pixel_values=pixels, input_ids=tokens, **more)
         return out.image_embeds, out.text_embeds
 
@@ -186,7 +207,7 @@ def train(build, name, make=lambda name, folder: open_clip_model(name, folder)[:
         optimizer = torch.optim.AdamW([dict(params=plain, weight_decay=0.0), dict(params=others, weight_decay=0.2)], lr=1e-5, betas=(0.9, 0.98), eps=1e-6)
         loss_of, theirs = open_clip.ClipLoss(), []
         for step in range(STEPS):
-            loss = loss_of(*model(pixels[step], tokens[step])[:3])
+            loss = loss_of(*list(model(as_taken(model, pixels[step]), tokens[step]))[:3])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
