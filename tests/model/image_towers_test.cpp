@@ -2,6 +2,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/_upsample_bicubic2d_aa.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/zeros.h>
@@ -208,6 +209,24 @@ TEST(ImageTowerAlone, HalfAModelsPositionsAreResizedOverTheGrid) {
     EXPECT_LT(largest_difference(table.narrow(0, prefix, 25), expected), 1e-6) << name;
     EXPECT_TRUE(table.narrow(0, 0, prefix).equal(key->second.narrow(0, 0, prefix)));
   }
+}
+
+// DINOv3ConvNextModel (tests/fixtures/make_conv_towers.py).
+TEST(ImageTowerAlone, IsAConvNextUnderDinov3sNames) {
+  const TempFolder folder;
+  const auto fixture = fs::path(VLALIGN_FIXTURES) / "towers" / "dinov3_convnext";
+  auto tensors = read_safetensors(fixture / "peer.safetensors").tensors;
+  const auto pooled = tensors.at("expected.pooled");
+  tensors.erase("expected.pooled"), tensors.erase("side");
+  fs::copy(fixture / "config.json", folder.path() / "config.json");
+  write_safetensors(folder.path() / "model.safetensors", tensors, {});
+  const auto pixels = (at::arange(2 * 3 * 40 * 40, at::kDouble) * 0.37).sin().view({2, 3, 40, 40}).to(at::kFloat);
+  const auto tower = vlalign::ImageTower::load(folder.path());
+  EXPECT_LT(largest_difference(tower.features(pixels).pooled, pooled), close);
+  tower.write(folder.path());
+  const auto again = read_safetensors(folder.path() / "model.safetensors").tensors;
+  ASSERT_EQ(again.size(), tensors.size());
+  for (const auto& [name, tensor] : again) EXPECT_TRUE(tensor.equal(tensors.at(name))) << name;
 }
 
 TEST(ImageTowerAlone, IsWrittenAsItsPeerHasIt) {

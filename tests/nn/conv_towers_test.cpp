@@ -12,7 +12,6 @@
 #include "core/io/files.hpp"
 #include "core/json/parse_json.hpp"
 #include "model/peers/config_json.hpp"
-#include "model/peers/hugging_face_dinov3_convnext.hpp"
 #include "model/peers/timm_family.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
@@ -249,24 +248,6 @@ TEST(ConvNext, LeavesPicturesOutOfABranchWhileItTrains) {
   EXPECT_FALSE(tower.forward(pixels, at::kFloat).equal(tower.forward(pixels, at::kFloat)));
   tower.eval();
   EXPECT_TRUE(tower.forward(pixels, at::kFloat).equal(tower.forward(pixels, at::kFloat)));
-}
-
-TEST(Dinov3ConvNext, IsAConvNextUnderOtherNames) {
-  const at::NoGradGuard no_grad;
-  const auto folder = std::filesystem::path(VLALIGN_FIXTURES) / "towers" / "dinov3_convnext";
-  const auto root = parse_json(read_file(folder / "config.json"), "config.json");
-  JsonSection section(root, "config.json");
-  section.ignore({"architectures", "dtype", "model_type", "transformers_version"});
-  const auto config = read_dinov3_convnext(section);
-  section.finish();
-  Initializer initializer(1);
-  ConvNext tower(config, initializer);
-  auto weights = figures("dinov3_convnext");
-  const auto pooled = weights.at("expected.pooled");
-  weights.erase("expected.pooled"), weights.erase("side");
-  assign_tensors(peer_tensors(tower, dinov3_convnext_schemes(config)), weights, "dinov3_convnext");
-  tower.eval();
-  expect_close(tower.forward(waves({2, 3, 40, 40}), at::kFloat), pooled, 1e-5, "pooled");
 }
 
 TEST(ConvPresets, ComeBackFromTheirOwnFiles) {

@@ -4,6 +4,9 @@
 //     text_hidden.0 [N, L, W] with zeros behind the texts
 //   vlalign_run_tensors train MODEL IN.safetensors OUT.safetensors SAVE_FOLDER
 //     in: pixels [steps, B, 3, S, S], tokens [steps, B, L]; out: losses [steps] of fp32 AdamW at learning rate 1e-5
+//   vlalign_run_tensors tower PATH IN.safetensors OUT.safetensors SAVE_FOLDER
+//     of an image tower alone, for tests/peers/image_tower_agreement.py; in: pixels; out: pooled, tokens, hidden.0 and
+//     hidden.1, the last but one layer's
 //   vlalign_run_tensors names CONFIG.json
 //     prints the shape of each tensor by the peer's name, as JSON; no weights are made
 #include <ATen/TensorOperators.h>
@@ -11,6 +14,7 @@
 #include <ATen/ops/tensor.h>
 
 #include <exception>
+#include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -21,6 +25,7 @@
 #include "vlalign/core/io/safetensors.hpp"
 #include "vlalign/loss/info_nce.hpp"
 #include "vlalign/model/dual_encoder.hpp"
+#include "vlalign/model/image_tower.hpp"
 #include "vlalign/model/peers/read_config.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 #include "vlalign/train/optimizer.hpp"
@@ -61,6 +66,19 @@ NamedTensors train(DualEncoder model, const NamedTensors& in) {
   return {{"losses", at::tensor(losses)}};
 }
 
+int run_tower(char** argv) {
+  const auto tower = vlalign::ImageTower::load(argv[2]);
+  const std::vector<std::int64_t> layers{0, -2};
+  const auto features = tower.features(vlalign::read_safetensors(argv[3]).tensors.at("pixels"), layers);
+  NamedTensors out{{"pooled", features.pooled}, {"hidden.0", features.hidden[0]}, {"hidden.1", features.hidden[1]}};
+  if (features.tokens.defined()) out["tokens"] = features.tokens;
+  for (auto& [name, tensor] : out) tensor = tensor.contiguous();
+  vlalign::write_safetensors(argv[4], out);
+  std::filesystem::create_directory(argv[5]);
+  tower.write(argv[5]);
+  return 0;
+}
+
 int print_names(const char* file) {
   const auto config = vlalign::read_model_config(file);
   const auto module = vlalign::make_module(config, std::nullopt);
@@ -79,6 +97,7 @@ int main(int argc, char** argv) {
   try {
     const std::string what = argv[1];
     if (names) return print_names(argv[2]);
+    if (what == "tower" && argc == 6) return run_tower(argv);
     auto model = DualEncoder::load(argv[2]);
     const auto in = vlalign::read_safetensors(argv[3]).tensors;
     vlalign::write_safetensors(argv[4], what == "train" ? train(model, in) : embed(model, in));

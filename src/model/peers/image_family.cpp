@@ -6,8 +6,10 @@
 namespace vlalign {
 
 std::span<const ImageFamily* const> image_families() {
-  static constexpr std::array all{
-      &image_dinov2, &image_dinov2_with_registers, &image_dinov3, &image_clip, &image_siglip, &image_vit, &image_theia};
+  static constexpr std::array all{&image_dinov2, &image_dinov2_with_registers,
+                                  &image_dinov3, &image_dinov3_convnext,
+                                  &image_clip,   &image_siglip,
+                                  &image_vit,    &image_theia};
   return all;
 }
 

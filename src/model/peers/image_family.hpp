@@ -34,7 +34,7 @@ const ImageFamily* image_family_of_type(std::string_view model_type);
 NamedTensors without_wrapper(const NamedTensors& tensors, std::string_view wrapper);
 
 // The families, each in its own file.
-extern const ImageFamily image_dinov2, image_dinov2_with_registers, image_dinov3, image_clip, image_siglip, image_vit,
-    image_theia;
+extern const ImageFamily image_dinov2, image_dinov2_with_registers, image_dinov3, image_dinov3_convnext, image_clip,
+    image_siglip, image_vit, image_theia;
 
 }  // namespace vlalign

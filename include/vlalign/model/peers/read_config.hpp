@@ -29,7 +29,7 @@ struct ImageTowerConfig {
   Preprocess preprocess{};
 };
 
-/// Of a folder that transformers wrote (model_type dinov2, dinov2_with_registers, dinov3_vit, clip_vision_model,
+/// Of a folder that transformers wrote (model_type dinov2, dinov2_with_registers, dinov3_vit, dinov3_convnext, clip_vision_model,
 /// siglip_vision_model, vit or theia) or timm (config.json with "architecture"), or of a file of tensors
 /// (.safetensors), whose names and shapes say all: torchvision's ResNet, R3M, VIP, LIV or Theia. Throws Error naming
 /// file and key for what isn't built here.
