@@ -30,6 +30,7 @@ class Conversion {
   bool is_none(std::size_t i) const;
   /// Whether it is a value of the graph, and no number.
   bool is_tensor(std::size_t i) const;
+  bool is_size(std::size_t i) const { return i < count() && std::holds_alternative<Size>(op_.arguments[i]); }
 
   /// A tensor's type and shape.
   const Program::Value& operand(std::size_t i) const;

@@ -14,6 +14,7 @@ namespace {
 at::ScalarType common_type(const Conversion& c) {
   const auto type_of = [&](std::size_t i) {
     if (c.is_tensor(i)) return c.type_of(i);
+    if (c.is_size(i)) return at::kLong;
     const double value = c.number(i);
     return value == std::floor(value) ? at::kLong : at::kFloat;
   };

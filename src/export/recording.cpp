@@ -4,6 +4,7 @@
 #include <torch/csrc/jit/frontend/tracer.h>
 #include <torch/csrc/jit/ir/constants.h>
 #include <torch/csrc/jit/ir/ir.h>
+#include <torch/csrc/jit/passes/normalize_ops.h>
 
 #include <unordered_map>
 #include <unordered_set>
@@ -80,11 +81,13 @@ class ProgramReader {
     const auto kind = node.kind();
     if (kind == c10::prim::Constant || kind == c10::prim::ListConstruct || kind == c10::prim::ListUnpack) return;
     Program::Operator op{.name = {kind.toQualString(), ""}, .arguments = {}, .results = {}};
-    if (const auto* schema = node.maybeSchema()) {
-      op.name.overload_name = schema->overload_name();
-      look_for_writes(node, *schema);
+    const auto* schema = node.maybeSchema();
+    if (schema) op.name.overload_name = schema->overload_name();
+    if (op.name.name.ends_with('_')) {
+      check_write(node);
+      op.name.name.pop_back();  // relu_ as relu
     }
-    if (op.name.name.ends_with('_')) op.name.name.pop_back();  // relu_ as relu
+    if (schema) note_views(node, *schema);
     for (const auto* input : node.inputs()) op.arguments.push_back(argument_of(*input));
     // Whether a table's gradient is sparse depends on the batch, and no graph asks.
     if (kind == c10::aten::embedding && op.arguments.size() == 5) op.arguments[4] = false;
@@ -143,22 +146,20 @@ class ProgramReader {
 
   /// An operator that writes into its argument gives a new value in a graph, which is right as long as no other name
   /// for the same memory is about.
-  void look_for_writes(const jit::Node& node, const c10::FunctionSchema& schema) {
-    const auto& arguments = schema.arguments();
-    const bool is_view =
-        !schema.returns().empty() && schema.returns()[0].alias_info() && !schema.returns()[0].alias_info()->isWrite();
-    for (std::size_t i = 0; i < arguments.size() && i < node.inputs().size(); ++i) {
-      const auto* alias = arguments[i].alias_info();
-      if (!alias) continue;
-      const auto* operand = node.inputs()[i];
-      if (alias->isWrite() && (viewed_.contains(operand) || operand->node()->kind() == c10::prim::Param))
-        fail(
-            "[export] {}: {} writes into a part of a tensor, which no graph can say: use an operator that gives a new "
-            "tensor",
-            what_, node.kind().toQualString());
-      if (is_view) viewed_.insert(operand);
-    }
-    if (is_view) viewed_.insert(node.outputs().begin(), node.outputs().end());
+  void check_write(const jit::Node& node) const {
+    const auto* operand = node.inputs().empty() ? nullptr : node.inputs()[0];
+    if (!operand || !viewed_.contains(operand)) return;
+    fail(
+        "[export] {}: {} writes into a tensor that others see a part of, which no graph can say: use an operator that "
+        "gives a new tensor",
+        what_, node.kind().toQualString());
+  }
+
+  void note_views(const jit::Node& node, const c10::FunctionSchema& schema) {
+    const auto* result = schema.returns().empty() ? nullptr : schema.returns()[0].alias_info();
+    if (!result || result->isWrite()) return;
+    if (!node.inputs().empty()) viewed_.insert(node.inputs()[0]);
+    viewed_.insert(node.outputs().begin(), node.outputs().end());
   }
 
   const std::string& what_;
@@ -169,11 +170,32 @@ class ProgramReader {
   std::unordered_set<const jit::Value*> viewed_;
 };
 
-jit::Stack stack_of(const std::vector<NamedInput>& inputs) {
-  jit::Stack stack;
-  for (const auto& input : inputs) stack.emplace_back(input.tensor);
-  return stack;
-}
+/// LibTorch's tracer, looking on as long as this lives. torch::jit::tracer::trace() would go over the graph afterwards,
+/// and fail on operators that were given a boolean for a number.
+class Tracing {
+ public:
+  explicit Tracing(const std::vector<NamedInput>& inputs) : state_(std::make_shared<jit::tracer::TracingState>()) {
+    state_->warn = false;
+    jit::tracer::setTracingState(state_);
+    for (const auto& input : inputs) {
+      auto* value = state_->graph->addInput();
+      value->inferTypeFrom(input.tensor);
+      state_->setValue(input.tensor, value);
+    }
+  }
+  Tracing(const Tracing&) = delete;
+  Tracing& operator=(const Tracing&) = delete;
+  ~Tracing() { jit::tracer::setTracingState(nullptr); }
+
+  std::shared_ptr<jit::Graph> graph_of(const std::vector<at::Tensor>& outputs) const {
+    for (const auto& output : outputs) state_->graph->registerOutput(state_->getValue(output));
+    jit::NormalizeOps(state_->graph);
+    return state_->graph;
+  }
+
+ private:
+  std::shared_ptr<jit::tracer::TracingState> state_;
+};
 
 }  // namespace
 
@@ -182,19 +204,13 @@ Program record(const torch::nn::Module& module, const std::vector<NamedInput>& i
   auto all = inputs;
   const auto weights = weights_of(module);
   all.insert(all.end(), weights.begin(), weights.end());
-  const auto traced = [&](const jit::Stack& stack) {
-    const jit::tracer::NoWarn quiet;
-    std::vector<at::Tensor> given;
-    for (std::size_t i = 0; i < inputs.size(); ++i) given.push_back(stack[i].toTensor());
-    jit::Stack results;
-    for (const auto& result : computation(given)) results.emplace_back(result);
-    return results;
-  };
+  std::vector<at::Tensor> given;
+  for (const auto& input : inputs) given.push_back(input.tensor);
   const at::AutoGradMode with_graph(true);  // the plain operators
   try {
-    const auto [state, results] = jit::tracer::trace(
-        stack_of(all), traced, [](const at::Tensor&) { return std::string(); }, /*strict=*/true);
-    return ProgramReader(what, inputs.size(), all).read(*state->graph);
+    const Tracing tracing(all);
+    const auto graph = tracing.graph_of(computation(given));
+    return ProgramReader(what, inputs.size(), all).read(*graph);
   } catch (const c10::Error& error) {
     fail("[export] {} cannot be recorded: {}", what, error.what_without_backtrace());
   }
