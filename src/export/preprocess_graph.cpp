@@ -21,7 +21,8 @@ class PreprocessNodes {
     const auto batch = graph_.add("Unsqueeze", {channels, number(0)});
     const auto floating = graph_.cast(batch, at::kByte, at::kFloat);
     const auto new_height = resized(height, height, width), new_width = resized(width, height, width);
-    const auto whole = resize(floating, new_height, new_width);
+    const auto wide = resize(floating, height, new_width);  // along the rows first, as PIL
+    const auto whole = resize(wide, new_height, new_width);
     const auto pixels = normalized(cropped(cropped(whole, new_height, 2), new_width, 3));
     const std::int64_t side = how_.image_size;
     graph_.add_output({"pixels", at::kFloat, {1, 3, side, side}}, pixels);
@@ -42,6 +43,7 @@ class PreprocessNodes {
     return graph_.add("Div", {graph_.add("Mul", {side, number(target())}), shorter});
   }
 
+  /// Rounded to 8 bits, as each of PIL's passes is.
   Name resize(const Name& picture, const Name& height, const Name& width) {
     const bool cubic = how_.interpolation == Interpolation::bicubic;
     Attributes attributes{{"mode", std::string(cubic ? "cubic" : "linear")},

@@ -7,7 +7,8 @@
 //     ...
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/full.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/from_blob.h>
 #include <ATen/ops/rand.h>
 #include <ATen/ops/rand_like.h>
 #include <ATen/ops/randint.h>
@@ -125,8 +126,25 @@ void add_outputs(NamedTensors& all, const std::string& graph, const Features& fe
     add("hidden." + std::to_string(options.layers[i]), features.hidden[i]);
 }
 
+/// Pictures of several sizes, waves with noise over them, and what preprocessing makes of them here.
+void add_pictures(NamedTensors& all, const vlalign::Preprocess& how) {
+  int number = 0;
+  for (const auto& [height, width] : {std::pair{480, 640}, std::pair{333, 500}, std::pair{1000, 224}, std::pair{90, 71}}) {
+    const auto wave = (at::arange(height).unsqueeze(1) * 0.05 + at::arange(width) * 0.03).sin().unsqueeze(2) * 60 + 128;
+    const auto picture = (wave + at::randn({height, width, 3}) * 30).clamp(0, 255).to(at::kByte).contiguous();
+    vlalign::Image image{.width = width, .height = height, .rgb = {}};
+    image.rgb.assign(picture.data_ptr<std::uint8_t>(), picture.data_ptr<std::uint8_t>() + picture.numel());
+    auto made = vlalign::preprocess(image, how);
+    const auto bytes = at::from_blob(made.rgb.data(), {1, made.height, made.width, 3}, at::kByte).permute({0, 3, 1, 2});
+    const auto name = "preprocess." + std::to_string(number++) + ".";
+    all[name + "picture"] = picture;
+    all[name + "pixels"] = vlalign::normalize_pixels(bytes, how).contiguous();
+  }
+}
+
 NamedTensors outputs_of(const DualEncoder& model, std::int64_t rows, const OnnxOptions& options) {
   NamedTensors all;
+  if (options.preprocess) add_pictures(all, model.config().preprocess);
   const auto pixels = random_pixels(model, rows, options);
   const auto image = model.image_features(pixels, options.layers);
   all["image.pixels"] = pixels;
