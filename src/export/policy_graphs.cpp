@@ -63,14 +63,14 @@ class PolicyGraphs {
 
   /// From x at a time to x a step nearer to the actions.
   Model step() const {
-    const auto& [horizon, dims] = module_->head->shape();
+    const auto shape = module_->head->shape();
     return make_graph({.name = "policy_step",
                        .what = "the policy's head",
                        .module = *module_,
-                       .inputs = [&](const Extent& extent) -> std::vector<NamedInput> {
+                       .inputs = [this, shape](const Extent& extent) -> std::vector<NamedInput> {
                          const auto device = policy_.device();
                          return {random_numbers("features", {extent.rows, module_->head->width()}, device),
-                                 random_numbers("x", {extent.rows, horizon, dims}, device),
+                                 random_numbers("x", {extent.rows, shape.horizon, shape.dims}, device),
                                  {"time", at::rand({extent.rows}).to(device)}};
                        },
                        .computation = [this](const Inputs& in) -> Inputs {

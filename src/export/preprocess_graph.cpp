@@ -7,12 +7,12 @@
 namespace vlalign::onnx {
 namespace {
 
-constexpr std::int64_t opset = 18;  // the first with antialias
+constexpr std::int64_t preprocess_opset = 18;  // the first with antialias
 
 /// The nodes of one preprocessing; sizes are int64 [1].
 class PreprocessNodes {
  public:
-  explicit PreprocessNodes(const Preprocess& how) : how_(how), graph_("preprocess", opset, {}) {}
+  explicit PreprocessNodes(const Preprocess& how) : how_(how), graph_("preprocess", preprocess_opset, {}) {}
 
   Model make() {
     const auto picture = graph_.add_input({"picture", at::kByte, {"height", "width", 3}});

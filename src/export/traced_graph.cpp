@@ -13,7 +13,7 @@
 namespace vlalign::onnx {
 namespace {
 
-constexpr std::int64_t opset = 17;  // the first with LayerNormalization
+constexpr std::int64_t graph_opset = 17;  // the first with LayerNormalization
 
 /// What a module keeps for later it has before it is recorded.
 void run_once(const TracedGraph& graph) {
@@ -78,7 +78,7 @@ std::vector<Extent> text_extents(std::int64_t context_length, std::int64_t fixed
 
 Model make_graph(const TracedGraph& graph) {
   const auto program = program_of(graph);
-  GraphBuilder builder(graph.name, opset, sources_of(program));
+  GraphBuilder builder(graph.name, graph_opset, sources_of(program));
   std::vector<Name> inputs;
   for (const auto id : program.inputs)
     inputs.push_back(builder.add_input(info_of(program.at(id), program.at(id).name)));

@@ -109,8 +109,8 @@ inline OnnxGraph read_onnx(const std::filesystem::path& file) {
                  .metadata = read_entries(model.messages(14))};
   for (const auto& node : graph.messages(1)) read.operations.push_back(node.text(4));
   for (const auto& tensor : graph.messages(5)) {
-    OnnxWeight weight{.type = tensor.integer(2), .shape = {}, .bytes = tensor.text(9),
-                      .external = read_entries(tensor.messages(13))};
+    OnnxWeight weight{
+        .type = tensor.integer(2), .shape = {}, .bytes = tensor.text(9), .external = read_entries(tensor.messages(13))};
     if (tensor.integers.contains(1)) weight.shape = tensor.integers.at(1);
     read.weights[tensor.text(8)] = weight;
   }

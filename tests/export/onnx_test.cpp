@@ -1,4 +1,7 @@
-// The folder that an export makes. That its graphs compute the same in other engines is tests/peers/onnx_agreement.py's.
+// The folder that an export makes. That its graphs compute the same in other engines is
+// tests/peers/onnx_agreement.py's.
+#include "vlalign/export/onnx.hpp"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -12,7 +15,6 @@
 #include "support/temp_folder.hpp"
 #include "vla/small_policy.hpp"
 #include "vlalign/core/error.hpp"
-#include "vlalign/export/onnx.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 
 namespace vlalign::onnx_test {

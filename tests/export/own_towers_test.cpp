@@ -55,9 +55,9 @@ DualEncoder model_of(const Formula& image, const Formula& text = two_tokens) {
   config.text.context_length = 16;
   config.text.vocab_size = 514;
   nn::Initializer initializer(1);
-  const auto module = std::make_shared<nn::DualEncoderImpl>(std::make_shared<FormulaTower>(image),
-                                                            std::make_shared<FormulaTower>(text), config.embed_dim,
-                                                            nn::DualEncoderImpl::Options{}, initializer);
+  const auto module =
+      std::make_shared<nn::DualEncoderImpl>(std::make_shared<FormulaTower>(image), std::make_shared<FormulaTower>(text),
+                                            config.embed_dim, nn::DualEncoderImpl::Options{}, initializer);
   return {module, config, test::byte_tokenizer()};
 }
 
@@ -85,7 +85,8 @@ TEST(OwnTowers, AreExportedWithTheirParametersByName) {
 TEST(OwnTowers, ThatComputeThroughPointersAreRefusedByTheOperatorThatReadsIt) {
   const auto through_pointers = [](const at::Tensor& pixels) {
     const auto means = at::empty({pixels.size(0), 2});
-    for (std::int64_t i = 0; i < means.numel(); ++i) means.mutable_data_ptr<float>()[i] = pixels.const_data_ptr<float>()[i];
+    for (std::int64_t i = 0; i < means.numel(); ++i)
+      means.mutable_data_ptr<float>()[i] = pixels.const_data_ptr<float>()[i];
     return means;
   };
   const auto message = refusal_of(model_of(through_pointers));
@@ -95,8 +96,9 @@ TEST(OwnTowers, ThatComputeThroughPointersAreRefusedByTheOperatorThatReadsIt) {
     first.mutable_data_ptr<float>()[0] = pixels.const_data_ptr<float>()[0];
     return mean_colours(pixels) + first.detach().data();
   };
-  EXPECT_NE(refusal_of(model_of(of_constant_size)).find("[export] the image tower: aten::add reads a tensor [1, 2] that "
-                                                        "changes with the input"),
+  EXPECT_NE(refusal_of(model_of(of_constant_size))
+                .find("[export] the image tower: aten::add reads a tensor [1, 2] that "
+                      "changes with the input"),
             std::string::npos);
 }
 

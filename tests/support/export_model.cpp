@@ -129,7 +129,8 @@ void add_outputs(NamedTensors& all, const std::string& graph, const Features& fe
 /// Pictures of several sizes, waves with noise over them, and what preprocessing makes of them here.
 void add_pictures(NamedTensors& all, const vlalign::Preprocess& how) {
   int number = 0;
-  for (const auto& [height, width] : {std::pair{480, 640}, std::pair{333, 500}, std::pair{1000, 224}, std::pair{90, 71}}) {
+  for (const auto& [height, width] :
+       {std::pair{480, 640}, std::pair{333, 500}, std::pair{1000, 224}, std::pair{90, 71}}) {
     const auto wave = (at::arange(height).unsqueeze(1) * 0.05 + at::arange(width) * 0.03).sin().unsqueeze(2) * 60 + 128;
     const auto picture = (wave + at::randn({height, width, 3}) * 30).clamp(0, 255).to(at::kByte).contiguous();
     vlalign::Image image{.width = width, .height = height, .rgb = {}};
