@@ -1,23 +1,34 @@
 #include "export/graph_inputs.hpp"
 
+#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/ops/addcmul.h>
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/tensor.h>
 
 namespace vlalign::onnx {
+namespace {
+
+/// Other numbers for each extent, the same in each export; the caller's generators stay as they are.
+at::Generator generator_of(const Extent& extent) {
+  constexpr std::int64_t most_tokens = 1 << 20;
+  return at::make_generator<at::CPUGeneratorImpl>(
+      static_cast<std::uint64_t>(extent.rows * most_tokens + extent.tokens));
+}
+
+}  // namespace
 
 NamedInput random_pixels(const DualEncoder& model, const OnnxOptions& options, const Extent& extent) {
   const std::int64_t side = model.config().preprocess.image_size;
   const std::vector<std::int64_t> shape{extent.rows, 3, side, side};
-  if (!options.normalize) return random_numbers("pixels", shape, model.device());
-  return {"pixels", at::randint(256, shape, at::kByte).to(model.device())};
+  if (!options.normalize) return random_numbers("pixels", shape, extent, model.device());
+  return {"pixels", at::randint(256, shape, generator_of(extent), at::kByte).to(model.device())};
 }
 
 NamedInput random_tokens(const DualEncoder& model, const Extent& extent) {
   const auto& tokenizer = *model.tokenizer();
   auto tokens = at::randint(std::min(tokenizer.vocab_size(), model.config().text.vocab_size),
-                            {extent.rows, extent.tokens}, at::kLong);
+                            {extent.rows, extent.tokens}, generator_of(extent), at::kLong);
   for (std::int64_t row = 0; row < extent.rows; ++row) {
     const auto end = extent.tokens - 1 - row % extent.tokens;
     tokens.select(0, row).narrow(0, end, 1).fill_(tokenizer.end_id());
@@ -26,8 +37,8 @@ NamedInput random_tokens(const DualEncoder& model, const Extent& extent) {
   return {"tokens", tokens.to(model.device())};
 }
 
-NamedInput random_numbers(std::string name, at::IntArrayRef shape, c10::Device device) {
-  return {std::move(name), at::randn(shape).to(device)};
+NamedInput random_numbers(std::string name, at::IntArrayRef shape, const Extent& extent, c10::Device device) {
+  return {std::move(name), at::randn(shape, generator_of(extent)).to(device)};
 }
 
 std::function<at::Tensor(const at::Tensor&)> normalizer(const DualEncoder& model) {

@@ -13,7 +13,7 @@ NamedInput random_pixels(const DualEncoder& model, const OnnxOptions& options, c
 NamedInput random_tokens(const DualEncoder& model, const Extent& extent);
 
 /// N(0, 1) of that shape.
-NamedInput random_numbers(std::string name, at::IntArrayRef shape, c10::Device device);
+NamedInput random_numbers(std::string name, at::IntArrayRef shape, const Extent& extent, c10::Device device);
 
 /// (pixels / 255 - mean) / std of bytes, in the order in which normalize_pixels() works; other pixels as they are.
 std::function<at::Tensor(const at::Tensor&)> normalizer(const DualEncoder& model);

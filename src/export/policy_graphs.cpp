@@ -1,7 +1,6 @@
 #include "export/policy_graphs.hpp"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/rand.h>
 
 #include "core/check.hpp"
 #include "export/graph_inputs.hpp"
@@ -50,7 +49,7 @@ class PolicyGraphs {
     const auto encoder = policy_.encoder();
     std::vector<NamedInput> inputs{random_pixels(encoder, options_, extent), random_tokens(encoder, extent)};
     const auto state = policy_.config().state;
-    if (state > 0) inputs.push_back(random_numbers("state", {extent.rows, state}, policy_.device()));
+    if (state > 0) inputs.push_back(random_numbers("state", {extent.rows, state}, extent, policy_.device()));
     return inputs;
   }
 
@@ -69,9 +68,9 @@ class PolicyGraphs {
                        .module = *module_,
                        .inputs = [this, shape](const Extent& extent) -> std::vector<NamedInput> {
                          const auto device = policy_.device();
-                         return {random_numbers("features", {extent.rows, module_->head->width()}, device),
-                                 random_numbers("x", {extent.rows, shape.horizon, shape.dims}, device),
-                                 {"time", at::rand({extent.rows}).to(device)}};
+                         return {random_numbers("features", {extent.rows, module_->head->width()}, extent, device),
+                                 random_numbers("x", {extent.rows, shape.horizon, shape.dims}, extent, device),
+                                 random_numbers("time", {extent.rows}, extent, device)};
                        },
                        .computation = [this](const Inputs& in) -> Inputs {
                          const auto velocity = flow_->velocity(in[0], in[1], in[2]);

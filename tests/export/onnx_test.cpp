@@ -15,6 +15,7 @@
 #include "support/temp_folder.hpp"
 #include "vla/small_policy.hpp"
 #include "vlalign/core/error.hpp"
+#include "vlalign/model/live_encoder.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 
 namespace vlalign::onnx_test {
@@ -147,6 +148,16 @@ TEST(ExportedModel, ReplacesAnEarlierExportAndNothingElse) {
   const auto message = message_of<Error>([&] { export_onnx(model, notes); });
   EXPECT_NE(message.find("notes.txt is in it"), std::string::npos) << message;
   EXPECT_EQ(read_file(notes / "notes.txt"), "mine");
+}
+
+TEST(ExportedModel, IsTheSameWhileAControlLoopHasTheModel) {
+  const TempFolder folder;
+  const auto model = peer_model("vit");
+  export_onnx(model, folder.path() / "before");
+  const LiveEncoder live(model);
+  export_onnx(model, folder.path() / "after");
+  for (const auto* name : {"image.onnx", "text.onnx"})
+    EXPECT_EQ(read_file(folder.path() / "before" / name), read_file(folder.path() / "after" / name)) << name;
 }
 
 TEST(ExportedModel, IsRefusedWithLengthsAndLayersThatArentThere) {

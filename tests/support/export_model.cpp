@@ -1,5 +1,5 @@
 // Exports a model and says what it computes here, for tests/peers/onnx_agreement.py:
-//   vlalign_export_model MODEL OUT ROWS [normalize] [raw] [tokens] [layers] [preprocess] [external]
+//   vlalign_export_model MODEL OUT ROWS [normalize] [raw] [tokens] [layers] [preprocess] [external] [lora]
 //     MODEL: a preset with random weights, a config's .json, a model folder, random:SEED for a small model of
 //     tests/support/random_config.hpp, policy:FUSION:HEAD for a small policy, or a policy's folder
 //     OUT/onnx: the export; OUT/ours.safetensors: inputs of so many rows and the outputs, with the graph's name in
@@ -31,6 +31,7 @@
 #include "vlalign/core/io/safetensors.hpp"
 #include "vlalign/core/normalize.hpp"
 #include "vlalign/export/onnx.hpp"
+#include "vlalign/model/lora.hpp"
 #include "vlalign/model/peers/read_config.hpp"
 #include "vlalign/model/presets.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
@@ -62,6 +63,7 @@ DualEncoder of_config(vlalign::ModelConfig config) {
   config.text.own_vocabulary = true;
   config.text.cleaning.clear();
   config.text.end_id = 513;
+  if (config.text.pad_id > 513) config.text.pad_id = 0;
   config.layout = vlalign::Layout::open_clip;
   const auto tokenizer = std::make_shared<vlalign::ClipTokenizer>(
       std::vector<vlalign::ClipTokenizer::Merge>{}, vlalign::ClipTokenizerOptions{.pad_id = config.text.pad_id});
@@ -161,6 +163,12 @@ NamedTensors outputs_of(const DualEncoder& model, std::int64_t rows, const OnnxO
   return all;
 }
 
+/// Adapters that change what the model gives.
+void add_adapters(const DualEncoder& model) {
+  vlalign::add_lora(model, {.rank = 4});
+  disturb(*model.module());
+}
+
 NamedTensors outputs_of(const Policy& policy, std::int64_t rows, const OnnxOptions& options) {
   const auto encoder = policy.encoder();
   const auto pixels = random_pixels(encoder, rows, options);
@@ -205,10 +213,16 @@ int main(int argc, char** argv) {
   if (argc < 4) return std::cerr << "usage: see the head of tests/support/export_model.cpp\n", 2;
   try {
     const std::string name = argv[1];
-    const auto options = options_of({argv + 4, argv + argc});
+    const std::set<std::string> words(argv + 4, argv + argc);
+    const auto options = options_of(words);
     const bool policy = name.starts_with("policy:") || fs::exists(fs::path(name) / "policy.json");
-    policy ? write(policy_of(name), argv[2], std::stoll(argv[3]), options)
-           : write(model_of(name), argv[2], std::stoll(argv[3]), options);
+    if (policy) {
+      write(policy_of(name), argv[2], std::stoll(argv[3]), options);
+    } else {
+      const auto model = model_of(name);
+      if (words.contains("lora")) add_adapters(model);
+      write(model, argv[2], std::stoll(argv[3]), options);
+    }
   } catch (const std::exception& error) {
     std::cerr << error.what() << '\n';
     return 1;
