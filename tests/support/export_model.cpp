@@ -1,7 +1,8 @@
 // Exports a model and says what it computes here, for tests/peers/onnx_agreement.py:
 //   vlalign_export_model MODEL OUT ROWS [normalize] [raw] [tokens] [layers] [preprocess] [external] [lora]
 //     MODEL: a preset with random weights, a config's .json, a model folder, random:SEED for a small model of
-//     tests/support/random_config.hpp, policy:FUSION:HEAD for a small policy, or a policy's folder
+//     tests/support/random_config.hpp, image:FOLDER for a small model with the image tower of that folder's config,
+//     policy:FUSION:HEAD for a small policy, or a policy's folder
 //     OUT/onnx: the export; OUT/ours.safetensors: inputs of so many rows and the outputs, with the graph's name in
 //     front: image.pixels, image.embedding, text.tokens, short.tokens (shorter texts for text.onnx), policy.actions,
 //     ...
@@ -76,6 +77,9 @@ DualEncoder of_config(vlalign::ModelConfig config) {
 DualEncoder model_of(const std::string& name) {
   constexpr std::string_view random = "random:";
   if (name.starts_with(random)) return of_config(vlalign::test::random_config(std::stoull(name.substr(random.size()))));
+  constexpr std::string_view image = "image:";
+  if (name.starts_with(image))
+    return of_config(vlalign::with_image_tower(vlalign::test::towers().config(), name.substr(image.size())));
   if (name.ends_with(".json")) return of_config(vlalign::read_model_config(name));
   if (fs::is_directory(name)) return DualEncoder::load(name);
   return of_config(vlalign::preset(name));
