@@ -156,6 +156,8 @@ constexpr std::array table{
     OperatorRow{"aten::index_select", rows::index_select},
     // Pictures.
     OperatorRow{"aten::_convolution", rows::convolution},
+    OperatorRow{"aten::_upsample_bicubic2d_aa", rows::resize_antialiased, "cubic"},
+    OperatorRow{"aten::_upsample_bilinear2d_aa", rows::resize_antialiased, "linear"},
     OperatorRow{"aten::adaptive_avg_pool2d", rows::adaptive_average_pool},
     OperatorRow{"aten::avg_pool2d", rows::average_pool},
     OperatorRow{"aten::conv2d", rows::convolution},

@@ -81,6 +81,7 @@ void index_fill(Conversion& c);
 // operators_pictures.cpp
 void convolution(Conversion& c);
 void resize(Conversion& c);
+void resize_antialiased(Conversion& c);
 void average_pool(Conversion& c);
 void adaptive_average_pool(Conversion& c);
 void max_pool(Conversion& c);

@@ -1,4 +1,9 @@
 // Convolutions, pools and resizing.
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/_upsample_bicubic2d_aa.h>
+#include <ATen/ops/_upsample_bilinear2d_aa.h>
+#include <ATen/ops/eye.h>
+
 #include "export/operators.hpp"
 
 namespace vlalign::onnx::rows {
@@ -18,6 +23,14 @@ Integers both_sides(const Integers& padding) { return {padding[0], padding[1], p
 /// Where a pool has no stride its windows lie side by side.
 Integers stride_of(Conversion& c, std::size_t i, const Integers& kernel) {
   return c.sizes(i).empty() ? kernel : pair_of(c, i);
+}
+
+/// [new_size, size]: what antialiased resizing does to a line of numbers. Each column is what becomes of a single 1.
+at::Tensor resizing_matrix(std::int64_t size, std::int64_t new_size, bool cubic, bool corners) {
+  const std::vector<std::int64_t> shape{new_size, size};
+  const auto ones = at::eye(size).view({1, 1, size, size});
+  return (cubic ? at::_upsample_bicubic2d_aa(ones, shape, corners) : at::_upsample_bilinear2d_aa(ones, shape, corners))
+      .view(shape);
 }
 
 }  // namespace
@@ -66,6 +79,17 @@ void max_pool(Conversion& c) {
                 {"pads", both_sides(pair_of(c, padding))},
                 {"dilations", pair_of(c, dilation)},
                 {"ceil_mode", std::int64_t{c.flag(ceil_mode)}}}));
+}
+
+/// Opset 17 has no antialias: a product with a matrix along either side.
+void resize_antialiased(Conversion& c) {
+  const auto &from = c.shape_of(0), &to = c.result().shape;
+  const auto matrix = [&](std::size_t i) {
+    if (!from[i].is_constant() || !to[i].is_constant()) c.refuse("can be written for maps of one size alone");
+    return resizing_matrix(from[i].constant, to[i].constant, c.operation == "cubic", c.flag(2));
+  };
+  const auto along_columns = c.add("MatMul", {c.graph().constant(matrix(2)), c.tensor(0)});
+  c.give(c.add("MatMul", {along_columns, c.graph().constant(matrix(3).t())}));
 }
 
 /// upsample_bicubic2d and the like: the result knows its size.

@@ -2,7 +2,7 @@
 //   vlalign_export_model MODEL OUT ROWS [normalize] [raw] [tokens] [layers] [preprocess] [external] [lora]
 //     MODEL: a preset with random weights, a config's .json, a model folder, random:SEED for a small model of
 //     tests/support/random_config.hpp, image:FOLDER for a small model with the image tower of that folder's config,
-//     policy:FUSION:HEAD for a small policy, or a policy's folder
+//     policy:FUSION:HEAD[:FOLDER] for a small policy, with FOLDER's image tower as its second, or a policy's folder
 //     OUT/onnx: the export; OUT/ours.safetensors: inputs of so many rows and the outputs, with the graph's name in
 //     front: image.pixels, image.embedding, text.tokens, short.tokens (shorter texts for text.onnx), policy.actions,
 //     ...
@@ -21,6 +21,7 @@
 #include <filesystem>
 #include <iostream>
 #include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -87,12 +88,23 @@ DualEncoder model_of(const std::string& name) {
 
 Policy policy_of(const std::string& name) {
   if (!name.starts_with("policy:")) return Policy::load(name);
-  const auto split = name.find(':', 7);
-  auto config = vlalign::test::config_of(name.substr(7, split - 7), name.substr(split + 1));
+  std::istringstream words(name);
+  std::string kind, fusion, head, second;
+  std::getline(words, kind, ':'), std::getline(words, fusion, ':'), std::getline(words, head, ':');
+  std::getline(words, second);
+  auto config = vlalign::test::config_of(fusion, head);
   config.action_low = {-2, 0}, config.action_high = {3, 5};
   config.state_mean = {1, 2, 3, 4}, config.state_std = {2, 1, 0.5, 3};
-  if (config.fusion.starts_with("film")) config.film = {0};
-  auto policy = Policy::create(vlalign::test::towers(config.fusion == "film_maps"), config);
+  if (config.fusion == "film") config.film = {0};
+  auto towers = vlalign::test::towers();
+  if (!second.empty()) {  // of 3 x 3 patches, as the encoder then
+    auto model = towers.config();
+    model.vision = vlalign::VitConfig{.patch_size = 16, .width = 32, .layers = 1, .head_width = 16};
+    model.preprocess.image_size = 48;
+    towers = DualEncoder::create(model, towers.tokenizer(), 1);
+    config.second_tower = vlalign::ImageTower::load(second);
+  }
+  auto policy = Policy::create(towers, config);
   disturb(*policy.module());
   policy.train(false);
   return policy;
