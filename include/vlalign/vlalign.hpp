@@ -30,6 +30,7 @@
 #include "vlalign/eval/training_metrics.hpp"
 #include "vlalign/eval/validation_result.hpp"
 #include "vlalign/eval/zero_shot.hpp"
+#include "vlalign/export/onnx.hpp"
 #include "vlalign/image/image.hpp"
 #include "vlalign/image/image_view.hpp"
 #include "vlalign/image/transform.hpp"

@@ -17,6 +17,8 @@
 #include <immintrin.h>
 #endif
 
+#include "core/traced.hpp"
+
 namespace vlalign {
 namespace {
 
@@ -326,9 +328,9 @@ bool fits_blocks([[maybe_unused]] const at::Tensor& q, [[maybe_unused]] const at
 #if defined(__x86_64__)
   const bool same = q.scalar_type() == k.scalar_type() && q.scalar_type() == v.scalar_type();
   constexpr std::int64_t few_keys = 24;  // of one sequence: calling LibTorch's takes as long as computing
-  return without_blocks == 0 && !at::GradMode::is_enabled() && (q.size(0) > 1 || k.size(-2) > few_keys) && q.is_cpu() &&
-         q.dim() == 4 && same && can_attend(q.scalar_type()) && q.numel() > 0 && k.numel() > 0 && q.size(3) % 2 == 0 &&
-         k.sizes() == v.sizes();
+  return without_blocks == 0 && !is_traced() && !at::GradMode::is_enabled() &&
+         (q.size(0) > 1 || k.size(-2) > few_keys) && q.is_cpu() && q.dim() == 4 && same &&
+         can_attend(q.scalar_type()) && q.numel() > 0 && k.numel() > 0 && q.size(3) % 2 == 0 && k.sizes() == v.sizes();
 #else
   return false;
 #endif

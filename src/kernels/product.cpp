@@ -11,6 +11,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "core/find_operator.hpp"
+#include "core/traced.hpp"
 #include "kernels/bf16_panels.hpp"
 
 namespace vlalign {
@@ -61,7 +62,8 @@ bool has_products(at::ScalarType type) {
 }
 
 bool is_fast(const at::Tensor& x) {
-  if (!x.is_cpu() || x.numel() == 0 || !product_operator() || !at::globalContext().userEnabledMkldnn()) return false;
+  if (is_traced() || !x.is_cpu() || x.numel() == 0) return false;
+  if (!product_operator() || !at::globalContext().userEnabledMkldnn()) return false;
   static const bool float32 = has_products(at::kFloat);
   static const bool bfloat16 = at::cpu::is_avx512_vnni_supported() && has_products(at::kBFloat16);
   return (x.scalar_type() == at::kFloat && float32) || (x.scalar_type() == at::kBFloat16 && bfloat16);

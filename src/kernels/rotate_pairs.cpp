@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "core/traced.hpp"
+
 namespace vlalign {
 namespace {
 
@@ -57,7 +59,8 @@ void rotate_all(const at::Tensor& x, const at::Tensor& cosines, const at::Tensor
 }  // namespace
 
 bool can_rotate_pairs(const at::Tensor& x) {
-  return x.is_cpu() && x.dim() == 4 && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
+  return !is_traced() && x.is_cpu() && x.dim() == 4 &&
+         (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
 }
 
 at::Tensor rotate_pairs(const at::Tensor& x, const at::Tensor& cosines, const at::Tensor& sines, bool halves,

@@ -26,7 +26,7 @@ Kernel identity_kernel(std::int64_t channels, std::int64_t in_group, std::int64_
 Kernel folded(const BatchNorm2d& norm, const Kernel& kernel);
 
 /// Base of such convolutions. In evaluation without gradients x goes through kernel(), kept until a parameter or a
-/// running statistic changes, otherwise through parts().
+/// running statistic changes, otherwise through parts(); a recording has kernel() as a constant.
 class FoldableConv : public torch::nn::Module {
  public:
   struct Shape {
@@ -49,6 +49,7 @@ class FoldableConv : public torch::nn::Module {
  private:
   bool is_pointwise() const { return shape_.kernel == 1 && shape_.stride == 1 && shape_.groups == 1; }
   std::vector<Tensor> prepared(at::ScalarType dtype) const;
+  Kernel constant_kernel() const;
   const std::vector<Tensor>& sources() const;
 
   Shape shape_;

@@ -23,6 +23,7 @@
 #include <cmath>
 
 #include "core/check.hpp"
+#include "core/traced.hpp"
 #include "kernels/product.hpp"
 #include "nn/shared_batch_norm.hpp"
 #include "vlalign/nn/lora.hpp"
@@ -119,7 +120,7 @@ Tensor KeptWeight::kept(const Tensor& parameter, at::ScalarType dtype, Tensor (*
 
 Tensor KeptProduct::operator()(const Tensor& x, const Tensor& weight, const Tensor& bias, bool pack) const {
   const auto dtype = x.scalar_type();
-  if (pack && !at::GradMode::is_enabled()) return product(x, weight_(weight, dtype, packed), bias);
+  if (pack && !at::GradMode::is_enabled() && !is_traced()) return product(x, weight_(weight, dtype, packed), bias);
   return product(x, weight_(weight, dtype), bias.defined() ? bias_(bias, dtype) : bias);
 }
 
@@ -172,8 +173,8 @@ Conv2d::Conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel, const Opt
 Tensor Conv2d::forward(const Tensor& x) const {
   const auto dtype = x.scalar_type();
   const auto b = bias.defined() ? bias_(bias, dtype) : bias;
-  const bool patches =
-      options_.stride > 1 && options_.stride == weight.size(3) && options_.padding == 0 && options_.groups == 1;
+  const bool patches = !is_traced() && options_.stride > 1 && options_.stride == weight.size(3) &&
+                       options_.padding == 0 && options_.groups == 1;
   if (patches) {
     const auto form = at::GradMode::is_enabled() ? as_matrix : as_packed_matrix;
     return patch_products(x, weight.size(3), weight_(weight, dtype, form), b);

@@ -8,10 +8,12 @@
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "config/validate.hpp"
+#include "core/traced.hpp"
 #include "nn/check_inputs.hpp"
 #include "vlalign/nn/text_transformer.hpp"
 
@@ -107,6 +109,14 @@ void ModernText::initialize(Initializer& initializer) {
   }
 }
 
+Rotation ModernText::rotation(std::int64_t length, c10::Device device) const {
+  // A recording takes it from a table: other engines have no doubles for its angles.
+  const auto most = is_traced() ? std::max(length, config_.context_length + config_.registers) : length;
+  auto whole = line_rotation(config_.rotary_temperature, most, config_.width / config_.heads).to(device);
+  if (most > length) whole.cosines = whole.cosines.narrow(0, 0, length), whole.sines = whole.sines.narrow(0, 0, length);
+  return whole;
+}
+
 ModernText::Embedded ModernText::embed(const at::Tensor& tokens, at::ScalarType compute) const {
   check_tokens(tokens, "ModernText");
   check_length(tokens, input.context_length.value_or(config_.context_length), "ModernText");
@@ -118,9 +128,7 @@ ModernText::Embedded ModernText::embed(const at::Tensor& tokens, at::ScalarType 
   const auto text = tokens != config_.pad_id;
   all.seen = text.index_fill(1, at::zeros({1}, tokens.options()), true).where(~text.any(1, /*keepdim=*/true), text);
   all.mask = mask_of(all.seen, x.options().requires_grad(false));
-  if (config_.positions == TextConfig::Positions::rotary)
-    all.rotation =
-        line_rotation(config_.rotary_temperature, x.size(1), config_.width / config_.heads).to(tokens.device());
+  if (config_.positions == TextConfig::Positions::rotary) all.rotation = rotation(x.size(1), tokens.device());
   return all;
 }
 

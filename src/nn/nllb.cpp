@@ -3,6 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/exp.h>
 
@@ -28,8 +29,8 @@ at::Tensor NllbEncoder::positions(const at::Tensor& tokens) const {
   // fairseq's table, from the row of padding on: the first token stands at pad_id + 1.
   const auto places = at::arange(config_.pad_id, config_.pad_id + tokens.size(1) + 1, options);
   const auto angles = places.unsqueeze(1) * frequencies.unsqueeze(0);
-  auto table = at::cat({angles.sin(), angles.cos()}, 1);
-  table.select(0, 0).zero_();
+  const auto rows = at::cat({angles.sin(), angles.cos()}, 1);
+  const auto table = at::constant_pad_nd(rows.narrow(0, 1, tokens.size(1)), {0, 0, 1, 0});  // zeros at padding
   return at::embedding(table, places_from_padding(tokens, config_.pad_id));
 }
 

@@ -7,10 +7,12 @@
 #include <ATen/ops/log.h>
 #include <ATen/ops/where.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "config/config_fields.hpp"
 #include "config/validate.hpp"
+#include "core/traced.hpp"
 
 namespace vlalign::nn {
 namespace {
@@ -65,8 +67,12 @@ at::Tensor T5Encoder::embed(const at::Tensor& tokens, at::ScalarType compute) co
 }
 
 at::Tensor T5Encoder::mask(const at::Tensor& seen, const at::TensorOptions& options) const {
-  const auto buckets =
-      relative_buckets(seen.size(1), config_.relative_buckets, config_.relative_distance, seen.device());
+  const auto length = seen.size(1);
+  // A recording takes them from a table: another engine's logarithms may round to another bucket.
+  const auto most = is_traced() ? std::max(length, config_.context_length) : length;
+  const auto buckets = relative_buckets(most, config_.relative_buckets, config_.relative_distance, seen.device())
+                           .narrow(0, 0, length)
+                           .narrow(1, 0, length);
   const auto bias = at::embedding(relative_bias, buckets).permute({2, 0, 1}).unsqueeze(0);
   return bias.to(options.dtype()) + MaskedText::mask(seen, options);
 }

@@ -23,6 +23,7 @@ void add_embed(CLI::App& program);
 void add_search(CLI::App& program);
 void add_inspect(CLI::App& program);
 void add_convert(CLI::App& program);
+void add_export(CLI::App& program);
 void add_interpolate(CLI::App& program);
 void add_index(CLI::App& program);
 void add_linear_probe(CLI::App& program);

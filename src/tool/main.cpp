@@ -66,7 +66,7 @@ int run(int argc, char** argv) {
   program.set_version_flag("--version", vlalign::version());
   using namespace vlalign::tool;
   for (const auto add : {add_train, add_launch, add_eval, add_zero_shot, add_linear_probe, add_embed, add_search,
-                         add_inspect, add_convert, add_interpolate, add_index, add_report, add_bench})
+                         add_inspect, add_convert, add_export, add_interpolate, add_index, add_report, add_bench})
     add(program);
   check_numbers(program);
   try {

@@ -208,7 +208,8 @@ def calls_for(place):
     for arguments in (eval_, zero, probe, search + ["red"], search + ["red", "--k", HUGE[0]], loss, images,
                       ["inspect", "--model", model], ["inspect", "--model", model, "--parameters"],
                       embed + ["--out", f / "good.safetensors"],
-                      ["interpolate", "--model", model, "--with", model, "--out", f / "between"]):
+                      ["interpolate", "--model", model, "--with", model, "--out", f / "between"],
+                      ["export", "--model", model, "--out", f / "graphs", "--layers", "0,-1", "--normalize"]):
         yield False, Call([*arguments, "--json"], good)
     yield True, Call([*eval_, "--json"], good)
     yield False, Call([*eval_, "--pixels-as", "peer", "--json"], good)
@@ -236,6 +237,7 @@ def calls_for(place):
     # Usage.
     for arguments in ([], ["nonsense"], ["eval"], ["bench"], ["bench", "nonsense"], ["eval", "--model"],
                       ["convert", "--model", model, "--to", "nonsense", "--out", f / "x"], [""], ["--"], ["-"],
+                      ["export", "--model", model, "--to", "nonsense", "--out", f / "x"],
                       [b"\xff\xfe"], ["eval", "--model", model, "--model", model, "--data", pairs]):
         yield not arguments, Call(arguments, usage)
 
@@ -324,6 +326,7 @@ def calls_for(place):
         yield False, Call(["inspect", "--model", place_], either)
         yield False, Call(["report", place_, "--out", f / "none.html"], either)
         yield False, Call(["convert", "--model", place_, "--to", "open_clip", "--out", f / "x"], either)
+        yield False, Call(["export", "--model", place_, "--out", f / "x"], either)
         yield False, Call([*search[:3], "--images", place_, "red"], either)
         yield False, Call(["bench", "images", "--dir", place_], either)
         yield False, Call(["train", "--init", place_, "--data", pairs, "--out", f / "x"], either)
@@ -338,6 +341,7 @@ def calls_for(place):
         yield False, Call([*embed, "--out", place_], failed)
         if "absent" not in str(place_):
             yield False, Call(["convert", "--model", model, "--to", "open_clip", "--out", place_], failed)
+            yield False, Call(["export", "--model", model, "--out", place_], failed)
             yield False, Call(["interpolate", "--model", model, "--with", model, "--out", place_], failed)
             yield False, Call(["train", "--model", "tiny", "--data", pairs, "--steps", "1", "--out", place_], failed)
     yield False, Call([*embed, "--out", ""], usage)

@@ -51,6 +51,7 @@ class VLALIGN_EXPORT ModernText : public Tower {
   /// Other values at first than those of CLIP's blocks.
   void initialize(Initializer& initializer);
   Embedded embed(const at::Tensor& tokens, at::ScalarType compute) const;
+  Rotation rotation(std::int64_t length, c10::Device device) const;
   at::Tensor mask_of(const at::Tensor& seen, const at::TensorOptions& options) const;
   /// int64 [B]: the first end token's place, the last that is seen where there is none.
   at::Tensor end_of(const at::Tensor& tokens, const at::Tensor& seen) const;

@@ -1,6 +1,7 @@
 #include "vlalign/vla/fusion/early_fusion.hpp"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/ones.h>
@@ -39,9 +40,9 @@ EarlyFusion::EarlyFusion(const FusionSizes& sizes, const Options& options, nn::I
 Tensor EarlyFusion::mask(const FusionInput& input, const Tensor& tokens) const {
   const auto batch = tokens.size(0), length = tokens.size(1), others = length - readouts.size(0);
   const auto bools = tokens.options().requires_grad(false).dtype(at::kBool);
-  auto seen = at::ones({length, length}, bools);
-  seen.narrow(0, 0, others).narrow(1, others, length - others).fill_(false);
-  seen = seen.unsqueeze(0).unsqueeze(0);
+  const auto is_readout =
+      at::arange(length, bools.dtype(at::kLong)) >= others;  // which see all, and are seen by none else
+  auto seen = is_readout.unsqueeze(1).logical_or(is_readout.logical_not().unsqueeze(0)).unsqueeze(0).unsqueeze(0);
   if (input.text_mask.defined()) {
     const auto behind = at::ones({batch, length - input.text_mask.size(1)}, bools);
     seen = seen & at::cat({input.text_mask, behind}, 1).unsqueeze(1).unsqueeze(1);

@@ -27,6 +27,8 @@ class VLALIGN_EXPORT FlowMatchingHead : public ActionHead {
   Tensor velocity(const Tensor& features, const Tensor& x, const Tensor& t) const;
   /// noise: [B, H, A]; returns [B, H, A] without a graph. predict() draws the noise.
   Tensor predict_from(const Tensor& features, const Tensor& noise) const;
+  /// Euler steps of a prediction.
+  std::int64_t steps() const { return steps_; }
   /// loss() with given draws, whose noise and times it takes from the generator, in that order.
   ///   noise: [B, H, A]; t: [B]
   Tensor loss_at(const Tensor& features, const Tensor& actions, const Tensor& mask, const Tensor& noise,
