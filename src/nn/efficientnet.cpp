@@ -13,6 +13,7 @@
 #include "config/validate.hpp"
 #include "core/check.hpp"
 #include "nn/check_inputs.hpp"
+#include "nn/conv_then_norm.hpp"
 
 namespace vlalign::nn {
 namespace {
@@ -36,23 +37,24 @@ MbConv::MbConv(const Options& options, Initializer& initializer) : options_(opti
   const auto inner = options.in * options.expand_ratio;
   if (options.expand_ratio != 1) {
     const auto expansion = part("expansion");
-    expand_conv_ = expansion->register_module("expand_conv", pointwise(options.in, inner, false));
-    expand_bn_ = expansion->register_module("expand_bn", norm(inner, 0.1));  // the peer leaves torch's momentum there
+    const auto conv = expansion->register_module("expand_conv", pointwise(options.in, inner, false));
+    expand_ =
+        pair_of(conv, expansion->register_module("expand_bn", norm(inner, 0.1)));  // torch's momentum, as the peer
   }
   const auto depthwise = part("depthwise_conv");
   const Conv2d::Options each{
       .stride = options.stride, .padding = options.stride == 1 ? options.kernel / 2 : 0, .groups = inner};
-  depthwise_conv_ = depthwise->register_module(
+  const auto conv = depthwise->register_module(
       "depthwise_conv", std::make_shared<Conv2d>(inner, inner, options.kernel, each, initializer));
-  depthwise_norm_ = depthwise->register_module("depthwise_norm", norm(inner, options.norm_momentum));
+  depthwise_ = pair_of(conv, depthwise->register_module("depthwise_norm", norm(inner, options.norm_momentum)));
   const auto squeeze = part("squeeze_excite");
   const auto squeezed =
       std::max<std::int64_t>(1, static_cast<std::int64_t>(static_cast<double>(options.in) * options.squeeze_ratio));
   reduce_ = squeeze->register_module("reduce", pointwise(inner, squeezed, true));
   excite_ = squeeze->register_module("expand", pointwise(squeezed, inner, true));
   const auto projection = part("projection");
-  project_conv_ = projection->register_module("project_conv", pointwise(inner, options.out, false));
-  project_bn_ = projection->register_module("project_bn", norm(options.out, options.norm_momentum));
+  const auto last = projection->register_module("project_conv", pointwise(inner, options.out, false));
+  project_ = pair_of(last, projection->register_module("project_bn", norm(options.out, options.norm_momentum)));
 }
 
 at::Tensor MbConv::squeeze_and_excite(const at::Tensor& x) const {
@@ -61,11 +63,10 @@ at::Tensor MbConv::squeeze_and_excite(const at::Tensor& x) const {
 }
 
 at::Tensor MbConv::forward(const at::Tensor& x) {
-  auto y = expand_conv_ ? at::silu(expand_bn_->forward(expand_conv_->forward(x))) : x;
+  auto y = expand_ ? expand_->forward(x, ThenApply::silu) : x;
   if (options_.stride == 2) y = padded(y, options_.kernel, options_.asymmetric);
-  y = squeeze_and_excite(at::silu(depthwise_norm_->forward(depthwise_conv_->forward(y))));
-  y = project_bn_->forward(project_conv_->forward(y));
-  return options_.residual && options_.stride == 1 ? y + x : y;
+  y = squeeze_and_excite(depthwise_->forward(y, ThenApply::silu));
+  return project_->forward(y, ThenApply::nothing, options_.residual && options_.stride == 1 ? x : Tensor());
 }
 
 EfficientNet::EfficientNet(const EfficientNetConfig& config, Initializer& initializer) {
@@ -74,10 +75,10 @@ EfficientNet::EfficientNet(const EfficientNetConfig& config, Initializer& initia
   const auto stages = config.in_channels.size();
   const auto embeddings = register_module("embeddings", std::make_shared<torch::nn::Module>());
   const auto width = scaled_channels(config, 32);
-  stem_conv_ = embeddings->register_module(
+  const auto conv = embeddings->register_module(
       "convolution", std::make_shared<Conv2d>(3, width, 3, Conv2d::Options{.stride = 2}, initializer));
-  stem_norm_ = embeddings->register_module("batchnorm",
-                                           std::make_shared<BatchNorm2d>(width, config.norm_eps, config.norm_momentum));
+  stem_ = pair_of(conv, embeddings->register_module(
+                            "batchnorm", std::make_shared<BatchNorm2d>(width, config.norm_eps, config.norm_momentum)));
   const auto list = register_module("encoder", std::make_shared<torch::nn::Module>())
                         ->register_module("blocks", std::make_shared<torch::nn::Module>());
   for (std::size_t stage = 0; stage < stages; ++stage) {
@@ -118,7 +119,7 @@ Features EfficientNet::hooked_features(const at::Tensor& pixels, at::ScalarType 
   check(std::min(pixels.size(2), pixels.size(3)) >= smallest_,
         "[EfficientNet] pixels: expected {} px a side or more, got {}x{}", smallest_, pixels.size(2), pixels.size(3));
   auto x = pixels.to(compute).contiguous(at::MemoryFormat::ChannelsLast);
-  x = at::silu(stem_norm_->forward(stem_conv_->forward(at::constant_pad_nd(x, {0, 1, 0, 1}))));
+  x = stem_->forward(at::constant_pad_nd(x, {0, 1, 0, 1}), ThenApply::silu);
   std::vector<at::Tensor> outputs;
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
     x = blocks_[i]->forward(x);

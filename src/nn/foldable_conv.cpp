@@ -57,12 +57,14 @@ const std::vector<Tensor>& FoldableConv::sources() const {
   return sources_;
 }
 
-std::vector<Tensor> FoldableConv::prepared(at::ScalarType dtype) const {
-  return form_(sources(), dtype, [&]() -> std::vector<Tensor> {
+KeptForm::Form FoldableConv::prepared(const Tensor& x) const {
+  const auto dtype = x.scalar_type();
+  return form_(sources(), dtype, [&]() -> KeptForm::Form {
     const auto whole = kernel();
     const auto weight = whole.weight.to(dtype);
     if (is_pointwise()) return {packed(weight.flatten(1)), whole.bias.to(dtype)};
-    return {weight.contiguous(at::MemoryFormat::ChannelsLast), whole.bias.to(dtype)};
+    return {packed_kernel(weight, repeated_channels(x, options().groups / shape_.groups), options()),
+            whole.bias.to(dtype)};
   });
 }
 
@@ -73,22 +75,26 @@ Kernel FoldableConv::constant_kernel() const {
   return kernel();
 }
 
+ConvolutionOptions FoldableConv::options() const {
+  const bool each = shape_.groups == shape_.in && shape_.groups > 1;
+  return {.stride = shape_.stride, .padding = shape_.kernel / 2, .groups = each ? shape_.out : shape_.groups};
+}
+
 Tensor FoldableConv::convolved(const Tensor& x, bool gelu) {
-  Tensor y;
   if (!is_training() && is_traced()) {
     const auto whole = constant_kernel();
-    y = at::conv2d(x, whole.weight, whole.bias, shape_.stride, shape_.kernel / 2, /*dilation=*/1, shape_.groups);
-  } else if (is_training() || at::GradMode::is_enabled()) {
-    y = parts(x);
-  } else {
-    const auto form = prepared(x.scalar_type());
-    const bool each = shape_.groups == shape_.in && shape_.groups > 1;
-    const auto times = each ? shape_.out / shape_.in : 1;
-    y = is_pointwise() ? channels_in_front(product(channels_behind(x), form[0], form[1]))
-                       : at::conv2d(repeated_channels(x, times), form[0], form[1], shape_.stride, shape_.kernel / 2,
-                                    /*dilation=*/1, shape_.groups * times);
+    const auto y =
+        at::conv2d(x, whole.weight, whole.bias, shape_.stride, shape_.kernel / 2, /*dilation=*/1, shape_.groups);
+    return gelu ? at::gelu(y) : y;
   }
-  return gelu ? at::gelu(y) : y;
+  if (is_training() || at::GradMode::is_enabled()) return gelu ? at::gelu(parts(x)) : parts(x);
+  const auto form = prepared(x);
+  if (is_pointwise()) {
+    const auto y = channels_in_front(product(channels_behind(x), form[0], form[1]));
+    return gelu ? at::gelu(y) : y;
+  }
+  const auto seen = repeated_channels(x, options().groups / shape_.groups);
+  return convolution(seen, form[0], form[1], options(), gelu ? ThenApply::gelu : ThenApply::nothing);
 }
 
 ConvNorm::ConvNorm(const Shape& shape, Initializer& initializer) : FoldableConv(shape) {

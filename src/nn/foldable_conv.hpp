@@ -4,6 +4,7 @@
 #include <mutex>
 #include <vector>
 
+#include "kernels/convolution.hpp"
 #include "nn/kept_form.hpp"
 #include "vlalign/nn/layers.hpp"
 
@@ -48,7 +49,8 @@ class FoldableConv : public torch::nn::Module {
 
  private:
   bool is_pointwise() const { return shape_.kernel == 1 && shape_.stride == 1 && shape_.groups == 1; }
-  std::vector<Tensor> prepared(at::ScalarType dtype) const;
+  KeptForm::Form prepared(const Tensor& x) const;
+  ConvolutionOptions options() const;
   Kernel constant_kernel() const;
   const std::vector<Tensor>& sources() const;
 

@@ -10,8 +10,8 @@ KeptForm::State KeptForm::state_of(const Tensor& source) {
   return {source.const_data_ptr(), static_cast<std::uint32_t>(source._version())};
 }
 
-std::vector<Tensor> KeptForm::operator()(const std::vector<Tensor>& sources, at::ScalarType dtype,
-                                         const std::function<std::vector<Tensor>()>& make) const {
+KeptForm::Form KeptForm::operator()(const std::vector<Tensor>& sources, at::ScalarType dtype,
+                                    c10::function_ref<Form()> make) const {
   const std::lock_guard lock(mutex_);
   const bool current = !kept_.empty() && dtype_ == dtype &&
                        std::equal(sources.begin(), sources.end(), states_.begin(), states_.end(),

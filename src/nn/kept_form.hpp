@@ -1,7 +1,9 @@
 // Tensors made of several parameters, kept like KeptWeight's. Internal.
 #pragma once
 
-#include <functional>
+#include <c10/util/FunctionRef.h>
+#include <c10/util/SmallVector.h>
+
 #include <mutex>
 #include <vector>
 
@@ -14,9 +16,10 @@ namespace vlalign::nn {
 /// Safe to call from several threads.
 class KeptForm {
  public:
+  using Form = c10::SmallVector<Tensor, 2>;  // so that a copy asks for no memory
+
   /// make(), without a graph; it reads `sources` and gives tensors for that dtype.
-  std::vector<Tensor> operator()(const std::vector<Tensor>& sources, at::ScalarType dtype,
-                                 const std::function<std::vector<Tensor>()>& make) const;
+  Form operator()(const std::vector<Tensor>& sources, at::ScalarType dtype, c10::function_ref<Form()> make) const;
 
  private:
   struct State {
@@ -27,7 +30,7 @@ class KeptForm {
   static State state_of(const Tensor& source);
 
   mutable std::mutex mutex_;
-  mutable std::vector<Tensor> kept_;
+  mutable Form kept_;
   mutable at::ScalarType dtype_ = at::kFloat;
   mutable std::vector<State> states_;
 };

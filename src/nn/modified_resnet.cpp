@@ -11,6 +11,7 @@
 #include "config/validate.hpp"
 #include "core/check.hpp"
 #include "nn/check_inputs.hpp"
+#include "nn/conv_then_norm.hpp"
 #include "nn/grid_positions.hpp"
 
 namespace vlalign::nn {
@@ -35,18 +36,18 @@ Bottleneck::Bottleneck(std::int64_t in, std::int64_t planes, std::int64_t stride
     torch::NoGradGuard no_grad;
     bn3->weight.zero_();  // a block starts as the identity
   }
+  convs_ = {pair_of(conv1, bn1), pair_of(conv2, bn2), pair_of(conv3, bn3)};
   if (stride == 1 && in == out) return;
   const auto downsample = register_module("downsample", std::make_shared<torch::nn::Module>());
   downsample_conv = downsample->register_module("0", std::make_shared<Conv2d>(in, out, 1, pointwise, initializer));
   downsample_bn = downsample->register_module("1", std::make_shared<BatchNorm2d>(out));
+  downsample_ = pair_of(downsample_conv, downsample_bn);
 }
 
 at::Tensor Bottleneck::forward(const at::Tensor& x) {
-  auto y = bn1->forward(conv1->forward(x)).relu_();
-  y = bn2->forward(conv2->forward(y)).relu_();
-  y = bn3->forward(conv3->forward(pool(y, stride_)));
-  const auto identity = downsample_conv ? downsample_bn->forward(downsample_conv->forward(pool(x, stride_))) : x;
-  return (y + identity).relu_();
+  const auto y = convs_[1]->forward(convs_[0]->forward(x, ThenApply::relu), ThenApply::relu);
+  const auto identity = downsample_ ? downsample_->forward(pool(x, stride_)) : x;
+  return convs_[2]->forward(pool(y, stride_), ThenApply::relu, identity);
 }
 
 AttentionPool2d::AttentionPool2d(std::int64_t side, std::int64_t width, std::int64_t heads, Initializer& initializer)
@@ -97,6 +98,7 @@ ModifiedResNet::ModifiedResNet(const ModifiedResNetConfig& config, std::int64_t 
   bn2 = register_module("bn2", std::make_shared<BatchNorm2d>(half));
   conv3 = register_module("conv3", std::make_shared<Conv2d>(half, config.width, 3, same, initializer));
   bn3 = register_module("bn3", std::make_shared<BatchNorm2d>(config.width));
+  stem_ = {pair_of(conv1, bn1), pair_of(conv2, bn2), pair_of(conv3, bn3)};
   auto in = config.width;
   for (std::size_t stage = 0; stage < 4; ++stage) {
     const auto layer = register_module(fmt::format("layer{}", stage + 1), std::make_shared<torch::nn::Module>());
@@ -121,9 +123,8 @@ std::array<at::Tensor, 4> ModifiedResNet::stage_outputs(const at::Tensor& pixels
   check(pixels.size(2) == side && pixels.size(3) == side, "[ModifiedResNet] pixels: expected {}x{}, got {}x{}", side,
         side, pixels.size(2), pixels.size(3));
   auto x = pixels.to(compute).contiguous(at::MemoryFormat::ChannelsLast);
-  x = bn1->forward(conv1->forward(x)).relu_();
-  x = bn2->forward(conv2->forward(x)).relu_();
-  x = pool(bn3->forward(conv3->forward(x)).relu_(), 2);
+  for (const auto& conv : stem_) x = conv->forward(x, ThenApply::relu);
+  x = pool(x, 2);
   std::array<at::Tensor, 4> outputs;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     for (const auto& block : stages[i]) x = block->forward(x);

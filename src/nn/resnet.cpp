@@ -7,6 +7,7 @@
 #include "config/validate.hpp"
 #include "core/check.hpp"
 #include "nn/check_inputs.hpp"
+#include "nn/conv_then_norm.hpp"
 
 namespace vlalign::nn {
 
@@ -15,9 +16,9 @@ ResidualConv::ResidualConv(std::int64_t in, std::int64_t planes, std::int64_t st
   const auto add = [&](std::int64_t from, std::int64_t to, std::int64_t kernel, std::int64_t step) {
     const auto number = std::to_string(convs_.size() + 1);
     const Conv2d::Options options{.stride = step, .padding = kernel / 2};
-    convs_.push_back(
-        register_module("conv" + number, std::make_shared<Conv2d>(from, to, kernel, options, initializer)));
-    norms_.push_back(register_module("bn" + number, std::make_shared<BatchNorm2d>(to)));
+    const auto conv =
+        register_module("conv" + number, std::make_shared<Conv2d>(from, to, kernel, options, initializer));
+    convs_.push_back(pair_of(conv, register_module("bn" + number, std::make_shared<BatchNorm2d>(to))));
   };
   const auto out = bottleneck ? 4 * planes : planes;
   if (bottleneck) {
@@ -31,25 +32,21 @@ ResidualConv::ResidualConv(std::int64_t in, std::int64_t planes, std::int64_t st
   if (stride == 1 && in == out) return;
   const auto downsample = register_module("downsample", std::make_shared<torch::nn::Module>());
   const Conv2d::Options options{.stride = stride};
-  downsample_conv_ = downsample->register_module("0", std::make_shared<Conv2d>(in, out, 1, options, initializer));
-  downsample_norm_ = downsample->register_module("1", std::make_shared<BatchNorm2d>(out));
+  const auto conv = downsample->register_module("0", std::make_shared<Conv2d>(in, out, 1, options, initializer));
+  downsample_ = pair_of(conv, downsample->register_module("1", std::make_shared<BatchNorm2d>(out)));
 }
 
 at::Tensor ResidualConv::forward(const at::Tensor& x) {
   auto y = x;
-  for (std::size_t i = 0; i < convs_.size(); ++i) {
-    y = norms_[i]->forward(convs_[i]->forward(y));
-    if (i + 1 < convs_.size()) y = y.relu_();
-  }
-  const auto identity = downsample_conv_ ? downsample_norm_->forward(downsample_conv_->forward(x)) : x;
-  return (y + identity).relu_();
+  for (std::size_t i = 0; i + 1 < convs_.size(); ++i) y = convs_[i]->forward(y, ThenApply::relu);
+  return convs_.back()->forward(y, ThenApply::relu, downsample_ ? downsample_->forward(x) : x);
 }
 
 ResNet::ResNet(const ResNetConfig& config, Initializer& initializer) {
   validate(config, "[ResNet]");
   const Conv2d::Options stem{.stride = 2, .padding = 3};
-  conv1_ = register_module("conv1", std::make_shared<Conv2d>(3, config.width, 7, stem, initializer));
-  bn1_ = register_module("bn1", std::make_shared<BatchNorm2d>(config.width));
+  const auto conv = register_module("conv1", std::make_shared<Conv2d>(3, config.width, 7, stem, initializer));
+  stem_ = pair_of(conv, register_module("bn1", std::make_shared<BatchNorm2d>(config.width)));
   auto in = config.width;
   for (std::size_t stage = 0; stage < 4; ++stage) {
     const auto layer = register_module(fmt::format("layer{}", stage + 1), std::make_shared<torch::nn::Module>());
@@ -68,7 +65,7 @@ ResNet::ResNet(const ResNetConfig& config, Initializer& initializer) {
 at::Tensor ResNet::stem(const at::Tensor& pixels, at::ScalarType compute) {
   check_pixels(pixels, "ResNet");
   const auto x = pixels.to(compute).contiguous(at::MemoryFormat::ChannelsLast);
-  return at::max_pool2d(bn1_->forward(conv1_->forward(x)).relu_(), 3, 2, 1);
+  return at::max_pool2d(stem_->forward(x, ThenApply::relu), 3, 2, 1);
 }
 
 at::Tensor ResNet::forward(const at::Tensor& pixels, at::ScalarType compute) {

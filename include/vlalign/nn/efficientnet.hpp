@@ -8,6 +8,8 @@
 
 namespace vlalign::nn {
 
+class ConvThenNorm;
+
 /// Inverted residual with squeeze and excitation (Tan and Le 2019); names as in transformers' modeling_align.py.
 class VLALIGN_EXPORT MbConv : public torch::nn::Module {
  public:
@@ -26,8 +28,8 @@ class VLALIGN_EXPORT MbConv : public torch::nn::Module {
   at::Tensor squeeze_and_excite(const at::Tensor& x) const;
 
   Options options_;
-  std::shared_ptr<Conv2d> expand_conv_, depthwise_conv_, reduce_, excite_, project_conv_;
-  std::shared_ptr<BatchNorm2d> expand_bn_, depthwise_norm_, project_bn_;
+  std::shared_ptr<ConvThenNorm> expand_, depthwise_, project_;  ///< the first null without an expansion
+  std::shared_ptr<Conv2d> reduce_, excite_;
 };
 
 /// EfficientNet B0 to B7 (Tan and Le 2019) as ALIGN's image tower: no convolution after the last block, average
@@ -45,8 +47,7 @@ class VLALIGN_EXPORT EfficientNet : public Tower {
   std::int64_t group_of(std::string_view name) const override;
 
  private:
-  std::shared_ptr<Conv2d> stem_conv_;
-  std::shared_ptr<BatchNorm2d> stem_norm_;
+  std::shared_ptr<ConvThenNorm> stem_;
   std::vector<std::shared_ptr<MbConv>> blocks_;
   std::int64_t width_, smallest_;  // channels; pixels a side
 };

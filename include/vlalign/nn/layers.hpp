@@ -133,6 +133,7 @@ class VLALIGN_EXPORT Conv2d : public torch::nn::Module {
   };
   Conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel, const Options& options, Initializer& initializer);
   Tensor forward(const Tensor& x) const;
+  const Options& options() const { return options_; }
 
   Tensor weight, bias;
 

@@ -10,6 +10,8 @@
 
 namespace vlalign::nn {
 
+class ConvThenNorm;
+
 /// 1x1, 3x3, 1x1 convolutions with four times the channels out; a stride is an average pool, never a strided
 /// convolution.
 class VLALIGN_EXPORT Bottleneck : public torch::nn::Module {
@@ -22,6 +24,8 @@ class VLALIGN_EXPORT Bottleneck : public torch::nn::Module {
   std::shared_ptr<BatchNorm2d> bn1, bn2, bn3, downsample_bn;
 
  private:
+  std::vector<std::shared_ptr<ConvThenNorm>> convs_;  // of the above
+  std::shared_ptr<ConvThenNorm> downsample_;          // null without
   std::int64_t stride_;
 };
 
@@ -66,6 +70,7 @@ class VLALIGN_EXPORT ModifiedResNet : public Tower {
   std::shared_ptr<AttentionPool2d> attnpool;
 
  private:
+  std::vector<std::shared_ptr<ConvThenNorm>> stem_;  // of the above
   std::array<at::Tensor, 4> stage_outputs(const at::Tensor& pixels, at::ScalarType compute, const LayerHook& hook);
 
   std::int64_t width_;

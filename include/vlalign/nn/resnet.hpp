@@ -8,6 +8,8 @@
 
 namespace vlalign::nn {
 
+class ConvThenNorm;
+
 /// torchvision's block: two 3x3 convolutions, or 1x1, 3x3 (which strides), 1x1 with four times the channels out.
 class VLALIGN_EXPORT ResidualConv : public torch::nn::Module {
  public:
@@ -15,10 +17,8 @@ class VLALIGN_EXPORT ResidualConv : public torch::nn::Module {
   at::Tensor forward(const at::Tensor& x);
 
  private:
-  std::vector<std::shared_ptr<Conv2d>> convs_;  ///< registered as conv1, conv2(, conv3)
-  std::vector<std::shared_ptr<BatchNorm2d>> norms_;
-  std::shared_ptr<Conv2d> downsample_conv_;
-  std::shared_ptr<BatchNorm2d> downsample_norm_;
+  std::vector<std::shared_ptr<ConvThenNorm>> convs_;  ///< registered as conv1 and bn1, conv2 and bn2(, conv3 and bn3)
+  std::shared_ptr<ConvThenNorm> downsample_;          ///< null without
 };
 
 /// ResNet-18 to 152 (He et al. 2016) with torchvision's names, without its classifier; average pooling.
@@ -37,8 +37,7 @@ class VLALIGN_EXPORT ResNet : public Tower {
  private:
   at::Tensor stem(const at::Tensor& pixels, at::ScalarType compute);
 
-  std::shared_ptr<Conv2d> conv1_;
-  std::shared_ptr<BatchNorm2d> bn1_;
+  std::shared_ptr<ConvThenNorm> stem_;                              ///< registered as conv1 and bn1
   std::vector<std::vector<std::shared_ptr<ResidualConv>>> stages_;  ///< registered as layer1.0, ..., layer4.N
   std::int64_t width_;
 };
