@@ -19,12 +19,12 @@ using Convolution = at::Tensor(const at::Tensor& x, const at::Tensor& w, const s
                                at::IntArrayRef padding, at::IntArrayRef stride, at::IntArrayRef dilation,
                                std::int64_t groups, std::string_view activation, Scalars scalars,
                                std::optional<std::string_view> algorithm);
-using AddedConvolution = at::Tensor(const at::Tensor& x, const at::Tensor& added, const at::Tensor& w,
-                                    const std::optional<at::Tensor>& bias, at::IntArrayRef padding,
-                                    at::IntArrayRef stride, at::IntArrayRef dilation, std::int64_t groups,
-                                    std::string_view binary, std::optional<at::Scalar> alpha,
-                                    std::optional<std::string_view> activation, Scalars scalars,
-                                    std::optional<std::string_view> algorithm);
+using AddedConvolution = at::Tensor&(at::Tensor& sum, const at::Tensor& x, const at::Tensor& w,
+                                     const std::optional<at::Tensor>& bias, at::IntArrayRef padding,
+                                     at::IntArrayRef stride, at::IntArrayRef dilation, std::int64_t groups,
+                                     std::string_view binary, std::optional<at::Scalar> alpha,
+                                     std::optional<std::string_view> activation, Scalars scalars,
+                                     std::optional<std::string_view> algorithm);
 using ReorderKernel = at::Tensor(const at::Tensor& w, c10::SymIntArrayRef padding, c10::SymIntArrayRef stride,
                                  c10::SymIntArrayRef dilation, c10::SymInt groups, at::OptionalSymIntArrayRef input);
 
@@ -32,7 +32,7 @@ struct Operators {
   std::optional<c10::TypedOperatorHandle<Convolution>> plain =
       find_operator<Convolution>("mkldnn::_convolution_pointwise");
   std::optional<c10::TypedOperatorHandle<AddedConvolution>> added =
-      find_operator<AddedConvolution>("mkldnn::_convolution_pointwise", "binary");
+      find_operator<AddedConvolution>("mkldnn::_convolution_pointwise_", "binary");
   std::optional<c10::TypedOperatorHandle<ReorderKernel>> reorder =
       find_operator<ReorderKernel>("mkldnn::_reorder_convolution_weight");
 };
@@ -72,6 +72,10 @@ at::Tensor applied(const at::Tensor& y, ThenApply then) {
   return y;
 }
 
+bool is_ours_alone(const at::Tensor& x) {
+  return x.use_count() == 1 && x.storage().use_count() == 1 && x.is_contiguous(at::MemoryFormat::ChannelsLast);
+}
+
 }  // namespace
 
 at::Tensor packed_kernel(const at::Tensor& weight, const at::Tensor& x, const ConvolutionOptions& options) {
@@ -89,7 +93,7 @@ at::Tensor packed_kernel(const at::Tensor& weight, const at::Tensor& x, const Co
 }
 
 at::Tensor convolution(const at::Tensor& x, const at::Tensor& kernel, const at::Tensor& bias,
-                       const ConvolutionOptions& options, ThenApply then, const at::Tensor& added) {
+                       const ConvolutionOptions& options, ThenApply then, at::Tensor added) {
   if (!kernel.is_mkldnn()) {
     const auto y = at::conv2d(x, kernel, bias, options.stride, options.padding, /*dilation=*/1, options.groups);
     return applied(added.defined() ? y + added : y, then);
@@ -101,8 +105,9 @@ at::Tensor convolution(const at::Tensor& x, const at::Tensor& kernel, const at::
   const bool adds = added.defined() && options.groups == 1 && added.size(2) * added.size(3) > 1 &&
                     (then == ThenApply::nothing || then == ThenApply::relu);
   if (adds) {
+    auto sum = is_ours_alone(added) ? std::move(added) : added.clone();
     const auto activation = then == ThenApply::relu ? std::optional<std::string_view>("relu") : std::nullopt;
-    return operators().added->call(x, added, kernel, bias, padding, stride, dilation, options.groups, "add",
+    return operators().added->call(sum, x, kernel, bias, padding, stride, dilation, options.groups, "add",
                                    at::Scalar(1.0), activation, no_scalars, std::nullopt);
   }
   const auto fused = added.defined() ? ThenApply::nothing : then;

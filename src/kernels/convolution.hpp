@@ -18,9 +18,8 @@ at::Tensor packed_kernel(const at::Tensor& weight, const at::Tensor& x, const Co
 
 /// then(convolution + bias + added), channels innermost: [B, out, H', W']. Without a graph.
 ///   x: [B, in, H, W], channels innermost; kernel: packed_kernel()'s, for maps of any size; bias: [out]; added: as the
-///   result, or undefined
+///   result, or undefined; it is written over where nobody else holds it
 at::Tensor convolution(const at::Tensor& x, const at::Tensor& kernel, const at::Tensor& bias,
-                       const ConvolutionOptions& options, ThenApply then = ThenApply::nothing,
-                       const at::Tensor& added = {});
+                       const ConvolutionOptions& options, ThenApply then = ThenApply::nothing, at::Tensor added = {});
 
 }  // namespace vlalign

@@ -19,7 +19,7 @@ ConvThenNorm::ConvThenNorm(std::shared_ptr<Conv2d> conv, std::shared_ptr<BatchNo
   if (conv_->bias.defined()) sources_.push_back(conv_->bias);
 }
 
-Tensor ConvThenNorm::forward(const Tensor& x, ThenApply then, const Tensor& added) const {
+Tensor ConvThenNorm::forward(const Tensor& x, ThenApply then, Tensor added) const {
   const bool alone = !x.is_cpu() || is_traced() || at::GradMode::is_enabled() || norm_->is_training();
   if (alone) return one_by_one(x, then, added);
   const auto dtype = x.scalar_type();
@@ -31,7 +31,7 @@ Tensor ConvThenNorm::forward(const Tensor& x, ThenApply then, const Tensor& adde
     const auto whole = folded(*norm_, {weight, bias});
     return {packed_kernel(whole.weight.to(dtype), x, options), whole.bias.to(dtype)};
   });
-  return convolution(x, form[0], form[1], options, then, added);
+  return convolution(x, form[0], form[1], options, then, std::move(added));
 }
 
 Tensor ConvThenNorm::one_by_one(const Tensor& x, ThenApply then, const Tensor& added) const {

@@ -15,8 +15,9 @@ class ConvThenNorm {
  public:
   ConvThenNorm(std::shared_ptr<Conv2d> conv, std::shared_ptr<BatchNorm2d> norm);
 
-  /// then(norm(conv(x)) + added). x: [B, in, H, W], channels innermost; added: as the result, or undefined
-  Tensor forward(const Tensor& x, ThenApply then = ThenApply::nothing, const Tensor& added = {}) const;
+  /// then(norm(conv(x)) + added). x: [B, in, H, W], channels innermost; added: as the result, or undefined; it is
+  /// written over where nobody else holds it
+  Tensor forward(const Tensor& x, ThenApply then = ThenApply::nothing, Tensor added = {}) const;
 
  private:
   Tensor one_by_one(const Tensor& x, ThenApply then, const Tensor& added) const;

@@ -62,11 +62,11 @@ at::Tensor MbConv::squeeze_and_excite(const at::Tensor& x) const {
   return x * at::sigmoid(excite_->forward(at::silu(reduce_->forward(mean))));
 }
 
-at::Tensor MbConv::forward(const at::Tensor& x) {
+at::Tensor MbConv::forward(at::Tensor x) {
   auto y = expand_ ? expand_->forward(x, ThenApply::silu) : x;
   if (options_.stride == 2) y = padded(y, options_.kernel, options_.asymmetric);
   y = squeeze_and_excite(depthwise_->forward(y, ThenApply::silu));
-  return project_->forward(y, ThenApply::nothing, options_.residual && options_.stride == 1 ? x : Tensor());
+  return project_->forward(y, ThenApply::nothing, options_.residual && options_.stride == 1 ? std::move(x) : Tensor());
 }
 
 EfficientNet::EfficientNet(const EfficientNetConfig& config, Initializer& initializer) {
@@ -122,7 +122,7 @@ Features EfficientNet::hooked_features(const at::Tensor& pixels, at::ScalarType 
   x = stem_->forward(at::constant_pad_nd(x, {0, 1, 0, 1}), ThenApply::silu);
   std::vector<at::Tensor> outputs;
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
-    x = blocks_[i]->forward(x);
+    x = blocks_[i]->forward(std::move(x));
     if (hook) x = hook(static_cast<std::int64_t>(i), x);
     if (!wanted.empty()) outputs.push_back(x);
   }

@@ -44,10 +44,10 @@ Bottleneck::Bottleneck(std::int64_t in, std::int64_t planes, std::int64_t stride
   downsample_ = pair_of(downsample_conv, downsample_bn);
 }
 
-at::Tensor Bottleneck::forward(const at::Tensor& x) {
+at::Tensor Bottleneck::forward(at::Tensor x) {
   const auto y = convs_[1]->forward(convs_[0]->forward(x, ThenApply::relu), ThenApply::relu);
-  const auto identity = downsample_ ? downsample_->forward(pool(x, stride_)) : x;
-  return convs_[2]->forward(pool(y, stride_), ThenApply::relu, identity);
+  auto identity = downsample_ ? downsample_->forward(pool(x, stride_)) : std::move(x);
+  return convs_[2]->forward(pool(y, stride_), ThenApply::relu, std::move(identity));
 }
 
 AttentionPool2d::AttentionPool2d(std::int64_t side, std::int64_t width, std::int64_t heads, Initializer& initializer)
@@ -127,7 +127,7 @@ std::array<at::Tensor, 4> ModifiedResNet::stage_outputs(const at::Tensor& pixels
   x = pool(x, 2);
   std::array<at::Tensor, 4> outputs;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
-    for (const auto& block : stages[i]) x = block->forward(x);
+    for (const auto& block : stages[i]) x = block->forward(std::move(x));
     if (hook) x = hook(static_cast<std::int64_t>(i), x);
     outputs[i] = x;
   }

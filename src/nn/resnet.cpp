@@ -36,10 +36,11 @@ ResidualConv::ResidualConv(std::int64_t in, std::int64_t planes, std::int64_t st
   downsample_ = pair_of(conv, downsample->register_module("1", std::make_shared<BatchNorm2d>(out)));
 }
 
-at::Tensor ResidualConv::forward(const at::Tensor& x) {
+at::Tensor ResidualConv::forward(at::Tensor x) {
   auto y = x;
   for (std::size_t i = 0; i + 1 < convs_.size(); ++i) y = convs_[i]->forward(y, ThenApply::relu);
-  return convs_.back()->forward(y, ThenApply::relu, downsample_ ? downsample_->forward(x) : x);
+  auto identity = downsample_ ? downsample_->forward(x) : std::move(x);
+  return convs_.back()->forward(y, ThenApply::relu, std::move(identity));
 }
 
 ResNet::ResNet(const ResNetConfig& config, Initializer& initializer) {
@@ -84,7 +85,7 @@ Features ResNet::hooked_features(const at::Tensor& pixels, at::ScalarType comput
   std::array<at::Tensor, 4> outputs;
   auto x = stem(pixels, compute);
   for (std::size_t i = 0; i < outputs.size(); ++i) {
-    for (const auto& block : stages_[i]) x = block->forward(x);
+    for (const auto& block : stages_[i]) x = block->forward(std::move(x));
     if (hook) x = hook(static_cast<std::int64_t>(i), x);
     outputs[i] = x;
   }

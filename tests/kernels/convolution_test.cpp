@@ -56,7 +56,12 @@ class ConvolutionOf : public testing::TestWithParam<at::ScalarType> {
       added = channels_innermost(at::randn(expected.sizes()).to(type));
       expected = expected + added.to(at::kDouble);
     }
+    const auto before = added.defined() ? added.clone() : added;
     const auto got = convolution(x, kernel, bias, options, then, added);
+    if (with_added) {
+      EXPECT_TRUE(added.equal(before));  // which is held here too
+      EXPECT_TRUE(convolution(x, kernel, bias, options, then, std::move(added)).equal(got));
+    }
     ASSERT_EQ(got.sizes(), expected.sizes());
     EXPECT_TRUE(got.is_contiguous(at::MemoryFormat::ChannelsLast));
     EXPECT_LT((got.to(at::kDouble) - applied(expected, then)).abs().max().item<double>(), allowed(type))

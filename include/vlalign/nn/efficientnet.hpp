@@ -21,7 +21,8 @@ class VLALIGN_EXPORT MbConv : public torch::nn::Module {
     double norm_eps, norm_momentum;
   };
   MbConv(const Options& options, Initializer& initializer);
-  at::Tensor forward(const at::Tensor& x);
+  /// x: [B, in, H, W]; inference writes over it where the caller has moved it here.
+  at::Tensor forward(at::Tensor x);
   std::int64_t width() const { return options_.out; }
 
  private:

@@ -18,7 +18,8 @@ class VLALIGN_EXPORT Bottleneck : public torch::nn::Module {
  public:
   static constexpr std::int64_t expansion = 4;
   Bottleneck(std::int64_t in, std::int64_t planes, std::int64_t stride, Initializer& initializer);
-  at::Tensor forward(const at::Tensor& x);
+  /// x: [B, in, H, W]; inference writes over it where the caller has moved it here.
+  at::Tensor forward(at::Tensor x);
 
   std::shared_ptr<Conv2d> conv1, conv2, conv3, downsample_conv;
   std::shared_ptr<BatchNorm2d> bn1, bn2, bn3, downsample_bn;

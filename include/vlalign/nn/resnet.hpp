@@ -14,7 +14,8 @@ class ConvThenNorm;
 class VLALIGN_EXPORT ResidualConv : public torch::nn::Module {
  public:
   ResidualConv(std::int64_t in, std::int64_t planes, std::int64_t stride, bool bottleneck, Initializer& initializer);
-  at::Tensor forward(const at::Tensor& x);
+  /// x: [B, in, H, W]; inference writes over it where the caller has moved it here.
+  at::Tensor forward(at::Tensor x);
 
  private:
   std::vector<std::shared_ptr<ConvThenNorm>> convs_;  ///< registered as conv1 and bn1, conv2 and bn2(, conv3 and bn3)
