@@ -22,6 +22,7 @@ ConvThenNorm::ConvThenNorm(std::shared_ptr<Conv2d> conv, std::shared_ptr<BatchNo
 Tensor ConvThenNorm::forward(const Tensor& x, ThenApply then, Tensor added) const {
   const bool alone = !x.is_cpu() || is_traced() || at::GradMode::is_enabled() || norm_->is_training();
   if (alone) return one_by_one(x, then, added);
+  const auto map = x.contiguous(at::MemoryFormat::ChannelsLast);
   const auto dtype = x.scalar_type();
   const auto& all = conv_->options();
   const ConvolutionOptions options{.stride = all.stride, .padding = all.padding, .groups = all.groups};
@@ -29,9 +30,9 @@ Tensor ConvThenNorm::forward(const Tensor& x, ThenApply then, Tensor added) cons
     const auto& weight = conv_->weight;
     const auto bias = conv_->bias.defined() ? conv_->bias : at::zeros({weight.size(0)}, weight.options());
     const auto whole = folded(*norm_, {weight, bias});
-    return {packed_kernel(whole.weight.to(dtype), x, options), whole.bias.to(dtype)};
+    return {packed_kernel(whole.weight.to(dtype), map, options), whole.bias.to(dtype)};
   });
-  return convolution(x, form[0], form[1], options, then, std::move(added));
+  return convolution(map, form[0], form[1], options, then, std::move(added));
 }
 
 Tensor ConvThenNorm::one_by_one(const Tensor& x, ThenApply then, const Tensor& added) const {

@@ -14,6 +14,7 @@
 #include "config/validate.hpp"
 #include "core/check.hpp"
 #include "nn/check_inputs.hpp"
+#include "nn/conv_then_norm.hpp"
 #include "nn/grid_positions.hpp"
 #include "nn/patches.hpp"
 
@@ -104,6 +105,7 @@ std::int64_t Vit::make_stem(Initializer& initializer) {
     stem_convs.push_back(
         stem->register_module("conv" + number, std::make_shared<Conv2d>(in, channels, 3, half, initializer)));
     stem_norms.push_back(stem->register_module("norm" + number, std::make_shared<BatchNorm2d>(channels)));
+    stem_.push_back(pair_of(stem_convs.back(), stem_norms.back()));
     in = channels;
   }
   return in;
@@ -113,8 +115,8 @@ Vit::Embedded Vit::embed(const at::Tensor& pixels, at::ScalarType compute, const
                          std::vector<at::Tensor>* outputs) const {
   check_pixels(pixels, "Vit");
   auto map = pixels.to(compute);
-  for (std::size_t i = 0; i < stem_convs.size(); ++i) {
-    map = at::gelu(stem_norms[i]->forward(stem_convs[i]->forward(map)));
+  for (std::size_t i = 0; i < stem_.size(); ++i) {
+    map = stem_[i]->forward(map, ThenApply::gelu);
     if (hook) map = hook(static_cast<std::int64_t>(i), map);
     if (outputs) outputs->push_back(map);
   }

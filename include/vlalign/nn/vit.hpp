@@ -8,6 +8,8 @@
 
 namespace vlalign::nn {
 
+class ConvThenNorm;
+
 /// Pictures of several shapes in one batch, cut into patches.
 struct Patches {
   at::Tensor pixels;  ///< normalised, floating [B, N, 3 P^2]: patches row by row, in each P rows of P times R, G, B
@@ -80,6 +82,7 @@ class VLALIGN_EXPORT Vit : public Tower {
   at::Tensor without_registers(const at::Tensor& tokens) const;
 
   VitConfig config_;
+  std::vector<std::shared_ptr<ConvThenNorm>> stem_;  // of stem_convs and stem_norms
   std::int64_t pooled_width_;
   KeptGridRotation rotation_;
 };
