@@ -13,7 +13,7 @@ enum class ModuleNames {
 
 /// Loads the module of this name, which lies beside the library, and gives the address of its entry. What it exports is
 /// seen by nobody else. It is never unloaded: what it made may outlive any place that could do it.
-///   missing: the message of the Error when there is no such module
+///   missing: the message of the Error when there is no such module; where it was looked for is added
 /// Throws Error naming the module when it can't be loaded.
 void* load_module(const std::string& name, const char* entry, ModuleNames names, const std::string& missing);
 

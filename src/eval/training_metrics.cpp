@@ -93,7 +93,7 @@ StepMetrics parse_metrics_line(std::string_view line, const std::filesystem::pat
 
 TrainingMetrics read_metrics(const std::filesystem::path& file) {
   TrainingMetrics metrics;
-  std::istringstream lines(read_file(file));
+  std::istringstream lines(read_file(file, any_size));
   std::string text;
   for (int number = 1; std::getline(lines, text); ++number) {
     const auto line = parse_metrics_line(text, file, number);

@@ -2,11 +2,16 @@
 
 #include <ATen/ops/full.h>
 
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+
 #include "config/image_size.hpp"
 #include "config/validate.hpp"
 #include "core/check.hpp"
 #include "core/io/files.hpp"
 #include "core/io/folders.hpp"
+#include "core/json/parse_json.hpp"
 #include "core/log.hpp"
 #include "core/on_device.hpp"
 #include "core/precision.hpp"
@@ -15,12 +20,15 @@
 #include "model/peers/coca_decoder.hpp"
 #include "model/peers/config_json.hpp"
 #include "model/peers/folder_tokenizer.hpp"
+#include "model/peers/image_tower_folder.hpp"
 #include "model/peers/model_folder.hpp"
 #include "model/peers/peer_names.hpp"
+#include "model/peers/text_family.hpp"
 #include "model/peers/tower_source.hpp"
 #include "model/savable.hpp"
 #include "nn/check_inputs.hpp"
 #include "nn/finite_weights.hpp"
+#include "tokenizers/load_tokenizer.hpp"
 #include "vlalign/model/lora.hpp"
 #include "vlalign/model/peers/read_config.hpp"
 #include "vlalign/model/presets.hpp"
@@ -83,6 +91,35 @@ std::shared_ptr<const Tokenizer> as_its_peer_uses_it(const std::shared_ptr<const
   if (!has_peer(config)) return tokenizer;
   const auto pad = depends_on_padding(config.text) ? std::optional(config.text.pad_id) : std::nullopt;
   return as_peer_uses_it(tokenizer, config.layout, config.text, pad);
+}
+
+/// The folder of one tower is given for a model's by mistake.
+void check_whole_model(const fs::path& folder) {
+  const auto file = folder / "config.json";
+  if (!is_there(file) || layout_of(folder) == Layout::open_clip) return;
+  const auto root = read_json_object(file);
+  const auto type = root.value("model_type", nlohmann::json(""));
+  const bool image = is_image_config(root);
+  const bool text = type.is_string() && text_family_of_type(type.get<std::string>()) != nullptr;
+  const auto* tower = image ? "image" : "text";
+  check(!image && !text,
+        "{}: holds one tower alone ({}), no model of two: train --model MODEL --{}-tower {} makes one with it",
+        file.string(), type == "" ? tower : type.get<std::string>(), tower, folder.string());
+}
+
+/// For a table of words of another length than the vocabulary, which comes from a tokenizer of another kind.
+std::string misfit_of_words(const TowerSource& source, const Tokenizer& tokenizer, const fs::path& folder) {
+  constexpr std::array tables{"word_embeddings.weight", "embed_tokens.weight", "shared.weight", "wte.weight",
+                              "token_embedding.weight"};
+  const auto is_table = [&](const auto& tensor) {
+    return std::any_of(tables.begin(), tables.end(), [&](auto name) { return tensor.first.ends_with(name); });
+  };
+  const auto found = std::find_if(source.tensors.begin(), source.tensors.end(), is_table);
+  const auto words = tokenizer.vocab_size();
+  if (found == source.tensors.end() || found->second.dim() != 2 || found->second.size(0) == words) return {};
+  const auto file = tokenizer_file_in(folder);
+  return fmt::format("; the tokenizer{} has {} entries, the table of words {} rows: it is not this tower's",
+                     file.empty() ? "" : " in " + file.string(), words, found->second.size(0));
 }
 
 void keep_decoder_of(DualEncoder& model, const ModelConfig& config, const FolderTensors& from) {
@@ -149,6 +186,7 @@ DualEncoder DualEncoder::load(const fs::path& folder, const LoadOptions& options
   std::shared_ptr<const Tokenizer> tokenizer;
   FolderWeights weights;
   read_whole_folder(folder, [&](const fs::path& place) {
+    check_whole_model(place);
     config = read_model_config(config_file_of(place));
     tokenizer = folder_tokenizer(place, config.text, config.layout);
     weights = read_folder_weights(place);
@@ -202,7 +240,11 @@ void DualEncoder::load_image_tower(const fs::path& path) {
 
 void DualEncoder::load_text_tower(const fs::path& folder) {
   const auto source = text_tower_source(folder, state_->config);
-  assign_tower(*state_->module->text, source);
+  try {
+    assign_tower(*state_->module->text, source);
+  } catch (const Error& error) {
+    fail("{}{}", error.what(), misfit_of_words(source, *state_->tokenizer, folder));
+  }
   assign_projection(state_->module->text_projection.get(), source);
 }
 

@@ -2,10 +2,16 @@
 #include "vlalign/model/presets.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <string>
+#include <tuple>
+#include <utility>
 
 #include "core/check.hpp"
+#include "core/edit_distance.hpp"
+#include "core/io/files.hpp"
 #include "core/json/parse_json.hpp"
+#include "model/named_tokenizer.hpp"
 #include "model/peers/config_json.hpp"
 #include "model/presets_json.hpp"
 
@@ -33,15 +39,6 @@ ModelConfig with_quick_gelu(ModelConfig config) {
   return config;
 }
 
-/// The names that come closest, for who mistypes one.
-std::vector<std::string> similar_names(std::string_view name) {
-  std::vector<std::string> similar;
-  constexpr std::size_t beginning = 5;
-  for (const auto& [known, model] : presets().items())
-    if (known.starts_with(name.substr(0, beginning))) similar.push_back(known);
-  return similar.empty() ? std::vector<std::string>{"tiny", "ViT-B-32", "ViT-B-16-SigLIP"} : similar;
-}
-
 }  // namespace
 
 std::vector<std::string> preset_names() {
@@ -53,6 +50,35 @@ std::vector<std::string> preset_names() {
   }
   return names;
 }
+
+namespace {
+
+/// Small letters, and one kind of line between words.
+std::string plainly_spelled(std::string_view name) {
+  std::string plain(name);
+  std::transform(plain.begin(), plain.end(), plain.begin(), [](unsigned char c) {
+    return c == '_' || c == ' ' || c == '/' ? '-' : static_cast<char>(std::tolower(c));
+  });
+  return plain;
+}
+
+/// The names that come closest, for who mistypes one, the closest first; those that hold it before others.
+std::vector<std::string> similar_names(std::string_view name) {
+  constexpr std::size_t most = 4;
+  if (name.empty() || name.size() > 100) return {"tiny", "ViT-B-32", "ViT-B-16-SigLIP"};
+  const auto wanted = plainly_spelled(name);
+  std::vector<std::tuple<bool, std::size_t, std::string>> names;
+  for (auto& known : preset_names()) {
+    const auto spelled = plainly_spelled(known);
+    names.emplace_back(spelled.find(wanted) == spelled.npos, edit_distance(wanted, spelled), std::move(known));
+  }
+  std::sort(names.begin(), names.end());
+  std::vector<std::string> similar;
+  for (std::size_t i = 0; i < std::min(most, names.size()); ++i) similar.push_back(std::move(std::get<2>(names[i])));
+  return similar;
+}
+
+}  // namespace
 
 ModelConfig preset(std::string_view name) {
   const auto& all = presets();
@@ -66,10 +92,22 @@ ModelConfig preset(std::string_view name) {
   if (all.contains(name)) return config_of(name);
   const bool quick = name.ends_with(quick_suffix);
   const auto base = quick ? name.substr(0, name.size() - quick_suffix.size()) : name;
-  if (quick && all.contains(base) && has_quick_variant(all.at(std::string(base))))
+  if (quick && !base.ends_with(quick_suffix) && all.contains(base) && has_quick_variant(all.at(std::string(base))))
     return with_quick_gelu(config_of(base));
-  fail("unknown model \"{}\": it is a .json file or a name of open_clip's such as {}", name,
+  fail("unknown model \"{}\": expected a .json file or a name of open_clip's, such as {}", name,
        fmt::join(similar_names(name), ", "));
+}
+
+std::string named_tokenizer(const std::string& model) {
+  const auto root =
+      model.ends_with(".json") ? read_json_object(model) : presets().value(model, nlohmann::json::object());
+  const auto config = root.value("model_cfg", root);
+  const auto text = config.is_object() ? config.value("text_cfg", nlohmann::json()) : nlohmann::json();
+  for (const auto* key : {"hf_tokenizer_name", "hf_model_name"}) {
+    const auto name = text.is_object() ? text.value(key, nlohmann::json()) : nlohmann::json();
+    if (name.is_string() && name != "") return name.get<std::string>();
+  }
+  return {};
 }
 
 }  // namespace vlalign

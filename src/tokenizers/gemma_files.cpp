@@ -1,6 +1,7 @@
 #include "tokenizers/gemma_files.hpp"
 
 #include "core/check.hpp"
+#include "core/json/python_json.hpp"
 #include "tokenizers/template_processing.hpp"
 #include "tokenizers/tokenizer_config.hpp"
 
@@ -30,7 +31,7 @@ bool is_set(const json& object, const char* key) {
 void check_model(const json& model) {
   check(is_set(model, "byte_fallback"), "model.byte_fallback: expected true, as Gemma's and SigLIP 2's");
   for (const auto* key : {"dropout", "continuing_subword_prefix", "end_of_word_suffix", "ignore_merges"}) {
-    check(!is_set(model, key), "model.{}: expected none, as Gemma's and SigLIP 2's, got {}", key, model.at(key).dump());
+    check(!is_set(model, key), "model.{}: expected none, as Gemma's and SigLIP 2's, got {}", key, shown(model.at(key)));
   }
 }
 
@@ -41,10 +42,10 @@ bool read_lower_case(const json& normalizer) {
     lower_case = lower_case || step == lowercase_json();
     replaces_space = replaces_space || step == replace_space_json();
     check(step == lowercase_json() || step == replace_space_json(),
-          "normalizer: expected {}, with or without {}, got {}", replace_space_json().dump(), lowercase_json().dump(),
-          step.dump());
+          "normalizer: expected {}, with or without {}, got {}", shown(replace_space_json()), shown(lowercase_json()),
+          shown(step));
   }
-  check(replaces_space, "normalizer: {} is missing", replace_space_json().dump());
+  check(replaces_space, "normalizer: {} is missing", shown(replace_space_json()));
   return lower_case;
 }
 
@@ -54,7 +55,7 @@ CaptionEnds read_ends(const json& processor) {
   check(ends.after.size() == 1, "post_processor: expected an end token behind the caption, as SigLIP 2's has, got {}",
         processor.is_null() ? "none" : processor.at("type").get<std::string>());
   check(ends.before.size() <= 1, "post_processor: expected a caption with a token before and behind it, got {}",
-        processor.dump());
+        shown(processor));
   return ends;
 }
 
@@ -70,7 +71,7 @@ GemmaTokenizerOptions read_gemma_options(const json& config, const json& tokeniz
   options.lower_case = read_lower_case(part_of(tokenizer, "normalizer"));
   const auto words = part_of(tokenizer, "pre_tokenizer");
   check(words.is_null() || words == split_at_space_json(), "pre_tokenizer: expected {}, got {}",
-        split_at_space_json().dump(), words.dump());
+        shown(split_at_space_json()), shown(words));
   const auto ends = read_ends(part_of(tokenizer, "post_processor"));  // not the configuration's add_eos_token
   options.end_token = ends.after[0].text;
   options.add_start_token = !ends.before.empty();

@@ -148,15 +148,18 @@ TokenizerPointer load_clip_merges(const fs::path& file) {
 
 }  // namespace
 
-bool holds_tokenizer(const fs::path& folder) {
+fs::path tokenizer_file_in(const fs::path& folder) {
   constexpr const char* tokenizer_files[] = {"tokenizer.json", "vocab.json", "vocab.txt", "spiece.model",
                                              "sentencepiece.bpe.model"};
-  if (std::any_of(std::begin(tokenizer_files), std::end(tokenizer_files),
-                  [&](auto* name) { return is_there(folder / name); }))
-    return true;
+  for (const auto* name : tokenizer_files)
+    if (is_there(folder / name)) return folder / name;
   const auto files = is_folder(folder) ? entries_of(folder) : std::vector<fs::path>{};
-  return std::any_of(files.begin(), files.end(), [](const auto& file) { return file.extension() == ".tiktoken"; });
+  const auto found =
+      std::find_if(files.begin(), files.end(), [](const auto& file) { return file.extension() == ".tiktoken"; });
+  return found == files.end() ? fs::path() : *found;
 }
+
+bool holds_tokenizer(const fs::path& folder) { return !tokenizer_file_in(folder).empty(); }
 
 namespace {
 

@@ -18,6 +18,9 @@ enum class TokenizerPeer {
 /// load_tokenizer() of a folder whose peer is known.
 std::shared_ptr<const Tokenizer> load_tokenizer_of(const std::filesystem::path& folder, TokenizerPeer peer);
 
+/// The file by which a folder is known to hold a tokenizer; empty where it holds none.
+std::filesystem::path tokenizer_file_in(const std::filesystem::path& folder);
+
 /// Whether load_tokenizer would find a tokenizer's files in the folder.
 bool holds_tokenizer(const std::filesystem::path& folder);
 

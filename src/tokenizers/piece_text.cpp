@@ -5,6 +5,7 @@
 
 #include "core/base64.hpp"
 #include "core/check.hpp"
+#include "core/json/python_json.hpp"
 #include "core/utf8.hpp"
 #include "text/unicode_text.hpp"
 #include "tokenizers/hugging_face_text.hpp"
@@ -94,7 +95,7 @@ void read_normalizer(const json& normalizer, PieceTextOptions& options) {
     options.strip_right = normalizer.value("strip_right", true);
   } else {
     check(type == "Replace" && normalizer.at("pattern") == json{{"Regex", " {2,}"}},
-          "normalizer: expected Precompiled, Strip, and Replace of \" {{2,}}\", got {}", normalizer.dump());
+          "normalizer: expected Precompiled, Strip, and Replace of \" {{2,}}\", got {}", shown(normalizer));
     options.collapse_spaces = true;
   }
 }
@@ -117,7 +118,7 @@ PieceTextOptions read_piece_text(const json& normalizer, const json& pre_tokeniz
   check(!parts.empty() && parts.size() == (options.split_white_space ? 2 : 1) && is_meta_space(parts.back()),
         "pre_tokenizer: expected Metaspace, which prepends always and splits, with or without WhitespaceSplit before "
         "it, got {}",
-        pre_tokenizer.dump());
+        shown(pre_tokenizer));
   return options;
 }
 

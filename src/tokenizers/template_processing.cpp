@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/check.hpp"
+#include "core/json/python_json.hpp"
 #include "tokenizers/tokenizer_config.hpp"
 
 namespace vlalign {
@@ -12,7 +13,7 @@ using nlohmann::json;
 
 std::int64_t template_id(const json& processor, const std::string& token) {
   const auto& ids = processor.at("special_tokens").at(token).at("ids");
-  check(ids.size() == 1, "post_processor: expected one id for '{}', got {}", token, ids.dump());
+  check(ids.size() == 1, "post_processor: expected one id for '{}', got {}", token, shown(ids));
   return parse_id(ids[0]);
 }
 
@@ -21,7 +22,7 @@ CaptionEnds read_single(const json& processor) {
   bool is_behind = false;
   for (const auto& item : processor.at("single")) {
     const bool is_caption = item.contains("Sequence");
-    check(!is_caption || !is_behind, "post_processor: expected one caption, got {}", processor.at("single").dump());
+    check(!is_caption || !is_behind, "post_processor: expected one caption, got {}", shown(processor.at("single")));
     is_behind = is_behind || is_caption;
     if (is_caption) continue;
     const auto token = item.at("SpecialToken").at("id").get<std::string>();

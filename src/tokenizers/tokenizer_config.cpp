@@ -6,6 +6,7 @@
 #include "core/io/files.hpp"
 #include "core/json/dump_json.hpp"
 #include "core/json/parse_json.hpp"
+#include "core/json/python_json.hpp"
 
 namespace vlalign {
 namespace {
@@ -40,7 +41,7 @@ void remove_cleaning(const std::filesystem::path& folder) {
 }
 
 std::int64_t parse_id(const json& value) {
-  check(value.is_number_integer(), "expected an id, a whole number, got {}", value.dump());
+  check(value.is_number_integer(), "expected an id, a whole number, got {}", shown(value));
   return value.get<std::int64_t>();
 }
 

@@ -85,6 +85,39 @@ bool is_of_t5(const TokenizerSource& source) {
   return type == "t5" || type == "mt5";
 }
 
+/// Whether the folder has what a kind is read from; of vocab.json and merges.txt one is enough to name the other.
+bool has_files_of(TokenizerKind kind, const TokenizerSource& source) {
+  if (!source.tokenizer.is_null()) return true;
+  switch (kind) {
+    case TokenizerKind::clip:
+    case TokenizerKind::gpt2:
+    case TokenizerKind::roberta:
+      return has_file(source, "vocab.json") || has_file(source, "merges.txt");
+    case TokenizerKind::word_piece:
+      return has_file(source, "vocab.txt");
+    case TokenizerKind::siglip:
+    case TokenizerKind::t5:
+      return has_file(source, "spiece.model");
+    case TokenizerKind::xlm_roberta:
+    case TokenizerKind::nllb:
+      return has_file(source, "sentencepiece.bpe.model");
+    case TokenizerKind::unigram:
+    case TokenizerKind::gemma:
+      return false;
+    case TokenizerKind::tiktoken:
+      return true;  // its file may have any name
+  }
+  return true;
+}
+
+[[noreturn]] void fail_without_files(const TokenizerSource& source) {
+  fail(
+      "{}: no tokenizer files: expected tokenizer.json, or vocab.json and merges.txt, or vocab.txt, or spiece.model, "
+      "or "
+      "sentencepiece.bpe.model, in this folder",
+      source.folder.string());
+}
+
 TokenizerKind kind_of_model(const std::filesystem::path& file) {
   const auto bytes = read_file(file);
   const auto model = naming(file.string(), [&] { return parse_piece_model(bytes); });
@@ -114,6 +147,7 @@ TokenizerKind kind_of(const TokenizerSource& source) {
     return TokenizerKind::tiktoken;
   const auto config_file = (source.folder / tokenizer_config_file).string();
   const auto named = naming(config_file, [&] { return kind_of_class(tokenizer_class(source.config)); });
+  if (named && !has_files_of(*named, source)) fail_without_files(source);
   if (named) return *named;
   if (!source.tokenizer.is_null()) {
     return naming(source.tokenizer_file.string(), [&] { return kind_of_tokenizer_json(source.tokenizer); });
@@ -121,10 +155,7 @@ TokenizerKind kind_of(const TokenizerSource& source) {
   if (has_file(source, "sentencepiece.bpe.model")) return kind_of_model(source.folder / "sentencepiece.bpe.model");
   if (has_file(source, "spiece.model")) return is_of_t5(source) ? TokenizerKind::t5 : TokenizerKind::siglip;
   if (has_file(source, "vocab.txt")) return TokenizerKind::word_piece;
-  check(has_file(source, "vocab.json") && has_file(source, "merges.txt"),
-        "{}: expected tokenizer.json, or vocab.json and merges.txt, or vocab.txt, or spiece.model, or "
-        "sentencepiece.bpe.model, in this folder",
-        source.folder.string());
+  if (!has_file(source, "vocab.json") || !has_file(source, "merges.txt")) fail_without_files(source);
   return kind_of_vocabulary(source.folder / "vocab.json");
 }
 

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tool/bench.hpp"
+#include "tool/bench_model.hpp"
 #include "tool/commands.hpp"
 #include "tool/output.hpp"
 #include "vlalign/loss/gradient_cache.hpp"
@@ -106,7 +107,7 @@ StepTimes measure(const DualEncoder& model, const StepFlags& flags) {
 
 void run(const StepFlags& flags) {
   flags.apply();
-  auto model = DualEncoder::create(flags.model);
+  auto [model, words_from] = make_bench_model(flags.model);
   model.to(parse_device(flags.device));
   model.train();
   model.checkpoint_activations(flags.checkpoints);
@@ -120,15 +121,17 @@ void run(const StepFlags& flags) {
                                          {"forward_s", quantile(times.forward, 0.5)},
                                          {"backward_s", quantile(times.backward, 0.5)},
                                          {"optimizer_s", quantile(times.optimizer, 0.5)},
-                                         {"peak_mb", peak_memory_mb()}};
+                                         {"peak_mb", peak_memory_mb()},
+                                         {"words", words_from}};
   if (flags.json) {
     print_json(result);
   } else {
     fmt::print(
         "{}, batch {}, {}: {:.2f} pairs/s\n  step {:.3f} s = forward {:.3f} + backward {:.3f} + optimizer {:.3f}, peak "
-        "{:.0f} MB\n",
+        "{:.0f} MB; words: {}\n",
         flags.model, flags.batch_size, flags.precision, static_cast<double>(flags.batch_size) / step, step,
-        quantile(times.forward, 0.5), quantile(times.backward, 0.5), quantile(times.optimizer, 0.5), peak_memory_mb());
+        quantile(times.forward, 0.5), quantile(times.backward, 0.5), quantile(times.optimizer, 0.5), peak_memory_mb(),
+        words_from);
   }
 }
 
@@ -137,7 +140,8 @@ void run(const StepFlags& flags) {
 void add_bench_step(CLI::App& bench) {
   auto* command = bench.add_subcommand("step", "A training step: forward, InfoNCE, backward, AdamW; medians");
   const auto flags = std::make_shared<StepFlags>();
-  command->add_option("--model", flags->model, "Preset")->capture_default_str();
+  command->add_option("--model", flags->model, "Preset, or a model config (.json); a vocabulary of its own is made up")
+      ->capture_default_str();
   command->add_option("--batch-size", flags->batch_size, "Pairs a step")
       ->check(CLI::Range(1, 10'000'000))
       ->capture_default_str();

@@ -52,7 +52,7 @@ std::string not_empty(const std::string& value) { return value.empty() ? "expect
 
 std::vector<std::string> read_lines(const std::string& file) {
   std::vector<std::string> lines;
-  std::istringstream text(read_text(file));
+  std::istringstream text(read_text_or_pipe(file));
   std::string line;
   for (int number = 1; next_line(text, line); ++number) {
     check(is_utf8(line), "{}:{}: is not UTF-8", file, number);

@@ -4,10 +4,10 @@
 #include <array>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <numeric>
 #include <set>
 
 #include "core/check.hpp"
+#include "core/edit_distance.hpp"
 #include "core/io/files.hpp"
 #include "core/json/dump_json.hpp"
 #include "core/json/parse_json.hpp"
@@ -37,21 +37,6 @@ std::string key_of(std::string name) {
   return name;
 }
 
-/// Letters to put in, take out or change until one word is the other (Levenshtein 1966).
-std::size_t distance(const std::string& a, const std::string& b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    auto diagonal = std::exchange(row[0], i + 1);
-    for (std::size_t j = 0; j < b.size(); ++j) {
-      const auto changed = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({changed, row[j] + 1, row[j + 1] + 1});
-    }
-  }
-  return row.back();
-}
-
 const CLI::Option& option_of(const CLI::App& command, const std::string& key, const std::string& file) {
   auto name = key;
   std::replace(name.begin(), name.end(), '_', '-');
@@ -60,7 +45,7 @@ const CLI::Option& option_of(const CLI::App& command, const std::string& key, co
     const auto known = long_name(*option);
     if (known.empty() || of_the_call.contains(known)) continue;
     if (known == name) return *option;
-    if (nearest.empty() || distance(name, known) < distance(name, nearest)) nearest = known;
+    if (nearest.empty() || edit_distance(name, known) < edit_distance(name, nearest)) nearest = known;
   }
   check(!of_the_call.contains(name), "{}: \"{}\" is said where the program is called, not in a recipe", file, key);
   fail("{}: \"{}\" is no flag of train; the nearest is \"{}\"", file, key, key_of(nearest));
@@ -133,7 +118,8 @@ bool is_replaced(const CLI::App& command, const CLI::Option& option) {
 }
 
 std::vector<std::string> words_of(const fs::path& file, const CLI::App& command) {
-  const auto recipe = read_json_object(file);
+  const auto recipe = parse_json(read_text_or_pipe(file), file.string());
+  check(recipe.is_object(), "{}: expected an object, got {}", file.string(), recipe.type_name());
   std::vector<std::string> words;
   std::set<const CLI::Option*> said;
   for (const auto& [key, value] : recipe.items()) {

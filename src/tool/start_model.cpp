@@ -2,13 +2,21 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "config/image_size.hpp"
 #include "core/check.hpp"
+#include "core/io/files.hpp"
+#include "core/json/parse_json.hpp"
+#include "core/json/python_json.hpp"
 #include "core/log.hpp"
+#include "model/named_tokenizer.hpp"
 #include "tool/commands.hpp"
+#include "tool/recipe_places.hpp"
+#include "train/checkpoint_folder.hpp"
 #include "vlalign/model/peers/read_config.hpp"
 #include "vlalign/model/presets.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
@@ -17,12 +25,31 @@
 namespace vlalign::tool {
 namespace {
 
+namespace fs = std::filesystem;
+constexpr std::string_view train_prefix = "train:";
+
+/// For a model with a vocabulary of its own, of which there are no files.
+std::shared_ptr<const Tokenizer> train_own_vocabulary(const std::string& model, const ModelConfig& config,
+                                                      const Captions& captions) {
+  const auto named = named_tokenizer(model);
+  log_info(
+      "model {}: its config names {}, and no --tokenizer is given: a vocabulary of {} entries is trained on the "
+      "captions{}",
+      config.name, named.empty() ? "a vocabulary of its own" : fmt::format("the tokenizer {}", named),
+      config.text.vocab_size,
+      named.empty() ? "" : fmt::format("; for {}'s, name the folder of its files with --tokenizer", named));
+  auto tokenizer = train_tokenizer(captions(), config.text.vocab_size);
+  if (tokenizer->vocab_size() < config.text.vocab_size)
+    log_info("the captions give {} entries", tokenizer->vocab_size());
+  return tokenizer;
+}
+
 /// --tokenizer FILE or train:N; without it CLIP's vocabulary, or one trained on the captions for a model that has its
 /// own.
-std::shared_ptr<const Tokenizer> make_tokenizer(const std::string& flag, const ModelConfig& config,
+std::shared_ptr<const Tokenizer> make_tokenizer(const StartFlags& flags, const ModelConfig& config,
                                                 const Captions& captions) {
-  constexpr std::string_view train_prefix = "train:";
-  if (flag.empty()) return config.text.own_vocabulary ? train_tokenizer(captions(), config.text.vocab_size) : nullptr;
+  const auto& flag = flags.tokenizer;
+  if (flag.empty()) return config.text.own_vocabulary ? train_own_vocabulary(flags.model, config, captions) : nullptr;
   if (!flag.starts_with(train_prefix)) return load_tokenizer(flag);
   const auto number = std::string_view(flag).substr(train_prefix.size());
   std::int64_t size = 0;
@@ -59,7 +86,7 @@ DualEncoder create(const StartFlags& flags, const Captions& captions, std::uint6
   if (flags.loss_uses_bias && !config.scale.bias) config.scale = {.initial = 10, .bias = usual_bias};
   if (flags.logit_bias) config.scale.bias = flags.logit_bias;
   if (flags.text_tower.empty())
-    return in_fitting_layout(DualEncoder::create(config, make_tokenizer(flags.tokenizer, config, captions), seed));
+    return in_fitting_layout(DualEncoder::create(config, make_tokenizer(flags, config, captions), seed));
   check(flags.tokenizer.empty(), "--tokenizer: the text tower's folder brings its own");
   config.text = read_text_config(flags.text_tower);
   config.layout = Layout::open_clip;
@@ -77,6 +104,46 @@ DualEncoder load(const StartFlags& flags) {
     model.module()->logit_bias.fill_(*flags.logit_bias);
   }
   return model;
+}
+
+/// A flag and the file or folder that it names.
+struct NamedSource {
+  std::string flag, place;
+};
+
+/// The first that isn't there.
+std::optional<NamedSource> missing_source(const StartFlags& flags) {
+  std::vector<NamedSource> sources{
+      {"init", flags.init}, {"image-tower", flags.image_tower}, {"text-tower", flags.text_tower}};
+  if (!flags.tokenizer.starts_with(train_prefix)) sources.push_back({"tokenizer", flags.tokenizer});
+  if (flags.model.ends_with(".json")) sources.push_back({"model", flags.model});
+  const auto gone = std::find_if(sources.begin(), sources.end(),
+                                 [](const auto& source) { return !source.place.empty() && !is_there(source.place); });
+  return gone == sources.end() ? std::nullopt : std::optional(*gone);
+}
+
+/// A run that began with another is not gone on with by a mistyped name.
+void check_began_with(const fs::path& run, const NamedSource& source) {
+  const auto file = run / "recipe.json";
+  if (!is_there(file)) return;
+  auto key = source.flag;
+  std::replace(key.begin(), key.end(), '-', '_');
+  const auto began = read_json_object(file).value(key, nlohmann::json());
+  check(began == absolute_place(source.flag, source.place), "--{} {}: is not there; the run in {} began with {}",
+        source.flag, source.place, run.string(), shown(began));
+}
+
+/// Of a run whose sources are gone: the checkpoint that it goes on from has all of its model. Nothing where there is no
+/// checkpoint, or nothing is gone.
+std::optional<DualEncoder> model_of_run(const StartFlags& flags) {
+  const auto& run = flags.resumed_run;
+  if (run.empty() || !is_there(run / "checkpoints")) return std::nullopt;
+  const auto gone = missing_source(flags);
+  const auto checkpoint = gone ? newest_checkpoint(run) : std::nullopt;
+  if (!checkpoint) return std::nullopt;
+  check_began_with(run, *gone);
+  log_info("--{} {}: is gone; the model is made as {} has it", gone->flag, gone->place, checkpoint->string());
+  return DualEncoder::load(*checkpoint);
 }
 
 }  // namespace
@@ -111,6 +178,7 @@ DualEncoder StartFlags::make(const Captions& captions, std::uint64_t seed) const
   check(init.empty() || text_tower.empty(), "--text-tower: goes with --model, not with --init");
   check(!logit_bias || loss_uses_bias, "--logit-bias: the loss uses none");
   check(!logit_bias || std::isfinite(*logit_bias), "--logit-bias: expected a finite number, got {}", *logit_bias);
+  if (auto resumed = model_of_run(*this)) return *std::move(resumed);
   auto start = init.empty() ? create(*this, captions, seed) : load(*this);
   if (loss_uses_bias && family(start.config()) == "CLIP" && start.config().layout == Layout::hugging_face) {
     log_info("model {}: transformers' CLIP has no logit bias, so the trained model is written in open_clip's layout",

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <functional>
 #include <optional>
 #include <string>
@@ -20,7 +21,8 @@ struct StartFlags {
   std::optional<std::int64_t> context_length;
   std::optional<PixelsAs> pixels_as;
   std::optional<double> logit_bias;
-  bool loss_uses_bias = false;  ///< a model without one gets one
+  bool loss_uses_bias = false;          ///< a model without one gets one
+  std::filesystem::path resumed_run{};  ///< whose checkpoint has the model where the files named here are gone
 
   void add(CLI::App& command);
   /// captions: gives what a vocabulary may be trained on.

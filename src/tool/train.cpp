@@ -73,6 +73,7 @@ void check_loss_flags(const ContrastiveLoss& loss, const TrainFlags& flags) {
 
 DualEncoder make_model(TrainFlags& flags, const TrainingData& data, const ContrastiveLoss& loss) {
   flags.start.loss_uses_bias = loss.uses().logit_bias;
+  if (flags.options.resume) flags.start.resumed_run = flags.options.out;
   auto model = flags.start.make([&] { return data.captions(); }, flags.options.seed);
   model.checkpoint_activations(flags.checkpoints);
   return model;
@@ -99,18 +100,25 @@ class Watching {
   Watching(const std::filesystem::path& run, ReportInput page) : report_(run, std::move(page)) {}
 
   void operator()(const StepResult& result) {
+    has_begun_ = true;
     progress_(result);
     report_.at_step(result.step, result.steps);
   }
   void operator()(const ValidationResult& result) {
+    has_begun_ = true;
     progress_(result);
     report_.hurry();
   }
   void stopped() { report_.stopped(); }
+  /// What ends a run before its first step has been said; it has no report, and the folder may be another run's.
+  void failed() {
+    if (has_begun_) report_.stopped();
+  }
 
  private:
   Progress progress_;
   GrowingReport report_;
+  bool has_begun_ = false;
 };
 
 /// Signals end it with a checkpoint. Returns the signal's number; 0 where the run is over.
@@ -125,7 +133,7 @@ int fit(Trainer& trainer, const TrainingData& data, bool alone, Watching* watchi
   try {
     summary = data.fit(trainer);
   } catch (...) {
-    if (watching) watching->stopped();
+    if (watching) watching->failed();
     throw;
   }
   const bool came_late = alone && signals.first() != 0;  // behind the last step, before the evaluation

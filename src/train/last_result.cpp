@@ -12,7 +12,7 @@ namespace {
 using nlohmann::json;
 
 json last_line(const std::filesystem::path& file) {
-  std::istringstream lines(read_file(file));
+  std::istringstream lines(read_file(file, any_size));
   std::string line, last;
   while (std::getline(lines, line)) last = line;
   auto parsed = json::parse(last, nullptr, /*allow_exceptions=*/false);

@@ -18,7 +18,7 @@ namespace vlalign {
 
 std::string lines_up_to(const std::filesystem::path& file, std::int64_t step, bool once) {
   if (!is_there(file)) return {};
-  auto text = read_file(file);
+  auto text = read_file(file, any_size);
   std::size_t kept = 0;
   std::int64_t last = once ? 0 : -1;
   for (int number = 1; !once || last < step; ++number) {

@@ -38,7 +38,7 @@ fs::path made(fs::path folder) {
 /// A run that has gone some way must not begin again because its checkpoints can't be found.
 void check_nothing_is_lost(const fs::path& folder) {
   const auto metrics = folder / "metrics.jsonl";
-  const bool begun = is_there(metrics) && !read_file(metrics).empty();
+  const bool begun = is_there(metrics) && !read_file(metrics, any_size).empty();
   check(!begun || is_folder(folder / "checkpoints"),
         "{}: metrics.jsonl is there and checkpoints/ is not; put it back, or move the folder away to begin again",
         folder.string());

@@ -208,7 +208,7 @@ void RunMirror::upload_folder(const std::string& name, const std::stop_token& st
 void RunMirror::upload_logs(const std::stop_token& stop) {
   for (const auto* name : run_logs) {
     if (!is_there(run_ / name)) continue;
-    auto text = read_file(run_ / name);
+    auto text = read_file(run_ / name, any_size);
     text.resize(text.rfind('\n') + 1);  // to nothing where there is none
     upload_grown(name, text, stop);
   }
@@ -226,7 +226,8 @@ void RunMirror::upload_best(const std::stop_token& stop) {
 void RunMirror::upload_events(const std::stop_token& stop) {
   for (const auto& path : entries_of(run_)) {
     const auto name = path.filename().string();
-    if (name.starts_with("events.out.tfevents.") && !is_folder(path)) upload_grown(name, read_file(path), stop);
+    if (name.starts_with("events.out.tfevents.") && !is_folder(path))
+      upload_grown(name, read_file(path, any_size), stop);
   }
 }
 

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -45,6 +47,22 @@ Effect effect_of(const std::string& key, const json& was, const json& now, bool 
   if (key == "threads" || key == "ranks" || key == "micro_batch") return Effect::other_roundings;
   if (key == "device") return kind_of_device(was) == kind_of_device(now) ? Effect::none : Effect::other_roundings;
   return Effect::other_run;
+}
+
+/// A line for each value that differs, those of objects under their keys' names.
+std::vector<std::string> differences_of(const std::string& key, const json& was, const json& now) {
+  if (was == now) return {};
+  if (!was.is_object() || !now.is_object() || was.empty() || now.empty())
+    return {fmt::format("{} was {}, is now {}", key, dump_readable(was), dump_readable(now))};
+  std::set<std::string> keys;
+  for (const auto* object : {&was, &now})
+    for (const auto& [part, value] : object->items()) keys.insert(part);
+  std::vector<std::string> lines;
+  for (const auto& part : keys) {
+    auto parts = differences_of(key + "." + part, was.value(part, json()), now.value(part, json()));
+    std::move(parts.begin(), parts.end(), std::back_inserter(lines));
+  }
+  return lines;
 }
 
 class Comparison {
@@ -101,7 +119,10 @@ class Comparison {
                                                                {Effect::longer, &longer},
                                                                {Effect::none, &none}};
     auto& lines = *lines_of.at(effect);
-    lines.push_back(fmt::format("{} was {}, is now {}", key, dump_readable(was), dump_readable(now)));
+    const auto differences = differences_of(key, was, now);
+    constexpr std::size_t most = 6;
+    lines.insert(lines.end(), differences.begin(), differences.begin() + std::min(most, differences.size()));
+    if (differences.size() > most) lines.push_back(fmt::format("and {} more of {}", differences.size() - most, key));
   }
 
   const json& before_;

@@ -155,5 +155,41 @@ TEST(ReadFile, SaysWhatIsWrong) {
             folder.path().string() + ": is a folder, a file is needed");
 }
 
+TEST(ReadFile, RefusesWhatNeverEndsOrWaits) {
+  const TempFolder folder;
+  const auto pipe = folder.path() / "pipe", zeros = folder.path() / "zeros";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  fs::create_symlink("/dev/zero", zeros);
+  for (const auto& path : {pipe, zeros}) {
+    EXPECT_EQ(message_of<Error>([&] { read_file(path); }), path.string() + ": is not a regular file");
+    EXPECT_EQ(message_of<Error>([&] { read_text(path); }), path.string() + ": is not a regular file");
+  }
+}
+
+TEST(ReadFile, RefusesMoreThanItsMost) {
+  const TempFolder folder;
+  const auto file = folder.path() / "sparse";
+  write_file_atomically(file, "0123456789");
+  EXPECT_EQ(read_file(file, 10), "0123456789");
+  EXPECT_EQ(message_of<Error>([&] { read_file(file, 9); }),
+            file.string() + ": has 10 bytes or more; what is read whole may have 9");
+  fs::resize_file(file, (std::uintmax_t{1} << 30) + 1);  // it takes no room on the disk
+  EXPECT_EQ(message_of<Error>([&] { read_file(file); }),
+            file.string() + ": has 1073741825 bytes or more; what is read whole may have 1073741824");
+}
+
+TEST(ReadTextOrPipe, TakesAPipeAndAFile) {
+  const TempFolder folder;
+  const auto file = folder.path() / "list";
+  write_file_atomically(file, "\xef\xbb\xbfred\ngreen\n");
+  EXPECT_EQ(read_text_or_pipe(file), "red\ngreen\n");
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  ASSERT_EQ(::write(ends[1], "red\n", 4), 4);
+  ::close(ends[1]);
+  EXPECT_EQ(read_text_or_pipe("/dev/fd/" + std::to_string(ends[0])), "red\n");  // as a shell names <(...)
+  ::close(ends[0]);
+}
+
 }  // namespace
 }  // namespace vlalign::files_test

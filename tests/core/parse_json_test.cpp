@@ -22,6 +22,8 @@ TEST(PythonJson, IsReadBesideWhatJsonLacks) {
   EXPECT_EQ(shown(read["a"]), "NaN");
   EXPECT_EQ(shown(read["b"][1]), "-Infinity");
   EXPECT_EQ(shown(read["c"]), "\\ud800");
+  EXPECT_EQ(shown(read),
+            R"({"a":NaN,"b":[Infinity,-Infinity],"c":\ud800,"d":1e999,"e":"NaN"})");  // as the file has it
   EXPECT_EQ(read["e"], "NaN");
   EXPECT_EQ(parse_json("[\"\xef\xbf\xbf\"]", "f")[0], "\xef\xbf\xbf");  // U+FFFF itself
   EXPECT_EQ(test::message_of<Error>([] { parse_json(R"({"\ud800": 1})", "f"); }).substr(0, 21),

@@ -63,7 +63,7 @@ TEST_F(Config, ReadsBackWhatItWrites) {
 TEST_F(Config, NamesTheKeyThatIsMissingOrWrong) {
   EXPECT_EQ(error_of(R"({"vision_cfg": {}, "text_cfg": {}})"), ": (top).embed_dim is missing");
   EXPECT_EQ(error_of(R"({"embed_dim": -4, "vision_cfg": {}, "text_cfg": {}})"),
-            ": (top).embed_dim: expected a positive number, got -4");
+            ": (top).embed_dim: expected a positive number of at most 2^24, got -4");
   EXPECT_EQ(error_of(R"({"embed_dim": 4, "vision_cfg": {"width": "wide"}, "text_cfg": {}})"),
             ": (top).vision_cfg.width: not a value of the expected kind: \"wide\"");
   EXPECT_EQ(error_of(R"({"embed_dim": 4, "vision_cfg": {"image_size": [224, 196]}, "text_cfg": {}})"),
@@ -95,6 +95,29 @@ TEST_F(Config, RefusesNumbersThatWouldBeCutOrOverflow) {
             ": (top).vision_cfg.layers: not a value of the expected kind: [3,4,6.5,3]");
   EXPECT_EQ(error_of(R"({"embed_dim": 4, "init_logit_scale": 1e300, "vision_cfg": {}, "text_cfg": {}})"),
             ": (top).init_logit_scale: expected -50 to 50, got 1e+300");
+}
+
+TEST_F(Config, NamesTheLimitOfWhatIsTooLarge) {
+  const auto vision = [](const std::string& cfg) {
+    return R"({"embed_dim": 4, "vision_cfg": )" + cfg + R"(, "text_cfg": {}})";
+  };
+  EXPECT_EQ(error_of(vision(R"({"image_size": 1000000000})")),
+            ": (top).vision_cfg.image_size: expected the side in pixels, 1 to 8192, got 1000000000");
+  EXPECT_EQ(error_of(vision(R"({"layers": 1000000000})")),
+            ": (top).vision_cfg.layers: expected 0 to 2^24, got 1000000000");
+  EXPECT_EQ(error_of(vision(R"({"layers": [1, 1000000000, 1, 1]})")),
+            ": (top).vision_cfg.layers: expected positive numbers of at most 2^24, got 1000000000");
+}
+
+TEST_F(Config, ShowsWhatIsNoNumberAsTheFileHasIt) {
+  const auto of_size = [](const std::string& size) {
+    return R"({"embed_dim": 4, "vision_cfg": {"image_size": )" + size + R"(}, "text_cfg": {}})";
+  };
+  const std::string where = ": (top).vision_cfg.image_size: expected the side in pixels, 1 to 8192, got ";
+  EXPECT_EQ(error_of(of_size("NaN")), where + "NaN");
+  EXPECT_EQ(error_of(of_size("[Infinity, 224]")), where + "[Infinity,224]");
+  EXPECT_EQ(error_of(R"({"embed_dim": -Infinity, "vision_cfg": {}, "text_cfg": {}})"),
+            ": (top).embed_dim: not a value of the expected kind: -Infinity");
 }
 
 TEST_F(Config, RefusesAPreprocessingThatDividesByZeroOrHasAFourthColour) {
@@ -143,7 +166,7 @@ TEST_F(Config, KeepsAStemAndTowersWithoutBlocksAndNoPeerIsOfferedThem) {
             }).find("transformers has no such image tower"),
             std::string::npos);
   EXPECT_EQ(error_of(R"({"embed_dim": 4, "vision_cfg": {"layers": -1}, "text_cfg": {}})"),
-            ": (top).vision_cfg.layers: expected 0 or more, got -1");
+            ": (top).vision_cfg.layers: expected 0 to 2^24, got -1");
 }
 
 TEST_F(Config, RefusesWidthsThatHeadsDoNotDivideAndAbsurdOnes) {
@@ -194,7 +217,18 @@ TEST_F(Config, RefusesWhatIsNotJson) { EXPECT_NE(error_of("{\"embed_dim\": ").fi
 TEST_F(Config, ListsThePresetsWhenThereIsNoneOfThatName) {
   const auto message = message_of<Error>([] { preset("ViT-B-33"); });
   EXPECT_NE(message.find("unknown model \"ViT-B-33\""), std::string::npos);
-  EXPECT_NE(message.find("ViT-B-32-quickgelu"), std::string::npos);
+  const auto nearest = [](const std::string& name) {
+    const auto said = message_of<Error>([&] { preset(name); });
+    const auto begin = said.rfind("such as ") + 8;
+    return said.substr(begin, said.find(',', begin) - begin);
+  };
+  EXPECT_EQ(nearest("vit-b-32"), "ViT-B-32");
+  EXPECT_EQ(nearest("ViT_B_32"), "ViT-B-32");
+  EXPECT_EQ(nearest("ViT-B-16-SigLP"), "ViT-B-16-SigLIP");
+  EXPECT_EQ(nearest("mobileclip2-s0"), "MobileCLIP2-S0");
+  EXPECT_NE(nearest("siglip").find("SigLIP"), std::string::npos);
+  EXPECT_EQ(nearest("RN50-quickgelu-quickgelu"), "RN50-quickgelu");
+  EXPECT_LT(message_of<Error>([] { preset(""); }).size(), 200U);  // not all of them
 }
 
 }  // namespace

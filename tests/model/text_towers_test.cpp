@@ -293,6 +293,25 @@ TEST(SentenceTransformers, BringTheirOwnPoolingAndLongestText) {
   }
 }
 
+/// The smaller of the tokenizer's limit and what the table of positions holds, as sentence_transformers 6.2 does.
+TEST(SentenceTransformers, TakeTheTokenizersLimitWhereTheyWriteNone) {
+  const auto context_of = [](const std::string& limits, const std::string& tokenizer) {
+    const TempFolder folder;
+    const auto tower = folder.path() / "tower";
+    write_sentence_folder(tower, nlohmann::json::array({module_entry("", "Transformer")}), nlohmann::json::object());
+    write_file_atomically(tower / "sentence_bert_config.json", limits);
+    write_file_atomically(tower / "tokenizer_config.json", tokenizer);
+    return read_text_config(tower).context_length;
+  };
+  const auto whole = read_text_config(tower_fixture("xlm_roberta")).context_length;
+  EXPECT_EQ(context_of("{}", R"({"model_max_length": 5})"), 5);
+  EXPECT_EQ(context_of(R"({"max_seq_length": null})", R"({"model_max_length": 5})"), 5);
+  EXPECT_EQ(context_of(R"({"max_seq_length": 8})", R"({"model_max_length": 5})"), 8);
+  EXPECT_EQ(context_of("{}", R"({"model_max_length": 1000000000000000019884624838656})"), whole);
+  EXPECT_EQ(context_of("{}", R"({"model_max_length": 512})"), whole);
+  EXPECT_EQ(context_of("{}", "{}"), whole);
+}
+
 TEST(SentenceTransformers, AreRefusedWithTheKeyThatIsNotBuilt) {
   const auto said = [](const nlohmann::json& modules, const nlohmann::json& pooling) {
     const TempFolder folder;
@@ -307,6 +326,49 @@ TEST(SentenceTransformers, AreRefusedWithTheKeyThatIsNotBuilt) {
   EXPECT_NE(said(plain, {{"pooling_mode_cls_token", true}, {"pooling_mode_max_tokens", true}})
                 .find("pooling_mode_max_tokens: one pooling"),
             std::string::npos);
+}
+
+TEST(TowerFolders, AreNoModelFolders) {
+  const auto said = [](const fs::path& folder) { return message_of<Error>([&] { DualEncoder::load(folder); }); };
+  const auto text = tower_fixture("roberta"), image = tower_fixture("image_dinov2");
+  EXPECT_EQ(said(text), (text / "config.json").string() +
+                            ": holds one tower alone (roberta), no model of two: train --model MODEL --text-tower " +
+                            text.string() + " makes one with it");
+  EXPECT_NE(said(image).find("--image-tower " + image.string()), std::string::npos) << said(image);
+}
+
+/// More entries than any fixture's table has rows.
+class LargeTokenizer : public Tokenizer {
+ public:
+  explicit LargeTokenizer(std::int64_t pad_id) : bytes_(byte_tokenizer(pad_id)) {}
+  std::vector<std::int64_t> encode(std::string_view text, std::int64_t context_length) const override {
+    return bytes_->encode(text, context_length);
+  }
+  std::string decode(std::span<const std::int64_t> ids) const override { return bytes_->decode(ids); }
+  std::int64_t vocab_size() const override { return 600; }
+  std::int64_t pad_id() const override { return bytes_->pad_id(); }
+  std::int64_t end_id() const override { return bytes_->end_id(); }
+  void save(const fs::path&) const override {}
+
+ private:
+  std::shared_ptr<const Tokenizer> bytes_;
+};
+
+TEST(TowerFolders, NameTheTokenizerThatDoesNotFit) {
+  const TempFolder folder;
+  const auto tower = folder.path() / "tower";
+  fs::copy(tower_fixture("roberta"), tower, fs::copy_options::recursive);
+  write_file_atomically(tower / "vocab.txt", "[PAD]\n");
+  ModelConfig config;
+  config.vision = VitConfig{.patch_size = 8, .width = 16, .layers = 1, .head_width = 8};
+  config.preprocess.image_size = 16;
+  config.text = read_text_config(tower);
+  auto model = DualEncoder::create(config, std::make_shared<const LargeTokenizer>(config.text.pad_id));
+  const auto said = message_of<Error>([&] { model.load_text_tower(tower); });
+  EXPECT_NE(
+      said.find("the tokenizer in " + (tower / "vocab.txt").string() + " has 600 entries, the table of words 514 rows"),
+      std::string::npos)
+      << said;
 }
 
 }  // namespace

@@ -357,6 +357,28 @@ TEST(LoadTokenizer, NamesTheLineOfAnEntryThatIsThereTwice) {
             std::string::npos);
 }
 
+TEST(LoadTokenizer, SaysWhichFilesAreMissing) {
+  const TempFolder folder;
+  const auto expected = folder.path().string() +
+                        ": no tokenizer files: expected tokenizer.json, or vocab.json and merges.txt, or vocab.txt, or "
+                        "spiece.model, or sentencepiece.bpe.model, in this folder";
+  EXPECT_EQ(message_of([&] { load_tokenizer(folder.path()); }), expected);
+  for (const auto* kind : {"BertTokenizer", "CLIPTokenizer", "T5Tokenizer", "XLMRobertaTokenizer", "GemmaTokenizer"}) {
+    write(folder.path() / "tokenizer_config.json", json{{"tokenizer_class", kind}}.dump());
+    EXPECT_EQ(message_of([&] { load_tokenizer(folder.path()); }), expected) << kind;
+  }
+}
+
+TEST(LoadTokenizer, NamesItsFileOnce) {
+  const TempFolder folder;
+  const auto file = folder.path() / "tokenizer.json", words = folder.path() / "vocab.txt";
+  write(file, "");
+  const auto empty = message_of([&] { load_tokenizer(folder.path()); });
+  EXPECT_TRUE(empty.starts_with(file.string() + ": not JSON: ")) << empty;
+  EXPECT_EQ(empty.find(file.string(), 1), std::string::npos) << empty;
+  EXPECT_EQ(message_of([&] { load_tokenizer(words); }), words.string() + ": cannot read: No such file or directory");
+}
+
 #ifndef VLALIGN_SENTENCEPIECE
 TEST(LoadTokenizer, SaysWhatASentencePieceModelNeeds) {
   const auto message = message_of([] { load_tokenizer(kFixtures / "siglip"); });

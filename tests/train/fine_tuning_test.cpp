@@ -231,7 +231,7 @@ TEST_F(FineTunedColours, AResumedRunMustFreezeTheSame) {
   train(model(), how);
   how.resume = true;
   how.fine_tuning.freeze = {};
-  EXPECT_NE(message_of<Error>([&] { train(model(), how); }).find("fine_tuning was {\"freeze\":[\"text.*\"]"),
+  EXPECT_NE(message_of<Error>([&] { train(model(), how); }).find("fine_tuning.freeze was [\"text.*\"]"),
             std::string::npos);
 }
 

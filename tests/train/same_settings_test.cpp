@@ -271,5 +271,17 @@ TEST(SameDevice, IsNeededForEqualBitsOnly) {
             "device was \"cpu\", is now \"cuda\": the bits may differ from those of a run that never stopped\n");
 }
 
+TEST(OtherModel, IsToldByTheKeysThatDiffer) {
+  const TempFolder folder;
+  const json before{{"model", {{"a.json", {{"width", 16}, {"layers", 2}, {"mean", {0.5, 0.5}}}}}}};
+  auto now = before;
+  now["model"]["a.json"]["layers"] = 3;
+  now["model"]["a.json"]["heads"] = 4;
+  write_file_atomically(folder.path() / "config.json", before.dump());
+  const auto said =
+      message_of<Error>([&] { check_same_settings(folder.path() / "config.json", now, /*has_checkpoint=*/true); });
+  expect_has(said, "other settings: model.a.json.heads was null, is now 4; model.a.json.layers was 2, is now 3; use");
+}
+
 }  // namespace
 }  // namespace vlalign::same_settings_test

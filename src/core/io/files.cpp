@@ -1,15 +1,14 @@
 #include "core/io/files.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
-#include <sstream>
-#include <utility>
 
 #include "core/check.hpp"
 #include "core/io/file_descriptor.hpp"
@@ -31,6 +30,37 @@ bool write_all(int fd, std::string_view contents) {
     contents.remove_prefix(static_cast<std::size_t>(written));
   }
   return true;
+}
+
+FileDescriptor opened(const fs::path& path, int more_flags) {
+  std::error_code ignored;
+  check(!fs::is_directory(path, ignored), "{}: is a folder, a file is needed", path.string());
+  FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | more_flags));
+  if (!file) fail("{}: cannot read: {}", path.string(), std::strerror(errno));
+  return file;
+}
+
+void check_length(std::int64_t bytes, std::int64_t most, const fs::path& path) {
+  check(bytes <= most, "{}: has {} bytes or more; what is read whole may have {}", path.string(), bytes, most);
+}
+
+std::string read_to_end(const FileDescriptor& file, const fs::path& path, std::int64_t most_bytes) {
+  std::string contents;
+  std::array<char, 1 << 16> piece;
+  for (;;) {
+    const auto got = ::read(file.get(), piece.data(), piece.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail("{}: cannot read to its end: {}", path.string(), std::strerror(errno));
+    if (got == 0) return contents;
+    contents.append(piece.data(), static_cast<std::size_t>(got));
+    check_length(std::ssize(contents), most_bytes, path);
+  }
+}
+
+std::string as_utf8(const std::string& text, const fs::path& path) {
+  check(!text.starts_with("\xff\xfe") && !text.starts_with("\xfe\xff"), "{}: is UTF-16, save it as UTF-8",
+        path.string());
+  return std::string(without_byte_order_mark(text));
 }
 
 }  // namespace
@@ -79,22 +109,19 @@ void sync_folder(const fs::path& folder) {
   check(errno != EIO && errno != ENOSPC && errno != EDQUOT, "{}: cannot sync: {}", path.string(), std::strerror(errno));
 }
 
-std::string read_file(const fs::path& path) {
-  std::error_code ignored;
-  check(!fs::is_directory(path, ignored), "{}: is a folder, a file is needed", path.string());
-  std::ifstream stream(path, std::ios::binary);
-  check(stream.good(), "{}: cannot read: {}", path.string(), std::strerror(errno));
-  std::ostringstream contents;
-  contents << stream.rdbuf();
-  check(!contents.bad(), "{}: cannot read to its end: {}", path.string(), std::strerror(errno));
-  return std::move(contents).str();
+// O_NONBLOCK: opening a named pipe by mistake must not wait for a writer.
+std::string read_file(const fs::path& path, std::int64_t most_bytes) {
+  const auto file = opened(path, O_NONBLOCK);
+  struct stat status {};
+  check(::fstat(file.get(), &status) == 0 && S_ISREG(status.st_mode), "{}: is not a regular file", path.string());
+  check_length(status.st_size, most_bytes, path);
+  return read_to_end(file, path, most_bytes);
 }
 
-std::string read_text(const fs::path& path) {
-  auto text = read_file(path);
-  check(!text.starts_with("\xff\xfe") && !text.starts_with("\xfe\xff"), "{}: is UTF-16, save it as UTF-8",
-        path.string());
-  return std::string(without_byte_order_mark(text));
+std::string read_text(const fs::path& path) { return as_utf8(read_file(path), path); }
+
+std::string read_text_or_pipe(const fs::path& path) {
+  return as_utf8(read_to_end(opened(path, 0), path, largest_file), path);
 }
 
 fs::path share_folder() {

@@ -1,8 +1,10 @@
 // Files that are never half written: made beside their place, synced, renamed.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,11 +32,21 @@ void write_file_atomically(const std::filesystem::path& path,
 /// Makes the names in a folder last through a power cut.
 void sync_folder(const std::filesystem::path& folder);
 
-/// The whole of a file; throws Error naming it and the system's reason.
-std::string read_file(const std::filesystem::path& path);
+/// The most bytes of a file that is read whole: 30 times the largest tokenizer.json that is published (Gemma's), and,
+/// as parsed JSON takes some ten times its text, what a machine may still hold.
+constexpr std::int64_t largest_file = std::int64_t{1} << 30;
+/// For files that grow with a run, which the program itself has written.
+constexpr std::int64_t any_size = std::numeric_limits<std::int64_t>::max();
+
+/// The whole of a regular file; throws Error naming it and the system's reason. A device or a pipe is no file: one
+/// never ends, the other waits for a writer.
+std::string read_file(const std::filesystem::path& path, std::int64_t most_bytes = largest_file);
 
 /// The same of a text file, behind a byte order mark. Throws Error too when it is UTF-16.
 std::string read_text(const std::filesystem::path& path);
+
+/// What read_text() gives, of a pipe too: of a list that a shell hands over as <(...) or that comes from /dev/stdin.
+std::string read_text_or_pipe(const std::filesystem::path& path);
 
 /// Where set-up put shared files such as CLIP's vocabulary: $VLALIGN_SHARE, else share/vlalign beside the library's
 /// lib/, else the folder known when the library was built.

@@ -23,6 +23,7 @@
 #include "core/json/dump_json.hpp"
 #include "core/json/json_reason.hpp"
 #include "core/json/parse_json.hpp"
+#include "core/json/python_json.hpp"
 
 namespace vlalign {
 namespace {
@@ -78,11 +79,11 @@ struct Entry {
 
 /// Whole numbers, as sizes and offsets are.
 std::vector<std::int64_t> counts_of(const json& values, const std::string& where) {
-  check(values.is_array(), "{}: expected a list of numbers, got {}", where, values.dump());
+  check(values.is_array(), "{}: expected a list of numbers, got {}", where, shown(values));
   std::vector<std::int64_t> counts;
   for (const auto& value : values) {
     check(value.is_number_unsigned() && value.get<std::uint64_t>() <= largest_count,
-          "{}: expected numbers from 0 to 2^48, got {}", where, value.dump());
+          "{}: expected numbers from 0 to 2^48, got {}", where, shown(value));
     counts.push_back(value.get<std::int64_t>());
   }
   return counts;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/check.hpp"
+#include "core/json/python_json.hpp"
 
 namespace vlalign {
 
@@ -30,7 +31,7 @@ class JsonSection {
     } catch (const nlohmann::json::exception&) {  // said below
     }
     constexpr std::size_t longest = 200;
-    auto value = found->dump();
+    auto value = shown(*found);
     if (value.size() > longest) value.replace(longest, value.npos, "...");
     fail("{}.{}: not a value of the expected kind: {}", where_, key, value);
   }
@@ -43,15 +44,15 @@ class JsonSection {
   /// From 1 to 2^24, as sizes and counts are.
   std::int64_t require_positive(const char* key) {
     const auto number = require<std::int64_t>(key);
-    check(number > 0 && number <= (1 << 24), "{}.{}: expected a positive number{}, got {}", where_, key,
-          number > 0 ? " of at most 2^24" : "", number);
+    check(number > 0 && number <= (1 << 24), "{}.{}: expected a positive number of at most 2^24, got {}", where_, key,
+          number);
     return number;
   }
 
   /// From 0 to 2^24.
   std::int64_t count(const char* key, std::int64_t fallback) {
     const auto number = get(key, fallback);
-    check(number >= 0 && number <= (1 << 24), "{}.{}: expected 0 or more, got {}", where_, key, number);
+    check(number >= 0 && number <= (1 << 24), "{}.{}: expected 0 to 2^24, got {}", where_, key, number);
     return number;
   }
 
@@ -66,7 +67,8 @@ class JsonSection {
   std::vector<std::int64_t> positives(const char* key, const std::vector<std::int64_t>& fallback) {
     const auto numbers = get(key, fallback);
     for (const auto number : numbers)
-      check(number > 0 && number <= (1 << 24), "{}.{}: expected positive numbers, got {}", where_, key, number);
+      check(number > 0 && number <= (1 << 24), "{}.{}: expected positive numbers of at most 2^24, got {}", where_, key,
+            number);
     return numbers;
   }
 
@@ -101,7 +103,7 @@ class JsonSection {
     for (const auto& [key, value] : value_.items()) {
       const bool off = value.is_null() || value == false || value == "" || value == 0;
       check(off || known_.contains(key), "{}.{} = {} asks for something that is not built here", where_, key,
-            value.dump());
+            shown(value));
     }
   }
 
@@ -132,10 +134,10 @@ class JsonSection {
 /// The side of a square picture: a number or two equal ones.
 inline int image_side(const nlohmann::json& value, const std::string& where) {
   const auto& size = value.is_array() && !value.empty() ? value.front() : value;
-  check(size.is_number_integer() && size > 0 && size <= 8192, "{}: expected the side in pixels, got {}", where,
-        value.dump());
+  check(size.is_number_integer() && size > 0 && size <= 8192, "{}: expected the side in pixels, 1 to 8192, got {}",
+        where, shown(value));
   check(!value.is_array() || value == nlohmann::json::array({size, size}),
-        "{}: only square images are built here, got {}", where, value.dump());
+        "{}: only square images are built here, got {}", where, shown(value));
   return size.get<int>();
 }
 

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "core/json/dump_json.hpp"
 #include "core/utf8.hpp"
 
 namespace vlalign {
@@ -48,6 +49,15 @@ bool is_key(std::string_view behind) {
 std::string text_of(const json& binary) {
   const auto& bytes = binary.get_binary();
   return {bytes.begin(), bytes.end()};
+}
+
+/// What stands in a text with U+FFFF, as Python wrote it.
+std::string shown_beyond_json(std::string text) {
+  for (auto at = text.find(no_character); at != text.npos; at = text.find(no_character, at)) {
+    const auto unit = four_digits(std::string_view(text).substr(at + no_character.size()));
+    text.replace(at, no_character.size(), is_high(unit) || is_low(unit) ? "\\u" : "");
+  }
+  return text;
 }
 
 class Strict {
@@ -114,13 +124,15 @@ void take_out_of_text(json& value) {
 }
 
 std::string shown(const json& value) {
-  if (!value.is_binary()) return value.dump();
-  auto text = text_of(value);
-  for (auto at = text.find(no_character); at != text.npos; at = text.find(no_character, at)) {
-    const auto unit = four_digits(std::string_view(text).substr(at + no_character.size()));
-    text.replace(at, no_character.size(), is_high(unit) || is_low(unit) ? "\\u" : "");
+  if (value.is_binary()) return shown_beyond_json(text_of(value));
+  if (!value.is_structured()) return dump_readable(value);
+  std::string items;
+  for (const auto& [key, item] : value.items()) {
+    if (!items.empty()) items += ',';
+    if (value.is_object()) items += dump_readable(json(key)) + ':';
+    items += shown(item);
   }
-  return text;
+  return value.is_object() ? "{" + items + "}" : "[" + items + "]";
 }
 
 std::optional<std::string> file_name_of(const json& value) {

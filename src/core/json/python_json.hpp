@@ -18,7 +18,7 @@ std::string as_strict_json(std::string_view text);
 /// Other values stay as they are.
 void take_out_of_text(nlohmann::json& value);
 
-/// A value for people: "NaN" and its like as Python wrote it.
+/// A value for people, as the file has it: NaN and its like as Python wrote them, in lists and objects too.
 std::string shown(const nlohmann::json& value);
 
 /// The bytes of a file's name, which Python writes as halves of surrogate pairs where they are no UTF-8; nothing where

@@ -100,6 +100,8 @@ TextConfig read_text_config(const std::filesystem::path& folder) {
   const auto modules = read_sentence_modules(folder);
   if (modules.pool) text.pool = *modules.pool;
   if (modules.context_length) text = with_context(text, *modules.context_length);
+  if (modules.most_tokens && *modules.most_tokens < text.context_length)
+    text = with_context(text, *modules.most_tokens);
   validate(text, file.string() + ":");
   return text;
 }

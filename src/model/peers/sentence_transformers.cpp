@@ -6,7 +6,6 @@
 #include "core/io/files.hpp"
 #include "core/json/json_section.hpp"
 #include "core/json/parse_json.hpp"
-#include "core/log.hpp"
 
 namespace vlalign {
 namespace {
@@ -56,10 +55,30 @@ void read_module(const nlohmann::json& entry, const fs::path& folder, const std:
   } else if (kind == "Pooling") {
     out.pool = sentence_pool_of(folder / path / "config.json");
   } else if (kind == "Normalize") {
-    log_info("{}: {} changes nothing here, embeddings are of unit length anyway", where, type);
+    // embeddings are of unit length anyway
   } else {
     fail("{}.type: {} behind a text tower is not built here", where, type);
   }
+}
+
+/// transformers writes 1e30 for none.
+std::optional<std::int64_t> tokenizers_limit(const fs::path& folder) {
+  const auto file = folder / "tokenizer_config.json";
+  if (!is_there(file)) return std::nullopt;
+  constexpr double none_from = 1 << 24;
+  const auto config = read_json_object(file);
+  JsonSection section(config, file.string());
+  if (section.get<double>("model_max_length", none_from) >= none_from) return std::nullopt;
+  return section.require_positive("model_max_length");
+}
+
+void read_limits(const fs::path& folder, SentenceModules& modules) {
+  if (const auto file = folder / "sentence_bert_config.json"; is_there(file)) {
+    const auto values = read_json_object(file);
+    JsonSection section(values, file.string());
+    if (section.has("max_seq_length")) modules.context_length = section.require_positive("max_seq_length");
+  }
+  if (!modules.context_length) modules.most_tokens = tokenizers_limit(folder);
 }
 
 }  // namespace
@@ -72,11 +91,7 @@ SentenceModules read_sentence_modules(const fs::path& folder) {
   check(root.is_array(), "{}: expected a list of modules, got {}", file.string(), root.type_name());
   for (std::size_t i = 0; i < root.size(); ++i)
     read_module(root[i], folder, fmt::format("{}[{}]", file.string(), i), modules);
-  if (const auto limits = folder / "sentence_bert_config.json"; is_there(limits)) {
-    const auto values = read_json_object(limits);
-    JsonSection section(values, limits.string());
-    if (section.has("max_seq_length")) modules.context_length = section.require_positive("max_seq_length");
-  }
+  read_limits(folder, modules);
   return modules;
 }
 

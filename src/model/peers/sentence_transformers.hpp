@@ -12,10 +12,12 @@ namespace vlalign {
 struct SentenceModules {
   std::optional<TextConfig::Pool> pool{};        ///< of its pooling module
   std::optional<std::int64_t> context_length{};  ///< the most tokens of a text
+  std::optional<std::int64_t> most_tokens{};     ///< the tokenizer's limit, for a tower that takes more; in place of it
 };
 
-/// Of a folder with modules.json; nothing of another. Normalize, which every embedding here goes through, is passed
-/// over with a line of the log. Throws Error, naming file and key, for pooling and modules that are not built here.
+/// Of a folder with modules.json; nothing of another. Texts are as long as max_seq_length says, and where that isn't
+/// written, as since version 6, as the tokenizer's model_max_length. Normalize is passed over: every embedding here
+/// goes through it. Throws Error, naming file and key, for pooling and modules that are not built here.
 SentenceModules read_sentence_modules(const std::filesystem::path& folder);
 
 }  // namespace vlalign

@@ -1,0 +1,43 @@
+#include "tool/bench_model.hpp"
+
+#include <fmt/format.h>
+
+#include "core/check.hpp"
+#include "tokenizers/word_piece_tokenizer.hpp"
+#include "vlalign/model/peers/read_config.hpp"
+#include "vlalign/model/presets.hpp"
+
+namespace vlalign::tool {
+namespace {
+
+/// Entries that no text has, and the special tokens where the tower looks for them: so that each word is [UNK].
+std::shared_ptr<const Tokenizer> made_up_tokenizer(const ModelConfig& config) {
+  const auto& text = config.text;
+  constexpr std::int64_t least = 5;
+  check(text.vocab_size >= least, "model {}: expected a vocabulary of {} entries or more, got {}", config.name, least,
+        text.vocab_size);
+  std::vector<std::string> words;
+  for (std::int64_t id = 0; id < text.vocab_size; ++id) words.push_back(fmt::format("[{}]", id));
+  const auto last = text.vocab_size - 1;  // the largest id, at which CLIP's towers pool
+  const bool named_end = text.pool == TextConfig::Pool::end_token && text.end_id >= 0 && text.end_id <= last;
+  const auto end = named_end ? text.end_id : last;
+  const auto pad = text.pad_id >= 0 && text.pad_id <= last && text.pad_id != end ? text.pad_id : end == 0 ? 1 : 0;
+  words[static_cast<std::size_t>(end)] = "[SEP]";
+  words[static_cast<std::size_t>(pad)] = "[PAD]";
+  std::size_t free = 0;
+  for (const auto* token : {"[CLS]", "[UNK]"}) {
+    while (words[free] == "[SEP]" || words[free] == "[PAD]") ++free;
+    words[free++] = token;
+  }
+  return std::make_shared<const WordPieceTokenizer>(std::move(words));
+}
+
+}  // namespace
+
+BenchModel make_bench_model(const std::string& name) {
+  const auto config = name.ends_with(".json") ? read_model_config(name) : preset(name);
+  const bool own = config.text.own_vocabulary;
+  return {DualEncoder::create(config, own ? made_up_tokenizer(config) : nullptr), own ? "made up" : "CLIP's"};
+}
+
+}  // namespace vlalign::tool
