@@ -14,6 +14,7 @@
 #include "data/loading/pixel_batch.hpp"
 #include "data/sources/checked_source.hpp"
 #include "data/sources/sampled_ranges.hpp"
+#include "eval/readable_images.hpp"
 #include "eval/rows.hpp"
 #include "kernels/thread_count.hpp"
 #include "nn/evaluation_mode.hpp"
@@ -65,8 +66,8 @@ void gather(const Ranks& ranks, ImageEmbeddings& images) {
 
 }  // namespace
 
-ImageEmbeddings embed_images(const DualEncoder& model, std::int64_t count,
-                             const std::function<Image(std::int64_t)>& read, const EmbedOptions& options) {
+ImageEmbeddings embed_readable_images(const DualEncoder& model, std::int64_t count,
+                                      const std::function<Image(std::int64_t)>& read, const EmbedOptions& options) {
   check_options(options);
   check(count > 0, "[embed_images] there is no picture");
   check(read != nullptr, "[embed_images] read: expected a function, got an empty one");
@@ -102,9 +103,15 @@ ImageEmbeddings embed_images(const DualEncoder& model, std::int64_t count,
   }
   out.image = rows_of_all(ranks, rows);
   gather(ranks, out);
+  if (out.image.defined()) checked_rows(out.image, "embed_images", "the model's embeddings");
+  return out;
+}
+
+ImageEmbeddings embed_images(const DualEncoder& model, std::int64_t count,
+                             const std::function<Image(std::int64_t)>& read, const EmbedOptions& options) {
+  auto out = embed_readable_images(model, count, read, options);
   if (!out.image.defined())
     fail("[embed_images] none of the {} pictures could be read; the first: {}", count, out.bad.front());
-  checked_rows(out.image, "embed_images", "the model's embeddings");
   return out;
 }
 

@@ -11,6 +11,9 @@ namespace vlalign {
 /// Cosines closer than this are ties: float32 products of unit rows cannot tell them apart.
 constexpr double tie_margin = 1e-6;
 
+/// Throws Error "[function] argument: ..." unless `x` is floating [N, D] with N, D >= 1.
+void check_rows_shape(const at::Tensor& x, std::string_view function, std::string_view argument);
+
 /// Throws Error "[function] argument: ..." unless `x` is floating [N, D] with N, D >= 1 and finite. Returns `x` itself,
 /// in its own dtype: a million rows are not copied.
 const at::Tensor& checked_rows(const at::Tensor& x, std::string_view function, std::string_view argument);

@@ -14,6 +14,7 @@ void add_bench_images(CLI::App& bench);
 void add_bench_tokens(CLI::App& bench);
 void add_bench_latency(CLI::App& bench);
 void add_bench_loader(CLI::App& bench);
+void add_bench_search(CLI::App& bench);
 
 /// Seconds that `work` takes.
 template <typename Work>
