@@ -14,8 +14,9 @@ struct SentenceModules {
   std::optional<std::int64_t> context_length{};  ///< the most tokens of a text
 };
 
-/// Of a folder with modules.json; nothing of another. Normalize, which every embedding here goes through, is passed
-/// over with a line of the log. Throws Error, naming file and key, for pooling and modules that are not built here.
-SentenceModules read_sentence_modules(const std::filesystem::path& folder);
+/// Of a folder with modules.json around a tower of that width; nothing of another. Normalize, which every embedding
+/// here goes through, is passed over with a line of the log. Throws Error, naming file and key, for pooling and modules
+/// that are not built here, in no order that makes sense, or outside the folder.
+SentenceModules read_sentence_modules(const std::filesystem::path& folder, std::int64_t width);
 
 }  // namespace vlalign
