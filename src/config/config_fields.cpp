@@ -177,7 +177,7 @@ void collect(const TextConfig& c, Collector& out) {
   const auto& [architecture, context_length, vocab_size, width, heads, layers, mlp_ratio, activation, norm_eps, pool,
                causal, pad_id, end_id, layer_scale, token_std, class_embedding, token_types, positions, head_width,
                relative_buckets, relative_distance, rotary_temperature, registers, ln_pre, peer_name, tiktoken, pooler,
-               position_rows, cleaning, strip_separator, block, own_vocabulary] = c;
+               position_rows, cleaning, strip_separator, block, own_vocabulary, keeps_rows] = c;
   out.add("architecture", architecture), out.add("context_length", context_length);
   out.add("vocab_size", vocab_size), out.add("width", width), out.add("heads", heads), out.add("layers", layers);
   out.add(hidden, mlp_width(width, mlp_ratio)), out.add("activation", activation), out.add("norm_eps", norm_eps);

@@ -62,6 +62,15 @@ TextConfig with_context(TextConfig config, std::int64_t context_length) {
   return config;
 }
 
+TextConfig with_asked_context(TextConfig config, std::int64_t context_length) {
+  const bool counted = config.positions == TextPositions::learned_from_padding;
+  const bool fits = position_rows(config) >= context_length + (counted ? config.pad_id + 1 : 0);
+  if (config.architecture == Architecture::bert && fits) return with_context(config, context_length);
+  config.context_length = context_length;
+  config.position_rows = 0;
+  return config;
+}
+
 void check_masked_text(const TextConfig& config, const std::string& where) {
   using Pool = TextConfig::Pool;
   const bool bert = config.architecture == Architecture::bert;

@@ -34,6 +34,9 @@ std::int64_t position_rows(const TextConfig& config);
 /// The same tower for texts of another length, its table of learned positions kept. Its position_rows are 0 again where
 /// the table has a row for each place and none to spare.
 TextConfig with_context(TextConfig config, std::int64_t context_length);
+/// The tower for texts of a length that its user asks for. A table of BERT's that is long enough stays as it is;
+/// another is to be resized to that length.
+TextConfig with_asked_context(TextConfig config, std::int64_t context_length);
 
 /// Whether what stands behind a text changes its feature.
 bool depends_on_padding(const TextConfig& text);

@@ -65,19 +65,24 @@ at::Tensor checked(const at::Tensor& tokens, const DualEncoder& model, const cha
 bool keeps_rows(const TextConfig& text) {
   const bool peers =
       text.architecture == TextConfig::Architecture::t5 || text.architecture == TextConfig::Architecture::nllb;
-  return peers || !text.peer_name.empty();
+  return text.keeps_rows || peers || !text.peer_name.empty();
 }
 
-/// A table that is longer than the texts stays as it is; another is resized.
-void set_context(TextConfig& text, std::int64_t context_length) {
+/// Padding is the tokenizer's. A new tower that counts its places from there has as many rows as that takes.
+void take_padding(const Tokenizer& tokenizer, TextConfig& text) {
+  text.pad_id = tokenizer.pad_id();
   const bool counted = text.positions == TextConfig::Positions::learned_from_padding;
-  const bool fits = position_rows(text) >= context_length + (counted ? text.pad_id + 1 : 0);
-  if ((counted || text.position_rows > 0) && fits) {
-    text = with_context(text, context_length);
-  } else {
-    text.context_length = context_length;
-    text.position_rows = 0;
-  }
+  if (counted && position_rows(text) < text.pad_id + 1 + text.context_length) text.position_rows = 0;
+}
+
+/// A folder's config and its tokenizer, which goes by the same padding where places are counted from it.
+void check_counted_from(const Tokenizer& tokenizer, const TextConfig& text, const std::string& where) {
+  using Positions = TextConfig::Positions;
+  const bool counted = text.positions == Positions::learned_from_padding || text.positions == Positions::sines;
+  check(!counted || tokenizer.pad_id() == text.pad_id,
+        "{}: pad_token_id is {}, the tokenizer fills texts up with {}; positions are counted from it, so that the two "
+        "must be one",
+        where, text.pad_id, tokenizer.pad_id());
 }
 
 const char* peer_name(Layout layout) { return layout == Layout::open_clip ? "open_clip" : "transformers"; }
@@ -162,12 +167,20 @@ DualEncoder DualEncoder::create(const ModelConfig& config, std::shared_ptr<const
   check_cleaning(config.text, fmt::format("model {}: text:", config.name));
   if (tokenizer) {
     adapted.text.own_vocabulary = !is_clips(*tokenizer);
-    if (has_peer(config)) tokenizer = as_peer_uses_it(std::move(tokenizer), config.layout, adapted.text);
+    const bool pads = config.text.keeps_rows && depends_on_padding(config.text);
+    const auto pad = pads ? std::optional(tokenizer->pad_id()) : std::nullopt;
+    if (has_peer(config)) tokenizer = as_peer_uses_it(std::move(tokenizer), config.layout, adapted.text, pad);
     describe_tokenizer(*tokenizer, config.layout, adapted.text);
+    check(!config.text.keeps_rows || tokenizer->vocab_size() <= config.text.vocab_size,
+          "model {}: text: vocab_size is {} in the tower's config, its tokenizer has {} entries: expected a row for "
+          "each of them",
+          config.name, config.text.vocab_size, tokenizer->vocab_size());
     if (!keeps_rows(config.text) || tokenizer->vocab_size() > config.text.vocab_size)
       adapted.text.vocab_size = tokenizer->vocab_size();
     if (config.text.peer_name.empty()) adapted.text.end_id = tokenizer->end_id();
-    if (depends_on_padding(config.text)) adapted.text.pad_id = tokenizer->pad_id();
+    if (config.text.keeps_rows) check_counted_from(*tokenizer, config.text, fmt::format("model {}: text", config.name));
+    if (depends_on_padding(config.text)) take_padding(*tokenizer, adapted.text);
+    adapted.text.keeps_rows = false;
   } else {
     check(!config.text.own_vocabulary,
           "model {} needs a tokenizer of its own: train one on the captions, or name a file", config.name);
@@ -191,9 +204,10 @@ DualEncoder DualEncoder::load(const fs::path& folder, const LoadOptions& options
     tokenizer = folder_tokenizer(place, config.text, config.layout);
     weights = read_folder_weights(place);
   });
+  if (config.layout == Layout::hugging_face) check_counted_from(*tokenizer, config.text, folder.string());
   if (options.image_size)
     config.preprocess = with_image_size(config.preprocess, *options.image_size, "[load] image_size");
-  if (options.context_length) set_context(config.text, *options.context_length);
+  if (options.context_length) config.text = with_asked_context(config.text, *options.context_length);
   if (options.pixels_as) config.preprocess.pixels_as = *options.pixels_as;
   if (options.logit_bias && !config.scale.bias) {
     config.scale.bias = options.logit_bias;
@@ -207,7 +221,10 @@ DualEncoder DualEncoder::load(const fs::path& folder, const LoadOptions& options
         "{}: its tokenizer's files name a cleaning that no peer knows; captions are read as {} reads them, which "
         "gives some of them other ids, such as \"{}\"",
         folder.string(), peer_name(config.layout), *caption);
-  assign_model(*model.module(), config, weights.layout, weights.from.tensors, weights.from.where);
+  const Resizing resizing{.image = options.image_size.has_value(),
+                          .text = options.context_length.has_value(),
+                          .as_peer = config.layout == Layout::open_clip};
+  assign_model(*model.module(), config, weights.layout, weights.from.tensors, weights.from.where, resizing);
   if (!config.decoder.empty()) keep_decoder_of(model, config, weights.from);
   model.train(false);
   return model;

@@ -7,6 +7,7 @@
 #include "core/io/files.hpp"
 #include "model/peers/config_json.hpp"
 #include "model/peers/folder_tokenizer.hpp"
+#include "model/peers/peer_limits.hpp"
 
 namespace vlalign {
 namespace {
@@ -41,6 +42,7 @@ class ScratchFolder {
 void check_savable(const DualEncoder& model) {
   const ScratchFolder scratch;
   write_description(scratch.path(), model);
+  log_peer_limits(model.config());
 }
 
 void write_description(const fs::path& folder, const DualEncoder& model) {

@@ -26,6 +26,9 @@ at::Tensor causal_mask(std::int64_t length, const at::TensorOptions& options) {
   return at::full({length, length}, minus_infinity, options).triu_(1);
 }
 
+/// A class token is pooled in place of everything else, as the peer does it (open_clip's `embed_cls`).
+bool pools_mean(const TextConfig& config) { return config.pool == TextConfig::Pool::mean && !config.class_embedding; }
+
 /// Rows a piece of a batch should have at least to be worth a pass of its own.
 constexpr std::int64_t smallest_piece = 32;
 constexpr std::int64_t most_pieces = 4;
@@ -110,7 +113,7 @@ at::Tensor TextTransformer::pooled_place(const at::Tensor& tokens) const {
 
 at::Tensor TextTransformer::forward(const at::Tensor& cut, at::ScalarType compute) {
   const auto tokens = padded(cut);
-  if (config_.pool == TextConfig::Pool::mean) return pooled_mean(tokens, compute);
+  if (pools_mean(config_)) return pooled_mean(tokens, compute);
   const auto place = pooled_place(tokens);
   const auto pieces = std::min(most_pieces, tokens.size(0) / smallest_piece);
   const bool cuttable = config_.causal && !config_.class_embedding && config_.pool != TextConfig::Pool::last;
@@ -154,7 +157,7 @@ Features TextTransformer::features(const at::Tensor& cut, at::ScalarType compute
   features.mask = ends && !config_.class_embedding
                       ? at::arange(length, tokens.options()).unsqueeze(0) <= place.unsqueeze(1)
                       : tokens != config_.pad_id;
-  features.pooled = config_.pool == Pool::mean ? masked_mean(y, features.mask) : token_at(y, place);
+  features.pooled = pools_mean(config_) ? masked_mean(y, features.mask) : token_at(y, place);
   for (const auto layer : wanted)
     features.hidden.push_back(outputs[static_cast<std::size_t>(layer)].narrow(1, 0, length));
   return features;

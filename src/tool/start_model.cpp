@@ -81,16 +81,18 @@ DualEncoder create(const StartFlags& flags, const Captions& captions, std::uint6
   } else if (flags.image_size) {
     config.preprocess = with_image_size(config.preprocess, *flags.image_size, "--image-size");
   }
-  if (flags.context_length) config.text.context_length = *flags.context_length;
+  if (!flags.text_tower.empty()) {
+    config = with_text_tower(config, flags.text_tower, flags.context_length);
+  } else if (flags.context_length) {
+    config.text.context_length = *flags.context_length;
+  }
   if (flags.pixels_as) config.preprocess.pixels_as = *flags.pixels_as;
   if (flags.loss_uses_bias && !config.scale.bias) config.scale = {.initial = 10, .bias = usual_bias};
   if (flags.logit_bias) config.scale.bias = flags.logit_bias;
   if (flags.text_tower.empty())
     return in_fitting_layout(DualEncoder::create(config, make_tokenizer(flags, config, captions), seed));
   check(flags.tokenizer.empty(), "--tokenizer: the text tower's folder brings its own");
-  config.text = read_text_config(flags.text_tower);
-  config.layout = Layout::open_clip;
-  return in_fitting_layout(DualEncoder::create(config, load_tokenizer(flags.text_tower), seed));
+  return in_fitting_layout(DualEncoder::create(config, text_tower_tokenizer(flags.text_tower), seed));
 }
 
 /// --init. A bias that a loss needs starts anew where the folder's model has none; its scale stays.

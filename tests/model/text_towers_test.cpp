@@ -326,6 +326,19 @@ TEST(SentenceTransformers, AreRefusedWithTheKeyThatIsNotBuilt) {
   EXPECT_NE(said(plain, {{"pooling_mode_cls_token", true}, {"pooling_mode_max_tokens", true}})
                 .find("pooling_mode_max_tokens: one pooling"),
             std::string::npos);
+  EXPECT_NE(said(nlohmann::json::array(), {}).find("got no module"), std::string::npos);
+  const nlohmann::json mean{{"pooling_mode_mean_tokens", true}};
+  EXPECT_NE(said({plain[1], plain[0]}, mean).find("first module"), std::string::npos);
+  EXPECT_NE(said({plain[0], plain[0], plain[1]}, mean).find("one Transformer"), std::string::npos);
+  EXPECT_NE(said({plain[0], plain[1], plain[1]}, mean).find("a second Pooling"), std::string::npos);
+  for (const auto* path : {"../evil", "/evil", "..", "a/b"})
+    EXPECT_NE(said({plain[0], module_entry(path, "Pooling")}, mean).find("is not the name of a folder beside it"),
+              std::string::npos);
+  EXPECT_NE(said(plain, {{"pooling_mode", "mean"}, {"pooling_mode_cls_token", true}}).find("is mean, where the switch"),
+            std::string::npos);
+  EXPECT_NE(
+      said(plain, {{"pooling_mode", "mean"}, {"word_embedding_dimension", 999}}).find("expected the tower's width"),
+      std::string::npos);
 }
 
 TEST(TowerFolders, AreNoModelFolders) {

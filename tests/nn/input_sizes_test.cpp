@@ -179,5 +179,21 @@ TEST_F(TextInput, OfAShorterContextIsThatOfAShorterTower) {
   }
 }
 
+/// In open_clip the class token "overrides pool_type, always take last token".
+TEST_F(TextInput, WithAClassTokenIsPooledThereWhateverThePool) {
+  const at::NoGradGuard no_graph;
+  TextConfig config{.context_length = 8, .vocab_size = 40, .width = 16, .heads = 2, .layers = 2};
+  config.class_embedding = true;
+  config.pool = TextConfig::Pool::last;
+  TextTransformer last(config, initializer_);
+  config.pool = TextConfig::Pool::mean;
+  TextTransformer mean(config, initializer_);
+  copy_weights(last, mean);
+  const auto tokens = at::randint(1, 38, {3, 5}, at::kLong);
+  const auto expected = last.forward(tokens, at::kFloat);
+  EXPECT_LT(largest_difference(mean.forward(tokens, at::kFloat), expected), 1e-6);
+  EXPECT_LT(largest_difference(mean.features(tokens, at::kFloat, {}).pooled, expected), 1e-5);
+}
+
 }  // namespace
 }  // namespace vlalign::nn::input_sizes_test

@@ -219,6 +219,9 @@ struct TextConfig {
   bool strip_separator = false;          ///< its strip_sep_token: 0 in place of BERT's [SEP], as CLIPA was trained
   BlockConfig block{};
   bool own_vocabulary = false;  ///< not CLIP's 49,408 entries: the tokenizer's files are part of the model folder
+  /// The table of words is a folder's, and has vocab_size rows whatever its tokenizer's size: DualEncoder::create()
+  /// leaves it so, and takes no tokenizer of more entries.
+  bool keeps_rows = false;
 };
 
 /// Towers brought by the user: their code is needed beside the folder to read the model again.

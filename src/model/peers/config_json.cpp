@@ -6,6 +6,7 @@
 #include "config/validate.hpp"
 #include "core/io/files.hpp"
 #include "core/json/parse_json.hpp"
+#include "model/peers/open_clip_hf_text.hpp"
 #include "model/peers/peer_names.hpp"
 #include "model/peers/sentence_transformers.hpp"
 #include "model/peers/text_family.hpp"
@@ -57,6 +58,7 @@ ModelConfig with_layout(ModelConfig config, Layout layout) {
     config.layout = layout;
     config.custom_text = !hugging_face && family(config) == "SigLIP";
     how.crop_rounds_down = hugging_face;
+    if (!hugging_face && holds_hf_projection(config)) config.text = named_for_open_clip(config.text);
   }
   if (how.resize_size == how.image_size) how.resize_size = 0;
   const bool crops = how.resize == Preprocess::Resize::shortest || how.resize_size > 0;
@@ -97,7 +99,8 @@ TextConfig read_text_config(const std::filesystem::path& folder) {
   check(family != nullptr, "{}: model_type \"{}\" is no text tower that is built here: {}", file.string(), type,
         fmt::join(known, ", "));
   auto text = family->read(section);
-  const auto modules = read_sentence_modules(folder);
+  text.keeps_rows = true;
+  const auto modules = read_sentence_modules(folder, text.width);
   if (modules.pool) text.pool = *modules.pool;
   if (modules.context_length) text = with_context(text, *modules.context_length);
   if (modules.most_tokens && *modules.most_tokens < text.context_length)

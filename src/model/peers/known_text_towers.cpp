@@ -58,11 +58,11 @@ std::optional<nlohmann::json> known_text_tower(std::string_view name) {
   return parse_json(fmt::format("{{{}}}", found->keys), std::string(name));
 }
 
-std::string known_text_towers() {
+std::vector<std::string> known_text_tower_names() {
   std::vector<std::string> names;
   for (const auto& [owner, name, old, keys] : known_towers)
     names.push_back(old ? std::string(name) : fmt::format("{}/{}", owner, name));
-  return fmt::format("{}", fmt::join(names, ", "));
+  return names;
 }
 
 }  // namespace vlalign

@@ -5,13 +5,14 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace vlalign {
 
 /// The keys of transformers' config.json that decide what such a tower computes; none for an unknown name.
 std::optional<nlohmann::json> known_text_tower(std::string_view name);
 
-/// All names, for an error.
-std::string known_text_towers();
+/// All names, each once.
+std::vector<std::string> known_text_tower_names();
 
 }  // namespace vlalign

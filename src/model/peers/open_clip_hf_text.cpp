@@ -33,7 +33,7 @@ TowerKeys sizes_of(const std::string& name, const std::string& where, const json
   check(known.has_value(),
         "{}.hf_model_name: the sizes of {} are not known here; put that tower's own config.json beside this file, or "
         "name one of {}",
-        where, name, known_text_towers());
+        where, name, fmt::join(known_text_tower_names(), ", "));
   return {*known, name};
 }
 
@@ -103,13 +103,13 @@ void take_dropout(JsonSection keys, TextConfig& text) {
 }
 
 /// The keys of the tower that the name stands for, with a pooler where this one has it; null for an unknown name.
-json named_keys(const ModelConfig& config, const TextFamily& family) {
-  const auto known = known_text_tower(config.text.peer_name);
+json named_keys(const std::string& name, const TextConfig& like, const TextFamily& family) {
+  const auto known = known_text_tower(name);
   if (!known) return nullptr;
-  JsonSection section(*known, config.text.peer_name);
+  JsonSection section(*known, name);
   auto text = text_family_of_type(known->at("model_type").get<std::string>())->read(section);
   if (!family.holds(text)) return nullptr;
-  text.pooler = config.text.pooler;
+  text.pooler = like.pooler;
   return family.write(text);
 }
 
@@ -122,7 +122,70 @@ json computing_keys(json keys, const TextConfig& text) {
   return keys;
 }
 
+/// What a tower has otherwise than the one that a name stands for, but for dropout; null for another family's name.
+json other_than_named(const std::string& name, const TextConfig& text, const TextFamily& family) {
+  const auto named = computing_keys(named_keys(name, text, family), text);
+  if (!named.is_object()) return nullptr;
+  const auto [all, attention] = dropout_keys(text);
+  const auto own = computing_keys(family.write(text), text);
+  auto changes = json::object();
+  for (const auto& [key, value] : own.items())
+    if (key != all && key != attention && (!named.contains(key) || named.at(key) != value)) changes[key] = value;
+  return changes;
+}
+
+/// What transformers' classes work out of such keys when they are made, which open_clip's setattr comes too late for;
+/// and the decoder's part, which they make too and open_clip throws away.
+json with_worked_out(json changes, const TextConfig& text) {
+  if (text.architecture == Architecture::t5 && changes.contains("feed_forward_proj")) {
+    const bool gated = text.block.mlp == BlockConfig::Mlp::gated;
+    changes["is_gated_act"] = gated;
+    changes["dense_act_fn"] = text.activation == Activation::gelu_tanh ? "gelu_new" : peers_name(text.activation);
+  }
+  if (text.architecture == Architecture::nllb && !changes.empty()) {
+    changes["decoder_attention_heads"] = text.heads;
+    changes["decoder_layers"] = 1;
+  }
+  return changes;
+}
+
+/// Whether a tower's dropout is that of the tower which its name stands for.
+bool has_named_dropout(const TextConfig& text, const TextFamily& family) {
+  const auto named = named_keys(text.peer_name, text, family), own = family.write(text);
+  const auto [all, attention] = dropout_keys(text);
+  return own.contains(all) && named.at(all) == own.at(all) && named.at(attention) == own.at(attention);
+}
+
 }  // namespace
+
+std::string open_clip_text_name(const TextConfig& text) {
+  const auto* family = is_masked_text(text) ? text_family_of(text) : nullptr;
+  if (!family) return "";
+  std::string best;
+  std::size_t fewest = 0;
+  for (const auto& name : known_text_tower_names()) {
+    if (known_text_tower(name)->at("model_type") == "t5")
+      continue;  // open_clip's list of classes has mT5, the same net
+    const auto changes = other_than_named(name, text, *family);
+    if (!changes.is_object() || (!best.empty() && changes.size() >= fewest)) continue;
+    best = name, fewest = changes.size();
+  }
+  return best;
+}
+
+TextConfig named_for_open_clip(TextConfig text) {
+  text.peer_name = open_clip_text_name(text);
+  if (!text.peer_name.empty()) text.end_id = TextConfig{}.end_id;  // no pooling there looks for it
+  return text;
+}
+
+bool holds_hf_projection(const ModelConfig& config) {
+  const auto& projection = config.text_projection;
+  const auto width = config.text.width, hidden = (width + config.embed_dim) / 2;
+  if (projection.bias && projection.present) return false;
+  if (!projection.present) return width == config.embed_dim;
+  return projection.hidden == 0 || (projection.hidden == hidden && !projection.hidden_bias);
+}
 
 void read_hf_text(JsonSection& text, const json& root, const std::filesystem::path& file, ModelConfig& config) {
   text.ignore({"hf_model_pretrained", "width", "heads", "layers", "vocab_size", "pool_type", "proj_type", "proj_bias"});
@@ -138,7 +201,9 @@ void read_hf_text(JsonSection& text, const json& root, const std::filesystem::pa
   config.text.peer_name = name;
   config.text.end_id = TextConfig{}.end_id;  // no pooling here looks for it
   config.text.pool = hf_pool_of(text, config.text);
-  take_dropout({changes, text.where() + ".hf_model_config"}, config.text);
+  auto spread = root.contains(text_sizes_key) ? root.at(text_sizes_key) : json::object();
+  spread.update(changes);
+  take_dropout({spread, text.where() + ".hf_model_config"}, config.text);
   config.text_projection = hf_projection_of(text, config.text.width, config.embed_dim);
   config.custom_text = true;
 }
@@ -151,19 +216,18 @@ HfTextJson hf_text_json(const ModelConfig& config) {
            {"hf_pooler_type", hf_pool_name(text)},
            {"hf_proj_type", hf_projection_name(config.text_projection)},
            {"context_length", text.context_length}};
-  auto changes = json::object();
-  const auto keys = computing_keys(family->write(text), text);
-  const auto named = computing_keys(named_keys(config, *family), text);
-  if (named.is_object()) {
-    for (const auto& [key, value] : keys.items())
-      if (!named.contains(key) || named.at(key) != value) changes[key] = value;
-  }
+  out["hf_model_pretrained"] = false;
+  const auto differs = other_than_named(text.peer_name, text, *family);
+  auto changes = differs.is_object() ? with_worked_out(differs, text) : json::object();
+  const bool known = differs.is_object(), drops = text.block.dropout > 0 || text.block.attention_dropout > 0;
+  // Dropout that the named tower has too is no change to the peer, and older versions of it read no changes.
+  const bool usual = known && changes.empty() && drops && has_named_dropout(text, *family);
   const auto [all, attention] = dropout_keys(text);
-  set_unless(changes, all, text.block.dropout, 0.0);
-  set_unless(changes, attention, text.block.attention_dropout, 0.0);
+  if (!usual) set_unless(changes, all, text.block.dropout, 0.0);
+  if (!usual) set_unless(changes, attention, text.block.attention_dropout, 0.0);
   if (!changes.empty()) out["hf_model_config"] = changes;
-  if (named.is_object()) return {out, nullptr};
-  auto own = keys;
+  if (known && !usual) return {out, nullptr};
+  auto own = computing_keys(family->write(text), text);
   own["model_type"] = family->model_type;
   return {out, own};
 }

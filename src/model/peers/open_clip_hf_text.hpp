@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "core/json/json_section.hpp"
 #include "model/peers/peer_names.hpp"
@@ -24,6 +25,16 @@ struct HfTextJson {
   nlohmann::json text, sizes;
 };
 HfTextJson hf_text_json(const ModelConfig& config);
+
+/// The name, of those whose sizes are known, of the tower that differs least from this one: what open_clip can be told
+/// it by, the differences as hf_model_config. Empty for a tower of another kind.
+std::string open_clip_text_name(const TextConfig& text);
+
+/// The tower under that name, where it has one.
+TextConfig named_for_open_clip(TextConfig text);
+
+/// Whether open_clip has such a projection behind a tower of transformers'.
+bool holds_hf_projection(const ModelConfig& config);
 
 NamingSchemes hf_text_schemes(const ModelConfig& config);
 

@@ -130,10 +130,10 @@ void assign_tensors(const NamedTensors& wanted, const NamedTensors& tensors, con
 }
 
 void assign_model(const torch::nn::Module& module, const ModelConfig& config, Layout layout,
-                  const NamedTensors& tensors, const std::string& where) {
+                  const NamedTensors& tensors, const std::string& where, const Resizing& resizing) {
   const auto wanted = peer_tensors(module, naming_schemes(config, layout));
   const auto& towers = config.decoder.empty() ? tensors : without_decoder(tensors);
-  assign_tensors(wanted, with_resized_positions(towers, wanted, PositionsOf::both_towers), where);
+  assign_tensors(wanted, with_resized_positions(towers, wanted, PositionsOf::both_towers, resizing, where), where);
 }
 
 }  // namespace vlalign

@@ -66,9 +66,16 @@ NamedTensors merged_weights(const torch::nn::Module& module);
 /// Throws one Error that lists every missing, extra or wrongly shaped tensor, and then has changed nothing.
 void assign_tensors(const NamedTensors& wanted, const NamedTensors& tensors, const std::string& where);
 
+/// Which tower's position embeddings may be resized: where a user asks for another size than the folder's config says.
+/// Elsewhere config and weights disagree, which is an Error, or a warning where the folder's peer resizes them too.
+struct Resizing {
+  bool image = true, text = true;
+  bool as_peer = false;
+};
+
 /// The same for a whole model under the names of the peer of `layout`, position embeddings resized. The tensors of a
 /// decoder that the config has are passed over.
 void assign_model(const torch::nn::Module& module, const ModelConfig& config, Layout layout,
-                  const NamedTensors& tensors, const std::string& where);
+                  const NamedTensors& tensors, const std::string& where, const Resizing& resizing = {});
 
 }  // namespace vlalign

@@ -2,6 +2,7 @@
 
 #include <ATen/ops/upsample_linear1d.h>
 
+#include "core/check.hpp"
 #include "core/log.hpp"
 #include "nn/grid_positions.hpp"
 
@@ -21,6 +22,23 @@ std::optional<std::int64_t> square_side(std::int64_t places) {
   return places > 0 ? nn::grid_side(places) : std::nullopt;
 }
 
+/// What a config calls the number of places in front of such a tensor.
+const char* places_key(const std::string& name, bool image) {
+  if (image) return "image_size";
+  if (name.ends_with("wpe.weight")) return "n_positions";
+  return name.ends_with("positional_embedding") ? "context_length" : "max_position_embeddings";
+}
+
+void check_resizing(const std::string& name, std::int64_t rows, std::int64_t wanted, bool image,
+                    const Resizing& resizing, const std::string& where) {
+  if (image ? resizing.image : resizing.text) return;
+  const auto message = fmt::format("{}: {} has {} rows, and its config's {} stands for {}", where, name, rows,
+                                   places_key(name, image), wanted);
+  check(resizing.as_peer, "{}; expected the same, or {} that is asked for", message,
+        image ? "another image size" : "another context length");
+  log_warning("{}; they are resized, as open_clip does it", message);
+}
+
 }  // namespace
 
 at::Tensor resize_line(const at::Tensor& positions, std::int64_t new_length) {
@@ -28,7 +46,8 @@ at::Tensor resize_line(const at::Tensor& positions, std::int64_t new_length) {
   return at::upsample_linear1d(line, {new_length}, /*align_corners=*/false).squeeze(0).t().contiguous();
 }
 
-NamedTensors with_resized_positions(NamedTensors tensors, const NamedTensors& wanted, PositionsOf of) {
+NamedTensors with_resized_positions(NamedTensors tensors, const NamedTensors& wanted, PositionsOf of,
+                                    const Resizing& resizing, const std::string& where) {
   for (auto& [name, tensor] : tensors) {
     const auto found = wanted.find(name);
     if (found == wanted.end() || !is_positions(name) || found->second.sizes() == tensor.sizes()) continue;
@@ -39,6 +58,7 @@ NamedTensors with_resized_positions(NamedTensors tensors, const NamedTensors& wa
     const auto places = to.numel() / to.size(-1);
     at::Tensor resized;
     const bool image = of == PositionsOf::image || (of == PositionsOf::both_towers && name.find("vis") != name.npos);
+    check_resizing(name, flat.size(0), places, image, resizing, where);
     if (!image) {
       resized = resize_line(flat, places);
     } else {

@@ -1,7 +1,7 @@
 // Position embeddings for another image size or context length.
 #pragma once
 
-#include "vlalign/core/io/safetensors.hpp"
+#include "model/peers/peer_names.hpp"
 
 namespace vlalign {
 
@@ -12,7 +12,9 @@ at::Tensor resize_line(const at::Tensor& positions, std::int64_t new_length);
 enum class PositionsOf { both_towers, image, text };
 
 /// `tensors` with those position embeddings resized that are of another size in `wanted`, under any peer's names: a
-/// picture's over the grid, a text's along the line.
-NamedTensors with_resized_positions(NamedTensors tensors, const NamedTensors& wanted, PositionsOf of);
+/// picture's over the grid, a text's along the line. Throws Error, with `where` in front, naming the tensor and the key
+/// of the config, where `resizing` forbids it.
+NamedTensors with_resized_positions(NamedTensors tensors, const NamedTensors& wanted, PositionsOf of,
+                                    const Resizing& resizing = {}, const std::string& where = {});
 
 }  // namespace vlalign

@@ -15,9 +15,10 @@ struct SentenceModules {
   std::optional<std::int64_t> most_tokens{};     ///< the tokenizer's limit, for a tower that takes more; in place of it
 };
 
-/// Of a folder with modules.json; nothing of another. Texts are as long as max_seq_length says, and where that isn't
-/// written, as since version 6, as the tokenizer's model_max_length. Normalize is passed over: every embedding here
-/// goes through it. Throws Error, naming file and key, for pooling and modules that are not built here.
-SentenceModules read_sentence_modules(const std::filesystem::path& folder);
+/// Of a folder with modules.json around a tower of that width; nothing of another. Texts are as long as max_seq_length
+/// says, and where that isn't written, as since version 6, as the tokenizer's model_max_length. Normalize is passed
+/// over: every embedding here goes through it. Throws Error, naming file and key, for pooling and modules that are not
+/// built here, in no order that makes sense, or outside the folder.
+SentenceModules read_sentence_modules(const std::filesystem::path& folder, std::int64_t width);
 
 }  // namespace vlalign

@@ -62,6 +62,8 @@ NamingSchemes schemes_bert(const TextConfig&) {
 }
 
 void check_absolute_positions(JsonSection& section) {
+  for (const auto* key : {"is_decoder", "add_cross_attention"})
+    check(!section.get<bool>(key, false), "{}.{}: only false is built here", section.where(), key);
   const auto type = section.get<std::string>("position_embedding_type", "absolute");
   check(type == "absolute", "{}.position_embedding_type: only absolute is built here, got {}", section.where(), type);
 }

@@ -19,7 +19,9 @@ TextConfig read_gpt2(JsonSection& section) {
   config.pad_id = token_id(section, "pad_token_id", config.end_id);
   config.pool = TextConfig::Pool::end_token;
   config.own_vocabulary = true;
-  for (const auto* key : {"scale_attn_by_inverse_layer_idx", "add_cross_attention"})
+  check(section.get<bool>("scale_attn_weights", true), "{}.scale_attn_weights: only true is built here",
+        section.where());
+  for (const auto* key : {"scale_attn_by_inverse_layer_idx", "reorder_and_upcast_attn", "add_cross_attention"})
     check(!section.get<bool>(key, false), "{}.{}: only false is built here", section.where(), key);
   return config;
 }

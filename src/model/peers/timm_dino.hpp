@@ -5,6 +5,10 @@
 
 namespace vlalign {
 
+/// Keys of ours in the vision_cfg of DINOv2's towers, with which no peer reads it.
+constexpr auto dinov2_side_key = "position_side";
+constexpr auto dinov2_resize_key = "position_resize";
+
 /// The base of DINOv2's sizes, without positions' side.
 VitConfig dinov2_vit();
 

@@ -11,8 +11,9 @@ namespace {
 
 /// timm makes the table for pictures of 518 px, whatever size they have.
 constexpr std::int64_t usual_dinov2_side = 37;
-constexpr auto side_key = "position_side";
-constexpr auto resize_key = "position_resize";
+/// What open_clip's main branch hands on to timm: pictures of the table's size, and whether it is resized to others'.
+constexpr auto kwargs_key = "timm_model_kwargs";
+constexpr auto size_kwarg = "img_size", resized_kwarg = "dynamic_img_size";
 
 VitConfig dinov2(std::int64_t width, std::int64_t layers, bool registers) {
   auto vit = dinov2_vit();
@@ -43,10 +44,16 @@ std::optional<VisionConfig> read_timm_dinov2(std::string_view name, JsonSection&
   const auto projection = vision.get<std::string>("timm_proj", vision.is_null("timm_proj") ? "" : "linear");
   check(vit.pool == VitConfig::Pool::token || projection == "linear" || projection == "mlp",
         "{}.timm_pool: avg is built here with timm_proj linear or mlp", vision.where());
-  vit.position_side = vision.positive(side_key, usual_dinov2_side);
-  const auto resize = vision.get<std::string>(resize_key, "bicubic_antialiased");
+  vit.position_side = vision.positive(dinov2_side_key, usual_dinov2_side);
+  if (vision.has(kwargs_key)) {
+    auto kwargs = vision.section(kwargs_key);
+    vit.position_side = kwargs.positive(size_kwarg, vit.position_side * vit.patch_size) / vit.patch_size;
+    kwargs.ignore({resized_kwarg});
+    kwargs.finish();
+  }
+  const auto resize = vision.get<std::string>(dinov2_resize_key, "bicubic_antialiased");
   check(resize == "bicubic_antialiased" || resize == "bicubic", "{}.{}: bicubic_antialiased or bicubic, got {}",
-        vision.where(), resize_key, resize);
+        vision.where(), dinov2_resize_key, resize);
   if (resize == "bicubic") vit.position_resize = VitConfig::PositionResize::bicubic;
   return vit;
 }
@@ -59,10 +66,12 @@ std::optional<nlohmann::json> write_timm_dinov2(const VisionConfig& vision, int 
   usual.position_resize = VitConfig::PositionResize::bicubic_antialiased;
   auto out = dino_description(towers_timm_dinov2(), usual);
   if (!out) return {};
-  // Keys of ours, with which no peer reads the tower: timm knows neither another table nor another way.
-  const auto side = vit->position_side > 0 ? vit->position_side : image_size / vit->patch_size;
-  if (side != usual_dinov2_side) (*out)[side_key] = side;
-  if (vit->position_resize == VitConfig::PositionResize::bicubic) (*out)[resize_key] = "bicubic";
+  const auto pictures = image_size / vit->patch_size;
+  const auto side = vit->position_side > 0 ? vit->position_side : pictures;
+  if (side != usual_dinov2_side) (*out)[kwargs_key][size_kwarg] = side * vit->patch_size;
+  if (side != pictures) (*out)[kwargs_key][resized_kwarg] = true;
+  // timm knows no other way than its own.
+  if (vit->position_resize == VitConfig::PositionResize::bicubic) (*out)[dinov2_resize_key] = "bicubic";
   return out;
 }
 

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "config/config_fields.hpp"
+#include "config/validate.hpp"
 #include "core/check.hpp"
 #include "core/io/files.hpp"
 #include "core/io/folders.hpp"
@@ -12,6 +13,7 @@
 #include "core/json/json_section.hpp"
 #include "core/json/parse_json.hpp"
 #include "core/log.hpp"
+#include "model/peers/hugging_face_family.hpp"
 #include "model/peers/image_tower_folder.hpp"
 #include "model/peers/model_folder.hpp"
 #include "model/peers/positions.hpp"
@@ -32,6 +34,13 @@ ModelConfig with_text(ModelConfig config, const TextConfig& text) {
   return config;
 }
 
+/// Where the model is to have another size than the folder.
+Resizing resizing_between(const ModelConfig& source, const ModelConfig& config) {
+  return {.image = source.preprocess.image_size != config.preprocess.image_size,
+          .text = position_rows(source.text) != position_rows(config.text),
+          .as_peer = source.layout == Layout::open_clip};
+}
+
 TowerSource from_model(const fs::path& folder, const ModelConfig& config, bool text) {
   ModelConfig source;
   FolderTensors from;
@@ -47,7 +56,8 @@ TowerSource from_model(const fs::path& folder, const ModelConfig& config, bool t
           .schemes = naming_schemes(source, source.layout),
           .prefix = text ? "text." : "visual.",
           .text = text,
-          .whole_model = true};
+          .whole_model = true,
+          .resizing = resizing_between(source, config)};
 }
 
 /// What stands before a tower's names, a model's own name and a language model's wrapper, or nothing.
@@ -124,13 +134,26 @@ bool is_image_tower_alone(const fs::path& path) {
   return layout_of(path) != Layout::open_clip && is_there(file) && is_image_config(read_json_object(file));
 }
 
+/// A folder of neither kind is read as a tower, so that an error tells those that are built here.
+bool is_text_tower_alone(const fs::path& folder) {
+  if (layout_of(folder) == Layout::open_clip) return false;
+  const auto root = read_json_object(folder / "config.json");
+  const auto type = root.find("model_type");
+  const auto families = hugging_face_families();
+  return std::none_of(families.begin(), families.end(), [&](const auto* family) {
+    return type != root.end() && *type == std::string(family->model_type);
+  });
+}
+
 TowerSource image_tower_source(const fs::path& path, const ModelConfig& config) {
   if (!is_image_tower_alone(path)) return from_model(path, config, /*text=*/false);
   const auto tower = read_image_config(path);
   auto same = config;
   same.vision = tower.vision;
   check_same_computation(as_table_of(same, config), config, path);
-  return image_tower_alone(path, {config.vision, config.preprocess});
+  auto source = image_tower_alone(path, {config.vision, config.preprocess});
+  source.resizing.image = tower.preprocess.image_size != config.preprocess.image_size;
+  return source;
 }
 
 TowerSource text_tower_source(const fs::path& folder, const ModelConfig& config) {
@@ -142,7 +165,10 @@ TowerSource text_tower_source(const fs::path& folder, const ModelConfig& config)
     log_warning("{}: its own pooling is another than that of model {}, which stays", folder.string(), config.name);
   FolderTensors from;
   read_whole_folder(folder, [&](const fs::path& place) { from = read_folder_tensors(place); });
-  TowerSource source{.where = from.where, .schemes = family->schemes(config.text), .text = true};
+  TowerSource source{.where = from.where,
+                     .schemes = family->schemes(config.text),
+                     .text = true,
+                     .resizing = {.text = position_rows(text) != position_rows(config.text)}};
   take_text_projection(from.tensors, source);
   source.tensors = text_model_only(from.tensors, *family, config.text.pooler);
   return source;
@@ -150,7 +176,8 @@ TowerSource text_tower_source(const fs::path& folder, const ModelConfig& config)
 
 void assign_tower(const torch::nn::Module& tower, const TowerSource& source) {
   const auto wanted = peer_tensors(tower, source.schemes, {}, source.prefix);
-  auto tensors = with_resized_positions(source.tensors, wanted, source.text ? PositionsOf::text : PositionsOf::image);
+  auto tensors = with_resized_positions(source.tensors, wanted, source.text ? PositionsOf::text : PositionsOf::image,
+                                        source.resizing, source.where);
   if (source.whole_model) std::erase_if(tensors, [&](const auto& entry) { return !wanted.contains(entry.first); });
   assign_tensors(wanted, tensors, source.where);
 }

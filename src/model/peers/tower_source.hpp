@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "model/peers/peer_names.hpp"
+#include "model/peers/positions.hpp"
 #include "vlalign/nn/projection.hpp"
 
 namespace vlalign {
@@ -17,6 +18,7 @@ struct TowerSource {
   bool text = false;                                  ///< a text tower's
   bool whole_model = false;                           ///< other tensors than the tower's are there too
   NamedTensors (*restored)(NamedTensors) = nullptr;   ///< ImageFamily::restored
+  Resizing resizing{};                                ///< of its positions, beside what its folder's config says
   at::Tensor projection_weight{}, projection_bias{};  ///< to a joint space, where half a model holds one; undefined
 };
 
@@ -26,6 +28,9 @@ void check_same_computation(const ModelConfig& source, const ModelConfig& config
 
 /// Whether the path holds an image tower and no whole model.
 bool is_image_tower_alone(const std::filesystem::path& path);
+
+/// Whether the folder holds one of transformers' text towers (text_families()) and no whole model.
+bool is_text_tower_alone(const std::filesystem::path& folder);
 
 /// A whole model folder, or a tower alone as read_image_config() reads it.
 TowerSource image_tower_source(const std::filesystem::path& path, const ModelConfig& config);

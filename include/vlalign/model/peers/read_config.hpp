@@ -1,11 +1,14 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "vlalign/config/model_config.hpp"
 #include "vlalign/core/export.hpp"
+#include "vlalign/tokenizers/tokenizer.hpp"
 
 namespace vlalign {
 
@@ -23,14 +26,24 @@ VLALIGN_EXPORT std::string to_open_clip_json(const ModelConfig& config);
 /// then has.
 VLALIGN_EXPORT TextConfig read_text_config(const std::filesystem::path& folder);
 
+/// The model with the text tower of such a folder, or of a whole model's, in place of its own, for texts of another
+/// length where one is given: a longer table of positions is kept, another resized. Its vocabulary is the folder's,
+/// with all rows of the table, and its projection goes from the tower's width. It is open_clip's where open_clip has
+/// such a tower. DualEncoder::load_text_tower() then reads the weights.
+VLALIGN_EXPORT ModelConfig with_text_tower(ModelConfig config, const std::filesystem::path& folder,
+                                           std::optional<std::int64_t> context_length = {});
+/// The tokenizer that the folder brings.
+VLALIGN_EXPORT std::shared_ptr<const Tokenizer> text_tower_tokenizer(const std::filesystem::path& folder);
+
 /// An image tower that stands alone, and how its pictures are prepared.
 struct ImageTowerConfig {
   VisionConfig vision{};
   Preprocess preprocess{};
 };
 
-/// Of a folder that transformers wrote (model_type dinov2, dinov2_with_registers, dinov3_vit, dinov3_convnext, clip_vision_model,
-/// siglip_vision_model, vit or theia) or timm (config.json with "architecture"), or of a file of tensors
+/// Of a folder that transformers wrote (model_type dinov2, dinov2_with_registers, dinov3_vit, dinov3_convnext,
+/// clip_vision_model, siglip_vision_model, vit or theia) or timm (config.json with "architecture"), or of a file of
+/// tensors
 /// (.safetensors), whose names and shapes say all: torchvision's ResNet, R3M, VIP, LIV or Theia. Throws Error naming
 /// file and key for what isn't built here.
 VLALIGN_EXPORT ImageTowerConfig read_image_config(const std::filesystem::path& path);
