@@ -135,7 +135,7 @@ TEST(CodedRows, OfOtherShapesAndTypesAreRefused) {
   refused([](CodedRows& c) { c.codes = c.codes.to(at::kShort); });
   refused([](CodedRows& c) { c.row_scale = -c.row_scale; });
   refused([](CodedRows& c) { c.error = at::full({20}, std::numeric_limits<float>::quiet_NaN()); });
-  refused([](CodedRows& c) { c.column_scale = {}; });
+  refused([](CodedRows& c) { c.column_scale = at::Tensor(); });
 }
 
 }  // namespace
