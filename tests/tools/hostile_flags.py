@@ -317,6 +317,11 @@ def calls_for(place):
                                       either)
     yield False, Call([*search, ""], usage)
     yield False, Call([*search, b"\xff\xfe", "--json"], good)
+    yield True, Call(search, usage)
+    yield False, Call([*search, "red", "--without", ""], usage)
+    yield False, Call([*search, "--without", "red"], usage)
+    yield False, Call([*embed, "--format", "npy", "--out", f / "file"], failed, ["is a file"])
+    yield False, Call([*embed, "--format", "parquet", "--out", f / "pictures"], failed, ["isn't replaced"])
     yield False, Call(["bench", "step", "--model", "nonsense"], failed)
 
     # Places.
@@ -328,6 +333,7 @@ def calls_for(place):
         yield False, Call(["convert", "--model", place_, "--to", "open_clip", "--out", f / "x"], either)
         yield False, Call(["export", "--model", place_, "--out", f / "x"], either)
         yield False, Call([*search[:3], "--images", place_, "red"], either)
+        yield False, Call([*search, "--image", place_], either)
         yield False, Call(["bench", "images", "--dir", place_], either)
         yield False, Call(["train", "--init", place_, "--data", pairs, "--out", f / "x"], either)
     for place_ in [*place.bad_places(), f / "empty", f / "nothing"]:
