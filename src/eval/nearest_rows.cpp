@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cmath>
 #include <limits>
 #include <mutex>
@@ -14,6 +15,7 @@ namespace vlalign {
 namespace {
 
 constexpr std::int64_t rows_at_once = 1024;  // whose products stay in the first cache
+constexpr std::int64_t rows_a_step = 8 * rows_at_once;
 
 bool comes_first(const NearRow& a, const NearRow& b) { return a.is_before(b); }
 
@@ -29,14 +31,18 @@ double product_in_double(const float* row, const double* query, std::int64_t wid
   return std::isfinite(sum) ? sum : std::numeric_limits<double>::infinity();
 }
 
-/// The best of what `visit(begin, end, best)` adds of items 0 to count - 1, on several threads.
+/// The best of what `visit(begin, end, best)` adds of items 0 to count - 1. A thread that is done takes the next `step`
+/// of them, so that none waits for one that the system has put aside.
 template <typename Visit>
-BestRows best_of(std::int64_t count, std::int64_t k, std::int64_t grain, const Visit& visit) {
+BestRows best_of(std::int64_t count, std::int64_t k, std::int64_t step, const Visit& visit) {
   BestRows best(k);
   std::mutex mutex;
-  at::parallel_for(0, count, grain, [&](std::int64_t begin, std::int64_t end) {
+  std::atomic<std::int64_t> next = 0;
+  const auto threads = std::min<std::int64_t>(at::get_num_threads(), (count + step - 1) / step);
+  at::parallel_for(0, threads, /*grain_size=*/1, [&](std::int64_t, std::int64_t) {
     BestRows own(k);
-    visit(begin, end, own);
+    for (auto begin = next.fetch_add(step); begin < count; begin = next.fetch_add(step))
+      visit(begin, std::min(begin + step, count), own);
     const std::scoped_lock lock(mutex);
     best.add(own);
   });
@@ -96,7 +102,7 @@ class CodedQuery {
 /// Rows whose upper bound reaches the k-th largest lower bound.
 std::vector<std::int64_t> candidates_for(const CodedQuery& query, std::int64_t rows, std::int64_t k) {
   std::vector<float> upper(static_cast<std::size_t>(rows));
-  const auto lowest = best_of(rows, k, rows_at_once, [&](std::int64_t begin, std::int64_t end, BestRows& best) {
+  const auto lowest = best_of(rows, k, rows_a_step, [&](std::int64_t begin, std::int64_t end, BestRows& best) {
     query.bound(begin, end, [&](std::int64_t row, double middle, double off) {
       upper[static_cast<std::size_t>(row)] =
           std::nextafter(static_cast<float>(middle + off), std::numeric_limits<float>::infinity());
@@ -136,7 +142,7 @@ std::vector<NearRow> BestRows::sorted() const {
 std::vector<NearRow> nearest_rows(const at::Tensor& rows, std::span<const double> query, std::int64_t k) {
   const auto count = rows.size(0), width = rows.size(1);
   const auto* numbers = rows.const_data_ptr<float>();
-  const auto best = best_of(count, std::min(k, count), rows_at_once, [&](auto begin, auto end, BestRows& own) {
+  const auto best = best_of(count, std::min(k, count), rows_a_step, [&](auto begin, auto end, BestRows& own) {
     for (auto row = begin; row < end; ++row)
       own.add({product_in_double(numbers + row * width, query.data(), width), row});
   });
@@ -150,7 +156,7 @@ std::vector<NearRow> nearest_rows(const at::Tensor& rows, const CodedRows& coded
   if (k > count / few || largest_query_number(width) == 0) return nearest_rows(rows, query, k);
   const auto candidates = candidates_for(CodedQuery(coded, query), count, k);
   const auto* numbers = rows.const_data_ptr<float>();
-  const auto best = best_of(std::ssize(candidates), k, /*grain=*/256, [&](auto begin, auto end, BestRows& own) {
+  const auto best = best_of(std::ssize(candidates), k, /*step=*/256, [&](auto begin, auto end, BestRows& own) {
     for (auto i = begin; i < end; ++i) {
       const auto row = candidates[static_cast<std::size_t>(i)];
       own.add({product_in_double(numbers + row * width, query.data(), width), row});
