@@ -56,6 +56,7 @@
 #include "vlalign/loss/time_contrastive.hpp"
 #include "vlalign/loss/vip.hpp"
 #include "vlalign/loss/weighted_sum.hpp"
+#include "vlalign/model/batch_encoder.hpp"
 #include "vlalign/model/dual_encoder.hpp"
 #include "vlalign/model/image_tower.hpp"
 #include "vlalign/model/interpolate.hpp"

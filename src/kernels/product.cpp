@@ -1,6 +1,7 @@
 #include "kernels/product.hpp"
 
 #include <ATen/Context.h>
+#include <ATen/DimVector.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/core/grad_mode.h>
@@ -46,6 +47,17 @@ at::Tensor one_dnn(const at::Tensor& x, const at::Tensor& matrix, const std::opt
   const at::AutoDispatchBelowADInplaceOrView no_graph;  // whose fallback would box the arguments
   return product_operator()->call(x, w, bias, "none", no_scalars, "");
 }
+
+/// Of one float32 row: computed as two, since oneDNN has another loop for one, which rounds otherwise. So a row's
+/// product is the same to the bit, however many others are beside it.
+at::Tensor one_row(const at::Tensor& x, const at::Tensor& matrix, const std::optional<at::Tensor>& bias) {
+  at::DimVector shape(x.sizes());
+  shape.back() = matrix.size(0);
+  const auto twice = x.reshape({1, -1}).expand({2, -1}).contiguous();
+  return one_dnn(twice, matrix, bias).narrow(0, 0, 1).view(shape);
+}
+
+bool is_one_row(const at::Tensor& x) { return x.scalar_type() == at::kFloat && x.numel() == x.size(-1); }
 
 /// Whether oneDNN has products of this type: it is asked for one, since what it can do depends on the processor and on
 /// ONEDNN_MAX_CPU_ISA, and what it can't do it refuses when it is called.
@@ -104,7 +116,8 @@ at::Tensor product(const at::Tensor& x, const at::Tensor& w, const at::Tensor& b
   if (!is_fast(x)) return at::linear(x, w, added);
   const bool with_graph =
       at::GradMode::is_enabled() && (x.requires_grad() || w.requires_grad() || (added && bias.requires_grad()));
-  return with_graph ? ProductNode::apply(x, w, added) : one_dnn(x, w, added);
+  if (with_graph) return ProductNode::apply(x, w, added);
+  return is_one_row(x) ? one_row(x, w, added) : one_dnn(x, w, added);
 }
 
 at::Tensor packed(const at::Tensor& w) {

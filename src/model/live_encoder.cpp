@@ -2,50 +2,20 @@
 
 #include <ATen/core/grad_mode.h>
 
-#include <algorithm>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "core/ascii.hpp"
 #include "core/check.hpp"
 #include "core/finite.hpp"
-#include "core/recent_texts.hpp"
-#include "image/frame_preprocessor.hpp"
+#include "image/frame_preprocessors.hpp"
 #include "kernels/thread_count.hpp"
+#include "model/kept_embeddings.hpp"
 #include "nn/live_weights.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 
 namespace vlalign {
 namespace {
-
-/// Preprocessors that are not in use, one for each call at once.
-class Preprocessors {
- public:
-  explicit Preprocessors(const Preprocess& how) : how_(how) {}
-
-  /// One that is prepared for such frames, where there is one.
-  std::unique_ptr<FramePreprocessor> take(const ImageView& frame) {
-    const std::lock_guard lock(mutex_);
-    if (idle_.empty()) return std::make_unique<FramePreprocessor>(how_);
-    const auto fits = [&](const auto& idle) { return idle->fits(frame); };
-    const auto found = std::find_if(idle_.begin(), idle_.end(), fits);
-    if (found != idle_.end()) std::swap(*found, idle_.back());
-    auto taken = std::move(idle_.back());
-    idle_.pop_back();
-    return taken;
-  }
-
-  void give_back(std::unique_ptr<FramePreprocessor> used) {
-    const std::lock_guard lock(mutex_);
-    idle_.push_back(std::move(used));
-  }
-
- private:
-  Preprocess how_;
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<FramePreprocessor>> idle_;
-};
 
 /// row [1, D] to `out`, which is left as it is by a row that can't be given out.
 void give_out(const at::Tensor& row, std::span<float> out) {
@@ -63,34 +33,14 @@ struct LiveEncoder::State {
   void check_out(std::span<float> out) const {
     check(std::ssize(out) == dim, "[LiveEncoder] out: expected {} numbers, got {}", dim, out.size());
   }
-  bool copy_kept(std::string_view text, std::uint64_t version, std::span<float> out);
-  void keep(std::string_view text, std::uint64_t version, std::span<const float> embedding);
 
   DualEncoder model;
   LiveEncoderOptions options;
   nn::LiveWeights weights;
   std::int64_t dim = model.config().embed_dim;
-  Preprocessors preprocessors{model.config().preprocess};
-  std::mutex mutex;  // of what follows
-  RecentTexts<std::vector<float>> texts;
-  std::uint64_t version = 0;  // of the weights that the texts were made with
+  FramePreprocessors preprocessors{model.config().preprocess};
+  KeptEmbeddings texts;
 };
-
-bool LiveEncoder::State::copy_kept(std::string_view text, std::uint64_t now, std::span<float> out) {
-  const std::lock_guard lock(mutex);
-  if (now > version) {
-    texts.clear();
-    version = now;
-  }
-  const auto* kept = texts.find(text);
-  if (kept != nullptr) std::copy(kept->begin(), kept->end(), out.begin());
-  return kept != nullptr;
-}
-
-void LiveEncoder::State::keep(std::string_view text, std::uint64_t made_with, std::span<const float> embedding) {
-  const std::lock_guard lock(mutex);
-  if (made_with == version) texts.keep(text, {embedding.begin(), embedding.end()});
-}
 
 LiveEncoder::LiveEncoder(DualEncoder model, const LiveEncoderOptions& options) {
   check_threads(options.threads, "LiveEncoder");
@@ -120,7 +70,7 @@ void LiveEncoder::embed(std::string_view text, std::span<float> out) const {
   auto& s = *state_;
   s.check_out(out);
   const auto version = s.weights.version();
-  if (s.copy_kept(text, version, out)) return;
+  if (s.texts.copy(text, version, out)) return;
   check(!trim(text).empty(), "[LiveEncoder] text: expected words, got a blank");
   const ThreadCount threads(s.options.threads);
   const at::NoGradGuard no_graph;
@@ -128,7 +78,7 @@ void LiveEncoder::embed(std::string_view text, std::span<float> out) const {
   const auto tokens =
       tokenize(*s.model.tokenizer(), std::vector{std::string(text)}, s.model.config().text.context_length);
   give_out(s.model.encode_text(tokens, s.options.precision), out);
-  s.keep(text, version, out);
+  s.texts.keep(text, version, out);
 }
 
 void LiveEncoder::refresh() { state_->weights.refresh(); }

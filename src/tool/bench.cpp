@@ -42,7 +42,7 @@ void add_bench(CLI::App& program) {
   auto* bench = program.add_subcommand("bench", "How fast this machine is at a part of the work");
   bench->require_subcommand(1);
   for (const auto add : {add_bench_step, add_bench_loss, add_bench_images, add_bench_tokens, add_bench_latency,
-                         add_bench_loader, add_bench_search})
+                         add_bench_callers, add_bench_loader, add_bench_search})
     add(*bench);
 }
 

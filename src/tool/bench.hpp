@@ -13,6 +13,7 @@ void add_bench_loss(CLI::App& bench);
 void add_bench_images(CLI::App& bench);
 void add_bench_tokens(CLI::App& bench);
 void add_bench_latency(CLI::App& bench);
+void add_bench_callers(CLI::App& bench);
 void add_bench_loader(CLI::App& bench);
 void add_bench_search(CLI::App& bench);
 

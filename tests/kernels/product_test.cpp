@@ -98,6 +98,18 @@ TEST_P(ProductOf, PackedWeightsIsThatOfTheWeights) {
   }
 }
 
+/// What a batch's size must not change. K is as large as where oneDNN's loop for one row rounds otherwise.
+TEST_P(ProductOf, ARowIsTheSameWhateverIsBesideIt) {
+  const at::NoGradGuard no_graph;
+  const auto in = Operands::random({400}, 3072, 96, GetParam());
+  const auto w = packed(in.w);
+  const auto all = product(in.x, w, in.bias);
+  if (w.is_same(in.w)) GTEST_SKIP() << "there are no packed weights here";
+  for (const std::int64_t rows : {1, 2, 7, 50})
+    EXPECT_TRUE(product(in.x.narrow(0, 0, rows), w, in.bias).equal(all.narrow(0, 0, rows))) << rows;
+  EXPECT_TRUE(product(in.x[0], w, in.bias).equal(all[0]));
+}
+
 INSTANTIATE_TEST_SUITE_P(Dtypes, ProductOf, testing::Values(at::kFloat, at::kBFloat16));
 
 TEST(Product, OfDoublesAndOfNoRows) {
