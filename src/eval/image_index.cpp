@@ -1,5 +1,4 @@
 #include <ATen/ops/empty.h>
-#include <ATen/ops/zeros.h>
 #include <torch/nn/module.h>
 
 #include <algorithm>

@@ -1,5 +1,6 @@
 #include "vlalign/eval/search.hpp"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/zeros.h>
 
