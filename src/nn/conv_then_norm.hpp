@@ -15,8 +15,8 @@ class ConvThenNorm {
  public:
   ConvThenNorm(std::shared_ptr<Conv2d> conv, std::shared_ptr<BatchNorm2d> norm);
 
-  /// then(norm(conv(x)) + added). x: [B, in, H, W], best with the channels innermost; added: as the result, or undefined; it is
-  /// written over where nobody else holds it
+  /// then(norm(conv(x)) + added). x: [B, in, H, W], best with the channels innermost; added: as the result, or
+  /// undefined; it is written over where nobody else holds it
   Tensor forward(const Tensor& x, ThenApply then = ThenApply::nothing, Tensor added = {}) const;
 
  private:
