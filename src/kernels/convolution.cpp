@@ -58,12 +58,18 @@ std::string_view one_dnns(ThenApply then) {
   return "none";
 }
 
-at::Tensor applied(const at::Tensor& y, ThenApply then) {
+bool is_ours_alone(const at::Tensor& x) {
+  return x.use_count() == 1 && x.storage().use_count() == 1 && x.is_contiguous(at::MemoryFormat::ChannelsLast);
+}
+
+}  // namespace
+
+at::Tensor applied(at::Tensor y, ThenApply then) {
   switch (then) {
     case ThenApply::nothing:
       return y;
     case ThenApply::relu:
-      return y.relu();
+      return y.relu_();
     case ThenApply::silu:
       return at::silu(y);
     case ThenApply::gelu:
@@ -71,12 +77,6 @@ at::Tensor applied(const at::Tensor& y, ThenApply then) {
   }
   return y;
 }
-
-bool is_ours_alone(const at::Tensor& x) {
-  return x.use_count() == 1 && x.storage().use_count() == 1 && x.is_contiguous(at::MemoryFormat::ChannelsLast);
-}
-
-}  // namespace
 
 at::Tensor packed_kernel(const at::Tensor& weight, const at::Tensor& x, const ConvolutionOptions& options) {
   const auto dense = weight.contiguous(at::MemoryFormat::ChannelsLast);

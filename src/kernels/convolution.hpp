@@ -12,6 +12,9 @@ struct ConvolutionOptions {
 /// What becomes of the sums, behind what is added to them.
 enum class ThenApply { nothing, relu, silu, gelu };
 
+/// The same by operators, with a graph where there is one; ReLU writes over y.
+at::Tensor applied(at::Tensor y, ThenApply then);
+
 /// The weight [out, in / groups, k, k] in the order in which convolution() reads it fastest for maps of x's size, on a
 /// CPU where LibTorch has oneDNN; the weight, channels innermost, elsewhere. Without a graph.
 at::Tensor packed_kernel(const at::Tensor& weight, const at::Tensor& x, const ConvolutionOptions& options);

@@ -2,8 +2,6 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/gelu.h>
-#include <ATen/ops/silu.h>
 #include <ATen/ops/zeros.h>
 
 #include "core/traced.hpp"
@@ -38,17 +36,7 @@ Tensor ConvThenNorm::forward(const Tensor& x, ThenApply then, Tensor added) cons
 Tensor ConvThenNorm::one_by_one(const Tensor& x, ThenApply then, const Tensor& added) const {
   auto y = norm_->forward(conv_->forward(x));
   if (added.defined()) y = y + added;
-  switch (then) {
-    case ThenApply::nothing:
-      return y;
-    case ThenApply::relu:
-      return y.relu_();
-    case ThenApply::silu:
-      return at::silu(y);
-    case ThenApply::gelu:
-      return at::gelu(y);
-  }
-  return y;
+  return applied(std::move(y), then);
 }
 
 }  // namespace vlalign::nn

@@ -4,7 +4,6 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/conv2d.h>
-#include <ATen/ops/gelu.h>
 #include <ATen/ops/zeros.h>
 
 #include "core/traced.hpp"
@@ -68,11 +67,14 @@ KeptForm::Form FoldableConv::prepared(const Tensor& x) const {
   });
 }
 
-/// For a recording, which isn't shown how it was made.
-Kernel FoldableConv::constant_kernel() const {
-  const at::NoGradGuard no_graph;
-  const at::tracer::impl::NoTracerDispatchMode unseen;
-  return kernel();
+/// For a recording, which isn't shown how the kernel was made.
+Tensor FoldableConv::recorded(const Tensor& x) const {
+  const auto whole = [this] {
+    const at::NoGradGuard no_graph;
+    const at::tracer::impl::NoTracerDispatchMode unseen;
+    return kernel();
+  }();
+  return at::conv2d(x, whole.weight, whole.bias, shape_.stride, shape_.kernel / 2, /*dilation=*/1, shape_.groups);
 }
 
 ConvolutionOptions FoldableConv::options() const {
@@ -81,20 +83,12 @@ ConvolutionOptions FoldableConv::options() const {
 }
 
 Tensor FoldableConv::convolved(const Tensor& x, bool gelu) {
-  if (!is_training() && is_traced()) {
-    const auto whole = constant_kernel();
-    const auto y =
-        at::conv2d(x, whole.weight, whole.bias, shape_.stride, shape_.kernel / 2, /*dilation=*/1, shape_.groups);
-    return gelu ? at::gelu(y) : y;
-  }
-  if (is_training() || at::GradMode::is_enabled()) return gelu ? at::gelu(parts(x)) : parts(x);
+  const auto then = gelu ? ThenApply::gelu : ThenApply::nothing;
+  if (!is_training() && is_traced()) return applied(recorded(x), then);
+  if (is_training() || at::GradMode::is_enabled()) return applied(parts(x), then);
   const auto form = prepared(x);
-  if (is_pointwise()) {
-    const auto y = channels_in_front(product(channels_behind(x), form[0], form[1]));
-    return gelu ? at::gelu(y) : y;
-  }
-  const auto seen = repeated_channels(x, options().groups / shape_.groups);
-  return convolution(seen, form[0], form[1], options(), gelu ? ThenApply::gelu : ThenApply::nothing);
+  if (is_pointwise()) return applied(channels_in_front(product(channels_behind(x), form[0], form[1])), then);
+  return convolution(repeated_channels(x, options().groups / shape_.groups), form[0], form[1], options(), then);
 }
 
 ConvNorm::ConvNorm(const Shape& shape, Initializer& initializer) : FoldableConv(shape) {

@@ -51,7 +51,7 @@ class FoldableConv : public torch::nn::Module {
   bool is_pointwise() const { return shape_.kernel == 1 && shape_.stride == 1 && shape_.groups == 1; }
   KeptForm::Form prepared(const Tensor& x) const;
   ConvolutionOptions options() const;
-  Kernel constant_kernel() const;
+  Tensor recorded(const Tensor& x) const;
   const std::vector<Tensor>& sources() const;
 
   Shape shape_;

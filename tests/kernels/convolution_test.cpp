@@ -18,7 +18,7 @@ struct Shape {
   std::int64_t in, out, kernel, stride, groups, side;
 };
 
-at::Tensor applied(const at::Tensor& y, ThenApply then) {
+at::Tensor by_operators(const at::Tensor& y, ThenApply then) {
   switch (then) {
     case ThenApply::relu:
       return y.relu();
@@ -64,7 +64,7 @@ class ConvolutionOf : public testing::TestWithParam<at::ScalarType> {
     }
     ASSERT_EQ(got.sizes(), expected.sizes());
     EXPECT_TRUE(got.is_contiguous(at::MemoryFormat::ChannelsLast));
-    EXPECT_LT((got.to(at::kDouble) - applied(expected, then)).abs().max().item<double>(), allowed(type))
+    EXPECT_LT((got.to(at::kDouble) - by_operators(expected, then)).abs().max().item<double>(), allowed(type))
         << s.in << " to " << s.out << ", kernel " << s.kernel << ", stride " << s.stride << ", groups " << s.groups
         << ", side " << s.side << ", then " << static_cast<int>(then) << ", added " << with_added;
   }

@@ -367,6 +367,24 @@ class LargeTokenizer : public Tokenizer {
   std::shared_ptr<const Tokenizer> bytes_;
 };
 
+TEST(TowerFolders, NameTheTokenizerThatDoesNotFit) {
+  const TempFolder folder;
+  const auto tower = folder.path() / "tower";
+  fs::copy(tower_fixture("roberta"), tower, fs::copy_options::recursive);
+  write_file_atomically(tower / "vocab.txt", "[PAD]\n");
+  ModelConfig config;
+  config.vision = VitConfig{.patch_size = 8, .width = 16, .layers = 1, .head_width = 8};
+  config.preprocess.image_size = 16;
+  config.text = read_text_config(tower);
+  config.text.keeps_rows = false;  // of a model that has the tower's sizes and words of its own
+  auto model = DualEncoder::create(config, std::make_shared<const LargeTokenizer>(config.text.pad_id));
+  const auto said = message_of<Error>([&] { model.load_text_tower(tower); });
+  EXPECT_NE(
+      said.find("the tokenizer in " + (tower / "vocab.txt").string() + " has 600 entries, the table of words 514 rows"),
+      std::string::npos)
+      << said;
+}
+
 TEST(TowerFolders, SayThatTheTokenizerHasMoreEntriesThanTheTableRows) {
   ModelConfig config;
   config.vision = VitConfig{.patch_size = 8, .width = 16, .layers = 1, .head_width = 8};
