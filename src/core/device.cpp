@@ -12,12 +12,22 @@ Precision parse_precision(std::string_view name) {
   if (name == "fp32") return Precision::fp32;
   if (name == "bf16") return Precision::bf16;
   if (name == "fp16") return Precision::fp16;
-  fail("unknown precision \"{}\": it is fp32, bf16 or fp16", name);
+  if (name == "int8") return Precision::int8;
+  fail("unknown precision \"{}\": it is fp32, bf16, fp16 or int8", name);
 }
 
 std::string_view to_string(Precision precision) {
-  if (precision == Precision::fp16) return "fp16";
-  return precision == Precision::fp32 ? "fp32" : "bf16";
+  switch (precision) {
+    case Precision::fp32:
+      return "fp32";
+    case Precision::bf16:
+      return "bf16";
+    case Precision::fp16:
+      return "fp16";
+    case Precision::int8:
+      return "int8";
+  }
+  fail("[to_string] unknown precision");
 }
 
 c10::Device parse_device(std::string_view name) {

@@ -10,13 +10,13 @@
 #include <unordered_map>
 
 #include "core/check.hpp"
-#include "core/precision.hpp"
 #include "data/loading/pixel_batch.hpp"
 #include "data/sources/checked_source.hpp"
 #include "data/sources/sampled_ranges.hpp"
 #include "eval/readable_images.hpp"
 #include "eval/rows.hpp"
 #include "kernels/thread_count.hpp"
+#include "model/int8_mode.hpp"
 #include "nn/evaluation_mode.hpp"
 #include "ranks/gather_texts.hpp"
 #include "vlalign/data/loading/loader.hpp"
@@ -83,8 +83,9 @@ ImageEmbeddings embed_readable_images(const DualEncoder& model, std::int64_t cou
 
   const auto encode = [&](const at::Tensor& pixels) {
     if (options.projected) return model.encode_image(pixels, options.precision);
+    const auto mode = checked_mode(model, options.precision);
     return model.module()
-        ->visual->forward(normalize_pixels(pixels.to(model.device()), how), dtype_of(options.precision))
+        ->visual->forward(normalize_pixels(pixels.to(model.device()), how), nn::compute_dtype(options.precision))
         .to(at::kFloat);
   };
   const Evaluating evaluating(model);

@@ -20,10 +20,16 @@ bool is_known(const Argument& argument) {
   return !sizes || std::all_of(sizes->begin(), sizes->end(), [](const Size& size) { return size.is_constant(); });
 }
 
-/// Whether an operator gives the same each time.
+/// Whether an operator gives the same each time, and nothing that a graph had better not hold: a weight that is
+/// rounded to int8 stays one.
 bool is_fixed(const Program& program, const Program::Operator& op) {
-  constexpr std::array<std::string_view, 6> others{"aten::expand", "aten::rand",    "aten::randn",
-                                                   "aten::empty",  "aten::dropout", "aten::bernoulli"};
+  constexpr std::array<std::string_view, 7> others{"aten::expand",
+                                                   "aten::rand",
+                                                   "aten::randn",
+                                                   "aten::empty",
+                                                   "aten::dropout",
+                                                   "aten::bernoulli",
+                                                   "aten::fake_quantize_per_channel_affine"};
   if (std::find(others.begin(), others.end(), name_of(op)) != others.end()) return false;
   const auto operands = operands_of(op);
   return std::all_of(operands.begin(), operands.end(), [&](ValueId id) { return program.at(id).constant.defined(); }) &&

@@ -41,6 +41,11 @@ void check_options(const DualEncoder& model, const OnnxOptions& options) {
   const auto length = options.text_length.value_or(1);
   check(length >= 1 && length <= context, "[export] text_length: expected 1 to {}, the context length, got {}", context,
         length);
+  check(options.precision == Precision::fp32 || options.precision == Precision::int8,
+        "[export] precision: graphs are written in fp32 or int8, got {}", to_string(options.precision));
+  check(options.precision == Precision::fp32 || !model.int8_columns().empty(),
+        "[export] precision: model {} isn't prepared for int8: quantize() does that, and `vlalign quantize`",
+        model.config().name);
   check(options.external_above >= 0, "[export] external_above: expected 0 bytes or more, got {}",
         options.external_above);
 }

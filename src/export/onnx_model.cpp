@@ -11,6 +11,8 @@ std::int64_t element_type(at::ScalarType dtype) {
       return 1;
     case at::kByte:
       return 2;
+    case at::kChar:
+      return 3;
     case at::kInt:
       return 6;
     case at::kLong:

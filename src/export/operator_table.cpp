@@ -127,6 +127,9 @@ constexpr std::array table{
     OperatorRow{"aten::matmul", rows::matrix_product},
     OperatorRow{"aten::mm", rows::matrix_product},
     OperatorRow{"aten::scaled_dot_product_attention", rows::attention},
+    // Numbers rounded to int8.
+    OperatorRow{"aten::fake_quantize_per_channel_affine", rows::quantize_weight},
+    OperatorRow{"aten::fake_quantize_per_tensor_affine", rows::quantize_numbers},
     // Reductions and norms.
     OperatorRow{"aten::all", rows::any_or_all, "ReduceMin"},
     OperatorRow{"aten::amax", rows::reduce, "ReduceMax"},

@@ -58,6 +58,10 @@ void matrix_product(Conversion& c);
 void add_product(Conversion& c);
 void attention(Conversion& c);
 
+// operators_quantized.cpp
+void quantize_numbers(Conversion& c);
+void quantize_weight(Conversion& c);
+
 // operators_reductions.cpp
 void sum(Conversion& c);
 void reduce(Conversion& c);   ///< the row's operation over the dimensions of argument 2

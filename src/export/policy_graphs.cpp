@@ -7,6 +7,7 @@
 #include "export/metadata.hpp"
 #include "export/traced_graph.hpp"
 #include "nn/evaluation_mode.hpp"
+#include "nn/int8_product.hpp"
 #include "vla/policy_module.hpp"
 #include "vlalign/vla/head/flow_matching_head.hpp"
 
@@ -54,6 +55,7 @@ class PolicyGraphs {
   }
 
   at::Tensor told(const Inputs& in) const {
+    const nn::Int8Mode mode(options_.precision);
     const auto text = module_->encoder->text_features(in[1], {});
     const auto state = in.size() > 2 ? in[2] : at::Tensor();
     const auto features = module_->features(normalized_(in[0]), text, state, at::kFloat);

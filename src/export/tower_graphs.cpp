@@ -5,6 +5,7 @@
 #include "export/metadata.hpp"
 #include "export/traced_graph.hpp"
 #include "nn/evaluation_mode.hpp"
+#include "nn/int8_product.hpp"
 #include "vlalign/core/normalize.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 
@@ -57,6 +58,7 @@ Model image_graph(const DualEncoder& model, const OnnxOptions& options) {
                      },
                      .computation =
                          [&](const std::vector<at::Tensor>& in) {
+                           const nn::Int8Mode mode(options.precision);
                            return outputs_of(*module->visual, module->image_projection, normalized(in[0]), options,
                                              /*text=*/false);
                          },
@@ -76,6 +78,7 @@ Model text_graph(const DualEncoder& model, const OnnxOptions& options) {
        .inputs = [&](const Extent& extent) -> std::vector<NamedInput> { return {random_tokens(model, extent)}; },
        .computation =
            [&](const std::vector<at::Tensor>& in) {
+             const nn::Int8Mode mode(options.precision);
              return outputs_of(*module->text, module->text_projection, in[0], options, /*text=*/true);
            },
        .outputs = names_of_outputs(options, /*text=*/true),

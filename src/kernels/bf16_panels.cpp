@@ -89,14 +89,18 @@ void multiply_panel(const Block& first, std::int64_t rows) {
 
 }  // namespace
 
-bool fits_panels([[maybe_unused]] const at::Tensor& w) {
+bool has_bf16_products() {
 #if defined(__x86_64__)
-  static const bool has_bf16 = __builtin_cpu_supports("avx512bf16") != 0;
-  return has_bf16 && w.is_cpu() && w.scalar_type() == at::kBFloat16 && w.dim() == 2 && w.numel() > 0 &&
-         w.size(0) % panel_rows == 0 && w.size(1) % 2 == 0;
+  static const bool has = __builtin_cpu_supports("avx512bf16") != 0;
+  return has;
 #else
   return false;
 #endif
+}
+
+bool fits_panels(const at::Tensor& w) {
+  return has_bf16_products() && w.is_cpu() && w.scalar_type() == at::kBFloat16 && w.dim() == 2 && w.numel() > 0 &&
+         w.size(0) % panel_rows == 0 && w.size(1) % 2 == 0;
 }
 
 at::Tensor to_panels(const at::Tensor& w) {

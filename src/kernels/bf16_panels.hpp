@@ -5,6 +5,9 @@
 
 namespace vlalign {
 
+/// Whether this processor multiplies bfloat16 in one instruction (AVX-512 BF16).
+bool has_bf16_products();
+
 /// Whether this processor multiplies bfloat16 (AVX-512 BF16) and the matrix [N, K] has whole panels: N a multiple of
 /// 32, K even.
 bool fits_panels(const at::Tensor& w);

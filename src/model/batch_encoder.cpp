@@ -15,6 +15,7 @@
 #include "image/frame_preprocessors.hpp"
 #include "kernels/thread_count.hpp"
 #include "model/batch_queue.hpp"
+#include "model/int8_mode.hpp"
 #include "model/kept_embeddings.hpp"
 #include "nn/live_weights.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
@@ -175,6 +176,7 @@ void BatchEncoder::State::reset() {
 
 BatchEncoder::BatchEncoder(DualEncoder model, const BatchEncoderOptions& options) {
   check_options(options);
+  checked_mode(model, options.precision);
   state_ = std::make_unique<State>(std::move(model), options);
 }
 

@@ -14,7 +14,7 @@
 #include "core/json/parse_json.hpp"
 #include "core/log.hpp"
 #include "core/on_device.hpp"
-#include "core/precision.hpp"
+#include "model/int8_mode.hpp"
 #include "model/make_module.hpp"
 #include "model/module_fit.hpp"
 #include "model/peers/coca_decoder.hpp"
@@ -28,6 +28,7 @@
 #include "model/savable.hpp"
 #include "nn/check_inputs.hpp"
 #include "nn/finite_weights.hpp"
+#include "nn/int8_product.hpp"
 #include "tokenizers/load_tokenizer.hpp"
 #include "vlalign/model/lora.hpp"
 #include "vlalign/model/peers/read_config.hpp"
@@ -135,6 +136,14 @@ void keep_decoder_of(DualEncoder& model, const ModelConfig& config, const Folder
   model.keep_decoder(config.decoder, std::move(tensors));
 }
 
+void set_columns_of(DualEncoder& model, NamedTensors columns, const fs::path& file) {
+  try {
+    model.set_int8_columns(std::move(columns));
+  } catch (const Error& error) {
+    fail("{}: {}", file.string(), error.what());
+  }
+}
+
 }  // namespace
 
 struct DualEncoder::State {
@@ -142,6 +151,7 @@ struct DualEncoder::State {
   ModelConfig config;
   std::shared_ptr<const Tokenizer> tokenizer;
   NamedTensors decoder{};  ///< empty where config.decoder is
+  NamedTensors int8_columns{};
 };
 
 DualEncoder::DualEncoder(std::shared_ptr<nn::DualEncoderImpl> module, ModelConfig config,
@@ -198,11 +208,13 @@ DualEncoder DualEncoder::load(const fs::path& folder, const LoadOptions& options
   ModelConfig config;
   std::shared_ptr<const Tokenizer> tokenizer;
   FolderWeights weights;
+  NamedTensors int8_columns;
   read_whole_folder(folder, [&](const fs::path& place) {
     check_whole_model(place);
     config = read_model_config(config_file_of(place));
     tokenizer = folder_tokenizer(place, config.text, config.layout);
     weights = read_folder_weights(place);
+    if (is_there(place / int8_file)) int8_columns = read_safetensors(place / int8_file).tensors;
   });
   if (config.layout == Layout::hugging_face) check_counted_from(*tokenizer, config.text, folder.string());
   if (options.image_size)
@@ -226,6 +238,7 @@ DualEncoder DualEncoder::load(const fs::path& folder, const LoadOptions& options
                           .as_peer = config.layout == Layout::open_clip};
   assign_model(*model.module(), config, weights.layout, weights.from.tensors, weights.from.where, resizing);
   if (!config.decoder.empty()) keep_decoder_of(model, config, weights.from);
+  if (!int8_columns.empty()) set_columns_of(model, std::move(int8_columns), folder / int8_file);
   model.train(false);
   return model;
 }
@@ -296,24 +309,30 @@ void DualEncoder::write(const fs::path& folder) const {
   write_description(folder, *this);
   write_weights(folder, config.layout, tensors);
   if (!merged.empty()) save_lora(*this, folder / "adapter.safetensors");
+  if (!int8_columns().empty()) write_safetensors(folder / int8_file, int8_columns());
 }
 
 at::Tensor DualEncoder::encode_image(const at::Tensor& pixels, Precision precision) const {
-  return state_->module->encode_image(normalized(pixels, *this, "encode_image"), dtype_of(precision));
+  const auto mode = checked_mode(*this, precision);
+  return state_->module->encode_image(normalized(pixels, *this, "encode_image"), nn::compute_dtype(precision));
 }
 
 at::Tensor DualEncoder::encode_text(const at::Tensor& tokens, Precision precision) const {
-  return state_->module->encode_text(checked(tokens, *this, "encode_text"), dtype_of(precision));
+  const auto mode = checked_mode(*this, precision);
+  return state_->module->encode_text(checked(tokens, *this, "encode_text"), nn::compute_dtype(precision));
 }
 
 Features DualEncoder::image_features(const at::Tensor& pixels, std::span<const std::int64_t> layers,
                                      Precision precision) const {
-  return state_->module->image_features(normalized(pixels, *this, "image_features"), layers, dtype_of(precision));
+  const auto mode = checked_mode(*this, precision);
+  return state_->module->image_features(normalized(pixels, *this, "image_features"), layers,
+                                        nn::compute_dtype(precision));
 }
 
 Features DualEncoder::text_features(const at::Tensor& tokens, std::span<const std::int64_t> layers,
                                     Precision precision) const {
-  return state_->module->text_features(checked(tokens, *this, "text_features"), layers, dtype_of(precision));
+  const auto mode = checked_mode(*this, precision);
+  return state_->module->text_features(checked(tokens, *this, "text_features"), layers, nn::compute_dtype(precision));
 }
 
 at::Tensor DualEncoder::logit_scale() const { return state_->module->logit_scale(); }
@@ -330,6 +349,13 @@ void DualEncoder::keep_decoder(std::string config, NamedTensors tensors) {
   check(config.empty() == tensors.empty(), "[keep_decoder] expected a config and tensors, or neither");
   state_->config.decoder = std::move(config);
   state_->decoder = std::move(tensors);
+}
+
+const NamedTensors& DualEncoder::int8_columns() const { return state_->int8_columns; }
+
+void DualEncoder::set_int8_columns(NamedTensors columns) {
+  nn::set_int8_products(*state_->module, columns, "[set_int8_columns]");
+  state_->int8_columns = std::move(columns);
 }
 
 void DualEncoder::train(bool on) { state_->module->train(on); }

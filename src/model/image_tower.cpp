@@ -8,12 +8,12 @@
 #include "core/io/files.hpp"
 #include "core/io/folders.hpp"
 #include "core/on_device.hpp"
-#include "core/precision.hpp"
 #include "model/make_module.hpp"
 #include "model/peers/config_json.hpp"
 #include "model/peers/image_tower_folder.hpp"
 #include "model/peers/tower_source.hpp"
 #include "nn/check_inputs.hpp"
+#include "nn/int8_product.hpp"
 #include "vlalign/core/io/safetensors.hpp"
 #include "vlalign/image/transform.hpp"
 #include "vlalign/nn/tower.hpp"
@@ -89,7 +89,7 @@ Features ImageTower::features(const at::Tensor& pixels, std::span<const std::int
   const at::NoGradGuard no_graph;
   const auto ready = normalize_pixels(on_device(pixels, device()), state_->config.preprocess);
   nn::check_pixels(ready, "ImageTower");
-  return state_->module->features(ready, dtype_of(precision), layers);
+  return state_->module->features(ready, nn::compute_dtype(precision), layers);
 }
 
 const ImageTowerConfig& ImageTower::config() const { return state_->config; }

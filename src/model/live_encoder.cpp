@@ -10,6 +10,7 @@
 #include "core/finite.hpp"
 #include "image/frame_preprocessors.hpp"
 #include "kernels/thread_count.hpp"
+#include "model/int8_mode.hpp"
 #include "model/kept_embeddings.hpp"
 #include "nn/live_weights.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
@@ -45,6 +46,7 @@ struct LiveEncoder::State {
 LiveEncoder::LiveEncoder(DualEncoder model, const LiveEncoderOptions& options) {
   check_threads(options.threads, "LiveEncoder");
   check(options.kept_texts >= 1, "[LiveEncoder] kept_texts: expected at least 1, got {}", options.kept_texts);
+  checked_mode(model, options.precision);
   state_ = std::make_unique<State>(std::move(model), options);
 }
 

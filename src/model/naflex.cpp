@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "core/check.hpp"
-#include "core/precision.hpp"
+#include "model/int8_mode.hpp"
 #include "model/naflex_patches.hpp"
 #include "nn/patches.hpp"
 #include "vlalign/core/normalize.hpp"
@@ -77,7 +77,8 @@ at::Tensor encode_pictures(const DualEncoder& model, std::span<const Image> pict
   auto patches = naflex_patches(pictures, vit->patch_size, vit->most_patches, config.preprocess);
   patches.pixels = patches.pixels.to(model.device());
   const auto& module = *model.module();
-  const auto pooled = dynamic_cast<nn::Vit&>(*module.visual).forward(patches, dtype_of(precision));
+  const auto mode = checked_mode(model, precision);
+  const auto pooled = dynamic_cast<nn::Vit&>(*module.visual).forward(patches, nn::compute_dtype(precision));
   return l2_normalize(module.image_projection ? module.image_projection->forward(pooled) : pooled);
 }
 

@@ -25,6 +25,7 @@
 #include "core/check.hpp"
 #include "core/traced.hpp"
 #include "kernels/product.hpp"
+#include "nn/int8_product.hpp"
 #include "nn/shared_batch_norm.hpp"
 #include "vlalign/nn/lora.hpp"
 
@@ -119,6 +120,8 @@ Tensor KeptWeight::kept(const Tensor& parameter, at::ScalarType dtype, Tensor (*
 }
 
 Tensor KeptProduct::operator()(const Tensor& x, const Tensor& weight, const Tensor& bias, bool pack) const {
+  if (auto* observer = product_observer()) observer->see(*this, x);
+  if (int8 && in_int8_mode()) return (*int8)(x, weight, bias);
   const auto dtype = x.scalar_type();
   if (pack && !at::GradMode::is_enabled() && !is_traced()) return product(x, weight_(weight, dtype, packed), bias);
   return product(x, weight_(weight, dtype), bias.defined() ? bias_(bias, dtype) : bias);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/check.hpp"
+#include "core/io/files.hpp"
 #include "tokenizers/word_piece_tokenizer.hpp"
 #include "vlalign/model/peers/read_config.hpp"
 #include "vlalign/model/presets.hpp"
@@ -35,6 +36,7 @@ std::shared_ptr<const Tokenizer> made_up_tokenizer(const ModelConfig& config) {
 }  // namespace
 
 BenchModel make_bench_model(const std::string& name) {
+  if (is_folder(name)) return {DualEncoder::load(name), "the model's"};
   const auto config = name.ends_with(".json") ? read_model_config(name) : preset(name);
   const bool own = config.text.own_vocabulary;
   return {DualEncoder::create(config, own ? made_up_tokenizer(config) : nullptr), own ? "made up" : "CLIP's"};

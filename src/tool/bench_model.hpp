@@ -9,11 +9,11 @@ namespace vlalign::tool {
 
 struct BenchModel {
   DualEncoder model;
-  std::string words;  ///< where its vocabulary comes from: "CLIP's" or "made up"
+  std::string words;  ///< where its vocabulary comes from: "the model's", "CLIP's" or "made up"
 };
 
-/// A preset or a model config (.json), freshly initialised. One that has a vocabulary of its own gets a made-up one of
-/// that size, of which each word of a text is one token: a benchmark needs no real ids.
+/// A model folder's, or that of a preset or a model config (.json), freshly initialised. One that has a vocabulary of
+/// its own gets a made-up one of that size, of which each word of a text is one token: a benchmark needs no real ids.
 BenchModel make_bench_model(const std::string& name);
 
 }  // namespace vlalign::tool

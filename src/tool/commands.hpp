@@ -24,6 +24,7 @@ void add_search(CLI::App& program);
 void add_inspect(CLI::App& program);
 void add_convert(CLI::App& program);
 void add_export(CLI::App& program);
+void add_quantize(CLI::App& program);
 void add_interpolate(CLI::App& program);
 void add_index(CLI::App& program);
 void add_linear_probe(CLI::App& program);
@@ -60,7 +61,7 @@ struct DataFlags {
   std::string location;
   PairOptions columns;
 
-  void add(CLI::App& command);
+  void add(CLI::App& command, const std::string& name = "--data");
   std::shared_ptr<const PairSource> open() const { return open_pairs(location, columns); }
 };
 

@@ -15,16 +15,19 @@ namespace {
 struct ExportFlags {
   std::string folder, to = "onnx", out;
   OnnxOptions options;
+  std::string precision = "fp32";
   bool json = false;
 };
 
 /// Which kind of folder it is follows from policy.json.
 void export_folder(const ExportFlags& flags) {
   check_folder_place(flags.out, replaceable_export());
+  auto options = flags.options;
+  options.precision = parse_precision(flags.precision);
   if (is_there(std::filesystem::path(flags.folder) / "policy.json")) {
-    export_onnx(vla::Policy::load(flags.folder), flags.out, flags.options);
+    export_onnx(vla::Policy::load(flags.folder), flags.out, options);
   } else {
-    export_onnx(DualEncoder::load(flags.folder), flags.out, flags.options);
+    export_onnx(DualEncoder::load(flags.folder), flags.out, options);
   }
   const auto facts = nlohmann::ordered_json::parse(read_file(std::filesystem::path(flags.out) / "export.json"));
   if (flags.json) {
@@ -52,6 +55,9 @@ void add_export(CLI::App& program) {
   command->add_option("--layers", options.layers, "Outputs of these layers too, such as 3,-1")->delimiter(',');
   command->add_option("--text-length", options.text_length,
                       "The only length of texts that the graph takes; any without it");
+  command->add_option("--precision", flags->precision, "fp32, or int8 of a model that quantize has prepared")
+      ->check(CLI::IsMember({"fp32", "int8"}))
+      ->capture_default_str();
   command->add_flag("--preprocess", options.preprocess,
                     "A graph from a picture of any size to normalised pixels too (opset 18)");
   command->add_flag("--json", flags->json, "Print one JSON object on stdout and nothing else there");

@@ -62,10 +62,10 @@ std::vector<std::string> read_lines(const std::string& file) {
   return lines;
 }
 
-void DataFlags::add(CLI::App& command) {
+void DataFlags::add(CLI::App& command, const std::string& name) {
   command
       .add_option(
-          "--data", location,
+          name, location,
           "Pairs: a .tsv/.csv (filepath, title), a .jsonl or a folder with metadata.jsonl (file_name, text), or tar "
           "shards, e.g. shards/{000..031}.tar or shards/*.tar, also at http(s):// and s3://, from a pipe:COMMAND, or "
           "an index of shards; several with :: between them, A@2::B@1 for one that an epoch holds twice")
@@ -136,7 +136,10 @@ void add_pixels_flag(CLI::App& command, std::optional<PixelsAs>& pixels_as) {
 }
 
 void RunFlags::add(CLI::App& command) {
-  command.add_option("--precision", precision, "fp32, bf16 or, on a GPU, fp16: what the towers compute in")
+  command
+      .add_option(
+          "--precision", precision,
+          "fp32, bf16, on a GPU fp16, or int8 with a model that quantize has prepared: what the towers compute in")
       ->capture_default_str();
   command.add_option("--device", device, "cpu, cuda or cuda:N")->capture_default_str();
   command.add_option("--threads", threads, "Threads of the arithmetic; all cores without it")

@@ -65,8 +65,9 @@ int run(int argc, char** argv) {
   program.require_subcommand(1);
   program.set_version_flag("--version", vlalign::version());
   using namespace vlalign::tool;
-  for (const auto add : {add_train, add_launch, add_eval, add_zero_shot, add_linear_probe, add_embed, add_search,
-                         add_inspect, add_convert, add_export, add_interpolate, add_index, add_report, add_bench})
+  for (const auto add :
+       {add_train, add_launch, add_eval, add_zero_shot, add_linear_probe, add_embed, add_search, add_inspect,
+        add_convert, add_export, add_quantize, add_interpolate, add_index, add_report, add_bench})
     add(program);
   check_numbers(program);
   try {

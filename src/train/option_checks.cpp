@@ -32,6 +32,7 @@ void check_optimizer(const TrainerOptions& o) {
 }
 
 void check_machine(const TrainerOptions& o) {
+  check(o.precision != Precision::int8, "[Trainer] precision: int8 is for inference; expected fp32, bf16 or fp16");
   parse_device(o.device.str());
   check(o.threads >= 0 && o.threads <= largest_thread_count, "[Trainer] threads: expected 0 to {}, got {}",
         largest_thread_count, o.threads);

@@ -14,10 +14,10 @@
 #include "core/check.hpp"
 #include "core/finite.hpp"
 #include "core/on_device.hpp"
-#include "core/precision.hpp"
 #include "core/recent_texts.hpp"
 #include "image/frame_preprocessor.hpp"
 #include "kernels/thread_count.hpp"
+#include "model/int8_mode.hpp"
 #include "nn/live_weights.hpp"
 #include "vla/policy_module.hpp"
 #include "vlalign/core/random.hpp"
@@ -90,6 +90,7 @@ struct LivePolicy::State {
 
 LivePolicy::LivePolicy(Policy policy, const LivePolicyOptions& options) {
   check_options(options, policy.config().actions);
+  checked_mode(policy.encoder(), options.precision);
   state_ = std::make_unique<State>(std::move(policy), options);
 }
 
@@ -167,8 +168,9 @@ bool LivePolicy::State::predict(const ImageView& frame, std::span<const float> f
   const auto preprocessed = Clock::now();
   if (state.defined()) std::copy(felt.begin(), felt.end(), state.mutable_data_ptr<float>());
   generator.set_current_seed(Rng({options.seed, predictions}).next());
-  const auto actions =
-      module->act(on_device(pixels, policy.device()), instruction, state, dtype_of(options.precision), generator);
+  const auto mode = checked_mode(policy.encoder(), options.precision);
+  const auto actions = module->act(on_device(pixels, policy.device()), instruction, state,
+                                   nn::compute_dtype(options.precision), generator);
   copy_numbers(actions, chunk, "[LivePolicy] actions");
   const auto end = Clock::now();
   if (!all_finite(chunk)) return false;

@@ -14,12 +14,14 @@
 #include "core/io/folders.hpp"
 #include "core/on_device.hpp"
 #include "core/precision.hpp"
+#include "model/int8_mode.hpp"
 #include "model/peers/model_folder.hpp"
 #include "model/peers/peer_names.hpp"
 #include "model/peers/tower_source.hpp"
 #include "nn/finite_weights.hpp"
 #include "vla/check_shape.hpp"
 #include "vla/policy_config.hpp"
+#include "vla/policy_folder.hpp"
 #include "vla/policy_module.hpp"
 #include "vlalign/core/io/safetensors.hpp"
 #include "vlalign/core/random.hpp"
@@ -56,26 +58,6 @@ ActionBank bank_of(const DualEncoder& encoder, const PolicyConfig& config) {
   const at::NoGradGuard no_graph;
   const auto tokens = tokenize(*encoder.tokenizer(), texts, encoder.config().text.context_length);
   return {encoder.encode_text(tokens).cpu(), at::stack(actions)};
-}
-
-bool holds_model_files_alone(const fs::path& folder) {
-  const auto entries = entries_of(folder);
-  return std::all_of(entries.begin(), entries.end(),
-                     [](const auto& path) { return !is_folder(path) && is_model_file(path.filename().string()); });
-}
-
-/// What write() makes.
-std::string policy_misfit(const fs::path& folder) {
-  for (const auto& path : entries_of(folder)) {
-    const auto name = path.filename().string();
-    const bool encoder = name == "encoder" && is_folder(path), second = name == second_folder && is_folder(path);
-    const auto misfit = encoder ? replaceable_model().misfit(path) : "";
-    if (!misfit.empty()) return "its encoder is no model folder, " + misfit;
-    if (second && !holds_model_files_alone(path)) return "its second tower's folder holds other files too";
-    if (!encoder && !second && (is_folder(path) || (name != "policy.json" && name != "policy.safetensors")))
-      return name + " is in it";
-  }
-  return is_there(folder / "policy.json") ? "" : "no policy.json is in it";
 }
 
 /// Throws Error unless parts of one's own are made for these towers and this configuration.
@@ -235,8 +217,7 @@ Policy Policy::load(const fs::path& folder) {
 }
 
 void Policy::save(const fs::path& folder) const {
-  static const Replaceable replaceable{"a policy's folder", policy_misfit};
-  write_folder_atomically(folder, replaceable, [this](const fs::path& place) { write(place); });
+  write_folder_atomically(folder, replaceable_policy(), [this](const fs::path& place) { write(place); });
 }
 
 void Policy::write(const fs::path& folder) const {
@@ -279,6 +260,7 @@ void Policy::load_weights(const fs::path& folder) {
 
 at::Tensor Policy::loss_of_all(const EpisodeBatch& batch, Precision precision, const at::Generator& generator,
                                const std::function<HeadBatch(const HeadBatch&)>& join) const {
+  check(precision != Precision::int8, "[Policy] loss: int8 is for inference");
   auto& module = *state_->module;
   const auto& config = state_->config;
   check_pixels(batch.pixels, state_->encoder.config().preprocess.image_size);
@@ -305,7 +287,8 @@ at::Tensor Policy::act(const at::Tensor& pixels, const Features& instruction, co
   check_pixels(pixels, state_->encoder.config().preprocess.image_size);
   check_state(state, pixels.size(0), state_->config.state);
   const auto normalized = normalize_pixels(on_device(pixels, device()), state_->encoder.config().preprocess);
-  const auto actions = state_->module->act(normalized, instruction, state, dtype_of(precision), generator);
+  const auto mode = checked_mode(state_->encoder, precision);
+  const auto actions = state_->module->act(normalized, instruction, state, nn::compute_dtype(precision), generator);
   if (!all_finite(actions))
     fail("[Policy] the actions of row {} aren't finite: pixels, state or weights are NaN or infinite",
          first_bad_row(actions));

@@ -13,7 +13,8 @@ using test::message_of;
 TEST(ParsePrecision, KnowsItsTwoNames) {
   EXPECT_EQ(parse_precision("fp32"), Precision::fp32);
   EXPECT_EQ(parse_precision("bf16"), Precision::bf16);
-  EXPECT_EQ(message_of<Error>([] { parse_precision("fp8"); }), "unknown precision \"fp8\": it is fp32, bf16 or fp16");
+  EXPECT_EQ(message_of<Error>([] { parse_precision("fp8"); }),
+            "unknown precision \"fp8\": it is fp32, bf16, fp16 or int8");
 }
 
 TEST(ParseDevice, RefusesWhatIsNoDevice) {

@@ -2,6 +2,7 @@
 // tests/peers/onnx_agreement.py's.
 #include "vlalign/export/onnx.hpp"
 
+#include <ATen/ops/randint.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -16,6 +17,7 @@
 #include "vla/small_policy.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/model/live_encoder.hpp"
+#include "vlalign/model/quantize.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 
 namespace vlalign::onnx_test {
@@ -28,7 +30,7 @@ using test::read_onnx;
 using test::TempFolder;
 
 using Values = std::map<std::string, test::OnnxValue>;
-constexpr std::uint64_t float32 = 1, uint8 = 2, int64 = 7, boolean = 9;  // TensorProto.DataType
+constexpr std::uint64_t float32 = 1, uint8 = 2, int8 = 3, int64 = 7, boolean = 9;  // TensorProto.DataType
 
 bool holds(const test::OnnxGraph& graph, const std::string& operation) {
   return std::find(graph.operations.begin(), graph.operations.end(), operation) != graph.operations.end();
@@ -158,6 +160,26 @@ TEST(ExportedModel, IsTheSameWhileAControlLoopHasTheModel) {
   export_onnx(model, folder.path() / "after");
   for (const auto* name : {"image.onnx", "text.onnx"})
     EXPECT_EQ(read_file(folder.path() / "before" / name), read_file(folder.path() / "after" / name)) << name;
+}
+
+/// Products that int8 inference computes in bytes, of codes between pairs that engines know.
+TEST(ExportedModel, HoldsBytesWhereItIsPreparedForInt8) {
+  const TempFolder folder;
+  const auto model = test::towers();
+  EXPECT_EQ(message_of<Error>([&] { export_onnx(model, folder.path() / "int8", {.precision = Precision::int8}); }),
+            "[export] precision: model small isn't prepared for int8: quantize() does that, and `vlalign quantize`");
+  auto tokens = at::randint(1, 500, {8, 16}, at::kLong);
+  tokens.select(1, 15).fill_(513);
+  const auto result = quantize(model, at::randint(256, {8, 3, 32, 32}, at::kByte), tokens, {.cosine = 0});
+  export_onnx(model, folder.path() / "int8", {.precision = Precision::int8});
+  export_onnx(model, folder.path() / "fp32");
+  const auto graph = read_onnx(folder.path() / "int8" / "image.onnx");
+  std::int64_t bytes = 0, products = 0;
+  for (const auto& [name, weight] : graph.weights) bytes += weight.type == int8 && weight.shape.size() == 2 ? 1 : 0;
+  for (const auto& product : result.products) products += product.name.starts_with("visual.") ? 1 : 0;
+  EXPECT_GE(bytes, products);
+  EXPECT_GE(std::count(graph.operations.begin(), graph.operations.end(), "QuantizeLinear"), products);
+  EXPECT_FALSE(holds(read_onnx(folder.path() / "fp32" / "image.onnx"), "QuantizeLinear"));
 }
 
 TEST(ExportedModel, IsRefusedWithLengthsAndLayersThatArentThere) {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Exported graphs in ONNX Runtime and OpenVINO against what is computed here:
 
-    python3 tests/peers/onnx_agreement.py BUILD MODEL... [--with normalize,raw,tokens,layers,preprocess,external,lora]
+    python3 tests/peers/onnx_agreement.py BUILD MODEL... [--with normalize,raw,tokens,layers,preprocess,external,lora,int8]
                                           [--engines onnxruntime,openvino] [--rows 64] [--limit 2e-5]
 
 MODEL: as tests/support/export_model.cpp takes it: presets (random weights), configs, model folders, random:SEED,

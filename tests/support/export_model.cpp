@@ -1,5 +1,5 @@
 // Exports a model and says what it computes here, for tests/peers/onnx_agreement.py:
-//   vlalign_export_model MODEL OUT ROWS [normalize] [raw] [tokens] [layers] [preprocess] [external] [lora]
+//   vlalign_export_model MODEL OUT ROWS [normalize] [raw] [tokens] [layers] [preprocess] [external] [lora] [int8]
 //     MODEL: a preset with random weights, a config's .json, a model folder, random:SEED for a small model of
 //     tests/support/random_config.hpp, image:FOLDER for a small model with the image tower of that folder's config,
 //     policy:FUSION:HEAD[:FOLDER] for a small policy, with FOLDER's image tower as its second, or a policy's folder
@@ -36,6 +36,7 @@
 #include "vlalign/model/lora.hpp"
 #include "vlalign/model/peers/read_config.hpp"
 #include "vlalign/model/presets.hpp"
+#include "vlalign/model/quantize.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 #include "vlalign/vla/head/flow_matching_head.hpp"
 
@@ -165,14 +166,14 @@ NamedTensors outputs_of(const DualEncoder& model, std::int64_t rows, const OnnxO
   NamedTensors all;
   if (options.preprocess) add_pictures(all, model.config().preprocess);
   const auto pixels = random_pixels(model, rows, options);
-  const auto image = model.image_features(pixels, options.layers);
+  const auto image = model.image_features(pixels, options.layers, options.precision);
   all["image.pixels"] = pixels;
   add_outputs(all, "image", image, embedding_of(image, model.module()->image_projection, options), options);
   const auto context = model.config().text.context_length;
   for (const auto& [graph, length] :
        {std::pair{"text", context}, std::pair{"short", std::max<std::int64_t>(1, context / 3)}}) {
     const auto tokens = random_texts(model, rows, length);
-    const auto text = model.text_features(tokens, options.layers);
+    const auto text = model.text_features(tokens, options.layers, options.precision);
     all[std::string(graph) + ".tokens"] = tokens;
     add_outputs(all, graph, text, embedding_of(text, model.module()->text_projection, options), options);
   }
@@ -185,6 +186,14 @@ void add_adapters(const DualEncoder& model) {
   disturb(*model.module());
 }
 
+/// Prepared for int8 with pictures and texts at random.
+void prepare(const DualEncoder& model, const OnnxOptions& options) {
+  if (options.precision != vlalign::Precision::int8 || !model.int8_columns().empty()) return;
+  constexpr std::int64_t pairs = 32;
+  const auto tokens = random_texts(model, pairs, model.config().text.context_length);
+  vlalign::quantize(model, random_pixels(model, pairs, options), tokens, {.cosine = 0});
+}
+
 NamedTensors outputs_of(const Policy& policy, std::int64_t rows, const OnnxOptions& options) {
   const auto encoder = policy.encoder();
   const auto pixels = random_pixels(encoder, rows, options);
@@ -195,7 +204,7 @@ NamedTensors outputs_of(const Policy& policy, std::int64_t rows, const OnnxOptio
   const auto module = std::dynamic_pointer_cast<vlalign::vla::PolicyModule>(policy.module());
   const auto* flow = dynamic_cast<const vlalign::vla::FlowMatchingHead*>(module->head.get());
   if (!flow) {
-    all["policy.actions"] = policy.act(pixels, policy.read(tokens), state);
+    all["policy.actions"] = policy.act(pixels, policy.read(tokens, options.precision), state, options.precision);
     return all;
   }
   const auto ready = vlalign::normalize_pixels(pixels, encoder.config().preprocess);
@@ -213,6 +222,7 @@ OnnxOptions options_of(const std::set<std::string>& words) {
                       .preprocess = words.contains("preprocess")};
   if (words.contains("layers")) options.layers = {-1, 0};
   if (words.contains("external")) options.external_above = 0;
+  if (words.contains("int8")) options.precision = vlalign::Precision::int8;
   return options;
 }
 
@@ -231,12 +241,15 @@ int main(int argc, char** argv) {
     const std::string name = argv[1];
     const std::set<std::string> words(argv + 4, argv + argc);
     const auto options = options_of(words);
-    const bool policy = name.starts_with("policy:") || fs::exists(fs::path(name) / "policy.json");
-    if (policy) {
-      write(policy_of(name), argv[2], std::stoll(argv[3]), options);
+    const bool is_policy = name.starts_with("policy:") || fs::exists(fs::path(name) / "policy.json");
+    if (is_policy) {
+      const auto policy = policy_of(name);
+      prepare(policy.encoder(), options);
+      write(policy, argv[2], std::stoll(argv[3]), options);
     } else {
       const auto model = model_of(name);
       if (words.contains("lora")) add_adapters(model);
+      prepare(model, options);
       write(model, argv[2], std::stoll(argv[3]), options);
     }
   } catch (const std::exception& error) {

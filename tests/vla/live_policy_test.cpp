@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
@@ -19,6 +20,7 @@
 #include "vlalign/core/device.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/image/transform.hpp"
+#include "vlalign/model/quantize.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 #include "vlalign/vla/fusion/make_fusion.hpp"
 #include "vlalign/vla/head/make_head.hpp"
@@ -70,18 +72,44 @@ std::vector<Action> act_on(LivePolicy& robot, int frames) {
   return actions;
 }
 
+/// uint8 [1, 3, S, S]
+at::Tensor pixels_of(const Policy& policy, int which) {
+  auto picture = preprocess(frame(which), policy.encoder().config().preprocess);
+  return at::from_blob(picture.rgb.data(), {1, 32, 32, 3}, at::kByte).permute({0, 3, 1, 2}).clone();
+}
+
 /// [H, A] of the policy itself, which no LivePolicy has touched.
 at::Tensor chunk_of(const Policy& policy, int which, const char* instruction = words) {
-  const auto encoder = policy.encoder();
-  auto picture = preprocess(frame(which), encoder.config().preprocess);
-  const auto pixels = at::from_blob(picture.rgb.data(), {1, 32, 32, 3}, at::kByte).permute({0, 3, 1, 2});
-  const auto tokens = tokenize(*encoder.tokenizer(), std::vector<std::string>{instruction}, 16);
-  return policy.act(pixels, policy.read(tokens), at::tensor(state_of(which)).unsqueeze(0))[0];
+  const auto tokens = tokenize(*policy.encoder().tokenizer(), std::vector<std::string>{instruction}, 16);
+  return policy.act(pixels_of(policy, which), policy.read(tokens), at::tensor(state_of(which)).unsqueeze(0))[0];
 }
 
 void expect_row(const Action& action, const at::Tensor& expected) {
   for (std::int64_t a = 0; a < 2; ++a)
     EXPECT_NEAR(action[static_cast<std::size_t>(a)], expected[a].item<float>(), 1e-5);
+}
+
+/// Towers in int8, fusion and head in floats.
+TEST(LivePolicy, RunsItsTowersInInt8) {
+  const vlalign::test::TempFolder folder;
+  const auto policy = policy_of("text_queries", "l1");
+  const auto refusal = message_of<Error>([&] { LivePolicy(policy, {.precision = Precision::int8}); });
+  EXPECT_EQ(refusal, "[int8] model small: not prepared for int8: quantize() does that, and `vlalign quantize`");
+  std::vector<at::Tensor> pixels;
+  for (int i = 0; i < 24; ++i) pixels.push_back(pixels_of(policy, i));
+  const auto tokens = tokenize(*policy.encoder().tokenizer(), std::vector<std::string>{words, "push the bowl"}, 16);
+  quantize(policy.encoder(), at::cat(pixels), tokens);
+  policy.save(folder.path() / "policy");
+  policy.save(folder.path() / "policy");
+  const auto back = Policy::load(folder.path() / "policy");
+  auto exact = live(policy), quick = live(policy, {.precision = Precision::int8});
+  auto again = live(back, {.precision = Precision::int8});
+  for (int i = 0; i < 4; ++i) {
+    const auto actions = act(exact, i), in_int8 = act(quick, i);
+    EXPECT_NE(in_int8, actions);
+    EXPECT_EQ(in_int8, act(again, i));
+    for (std::size_t k = 0; k < actions.size(); ++k) EXPECT_NEAR(in_int8[k], actions[k], 0.05);
+  }
 }
 
 TEST(LivePolicy, ActsOutTheFirstStepsOfThePolicysChunks) {

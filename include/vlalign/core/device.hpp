@@ -10,9 +10,10 @@ namespace vlalign {
 
 /// What the towers compute in. Parameters, logits, losses and optimizer state are float32 in each. fp16 is for GPUs:
 /// trainers scale the loss for it, see docs/performance.md.
-enum class Precision { fp32, bf16, fp16 };
+/// int8 is for inference on CPUs, of a model that quantize() has prepared.
+enum class Precision { fp32, bf16, fp16, int8 };
 
-/// "fp32", "bf16" or "fp16"; throws Error naming them on anything else.
+/// "fp32", "bf16", "fp16" or "int8"; throws Error naming them on anything else.
 VLALIGN_EXPORT Precision parse_precision(std::string_view name);
 VLALIGN_EXPORT std::string_view to_string(Precision precision);
 

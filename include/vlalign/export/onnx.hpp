@@ -22,13 +22,16 @@ struct OnnxOptions {
   /// The only length of texts that the graph takes, padded with the tokenizer's pad_id; any up to the context length
   /// without it.
   std::optional<std::int64_t> text_length{};
+  /// fp32, or int8 of a model that quantize() has prepared: products that it computes in bytes have pairs of
+  /// QuantizeLinear and DequantizeLinear around them, from which engines make such products, and weights of a byte.
+  Precision precision = Precision::fp32;
   bool preprocess = false;  ///< also preprocess.onnx, of opset 18, from a picture of any size to normalised pixels
   /// Weights of more bytes than this lie in a file beside their graph (image.onnx.data). ONNX ends at 2 GB; a graph
   /// that is opened and shown by tools should be smaller.
   std::int64_t external_above = std::int64_t{1} << 30;
 };
 
-/// Writes a model as ONNX graphs (opset 17, float32) for ONNX Runtime, OpenVINO, TensorRT and others:
+/// Writes a model as ONNX graphs (opset 17) for ONNX Runtime, OpenVINO, TensorRT and others:
 ///
 ///     export_onnx(DualEncoder::load("runs/mine/model"), "onnx", {.normalize = true});
 ///

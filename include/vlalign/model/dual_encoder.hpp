@@ -85,7 +85,8 @@ class VLALIGN_EXPORT DualEncoder {
 
   /// Gradients flow unless switched off (at::NoGradGuard); arguments are moved to the model's device. Throw Error
   /// naming the argument that is missing, empty (B or L is 0), of another dtype or shape, or holds an id that the text
-  /// tower has no row for; the last is seen in tensors on a CPU alone, since a GPU would have to be waited for.
+  /// tower has no row for; the last is seen in tensors on a CPU alone, since a GPU would have to be waited for. With
+  /// Precision::int8 no gradients flow, and a model that has no int8_columns() or isn't on a CPU is an Error.
   ///
   /// pixels: uint8 [B, 3, S, S], or of any floating dtype and already normalised; S is the config's image size, of
   /// which only ResNetConfig's and EfficientNetConfig's towers take others. Returns unit rows, float32 [B, D].
@@ -107,6 +108,14 @@ class VLALIGN_EXPORT DualEncoder {
   const NamedTensors& decoder() const;
   /// Keeps these tensors in its place. config: as ModelConfig::decoder, empty where there are none.
   void keep_decoder(std::string config, NamedTensors tensors);
+
+  /// What Precision::int8 needs, as quantize() measures it: for each product "NAME.scale" and "NAME.centre", float32
+  /// [K], which say how the columns of its input become bytes: round(x * scale - centre). save() writes them to
+  /// int8.safetensors, which load() reads. Empty in other models.
+  const NamedTensors& int8_columns() const;
+  /// Sets them; empty: none. Throws Error naming a product that the model doesn't have, a tensor that is missing or not
+  /// as said, or a scale that isn't above 0, and then changes nothing.
+  void set_int8_columns(NamedTensors columns);
 
   void train(bool on = true);
   /// Whether Transformers keep only their blocks' inputs for the backward pass and compute the rest again: far less

@@ -34,6 +34,9 @@ class VLALIGN_EXPORT Attention : public torch::nn::Module {
   /// As Linear::pack, out_proj's too.
   void pack();
 
+  /// Those with in_proj_weight: whole, queries alone, keys and values.
+  std::span<KeptProduct> products() { return product_; }
+
   Tensor in_proj_weight, in_proj_bias;
   Tensor q_proj_weight, k_proj_weight, v_proj_weight;
   Tensor q_bias, v_bias;

@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 
 #include "vlalign/config/model_config.hpp"
 #include "vlalign/core/export.hpp"
@@ -53,11 +54,15 @@ class VLALIGN_EXPORT KeptWeight {
   mutable std::uint32_t version_ = 0;
 };
 
+class Int8Product;
+
 /// x W^T + b of a layer's parameters, each kept in the form in which it is used.
 class VLALIGN_EXPORT KeptProduct {
  public:
   ///   bias: undefined where there is none; pack: inference keeps the weight in the order a CPU reads fastest
   Tensor operator()(const Tensor& x, const Tensor& weight, const Tensor& bias, bool pack) const;
+
+  std::shared_ptr<const Int8Product> int8;  ///< what int8 inference does instead; null unless quantize() gave it one
 
  private:
   KeptWeight weight_, bias_;
@@ -81,6 +86,8 @@ class VLALIGN_EXPORT Linear : public torch::nn::Module {
   void pack() {
     if (!packed_) packed_ = true;  // no write where others compute already
   }
+
+  std::span<KeptProduct> products() { return {&product_, 1}; }
 
   Tensor weight, bias;
   std::shared_ptr<Lora> lora;  ///< null unless add_lora() gave it one

@@ -40,7 +40,8 @@ constexpr std::array other_files{open_clip_config,
                                  "sentencepiece.bpe.model",
                                  "tokenizer.model",
                                  "chat_template.jinja",
-                                 "adapter.safetensors"};
+                                 "adapter.safetensors",
+                                 int8_file};
 
 /// "-00001-of-00002", as the peers number shards.
 bool is_shard_number(std::string_view text) {

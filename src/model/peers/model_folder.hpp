@@ -25,6 +25,9 @@ bool is_model_file(const std::string& name);
 /// A folder of such files alone, config and weights among them.
 const Replaceable& replaceable_model();
 
+/// Of a model that quantize() has prepared: DualEncoder::int8_columns().
+constexpr auto int8_file = "int8.safetensors";
+
 /// Where tensors came from, and them.
 struct FolderTensors {
   std::string where;
