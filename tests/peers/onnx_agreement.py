@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Exported graphs in ONNX Runtime and OpenVINO against what is computed here:
 
-    python3 tests/peers/onnx_agreement.py BUILD MODEL... [--with normalize,raw,tokens,layers,preprocess,external,lora,int8]
+    python3 tests/peers/onnx_agreement.py BUILD MODEL... [--with normalize,raw,tokens,layers,preprocess,external,lora,int8,episodes=D]
                                           [--engines onnxruntime,openvino] [--rows 64] [--limit 2e-5]
 
 MODEL: as tests/support/export_model.cpp takes it: presets (random weights), configs, model folders, random:SEED,
@@ -82,7 +82,9 @@ def difference(a, b):
     return float(np.abs(a - b).max() / max(1.0, np.abs(b).max()))
 
 
-def batches(ours, rows): return [{name: tensor[:n] for name, tensor in ours.items()} for n in sorted({1, min(3, rows), rows})]
+def batches(ours, rows):
+    if "first_action" in ours: rows = len(ours["first_action"])
+    return [{name: tensor[:n] for name, tensor in ours.items()} for n in sorted({1, min(3, rows), rows})]
 
 
 def compare(engine, ours, rows):
@@ -90,6 +92,7 @@ def compare(engine, ours, rows):
     worst = {}
     for batch in batches(ours, rows):
         results = engine({name: batch[name] for name in engine.inputs})
+        if "first_action" in batch: results = {"first_action": results["actions"][:, 0]}
         for name, result in results.items(): worst[name] = max(worst.get(name, 0.0), difference(result, batch[name]))
     return worst
 
@@ -169,7 +172,7 @@ def main():
             failed = True
             print(f"{name}: {type(error).__name__}: {str(error)[:400]}", flush=True)
             continue
-        limit = lambda key: 1.01 if "step" in key else 1e-4 if "actions" in key else flags.limit
+        limit = lambda key: 1.01 if "step" in key else 1e-4 if "action" in key else flags.limit
         bad = {key: value for key, value in worst.items() if value > limit(key)}
         failed = failed or bool(bad)
         print(f"{name}: {max(value for key, value in worst.items() if 'step' not in key):.1e}" + "".join(f"; {key} {value:.1e}" for key, value in (bad or worst).items())

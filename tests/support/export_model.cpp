@@ -1,24 +1,30 @@
 // Exports a model and says what it computes here, for tests/peers/onnx_agreement.py:
-//   vlalign_export_model MODEL OUT ROWS [normalize] [raw] [tokens] [layers] [preprocess] [external] [lora] [int8]
+//   vlalign_export_model MODEL OUT ROWS [episodes=DATA] [normalize] [raw] [tokens] [layers] [preprocess] [external]
+//   [lora] [int8]
 //     MODEL: a preset with random weights, a config's .json, a model folder, random:SEED for a small model of
 //     tests/support/random_config.hpp, image:FOLDER for a small model with the image tower of that folder's config,
 //     policy:FUSION:HEAD[:FOLDER] for a small policy, with FOLDER's image tower as its second, or a policy's folder
-//     OUT/onnx: the export; OUT/ours.safetensors: inputs of so many rows and the outputs, with the graph's name in
-//     front: image.pixels, image.embedding, text.tokens, short.tokens (shorter texts for text.onnx), policy.actions,
+//     episodes=DATA: inputs of a policy are what the first recorded episode of DATA saw and felt, not numbers at
+//     random, and policy.first_action [T, A] is what LivePolicy did at each step OUT/onnx: the export;
+//     OUT/ours.safetensors: inputs of so many rows and the outputs, with the graph's name in front: image.pixels,
+//     image.embedding, text.tokens, short.tokens (shorter texts for text.onnx), policy.actions,
 //     ...
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/rand.h>
 #include <ATen/ops/rand_like.h>
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/randn_like.h>
+#include <ATen/ops/stack.h>
 
 #include <algorithm>
 #include <exception>
 #include <filesystem>
+#include <functional>
 #include <iostream>
 #include <set>
 #include <sstream>
@@ -32,13 +38,16 @@
 #include "vla/small_policy.hpp"
 #include "vlalign/core/io/safetensors.hpp"
 #include "vlalign/core/normalize.hpp"
+#include "vlalign/data/sources/episodes.hpp"
 #include "vlalign/export/onnx.hpp"
+#include "vlalign/image/transform.hpp"
 #include "vlalign/model/lora.hpp"
 #include "vlalign/model/peers/read_config.hpp"
 #include "vlalign/model/presets.hpp"
 #include "vlalign/model/quantize.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 #include "vlalign/vla/head/flow_matching_head.hpp"
+#include "vlalign/vla/live_policy.hpp"
 
 namespace {
 
@@ -215,6 +224,35 @@ NamedTensors outputs_of(const Policy& policy, std::int64_t rows, const OnnxOptio
   return all;
 }
 
+/// What a control loop does along the first episode.
+NamedTensors outputs_of_episode(const Policy& policy, const std::string& location) {
+  const auto source = vlalign::open_episodes(location);
+  const auto& episode = source->episode(0);
+  const auto encoder = policy.encoder();
+  const auto& how = encoder.config().preprocess;
+  const auto& told = episode.instructions.front();
+  vlalign::vla::LivePolicy robot(policy);
+  robot.set_instruction(told);
+  std::vector<at::Tensor> pixels, actions;
+  for (std::int64_t step = 0; step < episode.states.size(0); ++step) {
+    const auto frame = source->frame(0, step, how.pixels_as);
+    auto ready = vlalign::preprocess(frame, how);
+    const auto bytes = at::from_blob(ready.rgb.data(), {ready.height, ready.width, 3}, at::kByte).permute({2, 0, 1});
+    pixels.push_back(bytes.clone());
+    const auto state = episode.states[step].contiguous();
+    const auto action = at::empty({episode.actions.size(1)});
+    robot.act(vlalign::ImageView(frame), {state.data_ptr<float>(), static_cast<std::size_t>(state.numel())},
+              {action.data_ptr<float>(), static_cast<std::size_t>(action.numel())});
+    actions.push_back(action);
+  }
+  const auto steps = episode.states.size(0);
+  const auto tokens = vlalign::tokenize(*encoder.tokenizer(), std::vector{told}, encoder.config().text.context_length);
+  return {{"policy.pixels", vlalign::normalize_pixels(at::stack(pixels), how).contiguous()},
+          {"policy.tokens", tokens.expand({steps, -1}).contiguous()},
+          {"policy.state", episode.states.contiguous()},
+          {"policy.first_action", at::stack(actions)}};
+}
+
 OnnxOptions options_of(const std::set<std::string>& words) {
   OnnxOptions options{.normalize = words.contains("normalize"),
                       .raw = words.contains("raw"),
@@ -227,10 +265,19 @@ OnnxOptions options_of(const std::set<std::string>& words) {
 }
 
 template <typename Exported>
-void write(const Exported& exported, const fs::path& out, std::int64_t rows, const OnnxOptions& options) {
+void write(const Exported& exported, const fs::path& out, const OnnxOptions& options,
+           const std::function<NamedTensors()>& outputs) {
   vlalign::export_onnx(exported, out / "onnx", options);
   const at::NoGradGuard no_graph;
-  vlalign::write_safetensors(out / "ours.safetensors", outputs_of(exported, rows, options));
+  vlalign::write_safetensors(out / "ours.safetensors", outputs());
+}
+
+/// The place of the episodes, where the words name one.
+std::string episodes_of(const std::set<std::string>& words) {
+  constexpr std::string_view key = "episodes=";
+  for (const auto& word : words)
+    if (word.starts_with(key)) return word.substr(key.size());
+  return {};
 }
 
 }  // namespace
@@ -245,12 +292,16 @@ int main(int argc, char** argv) {
     if (is_policy) {
       const auto policy = policy_of(name);
       prepare(policy.encoder(), options);
-      write(policy, argv[2], std::stoll(argv[3]), options);
+      const auto episodes = episodes_of(words);
+      write(policy, argv[2], options, [&] {
+        return episodes.empty() ? outputs_of(policy, std::stoll(argv[3]), options)
+                                : outputs_of_episode(policy, episodes);
+      });
     } else {
       const auto model = model_of(name);
       if (words.contains("lora")) add_adapters(model);
       prepare(model, options);
-      write(model, argv[2], std::stoll(argv[3]), options);
+      write(model, argv[2], options, [&] { return outputs_of(model, std::stoll(argv[3]), options); });
     }
   } catch (const std::exception& error) {
     std::cerr << error.what() << '\n';
