@@ -47,30 +47,37 @@ Codes codes_of(const at::Tensor& rows, const Int8Columns& columns) {
   return codes;
 }
 
+/// Where the operands of one product lie. Rows of codes are K bytes apart, those of the result N numbers.
+template <class T>
+struct Operands {
+  const std::int8_t *codes, *panels;
+  const std::int32_t* first;
+  const float *step, *bias;
+  T* out;
+  std::int64_t rows, k, n;
+};
+
 /// All rows of codes with panel p, in blocks as even as can be.
 template <class T>
-void multiply_panel(const at::Tensor& codes, const Int8Weight& w, const at::Tensor& bias, std::int64_t p,
-                    const at::Tensor& out) {
+void multiply_panel(const Operands<T>& of, std::int64_t p) {
   constexpr std::int64_t most_rows = 16;
   const auto& kernel = int8_kernel();
-  const auto rows = codes.size(0), k = codes.size(1), n = out.size(1), column = p * int8_panel_columns;
-  const auto* x = codes.const_data_ptr<std::int8_t>();
+  const auto column = p * int8_panel_columns, panel_size = int8_panel_columns * of.k;
   std::array<std::int32_t, most_rows * int8_panel_columns> sums;
-  Int8Tile tile{.x = x,
-                .k = k,
-                .panel = w.panels.const_data_ptr<std::int8_t>() + column * k,
-                .first = w.first.const_data_ptr<std::int32_t>() + column,
+  Int8Tile tile{.x = of.codes,
+                .k = of.k,
+                .panel = of.panels + p * panel_size,
+                .first = of.first + column,
                 .sums = sums.data(),
                 .next = nullptr};
-  const auto blocks = (rows + kernel.most_rows - 1) / kernel.most_rows;
+  const auto blocks = (of.rows + kernel.most_rows - 1) / kernel.most_rows;
   for (std::int64_t i = 0; i < blocks; ++i) {
-    const auto begin = rows * i / blocks, end = rows * (i + 1) / blocks;
-    tile.x = x + begin * k;
-    const bool last = i + 1 == blocks && p + 1 < w.panels.size(0);
-    tile.next = last ? tile.panel + k * int8_panel_columns : tile.panel;  // this one is in the cache: costs nothing
+    const auto begin = of.rows * i / blocks, end = of.rows * (i + 1) / blocks;
+    tile.x = of.codes + begin * of.k;
+    const bool last = i + 1 == blocks && column + int8_panel_columns < of.n;
+    tile.next = tile.panel + (last ? panel_size : 0);  // this one is in the cache: costs nothing
     kernel.sum(tile, end - begin);
-    sums_to_rows(sums.data(), end - begin, w.step.const_data_ptr<float>() + column,
-                 bias.const_data_ptr<float>() + column, n, out.mutable_data_ptr<T>() + begin * n + column);
+    sums_to_rows(sums.data(), end - begin, of.step + column, of.bias + column, of.n, of.out + begin * of.n + column);
   }
 }
 
@@ -78,8 +85,17 @@ template <class T>
 at::Tensor product_of(const at::Tensor& rows, const Int8Weight& w, const at::Tensor& bias, const Int8Columns& columns) {
   const auto codes = codes_of<T>(rows, columns);
   const auto out = at::empty({rows.size(0), w.step.size(0)}, rows.options());
+  const Operands<T> operands{.codes = codes.rows.template const_data_ptr<std::int8_t>(),
+                             .panels = w.panels.const_data_ptr<std::int8_t>(),
+                             .first = w.first.const_data_ptr<std::int32_t>(),
+                             .step = w.step.const_data_ptr<float>(),
+                             .bias = bias.const_data_ptr<float>(),
+                             .out = out.template mutable_data_ptr<T>(),
+                             .rows = rows.size(0),
+                             .k = rows.size(1),
+                             .n = out.size(1)};
   at::parallel_for(0, w.panels.size(0), /*grain_size=*/2, [&](std::int64_t begin, std::int64_t end) {
-    for (auto p = begin; p < end; ++p) multiply_panel<T>(codes.rows, w, bias, p, out);
+    for (auto p = begin; p < end; ++p) multiply_panel(operands, p);
   });
   for (std::int64_t i = 0; i < rows.size(0); ++i)
     if (codes.bad[static_cast<std::size_t>(i)]) out.select(0, i).fill_(std::numeric_limits<double>::quiet_NaN());
