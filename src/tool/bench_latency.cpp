@@ -3,8 +3,11 @@
 #include <ATen/ops/randint.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "core/io/files.hpp"
 #include "tool/bench.hpp"
 #include "tool/bench_model.hpp"
 #include "tool/commands.hpp"
@@ -13,6 +16,7 @@
 #include "vlalign/model/live_encoder.hpp"
 #include "vlalign/model/quantize.hpp"
 #include "vlalign/tokenizers/tokenizer.hpp"
+#include "vlalign/vla/live_policy.hpp"
 
 namespace vlalign::tool {
 namespace {
@@ -60,46 +64,83 @@ std::vector<double> batch_milliseconds(const LatencyFlags& flags, const DualEnco
                       [&] { model.encode_image(pixels, precision).cpu(); });
 }
 
-void run(const LatencyFlags& flags) {
-  flags.apply();
+/// What one run took, of each kind.
+struct Latencies {
+  std::string words_from;
+  std::vector<double> frame{}, text{}, batch{};
+};
+
+Latencies latencies_of_model(const LatencyFlags& flags) {
   auto [model, words_from] = make_bench_model(flags.model);
   model.to(parse_device(flags.device));
   if (flags.precision == "int8" && model.int8_columns().empty()) calibrate_with_noise(model);
   const LiveEncoder encoder(model, {.precision = parse_precision(flags.precision)});
   const auto frame = random_frame(flags.width, flags.height);
   std::vector<float> embedding(static_cast<std::size_t>(encoder.dim()));
-  const auto image = milliseconds(flags.runs, [&] { encoder.embed(ImageView(frame), embedding); });
+  Latencies found{.words_from = words_from};
+  found.frame = milliseconds(flags.runs, [&] { encoder.embed(ImageView(frame), embedding); });
   std::string words = flags.words;
-  const auto text = milliseconds(flags.runs, [&] {
+  found.text = milliseconds(flags.runs, [&] {
     encoder.embed(words, embedding);
     words += ' ';  // the same tokens, but not the text that is kept
   });
-  const auto batch = flags.batch_size > 0 ? batch_milliseconds(flags, model) : std::vector<double>();
+  if (flags.batch_size > 0) found.batch = batch_milliseconds(flags, model);
+  return found;
+}
+
+/// From a frame to an action, and an instruction that is new.
+Latencies latencies_of_policy(const LatencyFlags& flags) {
+  if (flags.batch_size > 0) throw CLI::ValidationError("--batch-size", "a policy acts on one frame");
+  auto policy = vla::Policy::load(flags.model);
+  policy.to(parse_device(flags.device));
+  if (flags.precision == "int8" && policy.encoder().int8_columns().empty()) calibrate_with_noise(policy.encoder());
+  vla::LivePolicy robot(policy, {.precision = parse_precision(flags.precision)});
+  const auto frame = random_frame(flags.width, flags.height);
+  const std::vector<float> state(static_cast<std::size_t>(policy.config().state));
+  std::vector<float> action(static_cast<std::size_t>(policy.config().actions.dims));
+  Latencies found{.words_from = "the model's"};
+  std::string words = flags.words;
+  found.text = milliseconds(flags.runs, [&] {
+    robot.set_instruction(words);
+    words += ' ';
+  });
+  found.frame = milliseconds(flags.runs, [&] { robot.act(ImageView(frame), state, action); });
+  return found;
+}
+
+void run(const LatencyFlags& flags) {
+  flags.apply();
+  const bool policy = is_there(std::filesystem::path(flags.model) / "policy.json");
+  const auto found = policy ? latencies_of_policy(flags) : latencies_of_model(flags);
   if (flags.json) {
-    nlohmann::ordered_json result = {{"image_ms_p50", quantile(image, 0.5)},
-                                     {"image_ms_p99", quantile(image, 0.99)},
-                                     {"text_ms_p50", quantile(text, 0.5)},
-                                     {"text_ms_p99", quantile(text, 0.99)}};
-    if (!batch.empty())
-      result.update({{"batch_ms_p50", quantile(batch, 0.5)}, {"batch_ms_p99", quantile(batch, 0.99)}});
-    result["words"] = words_from;
-    print_json(result);
-  } else {
-    if (!batch.empty()) fmt::print("{} pictures at once: {:.1f} ms\n", flags.batch_size, quantile(batch, 0.5));
-    fmt::print("{}, {}: a {}x{} frame {:.1f} ms (99%: {:.1f} ms), \"{}\" {:.1f} ms; words: {}\n", flags.model,
-               flags.precision, flags.width, flags.height, quantile(image, 0.5), quantile(image, 0.99), flags.words,
-               quantile(text, 0.5), words_from);
+    nlohmann::ordered_json result;
+    const auto add = [&](const std::string& name, const std::vector<double>& times) {
+      if (times.empty()) return;
+      result[name + "_ms_p50"] = quantile(times, 0.5);
+      result[name + "_ms_p99"] = quantile(times, 0.99);
+    };
+    add("image", found.frame), add("text", found.text), add("batch", found.batch);
+    result["words"] = found.words_from;
+    return print_json(result);
   }
+  if (!found.batch.empty())
+    fmt::print("{} pictures at once: {:.1f} ms\n", flags.batch_size, quantile(found.batch, 0.5));
+  fmt::print("{}, {}: a {}x{} frame {:.1f} ms (99%: {:.1f} ms), \"{}\" {:.1f} ms; words: {}\n", flags.model,
+             flags.precision, flags.width, flags.height, quantile(found.frame, 0.5), quantile(found.frame, 0.99),
+             flags.words, quantile(found.text, 0.5), found.words_from);
 }
 
 }  // namespace
 
 void add_bench_latency(CLI::App& bench) {
-  auto* command = bench.add_subcommand("latency", "One frame from raw RGB to its embedding, and one sentence");
+  auto* command =
+      bench.add_subcommand("latency", "One frame from raw RGB to its embedding or a policy's action, and one sentence");
   const auto flags = std::make_shared<LatencyFlags>();
   command
-      ->add_option("--model", flags->model,
-                   "Model folder, preset, or a model config (.json), whose vocabulary is made up where it is its own")
+      ->add_option(
+          "--model", flags->model,
+          "Model folder, policy's folder, preset, or a model config (.json), whose vocabulary is made up where it is "
+          "its own")
       ->capture_default_str();
   command
       ->add_option("--batch-size", flags->batch_size,

@@ -3,7 +3,7 @@
 
     python3 tests/peers/engines.py BUILD [--models ViT-B-32 RN50 ...] [--threads 2] [--batch 32] [--rounds 3] [--torch PYTHON]
 
-The graphs are this library's own exports of presets with random weights. vlalign's figures are those of `bench latency`: from raw RGB
+MODEL: presets, model folders, policies' folders. The graphs are this library's own exports; presets have random weights. vlalign's figures are those of `bench latency`: from raw RGB
 of 640x480 to the embedding, and from the words; the engines' begin at normalised pixels and token ids, as batches do here too. int8: OpenVINO's is
 NNCF's, where Python has nncf, ONNX Runtime's our graph with QuantizeLinear, both calibrated with noise, as ours is. --torch: a Python with
 open_clip_torch, whose eager and compiled models are timed too, from normalised pixels. Nothing else should run meanwhile. Needs onnxruntime, openvino
@@ -13,6 +13,7 @@ import argparse
 import collections
 import importlib.util
 import json
+import logging
 import pathlib
 import statistics
 import subprocess
@@ -53,10 +54,14 @@ def timed(run, runs=50):
     return sorted(times[8:])
 
 
-def quantized(model, given, name):
+def first(given, rows): return {name: tensor[:rows] for name, tensor in given.items()}
+
+
+def quantized(model, given):
     """By NNCF after training, as OpenVINO's documentation has it for Transformers."""
     import nncf
-    rows = [{name: given[name][i:i + 1]} for i in range(len(given[name]))]
+    logging.getLogger("nncf").setLevel(logging.ERROR)
+    rows = [{name: tensor[i:i + 1] for name, tensor in given.items()} for i in range(len(next(iter(given.values()))))]
     return nncf.quantize(model, nncf.Dataset(rows), model_type=nncf.ModelType.TRANSFORMER, preset=nncf.QuantizationPreset.MIXED)
 
 
@@ -66,14 +71,17 @@ class Engines:
     def __init__(self, folder, threads, batch):
         ours = read_safetensors(folder / "fp32/ours.safetensors")
         self.threads, self.runs = threads, {}
-        for what, graph, name in (("frame", "image", "pixels"), ("sentence", "text", "tokens")):
-            given = {name: ours[f"{graph if graph == 'image' else 'short'}.{name}"]}
-            files = {precision: folder / precision / "onnx" / f"{graph}.onnx" for precision in ("fp32", "int8")}
-            sizes = {what: 1, f"batch of {batch}": batch} if graph == "image" else {what: 1}
-            for work, rows in sizes.items():
-                self.add(files, work, {name: given[name][:rows]}, {name: given[name][:64]}, name)
+        graphs = {precision: folder / precision / "onnx" for precision in ("fp32", "int8")}
+        files = lambda graph: {precision: place / f"{graph}.onnx" for precision, place in graphs.items()}
+        if files("policy")["fp32"].exists():
+            given = {name: ours[f"policy.{name}"] for name in ("pixels", "tokens", "state") if f"policy.{name}" in ours}
+            return self.add(files("policy"), "frame", first(given, 1), first(given, 64))
+        pixels, tokens = ({name: ours[f"{graph}.{name}"]} for graph, name in (("image", "pixels"), ("short", "tokens")))
+        self.add(files("image"), "frame", first(pixels, 1), first(pixels, 64))
+        self.add(files("image"), f"batch of {batch}", first(pixels, batch), first(pixels, 64))
+        self.add(files("text"), "sentence", first(tokens, 1), first(tokens, 64))
 
-    def add(self, files, work, given, calibration, name):
+    def add(self, files, work, given, calibration):
         import onnxruntime
         import openvino
         options = onnxruntime.SessionOptions()
@@ -88,24 +96,25 @@ class Engines:
             model = core.read_model(str(files["fp32"]))
             if precision == "int8":
                 if importlib.util.find_spec("nncf") is None: continue
-                model = quantized(model, calibration, name)
+                model = quantized(model, calibration)
             request = core.compile_model(model, "CPU", hints).create_infer_request()
             self.runs[f"OpenVINO {precision}", work] = lambda r=request: r.infer(given)
 
 
 def round_of(args, model, engines, results):
     for precision in ("fp32", "bf16", "int8"):
-        command = [args.build / "bin/vlalign", "bench", "latency", "--model", model, "--precision", precision, "--threads", args.threads,
-                   "--batch-size", args.batch, "--json"]
+        command = [args.build / "bin/vlalign", "bench", "latency", "--model", model, "--precision", precision, "--threads", args.threads, "--json"]
+        if not pathlib.Path(model, "policy.json").exists(): command += ["--batch-size", args.batch]
         done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
         if done.returncode != 0: continue  # a model without products that fit bytes
         ours = json.loads(done.stdout)
         for work, key in (("frame", "image"), ("sentence", "text"), (f"batch of {args.batch}", "batch")):
-            results[f"vlalign {precision}", work].append((ours[f"{key}_ms_p50"], ours[f"{key}_ms_p99"]))
+            if f"{key}_ms_p50" in ours: results[f"vlalign {precision}", work].append((ours[f"{key}_ms_p50"], ours[f"{key}_ms_p99"]))
     for key, run in engines.runs.items():
         times = timed(run)
         results[key].append((statistics.median(times), times[-1]))
-    for kind in ("eager", "compiled") if args.torch else ():
+    known = not pathlib.Path(model).exists() and model != "tiny"
+    for kind in ("eager", "compiled") if args.torch and known else ():
         done = subprocess.run([args.torch, "-c", TORCH, model, str(args.threads), kind, str(args.batch)], check=True, capture_output=True, text=True).stdout
         for key, times in json.loads(done.splitlines()[-1]).items():
             precision, what = key.split(maxsplit=1)
