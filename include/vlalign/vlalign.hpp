@@ -65,6 +65,7 @@
 #include "vlalign/model/naflex.hpp"
 #include "vlalign/model/peers/read_config.hpp"
 #include "vlalign/model/presets.hpp"
+#include "vlalign/model/quantize.hpp"
 #include "vlalign/ranks/ranks.hpp"
 #include "vlalign/report/comparison.hpp"
 #include "vlalign/report/growing_report.hpp"

@@ -49,6 +49,9 @@ std::string print_of_image_half(const DualEncoder& model, const EmbedOptions& op
   };
   add(model.module()->named_parameters());
   add(model.module()->named_buffers());
+  if (options.precision == Precision::int8)
+    for (const auto& [name, columns] : model.int8_columns())
+      print.add(name).add({static_cast<const char*>(columns.const_data_ptr()), columns.nbytes()});
   return print.hex();
 }
 

@@ -13,6 +13,7 @@
 #include "export/policy_graphs.hpp"
 #include "export/preprocess_graph.hpp"
 #include "export/tower_graphs.hpp"
+#include "model/int8_mode.hpp"
 #include "model/peers/model_folder.hpp"
 #include "model/savable.hpp"
 
@@ -43,9 +44,7 @@ void check_options(const DualEncoder& model, const OnnxOptions& options) {
         length);
   check(options.precision == Precision::fp32 || options.precision == Precision::int8,
         "[export] precision: graphs are written in fp32 or int8, got {}", to_string(options.precision));
-  check(options.precision == Precision::fp32 || !model.int8_columns().empty(),
-        "[export] precision: model {} isn't prepared for int8: quantize() does that, and `vlalign quantize`",
-        model.config().name);
+  checked_mode(model, options.precision);
   check(options.external_above >= 0, "[export] external_above: expected 0 bytes or more, got {}",
         options.external_above);
 }

@@ -17,13 +17,12 @@
 #include <limits>
 #include <vector>
 
+#include "core/check.hpp"
 #include "kernels/int8_rows.hpp"
 #include "kernels/int8_tile.hpp"
 
 namespace vlalign {
 namespace {
-
-constexpr double largest_code = 127;
 
 /// Rows of x as codes.
 struct Codes {
@@ -124,13 +123,13 @@ bool has_int8_products() { return int8_kernel().in_hardware; }
 Int8Rows int8_rows(const at::Tensor& w, const Int8Columns& columns) {
   const auto weight = w / columns.scale;
   const auto largest = weight.abs().amax(1, /*keepdim=*/true);
-  return {weight, (largest / largest_code).clamp_min(1e-30)};
+  return {weight, (largest / largest_int8_code).clamp_min(1e-30)};
 }
 
 Int8Weight to_int8(const at::Tensor& w, const Int8Columns& columns) {
   const at::NoGradGuard no_graph;
   const auto [weight, step] = int8_rows(w, columns);
-  const auto bytes = (weight / step).round().clamp(-largest_code, largest_code).to(at::kChar);
+  const auto bytes = (weight / step).round().clamp(-largest_int8_code, largest_int8_code).to(at::kChar);
   const auto n = w.size(0), k = w.size(1);
   const auto panels = bytes.view({n / int8_panel_columns, int8_panel_columns, k / int8_group, int8_group});
   return {.panels = panels.transpose(1, 2).contiguous(),
@@ -141,6 +140,8 @@ Int8Weight to_int8(const at::Tensor& w, const Int8Columns& columns) {
 
 at::Tensor int8_product(const at::Tensor& x, const Int8Weight& w, const at::Tensor& bias, const Int8Columns& columns) {
   const at::NoGradGuard no_graph;
+  check(x.size(-1) == columns.scale.size(0), "[int8] x: expected [..., {}], got [{}]", columns.scale.size(0),
+        fmt::join(x.sizes(), ", "));
   const auto added = with_offset(bias, w.offset);
   const auto rows = x.reshape({-1, x.size(-1)}).contiguous();
   const auto out = rows.scalar_type() == at::kFloat ? product_of<float>(rows, w, added, columns)
@@ -152,7 +153,7 @@ at::Tensor int8_product(const at::Tensor& x, const Int8Weight& w, const at::Tens
 
 at::Tensor int8_product_in_floats(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias,
                                   const Int8Columns& columns) {
-  constexpr auto most = static_cast<std::int64_t>(largest_code);
+  constexpr auto most = static_cast<std::int64_t>(largest_int8_code);
   const auto [weight, step] = int8_rows(w.detach(), columns);
   const auto codes = at::fake_quantize_per_tensor_affine(x * columns.scale - columns.centre, 1.0, 0, -most, most);
   const auto zeros = at::zeros({w.size(0)}, at::kInt);

@@ -5,6 +5,8 @@
 
 namespace vlalign {
 
+constexpr int largest_int8_code = 127;
+
 /// How the numbers of a product's input become bytes, column by column: round(x * scale - centre), cut to [-127, 127].
 struct Int8Columns {
   at::Tensor scale;   ///< float32 [K], above 0

@@ -12,6 +12,8 @@
 //
 #include <hwy/highway.h>
 
+#include "kernels/int8_product.hpp"
+
 HWY_BEFORE_NAMESPACE();
 namespace vlalign {
 namespace HWY_NAMESPACE {
@@ -19,7 +21,7 @@ namespace {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-constexpr float largest_code = 127;
+constexpr float largest_code = largest_int8_code;
 
 constexpr hn::ScalableTag<float> floats_tag;
 constexpr hn::Rebind<std::int32_t, decltype(floats_tag)> wholes_tag;

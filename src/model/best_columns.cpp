@@ -11,8 +11,6 @@
 namespace vlalign {
 namespace {
 
-constexpr double largest_code = 127;
-
 // Of the differences between columns, how much goes into the weight; and how much of the range is kept.
 constexpr std::array strengths{0.0, 0.25, 0.5, 0.75, 1.0};
 constexpr std::array kept_shares{1.0, 0.8, 0.6};
@@ -27,7 +25,7 @@ at::Tensor made_positive(const at::Tensor& x) {
 Int8Columns columns_with(const at::Tensor& middle, const at::Tensor& reach, const at::Tensor& largest_weight,
                          double strength, double kept) {
   const auto smooth = reach.pow(strength) / largest_weight.pow(1 - strength);
-  const auto step = (reach / smooth).max() * (kept / largest_code);
+  const auto step = (reach / smooth).max() * (kept / largest_int8_code);
   const auto scale = 1 / (smooth * step);
   return {.scale = scale, .centre = middle * scale};
 }

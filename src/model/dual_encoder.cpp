@@ -136,6 +136,10 @@ void keep_decoder_of(DualEncoder& model, const ModelConfig& config, const Folder
   model.keep_decoder(config.decoder, std::move(tensors));
 }
 
+NamedTensors read_int8_columns(const fs::path& folder) {
+  return is_there(folder / int8_file) ? read_safetensors(folder / int8_file).tensors : NamedTensors();
+}
+
 void set_columns_of(DualEncoder& model, NamedTensors columns, const fs::path& file) {
   try {
     model.set_int8_columns(std::move(columns));
@@ -214,7 +218,7 @@ DualEncoder DualEncoder::load(const fs::path& folder, const LoadOptions& options
     config = read_model_config(config_file_of(place));
     tokenizer = folder_tokenizer(place, config.text, config.layout);
     weights = read_folder_weights(place);
-    if (is_there(place / int8_file)) int8_columns = read_safetensors(place / int8_file).tensors;
+    int8_columns = read_int8_columns(place);
   });
   if (config.layout == Layout::hugging_face) check_counted_from(*tokenizer, config.text, folder.string());
   if (options.image_size)
@@ -246,9 +250,11 @@ DualEncoder DualEncoder::load(const fs::path& folder, const LoadOptions& options
 void DualEncoder::load_weights(const fs::path& folder) {
   ModelConfig there;
   FolderWeights weights;
+  NamedTensors int8_columns;
   read_whole_folder(folder, [&](const fs::path& place) {
     there = read_model_config(config_file_of(place));
     weights = read_folder_weights(place);
+    int8_columns = read_int8_columns(place);
   });
   there.preprocess = state_->config.preprocess;
   check_same_computation(there, state_->config, folder);
@@ -260,12 +266,15 @@ void DualEncoder::load_weights(const fs::path& folder) {
   expected.decoder = there.decoder;
   assign_model(*state_->module, expected, weights.layout, from.tensors, from.where);
   if (decodes) state_->decoder = std::move(decoder);
+  if (!int8_columns.empty()) return set_columns_of(*this, std::move(int8_columns), folder / int8_file);
+  drop_columns(*this, fmt::format("for {} isn't", folder.string()));
 }
 
 void DualEncoder::load_image_tower(const fs::path& path) {
   const auto source = image_tower_source(path, state_->config);
   assign_tower(*state_->module->visual, source);
   assign_projection(state_->module->image_projection.get(), source);
+  drop_columns(*this, "for its image tower is another");
 }
 
 void DualEncoder::load_text_tower(const fs::path& folder) {
@@ -276,6 +285,7 @@ void DualEncoder::load_text_tower(const fs::path& folder) {
     fail("{}{}", error.what(), misfit_of_words(source, *state_->tokenizer, folder));
   }
   assign_projection(state_->module->text_projection.get(), source);
+  drop_columns(*this, "for its text tower is another");
 }
 
 void DualEncoder::set_layout(Layout layout) {
@@ -309,7 +319,12 @@ void DualEncoder::write(const fs::path& folder) const {
   write_description(folder, *this);
   write_weights(folder, config.layout, tensors);
   if (!merged.empty()) save_lora(*this, folder / "adapter.safetensors");
-  if (!int8_columns().empty()) write_safetensors(folder / int8_file, int8_columns());
+  const bool other_weights = !merged.empty() && !int8_columns().empty();
+  if (other_weights)
+    log_warning("model {}: is saved without what int8 needs, for its adapter is merged: quantize it again",
+                config.name);
+  else if (!int8_columns().empty())
+    write_safetensors(folder / int8_file, int8_columns());
 }
 
 at::Tensor DualEncoder::encode_image(const at::Tensor& pixels, Precision precision) const {
@@ -356,6 +371,8 @@ const NamedTensors& DualEncoder::int8_columns() const { return state_->int8_colu
 void DualEncoder::set_int8_columns(NamedTensors columns) {
   nn::set_int8_products(*state_->module, columns, "[set_int8_columns]");
   state_->int8_columns = std::move(columns);
+  // For who keeps what was computed with the columns before.
+  for (const auto& weight : state_->module->parameters()) weight.unsafeGetTensorImpl()->bump_version();
 }
 
 void DualEncoder::train(bool on) { state_->module->train(on); }

@@ -8,12 +8,12 @@
 #include "core/io/files.hpp"
 #include "core/io/folders.hpp"
 #include "core/on_device.hpp"
+#include "core/precision.hpp"
 #include "model/make_module.hpp"
 #include "model/peers/config_json.hpp"
 #include "model/peers/image_tower_folder.hpp"
 #include "model/peers/tower_source.hpp"
 #include "nn/check_inputs.hpp"
-#include "nn/int8_product.hpp"
 #include "vlalign/core/io/safetensors.hpp"
 #include "vlalign/image/transform.hpp"
 #include "vlalign/nn/tower.hpp"
@@ -86,10 +86,11 @@ void ImageTower::write(const fs::path& folder) const {
 Features ImageTower::features(const at::Tensor& pixels, std::span<const std::int64_t> layers,
                               Precision precision) const {
   check(pixels.defined(), "[ImageTower] pixels: expected [B, 3, S, S], got no tensor");
+  check(precision != Precision::int8, "[ImageTower] precision: an image tower alone isn't prepared for int8");
   const at::NoGradGuard no_graph;
   const auto ready = normalize_pixels(on_device(pixels, device()), state_->config.preprocess);
   nn::check_pixels(ready, "ImageTower");
-  return state_->module->features(ready, nn::compute_dtype(precision), layers);
+  return state_->module->features(ready, dtype_of(precision), layers);
 }
 
 const ImageTowerConfig& ImageTower::config() const { return state_->config; }

@@ -1,6 +1,7 @@
 #include "model/int8_mode.hpp"
 
 #include "core/check.hpp"
+#include "core/log.hpp"
 
 namespace vlalign {
 
@@ -12,6 +13,12 @@ nn::Int8Mode checked_mode(const DualEncoder& model, Precision precision) {
     check(model.device().is_cpu(), "[int8] model {}: expected one on a CPU, got it on {}", name, model.device().str());
   }
   return nn::Int8Mode(precision);
+}
+
+void drop_columns(DualEncoder model, std::string_view why) {
+  if (model.int8_columns().empty()) return;
+  model.set_int8_columns({});
+  log_warning("model {}: is no longer prepared for int8, {}: quantize it again afterwards", model.config().name, why);
 }
 
 }  // namespace vlalign

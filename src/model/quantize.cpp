@@ -2,13 +2,16 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/cosine_similarity.h>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 
 #include "core/check.hpp"
+#include "core/finite.hpp"
 #include "model/best_columns.hpp"
 #include "model/input_statistics.hpp"
 #include "nn/evaluation_mode.hpp"
@@ -62,9 +65,19 @@ std::vector<Candidate> candidates_of(const std::vector<nn::NamedProduct>& produc
   for (std::size_t i = 0; i < products.size(); ++i) {
     if (!inputs[i].least.defined()) continue;
     auto [columns, error] = best_columns(products[i].weight.detach(), inputs[i]);
-    candidates.push_back({{.name = products[i].name, .error = error, .int8 = true}, std::move(columns)});
+    candidates.push_back({{.name = products[i].name, .error = error, .int8 = false}, std::move(columns)});
   }
   return candidates;
+}
+
+/// The `count` with the least errors in int8, the others in floats.
+void keep_best(std::vector<Candidate>& candidates, std::ptrdiff_t count) {
+  std::vector<Candidate*> by_error;
+  for (auto& candidate : candidates) by_error.push_back(&candidate);
+  std::stable_sort(by_error.begin(), by_error.end(),
+                   [](const auto* a, const auto* b) { return a->product.error < b->product.error; });
+  for (std::ptrdiff_t i = 0; i < std::ssize(by_error); ++i)
+    by_error[static_cast<std::size_t>(i)]->product.int8 = i < count;
 }
 
 NamedTensors columns_of(const std::vector<Candidate>& candidates) {
@@ -77,16 +90,55 @@ NamedTensors columns_of(const std::vector<Candidate>& candidates) {
   return columns;
 }
 
-/// Of those in int8, the one that is furthest off.
-Candidate& worst(std::vector<Candidate>& candidates) {
-  const auto less = [](const Candidate& a, const Candidate& b) {
-    return std::pair(a.product.int8, a.product.error) < std::pair(b.product.int8, b.product.error);
-  };
-  return *std::max_element(candidates.begin(), candidates.end(), less);
+/// A model's columns, as they were before unless the new ones are to stay.
+class ColumnTrial {
+ public:
+  explicit ColumnTrial(const DualEncoder& model) : model_(model), before_(model.int8_columns()) {}
+  ~ColumnTrial() {
+    if (!keeps_) model_.set_int8_columns(std::move(before_));
+  }
+  ColumnTrial(const ColumnTrial&) = delete;
+  ColumnTrial& operator=(const ColumnTrial&) = delete;
+
+  void set(NamedTensors columns) { model_.set_int8_columns(std::move(columns)); }
+  void keep() { keeps_ = true; }
+
+ private:
+  DualEncoder model_;
+  NamedTensors before_;
+  bool keeps_ = false;
+};
+
+/// Every fourth row, which ranges aren't measured with, and the others; all for both where there are few.
+std::pair<at::Tensor, at::Tensor> held_out(const at::Tensor& rows) {
+  constexpr std::int64_t least = 8, share = 4;
+  if (rows.size(0) < least) return {rows, rows};
+  const auto is_held = at::arange(rows.size(0)).remainder(share) == share - 1;
+  return {rows.index({is_held}), rows.index({~is_held})};
 }
 
-bool none_left(const std::vector<Candidate>& candidates) {
-  return std::none_of(candidates.begin(), candidates.end(), [](const Candidate& each) { return each.product.int8; });
+/// What int8 could compute, as inputs and weights have it.
+std::vector<Candidate> measured(const DualEncoder& model, const Calibration& calibration) {
+  const auto products = nn::int8_candidates(*model.module());
+  InputObserver observer(products);
+  const bool finite = all_finite(calibration.images(Precision::fp32)) && all_finite(calibration.texts(Precision::fp32));
+  check(finite, "[quantize] model {}: pixels, tokens or weights give embeddings that aren't finite",
+        model.config().name);
+  calibration.features();
+  auto candidates = candidates_of(products, observer.statistics());
+  check(!candidates.empty(), "[quantize] model {}: no product of its sequences fits bytes", model.config().name);
+  return candidates;
+}
+
+/// The largest number up to `most` that fits, taken that all smaller ones do; fits() was asked for it last. 0: none.
+std::ptrdiff_t largest_count(std::ptrdiff_t most, const std::function<bool(std::ptrdiff_t)>& fits) {
+  if (most > 0 && fits(most)) return most;
+  std::ptrdiff_t good = 0, bad = most;
+  while (bad - good > 1) {
+    const auto middle = (good + bad) / 2;
+    (fits(middle) ? good : bad) = middle;
+  }
+  return good > 0 && fits(good) ? good : 0;
 }
 
 void check_arguments(const DualEncoder& model, const at::Tensor& pixels, const at::Tensor& tokens,
@@ -105,28 +157,26 @@ QuantizeResult quantize(DualEncoder model, const at::Tensor& pixels, const at::T
   check_arguments(model, pixels, tokens, options);
   const at::NoGradGuard no_graph;
   const nn::EvaluationMode mode(*model.module());
-  const auto products = nn::int8_candidates(*model.module());
-  const Calibration calibration(model, pixels, tokens, options.batch_size);
-  InputObserver observer(products);
-  const auto images = calibration.images(Precision::fp32), texts = calibration.texts(Precision::fp32);
-  calibration.features();
-  auto candidates = candidates_of(products, observer.statistics());
-  check(!candidates.empty(), "[quantize] model {}: no product of its sequences fits bytes", model.config().name);
-
+  const auto [held_pixels, seen_pixels] = held_out(pixels);
+  const auto [held_tokens, seen_tokens] = held_out(tokens);
+  auto candidates = measured(model, Calibration(model, seen_pixels, seen_tokens, options.batch_size));
+  const Calibration held(model, held_pixels, held_tokens, options.batch_size);
+  const auto images = held.images(Precision::fp32), texts = held.texts(Precision::fp32);
   QuantizeResult result{};
-  const auto before = model.int8_columns();
-  for (;;) {
-    model.set_int8_columns(columns_of(candidates));
-    result.image_cosine = mean_cosine(images, calibration.images(Precision::int8));
-    result.text_cosine = mean_cosine(texts, calibration.texts(Precision::int8));
-    if (std::min(result.image_cosine, result.text_cosine) >= options.cosine) break;
-    worst(candidates).product.int8 = false;
-    if (none_left(candidates)) {
-      model.set_int8_columns(before);
-      fail("[quantize] model {}: no product can be in int8 with a mean cosine of {} to float32", model.config().name,
-           options.cosine);
-    }
-  }
+  ColumnTrial trial(model);
+  const auto is_near_enough = [&](std::ptrdiff_t count) {
+    keep_best(candidates, count);
+    trial.set(columns_of(candidates));
+    result.image_cosine = mean_cosine(images, held.images(Precision::int8));
+    result.text_cosine = mean_cosine(texts, held.texts(Precision::int8));
+    return std::min(result.image_cosine, result.text_cosine) >= options.cosine;
+  };
+  const auto finite = std::count_if(candidates.begin(), candidates.end(),
+                                    [](const Candidate& each) { return std::isfinite(each.product.error); });
+  const auto count = largest_count(finite, is_near_enough);
+  check(count > 0, "[quantize] model {}: no product can be in int8 with a mean cosine of {} to float32",
+        model.config().name, options.cosine);
+  trial.keep();
   for (auto& candidate : candidates) result.products.push_back(std::move(candidate.product));
   return result;
 }

@@ -28,7 +28,7 @@ Int8Columns checked_columns(const at::Tensor& scale, const at::Tensor& centre, c
     check(all_finite(tensor), "{} {}: expected finite numbers", where, product.name);
   }
   check(scale.min().item<float>() > 0, "{} {}.scale: expected numbers above 0", where, product.name);
-  return {.scale = scale.contiguous(), .centre = centre.contiguous()};
+  return {.scale = scale.clone(), .centre = centre.clone()};
 }
 
 /// The first name of a column that is no product's.

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "tool/bench.hpp"
+#include "tool/bench_model.hpp"
 #include "tool/commands.hpp"
 #include "tool/output.hpp"
 #include "vlalign/core/random.hpp"
@@ -69,7 +70,8 @@ Image noise(int width, int height) {
 using CallerRates = std::vector<std::pair<std::string, CallerRate>>;
 
 CallerRates measured(const CallersFlags& flags) {
-  auto model = DualEncoder::create(flags.model);
+  auto model = make_bench_model(flags.model).model;
+  if (flags.precision == "int8") prepare_with_noise(model);
   model.to(parse_device(flags.device));
   const auto precision = parse_precision(flags.precision);
   const auto frame = noise(640, 480);

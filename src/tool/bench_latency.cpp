@@ -1,6 +1,5 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/rand.h>
-#include <ATen/ops/randint.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -14,8 +13,6 @@
 #include "tool/output.hpp"
 #include "vlalign/core/random.hpp"
 #include "vlalign/model/live_encoder.hpp"
-#include "vlalign/model/quantize.hpp"
-#include "vlalign/tokenizers/tokenizer.hpp"
 #include "vlalign/vla/live_policy.hpp"
 
 namespace vlalign::tool {
@@ -33,16 +30,6 @@ Image random_frame(int width, int height) {
   Rng rng({0});
   for (auto& value : frame.rgb) value = static_cast<std::uint8_t>(rng.below(256));
   return frame;
-}
-
-/// For int8 in a model that quantize() hasn't prepared: times don't depend on what it was calibrated with.
-void calibrate_with_noise(const DualEncoder& model) {
-  const auto& config = model.config();
-  const auto side = config.preprocess.image_size;
-  const auto pixels = at::randint(0, 256, {8, 3, side, side}, at::kByte);
-  const auto tokens =
-      tokenize(*model.tokenizer(), std::vector<std::string>(8, "a red cup"), config.text.context_length);
-  quantize(model, pixels, tokens, {.cosine = 0});
 }
 
 /// Milliseconds of each run, after a few that aren't timed.
@@ -73,7 +60,7 @@ struct Latencies {
 Latencies latencies_of_model(const LatencyFlags& flags) {
   auto [model, words_from] = make_bench_model(flags.model);
   model.to(parse_device(flags.device));
-  if (flags.precision == "int8" && model.int8_columns().empty()) calibrate_with_noise(model);
+  if (flags.precision == "int8") prepare_with_noise(model);
   const LiveEncoder encoder(model, {.precision = parse_precision(flags.precision)});
   const auto frame = random_frame(flags.width, flags.height);
   std::vector<float> embedding(static_cast<std::size_t>(encoder.dim()));
@@ -93,7 +80,7 @@ Latencies latencies_of_policy(const LatencyFlags& flags) {
   if (flags.batch_size > 0) throw CLI::ValidationError("--batch-size", "a policy acts on one frame");
   auto policy = vla::Policy::load(flags.model);
   policy.to(parse_device(flags.device));
-  if (flags.precision == "int8" && policy.encoder().int8_columns().empty()) calibrate_with_noise(policy.encoder());
+  if (flags.precision == "int8") prepare_with_noise(policy.encoder());
   vla::LivePolicy robot(policy, {.precision = parse_precision(flags.precision)});
   const auto frame = random_frame(flags.width, flags.height);
   const std::vector<float> state(static_cast<std::size_t>(policy.config().state));

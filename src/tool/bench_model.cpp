@@ -1,5 +1,6 @@
 #include "tool/bench_model.hpp"
 
+#include <ATen/ops/randint.h>
 #include <fmt/format.h>
 
 #include "core/check.hpp"
@@ -7,6 +8,8 @@
 #include "tokenizers/word_piece_tokenizer.hpp"
 #include "vlalign/model/peers/read_config.hpp"
 #include "vlalign/model/presets.hpp"
+#include "vlalign/model/quantize.hpp"
+#include "vlalign/tokenizers/tokenizer.hpp"
 
 namespace vlalign::tool {
 namespace {
@@ -40,6 +43,16 @@ BenchModel make_bench_model(const std::string& name) {
   const auto config = name.ends_with(".json") ? read_model_config(name) : preset(name);
   const bool own = config.text.own_vocabulary;
   return {DualEncoder::create(config, own ? made_up_tokenizer(config) : nullptr), own ? "made up" : "CLIP's"};
+}
+
+void prepare_with_noise(const DualEncoder& model) {
+  if (!model.int8_columns().empty()) return;
+  const auto& config = model.config();
+  const auto side = config.preprocess.image_size;
+  const auto pixels = at::randint(0, 256, {8, 3, side, side}, at::kByte);
+  const auto tokens =
+      tokenize(*model.tokenizer(), std::vector<std::string>(8, "a red cup"), config.text.context_length);
+  quantize(model, pixels, tokens, {.cosine = 0});
 }
 
 }  // namespace vlalign::tool

@@ -16,4 +16,7 @@ struct BenchModel {
 /// its own gets a made-up one of that size, of which each word of a text is one token: a benchmark needs no real ids.
 BenchModel make_bench_model(const std::string& name);
 
+/// For int8, where quantize() hasn't prepared it: times don't depend on what a model was calibrated with.
+void prepare_with_noise(const DualEncoder& model);
+
 }  // namespace vlalign::tool

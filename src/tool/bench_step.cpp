@@ -71,6 +71,7 @@ void backward_in_pieces(const DualEncoder& model, const StepInput& input, std::i
 
 /// The trainer's step on one batch; a first, untimed one makes the buffers.
 StepTimes measure(const DualEncoder& model, const StepFlags& flags) {
+  if (flags.precision == "int8") throw CLI::ValidationError("--precision", "int8 is for inference");
   const auto precision = parse_precision(flags.precision);
   const auto input = make_input(model, flags);
   auto optimizer = make_optimizer(model);

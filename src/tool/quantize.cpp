@@ -92,22 +92,25 @@ void print(const QuantizeResult& result, const QuantizeFlags& flags) {
              result.products.size(), result.image_cosine, result.text_cosine);
 }
 
+const DualEncoder& encoder_of(const DualEncoder& model) { return model; }
+DualEncoder encoder_of(const vla::Policy& policy) { return policy.encoder(); }
+
+template <typename Kind>
+void quantize_folder(const QuantizeFlags& flags, const Replaceable& replaceable) {
+  check_folder_place(flags.out, replaceable);
+  const auto loaded = Kind::load(flags.folder);
+  const auto result = quantize_with(flags, encoder_of(loaded));
+  loaded.save(flags.out);
+  print(result, flags);
+}
+
 /// Which kind of folder it is follows from policy.json.
 void run_quantize(const QuantizeFlags& flags) {
   if (flags.threads > 0) at::set_num_threads(flags.threads);
-  if (is_there(std::filesystem::path(flags.folder) / "policy.json")) {
-    check_folder_place(flags.out, vla::replaceable_policy());
-    const auto policy = vla::Policy::load(flags.folder);
-    const auto result = quantize_with(flags, policy.encoder());
-    policy.save(flags.out);
-    print(result, flags);
-  } else {
-    check_folder_place(flags.out, replaceable_model());
-    const auto model = DualEncoder::load(flags.folder);
-    const auto result = quantize_with(flags, model);
-    model.save(flags.out);
-    print(result, flags);
-  }
+  if (is_there(std::filesystem::path(flags.folder) / "policy.json"))
+    quantize_folder<vla::Policy>(flags, vla::replaceable_policy());
+  else
+    quantize_folder<DualEncoder>(flags, replaceable_model());
 }
 
 }  // namespace

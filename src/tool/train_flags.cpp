@@ -182,6 +182,7 @@ void TrainFlags::apply() {
   options.device = parse_device(run.device);
   if (run.device == "cuda" && !options.ranks.alone())
     options.device = parse_device(fmt::format("cuda:{}", options.ranks.local_rank()));
+  if (run.precision == "int8") throw CLI::ValidationError("--precision", "int8 is for inference");
   options.precision = parse_precision(run.precision);
   options.threads = run.threads;
   options.augmentation = augmentation_policy(augmentation);

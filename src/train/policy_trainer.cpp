@@ -15,6 +15,7 @@
 #include "core/finite.hpp"
 #include "core/json/parse_json.hpp"
 #include "data/sources/checked_source.hpp"
+#include "model/int8_mode.hpp"
 #include "nn/shared_batch_norm.hpp"
 #include "train/alignment_task.hpp"
 #include "train/option_checks.hpp"
@@ -244,6 +245,7 @@ TrainSummary PolicyTrainer::fit(std::shared_ptr<const EpisodeSource> episodes) {
   check(episodes != nullptr, "[PolicyTrainer::fit] episodes: expected demonstrations, got a null pointer");
   PolicyTask task(state_->policy, state_->options, state_->alignment);
   task.open(episodes);
+  drop_columns(state_->policy.encoder(), "for it is trained");
   return TrainingRun(task, state_->options, state_->on_step, state_->on_validation, state_->stop).fit();
 }
 

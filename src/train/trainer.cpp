@@ -1,6 +1,7 @@
 #include "vlalign/train/trainer.hpp"
 
 #include "core/check.hpp"
+#include "model/int8_mode.hpp"
 #include "train/alignment_task.hpp"
 #include "train/option_checks.hpp"
 #include "train/training_run.hpp"
@@ -18,6 +19,7 @@ struct Trainer::State {
   TrainSummary fit(const auto& source) {
     AlignmentTask task(model, loss, options);
     task.open(source);
+    drop_columns(model, "for it is trained");
     return TrainingRun(task, options, on_step, on_validation, stop).fit();
   }
 };

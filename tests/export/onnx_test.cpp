@@ -167,7 +167,7 @@ TEST(ExportedModel, HoldsBytesWhereItIsPreparedForInt8) {
   const TempFolder folder;
   const auto model = test::towers();
   EXPECT_EQ(message_of<Error>([&] { export_onnx(model, folder.path() / "int8", {.precision = Precision::int8}); }),
-            "[export] precision: model small isn't prepared for int8: quantize() does that, and `vlalign quantize`");
+            "[int8] model small: not prepared for int8: quantize() does that, and `vlalign quantize`");
   auto tokens = at::randint(1, 500, {8, 16}, at::kLong);
   tokens.select(1, 15).fill_(513);
   const auto result = quantize(model, at::randint(256, {8, 3, 32, 32}, at::kByte), tokens, {.cosine = 0});

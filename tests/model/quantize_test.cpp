@@ -10,12 +10,14 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <limits>
 
 #include "support/model_fixture.hpp"
 #include "support/temp_folder.hpp"
 #include "vlalign/core/error.hpp"
 #include "vlalign/image/transform.hpp"
 #include "vlalign/model/live_encoder.hpp"
+#include "vlalign/model/lora.hpp"
 #include "vlalign/nn/dual_encoder.hpp"
 
 namespace vlalign::quantize_test {
@@ -147,6 +149,51 @@ TEST_F(Quantized, FollowsItsWeights) {
   const auto after = model.encode_image(others.pixels, Precision::int8);
   EXPECT_FALSE(after.equal(before));
   EXPECT_TRUE(after.equal(other.encode_image(others.pixels, Precision::int8)));
+}
+
+/// Columns go with the weights they were measured with.
+TEST_F(Quantized, LosesItsColumnsWithOtherWeights) {
+  const test::TempFolder folder;
+  quantize(model, seen.pixels, seen.tokens);
+  model.save(folder.path() / "int8");
+  auto other = small_model(/*seed=*/2);
+  other.save(folder.path() / "other");
+  other.load_weights(folder.path() / "int8");
+  EXPECT_TRUE(
+      other.encode_image(others.pixels, Precision::int8).equal(model.encode_image(others.pixels, Precision::int8)));
+  model.load_weights(folder.path() / "other");
+  EXPECT_TRUE(model.int8_columns().empty());
+  other.load_image_tower(folder.path() / "other");
+  EXPECT_TRUE(other.int8_columns().empty());
+
+  quantize(model, seen.pixels, seen.tokens);
+  add_lora(model, {.rank = 2});
+  model.save(folder.path() / "merged");
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "merged" / "int8.safetensors"));
+}
+
+TEST_F(Quantized, LeavesALiveEncoderNoTextOfOtherColumns) {
+  quantize(model, seen.pixels, seen.tokens);
+  const LiveEncoder live(model, {.precision = Precision::int8});
+  const auto embed = [&](std::string_view text) {
+    std::vector<float> out(static_cast<std::size_t>(live.dim()));
+    live.embed(text, out);
+    return out;
+  };
+  const auto before = embed("a red cup");
+  auto columns = model.int8_columns();
+  for (auto& [name, numbers] : columns)
+    if (name.ends_with(".scale")) numbers = numbers * 0.5;
+  model.set_int8_columns(columns);
+  const auto after = embed("a red cup");
+  EXPECT_NE(after, before);
+  EXPECT_EQ(after, embed("a red cup "));
+}
+
+TEST_F(Quantized, NamesWhatIsNotFinite) {
+  model.module()->named_parameters()["visual.ln_post.bias"].fill_(std::numeric_limits<float>::quiet_NaN());
+  EXPECT_EQ(message_of<Error>([&] { quantize(model, seen.pixels, seen.tokens); }),
+            "[quantize] model small: pixels, tokens or weights give embeddings that aren't finite");
 }
 
 TEST_F(Quantized, LivesInAControlLoop) {

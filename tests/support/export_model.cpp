@@ -32,6 +32,7 @@
 #include <vector>
 
 #include "model/make_module.hpp"
+#include "nn/int8_product.hpp"
 #include "support/random_config.hpp"
 #include "tokenizers/clip_tokenizer.hpp"
 #include "vla/policy_module.hpp"
@@ -217,7 +218,8 @@ NamedTensors outputs_of(const Policy& policy, std::int64_t rows, const OnnxOptio
     return all;
   }
   const auto ready = vlalign::normalize_pixels(pixels, encoder.config().preprocess);
-  const auto features = module->features(ready, policy.read(tokens), state, at::kFloat);
+  const vlalign::nn::Int8Mode mode(options.precision);
+  const auto features = module->features(ready, policy.read(tokens, options.precision), state, at::kFloat);
   const auto noise = at::randn({rows, flow->shape().horizon, flow->shape().dims});
   all["policy.noise"] = noise;
   all["policy.actions"] = module->from_head(flow->predict_from(features, noise));

@@ -86,7 +86,10 @@ def check_refusals(work, out):
     same((work.folder / "new").exists(), False, "an output of wrong usage")
     expect_words(work.embed(work.model, "int8", status=1), "vlalign quantize")
     expect_words(work.run("train", "--model", "tiny", "--data", work.folder / "pairs.tsv", "--steps", "1", "--batch-size",
-                          "4", "--precision", "int8", "--out", work.folder / "new", status=1), "int8 is for inference")
+                          "4", "--precision", "int8", "--out", work.folder / "new", status=2), "int8 is for inference")
+    expect_words(work.run("train", "--init", out, "--data", work.folder / "pairs.tsv", "--steps", "1", "--batch-size", "4",
+                          "--out", work.folder / "further"), "quantize it again")
+    same((work.folder / "further/model/int8.safetensors").exists(), False, "columns of a model that was trained on")
     expect_words(work.quantize("--out", out, data="with_bad.tsv"), "bad.png")
     columns = out / "int8.safetensors"
     columns.write_bytes(columns.read_bytes()[:100])

@@ -113,8 +113,10 @@ class VLALIGN_EXPORT DualEncoder {
   /// [K], which say how the columns of its input become bytes: round(x * scale - centre). save() writes them to
   /// int8.safetensors, which load() reads. Empty in other models.
   const NamedTensors& int8_columns() const;
-  /// Sets them; empty: none. Throws Error naming a product that the model doesn't have, a tensor that is missing or not
-  /// as said, or a scale that isn't above 0, and then changes nothing.
+  /// Sets them; empty: none. LibTorch sees a change of each weight. Not during a call of the model, nor between a
+  /// forward pass with gradients and its backward pass. Other weights take a model its columns: training does, with a
+  /// warning, and so does loading those of a folder that has none. Throws Error naming a product that the model doesn't
+  /// have, a tensor that is missing or not as said, or a scale that isn't above 0, and then changes nothing.
   void set_int8_columns(NamedTensors columns);
 
   void train(bool on = true);

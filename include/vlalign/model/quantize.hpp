@@ -27,7 +27,7 @@ struct QuantizedProduct {
 
 struct QuantizeResult {
   std::vector<QuantizedProduct> products;  ///< in the order of the layers
-  double image_cosine, text_cosine;        ///< mean, between int8 and float32, of what the model was calibrated with
+  double image_cosine, text_cosine;        ///< mean, between int8 and float32, of the rows that are held out
 };
 
 /// Prepares a model for Precision::int8. Weights stay as they are: what is measured and kept, as
@@ -35,10 +35,12 @@ struct QuantizeResult {
 /// around a centre of its own. How far the differences between columns go into the weight is chosen for each product by
 /// its error (SmoothQuant's migration strength; Xiao et al. 2023), and so is a cut of the largest values.
 /// Products whose sizes don't fit bytes (rows not a multiple of 32, columns not of 4), convolutions, norms, softmax and
-/// embeddings stay in floats, and so does a product of pooled rows, such as the last projection.
+/// embeddings stay in floats, and so does a product of rows [B, K], such as the last projection. Ranges are measured
+/// with three of four rows, cosines with the others; with all where there are fewer than eight.
 ///   pixels: as for DualEncoder::encode_image, of a few hundred pictures; tokens: of as many texts
-/// Throws Error for a model that isn't on a CPU and, as DualEncoder::encode_image does, for other arguments; then the
-/// model is as it was. Its embeddings in other precisions stay the same to the bit.
+/// Not during a call of the model. Throws Error for a model that isn't on a CPU, for embeddings that aren't finite and,
+/// as DualEncoder::encode_image does, for other arguments; then the model is as it was. Its embeddings in other
+/// precisions stay the same to the bit.
 VLALIGN_EXPORT QuantizeResult quantize(DualEncoder model, const at::Tensor& pixels, const at::Tensor& tokens,
                                        const QuantizeOptions& options = {});
 
