@@ -155,8 +155,8 @@ bool has_avx_vnni() {
 const Int8Kernel& fastest() {
   if (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
     return avx512;
-  if (has_avx_vnni()) return avx_vnni;
-  return __builtin_cpu_supports("avx2") ? avx2 : plain;
+  if (!__builtin_cpu_supports("avx2")) return plain;
+  return has_avx_vnni() ? avx_vnni : avx2;
 }
 #elif defined(__aarch64__)
 #define VLALIGN_DOT_PRODUCTS [[gnu::target("arch=armv8.2-a+dotprod")]]

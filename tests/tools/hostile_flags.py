@@ -199,6 +199,7 @@ def calls_for(place):
     probe = ["linear-probe", "--model", model, "--train", pairs, "--test", pairs, *plain]
     embed = ["embed", "--model", model, "--data", pairs, *plain]
     search = ["search", "--model", model, "--images", f / "pictures", *plain]
+    quantize = ["quantize", "--model", model, "--calibrate", pairs]
     step = ["bench", "step", "--model", "tiny"]
     loss = ["bench", "loss", "--n", "8", "--dim", "4", *plain]
     images = ["bench", "images", "--dir", f / "pictures", "--size", "16", "--count", "3"]
@@ -209,7 +210,8 @@ def calls_for(place):
                       ["inspect", "--model", model], ["inspect", "--model", model, "--parameters"],
                       embed + ["--out", f / "good.safetensors"],
                       ["interpolate", "--model", model, "--with", model, "--out", f / "between"],
-                      ["export", "--model", model, "--out", f / "graphs", "--layers", "0,-1", "--normalize"]):
+                      ["export", "--model", model, "--out", f / "graphs", "--layers", "0,-1", "--normalize"],
+                      [*quantize, "--out", f / "int8"]):
         yield False, Call([*arguments, "--json"], good)
     yield True, Call([*eval_, "--json"], good)
     yield False, Call([*eval_, "--pixels-as", "peer", "--json"], good)
@@ -238,11 +240,13 @@ def calls_for(place):
     for arguments in ([], ["nonsense"], ["eval"], ["bench"], ["bench", "nonsense"], ["eval", "--model"],
                       ["convert", "--model", model, "--to", "nonsense", "--out", f / "x"], [""], ["--"], ["-"],
                       ["export", "--model", model, "--to", "nonsense", "--out", f / "x"],
+                      [*step, "--precision", "int8"], [*quantize, "--cosine", "2", "--out", f / "x"],
                       [b"\xff\xfe"], ["eval", "--model", model, "--model", model, "--data", pairs]):
         yield not arguments, Call(arguments, usage)
 
     # Numbers.
-    numbers = [([*search, "red"], "--k"), (step, "--batch-size"), (step, "--steps"), (loss[:2], "--n"),
+    numbers = [([*quantize, "--out", f / "x"], "--pairs"), ([*search, "red"], "--k"),
+               (step, "--batch-size"), (step, "--steps"), (loss[:2], "--n"),
                (loss[:2], "--dim"), (images[:4], "--size"), (images[:4], "--count"),
                (["bench", "latency", "--model", "tiny"], "--runs"), (probe, "--max-iterations"), (eval_[:-2], "--threads"),
                (step, "--threads")]
@@ -332,6 +336,8 @@ def calls_for(place):
         yield False, Call(["report", place_, "--out", f / "none.html"], either)
         yield False, Call(["convert", "--model", place_, "--to", "open_clip", "--out", f / "x"], either)
         yield False, Call(["export", "--model", place_, "--out", f / "x"], either)
+        yield False, Call(["quantize", "--model", place_, "--calibrate", pairs, "--out", f / "x"], either)
+        yield False, Call([*quantize[:4], place_, "--out", f / "x"], either)
         yield False, Call([*search[:3], "--images", place_, "red"], either)
         yield False, Call([*search, "--image", place_], either)
         yield False, Call(["bench", "images", "--dir", place_], either)
@@ -348,6 +354,7 @@ def calls_for(place):
         if "absent" not in str(place_):
             yield False, Call(["convert", "--model", model, "--to", "open_clip", "--out", place_], failed)
             yield False, Call(["export", "--model", model, "--out", place_], failed)
+            yield False, Call([*quantize, "--out", place_], failed)
             yield False, Call(["interpolate", "--model", model, "--with", model, "--out", place_], failed)
             yield False, Call(["train", "--model", "tiny", "--data", pairs, "--steps", "1", "--out", place_], failed)
     yield False, Call([*embed, "--out", ""], usage)
