@@ -1,7 +1,10 @@
 #include "vlalign/loss/info_nce.hpp"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/bmm.h>
+#include <ATen/ops/dot.h>
 #include <ATen/ops/log.h>
+#include <ATen/ops/matmul.h>
 #include <ATen/ops/where.h>
 
 #include "core/check.hpp"
@@ -12,24 +15,29 @@
 namespace vlalign {
 namespace {
 
-/// sum_i of the cross-entropy with the wanted distribution: w_i LSE_i - S wanted_i, w_i = 1, or 0 where nothing is
+/// x_i y_i, [n], without the [n, D] of their products.
+at::Tensor row_products(const at::Tensor& x, const at::Tensor& y) {
+  return at::bmm(x.unsqueeze(1), y.unsqueeze(2)).view(-1);
+}
+
+/// sum_i of the cross-entropy with the wanted distribution: w_i LSE_i - S x_i wanted_i, w_i = 1, or 0 where nothing is
 /// wanted.
 at::Tensor cross_entropy(const at::Tensor& rows, const at::Tensor& columns, const at::Tensor& scale,
                          const at::Tensor& log_sum, const Wanted& wanted, double smoothing) {
-  auto target = wanted.sum;
+  auto target = row_products(rows, wanted.sum);
   auto log_sums = log_sum;
   at::Tensor has_any;
   if (wanted.weight.defined()) {
     has_any = (wanted.weight > 0).to(rows.scalar_type());
-    target = target / at::where(wanted.weight > 0, wanted.weight, 1.0).unsqueeze(1);
+    target = target / at::where(wanted.weight > 0, wanted.weight, 1.0);
     log_sums = has_any * log_sums;
   }
+  auto sum = target.sum();
   if (smoothing > 0) {
-    const auto everywhere = columns.mean(0, /*keepdim=*/true);
-    target =
-        (1 - smoothing) * target + smoothing * (has_any.defined() ? has_any.unsqueeze(1) * everywhere : everywhere);
+    const auto smoothed = has_any.defined() ? at::matmul(has_any, rows) : rows.sum(0);
+    sum = (1 - smoothing) * sum + smoothing * at::dot(smoothed, columns.mean(0));
   }
-  return log_sums.sum() - scale * sum_of_products(rows, target);
+  return log_sums.sum() - scale * sum;
 }
 
 /// sum_i of -log(1/|P| sum_p softmax_p), both ways.
