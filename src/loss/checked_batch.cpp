@@ -2,7 +2,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
-#include <ATen/ops/dot.h>
+#include <ATen/ops/bmm.h>
 
 #include <cmath>
 
@@ -126,7 +126,9 @@ at::Tensor narrowed(const at::Tensor& rows, tiles::RowRange range) {
   return rows.narrow(0, range.begin, range.count);
 }
 
-at::Tensor sum_of_products(const at::Tensor& x, const at::Tensor& y) { return at::dot(x.reshape(-1), y.reshape(-1)); }
+at::Tensor row_products(const at::Tensor& x, const at::Tensor& y) {
+  return at::bmm(x.unsqueeze(1), y.unsqueeze(2)).view(-1);
+}
 
 at::Tensor matching_logits(const Pairs& pairs, const at::Tensor& scale) {
   return scale * (narrowed(pairs.image, pairs.own) * narrowed(pairs.text, pairs.own)).sum(1);

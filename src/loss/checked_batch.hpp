@@ -52,8 +52,8 @@ at::Tensor checked_scale(const ContrastiveBatch& batch, std::string_view loss, c
 
 at::Tensor narrowed(const at::Tensor& rows, tiles::RowRange range);
 
-/// sum_i x_i . y_i of rows, without making the products' matrix: a scalar [].
-at::Tensor sum_of_products(const at::Tensor& x, const at::Tensor& y);
+/// x_i . y_i of rows, [n], without making the products' matrix.
+at::Tensor row_products(const at::Tensor& x, const at::Tensor& y);
 
 /// The logit of each own image with its own text: [n].
 at::Tensor matching_logits(const Pairs& pairs, const at::Tensor& scale);

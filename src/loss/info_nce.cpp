@@ -1,7 +1,6 @@
 #include "vlalign/loss/info_nce.hpp"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/bmm.h>
 #include <ATen/ops/dot.h>
 #include <ATen/ops/log.h>
 #include <ATen/ops/matmul.h>
@@ -15,16 +14,11 @@
 namespace vlalign {
 namespace {
 
-/// x_i y_i, [n], without the [n, D] of their products.
-at::Tensor row_products(const at::Tensor& x, const at::Tensor& y) {
-  return at::bmm(x.unsqueeze(1), y.unsqueeze(2)).view(-1);
-}
-
 /// sum_i of the cross-entropy with the wanted distribution: w_i LSE_i - S x_i wanted_i, w_i = 1, or 0 where nothing is
 /// wanted.
 at::Tensor cross_entropy(const at::Tensor& rows, const at::Tensor& columns, const at::Tensor& scale,
                          const at::Tensor& log_sum, const Wanted& wanted, double smoothing) {
-  auto target = row_products(rows, wanted.sum);
+  auto target = wanted.product;
   auto log_sums = log_sum;
   at::Tensor has_any;
   if (wanted.weight.defined()) {

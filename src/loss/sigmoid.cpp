@@ -19,7 +19,7 @@ at::Tensor SigmoidLoss::forward(const ContrastiveBatch& batch) const {
   // softplus(-z) = softplus(z) - z for the matching ones, with probability w: softplus(z) - w z
   const auto texts = wanted(batch, pairs, "SigmoidLoss").texts;
   const auto weight = texts.weight.defined() ? texts.weight.sum() : at::full({}, own.count, image.options());
-  const auto matching = scale * sum_of_products(rows, texts.sum) + bias * weight;
+  const auto matching = scale * texts.product.sum() + bias * weight;
   return (tiles::softplus_sum(rows, text, scale, bias) - matching) / static_cast<double>(own.count);
 }
 

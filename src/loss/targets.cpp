@@ -33,7 +33,8 @@ WantedBothWays wanted_of_groups(const at::Tensor& groups, const Pairs& pairs) {
   const auto sum = [&](const at::Tensor& rows) {
     return at::zeros({counts.size(0), rows.size(1)}, rows.options()).index_add(0, ids, rows).index_select(0, own);
   };
-  return {{sum(pairs.text), weight}, {sum(pairs.image), weight}};
+  return {{row_products(narrowed(pairs.image, pairs.own), sum(pairs.text)), weight},
+          {row_products(narrowed(pairs.text, pairs.own), sum(pairs.image)), weight}};
 }
 
 void check_range(const at::Tensor& low, const at::Tensor& high, std::string_view loss) {
@@ -82,44 +83,52 @@ struct OwnTargets : torch::CustomClassHolder {
   std::string loss;
 };
 
-/// sum_j w_ij text_j of the own rows and sum_i w_ij image_i of the own columns, with their sums of weights. The weights
-/// are made again for the gradient, which is the same sums the other way round.
-struct WeightedSums : torch::autograd::Function<WeightedSums> {
+/// x_i sum_j w_ij y_j of the own rows and y_j sum_i w_ij x_i of the own columns, with their sums of weights; x are the
+/// images, y the texts. The weights are made again for the gradient: with upstream g and h it is, for x_i,
+/// sum_j w_ij (g_i + h_j) y_j, and for y_j the same sum over i of x_i.
+struct WantedProducts : torch::autograd::Function<WantedProducts> {
   static variable_list forward(AutogradContext* ctx, const at::Tensor& image, const at::Tensor& text,
                                const c10::intrusive_ptr<OwnTargets>& targets) {
     const auto own = targets->own;
-    auto texts = at::empty({own.count, text.size(1)}, text.options()),
-         text_weight = at::empty({own.count}, text.options());
-    auto images = at::zeros_like(texts), image_weight = at::zeros_like(text_weight);
+    const auto empty = [&] { return at::zeros({own.count}, text.options()); };
+    auto of_texts = empty(), text_weight = empty(), image_weight = empty();
+    auto images = at::zeros({own.count, image.size(1)}, image.options());
     targets->for_each_block(text, [&](tiles::RowRange rows, const at::Tensor& weights, bool is_own) {
-      const auto of_columns = weights.narrow(1, own.begin, own.count).t();
-      images.addmm_(of_columns, narrowed(image, rows));
-      image_weight.add_(of_columns.sum(1));
+      const auto of_columns = weights.narrow(1, own.begin, own.count);
+      images.addmm_(of_columns.t(), narrowed(image, rows));
+      image_weight.add_(of_columns.sum(0));
       if (!is_own) return;
       const tiles::RowRange inside{rows.begin - own.begin, rows.count};
-      narrowed(texts, inside).copy_(at::matmul(weights, text));
+      narrowed(of_texts, inside).copy_((at::matmul(weights, text) * narrowed(image, rows)).sum(1));
       narrowed(text_weight, inside).copy_(weights.sum(1));
     });
+    ctx->save_for_backward({image, text});
     ctx->saved_data["targets"] = c10::IValue::make_capsule(targets);
     ctx->mark_non_differentiable({text_weight, image_weight});
-    return {texts, text_weight, images, image_weight};
+    return {of_texts, text_weight, row_products(narrowed(text, own), images), image_weight};
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list gradients) {
     const auto targets = c10::static_intrusive_pointer_cast<OwnTargets>(ctx->saved_data["targets"].toCapsule());
-    const auto &of_texts = gradients[0], &of_images = gradients[2];
-    const auto& like = of_texts.defined() ? of_texts : of_images;
-    if (!like.defined()) return {{}, {}, {}};
+    const auto saved = ctx->get_saved_variables();
+    const auto &image = saved[0], &text = saved[1];
     const auto own = targets->own;
-    const auto gradient = [&](const at::Tensor& used) {
-      return used.defined() ? at::zeros({targets->size, like.size(1)}, like.options()) : at::Tensor();
-    };
-    auto image = gradient(of_images), text = gradient(of_texts);
-    targets->for_each_block(like, [&](tiles::RowRange rows, const at::Tensor& weights, bool is_own) {
-      if (image.defined()) narrowed(image, rows).copy_(at::matmul(weights.narrow(1, own.begin, own.count), of_images));
-      if (text.defined() && is_own) text.addmm_(weights.t(), narrowed(of_texts, {rows.begin - own.begin, rows.count}));
+    const auto defined = [&](const at::Tensor& g) { return g.defined() ? g : at::zeros({own.count}, text.options()); };
+    const auto g = defined(gradients[0]), h = defined(gradients[2]);
+    auto of_image = at::zeros_like(image), of_text = at::zeros_like(text);
+    targets->for_each_block(text, [&](tiles::RowRange rows, const at::Tensor& weights, bool is_own) {
+      const auto of_columns = weights.narrow(1, own.begin, own.count);
+      const auto columns = is_own ? tiles::RowRange{0, targets->size} : own;
+      auto factors = of_columns * h;
+      if (is_own) {
+        const auto of_rows = weights * narrowed(g, {rows.begin - own.begin, rows.count}).unsqueeze(1);
+        of_rows.narrow(1, own.begin, own.count).add_(factors);
+        factors = of_rows;
+      }
+      narrowed(of_image, rows).copy_(at::matmul(factors, narrowed(text, columns)));
+      narrowed(of_text, columns).addmm_(factors.t(), narrowed(image, rows));
     });
-    return {image, text, {}};
+    return {of_image, of_text, {}};
   }
 };
 
@@ -149,11 +158,13 @@ void check_targets(const ContrastiveBatch& batch, std::string_view loss) {
 
 WantedBothWays wanted(const ContrastiveBatch& batch, const Pairs& pairs, std::string_view loss) {
   if (batch.groups.defined()) return wanted_of_groups(batch.groups.to(pairs.text.device()), pairs);
-  if (!batch.soft_targets.defined())
-    return {{narrowed(pairs.text, pairs.own), {}}, {narrowed(pairs.image, pairs.own), {}}};
+  if (!batch.soft_targets.defined()) {
+    const auto products = row_products(narrowed(pairs.image, pairs.own), narrowed(pairs.text, pairs.own));
+    return {{products, {}}, {products, {}}};
+  }
   const auto targets = c10::make_intrusive<OwnTargets>(batch.soft_targets, pairs, loss);
-  const auto sums = WeightedSums::apply(pairs.image, pairs.text, targets);
-  return {{sums[0], sums[1]}, {sums[2], sums[3]}};
+  const auto made = WantedProducts::apply(pairs.image, pairs.text, targets);
+  return {{made[0], made[1]}, {made[2], made[3]}};
 }
 
 }  // namespace vlalign

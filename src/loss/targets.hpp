@@ -17,8 +17,8 @@ void check_targets(const ContrastiveBatch& batch, std::string_view loss);
 /// The weights w_ij with which row i wants column j, applied to the columns' embeddings without ever being written out
 /// where they are ids, and a few rows at a time where they are soft targets.
 struct Wanted {
-  at::Tensor sum;     ///< [n, D], sum_j w_ij y_j
-  at::Tensor weight;  ///< [n], sum_j w_ij; undefined: 1 each
+  at::Tensor product;  ///< [n], x_i sum_j w_ij y_j
+  at::Tensor weight;   ///< [n], sum_j w_ij; undefined: 1 each
 };
 
 /// What the own images want of the texts, and the own texts of the images (soft targets are then read along their
