@@ -14,12 +14,13 @@
 set -euo pipefail
 torch=${VLALIGN_TORCH:+$(realpath -m -- "$VLALIGN_TORCH")}
 arrow=${VLALIGN_ARROW:+$(realpath -m -- "$VLALIGN_ARROW")}
+deps=${VLALIGN_DEPS:+$(realpath -m -- "$VLALIGN_DEPS")}
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+deps=${deps:-$PWD/.deps}
 
 readonly build=${VLALIGN_BUILD:-build}
-readonly deps=$(realpath -m -- "${VLALIGN_DEPS:-.deps}")
 readonly machine=${VLALIGN_MACHINE:-}
-readonly torch arrow steps=$(($# > 0 ? 5 : 4))
+readonly torch arrow deps steps=$(($# > 0 ? 5 : 4))
 readonly torch_version=2.11.0
 readonly pyarrow_version=26.0.1
 readonly open_clip_version=3.3.0
