@@ -26,7 +26,7 @@ void print(std::string_view name, std::string_view what, const std::string& dige
 }
 
 void print_resized(std::string_view name, const Image& image, Interpolation interpolation, std::string_view what) {
-  for (const auto [width, height] : {std::pair{224, 224}, {336, 97}, {31, 64}, {7, 5}}) {
+  for (const auto& [width, height] : {std::pair{224, 224}, {336, 97}, {31, 64}, {7, 5}}) {
     const auto size = std::to_string(width) + "x" + std::to_string(height);
     print(name, std::string(what) + " " + size, digest(resize(image, width, height, interpolation)));
   }
