@@ -9,14 +9,18 @@
 #   VLALIGN_TORCH=DIR    an unpacked LibTorch or a Python's site-packages/torch, used instead of fetching one into .deps
 #   VLALIGN_ARROW=DIR    a Python's site-packages/pyarrow, used instead of fetching one into .deps
 #   VLALIGN_GPU=0|1      fetch LibTorch without or with its CUDA part, whatever this machine has
+#   VLALIGN_DEPS=DIR     where what is fetched is unpacked, by default .deps
+#   VLALIGN_MACHINE=M    the machine to fetch LibTorch for, where it is not this one: aarch64. Arrow is then left out
 set -euo pipefail
 torch=${VLALIGN_TORCH:+$(realpath -m -- "$VLALIGN_TORCH")}
 arrow=${VLALIGN_ARROW:+$(realpath -m -- "$VLALIGN_ARROW")}
+deps=${VLALIGN_DEPS:+$(realpath -m -- "$VLALIGN_DEPS")}
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+deps=${deps:-$PWD/.deps}
 
 readonly build=${VLALIGN_BUILD:-build}
-readonly deps=$PWD/.deps
-readonly torch arrow steps=$(($# > 0 ? 5 : 4))
+readonly machine=${VLALIGN_MACHINE:-}
+readonly torch arrow deps steps=$(($# > 0 ? 5 : 4))
 readonly torch_version=2.11.0
 readonly pyarrow_version=26.0.1
 readonly open_clip_version=3.3.0
@@ -30,6 +34,8 @@ debian_packages=(
   libmujoco-dev libegl-dev libgl-dev libegl-mesa0 libgl1-mesa-dri)
 # For tests/tools/lint.sh, where VLALIGN_LINT=1 asks for them.
 if [[ ${VLALIGN_LINT:-} == 1 ]]; then debian_packages+=(clang-format-14 clang-tidy-14 doxygen); fi
+# For tests/tools/aarch64.sh.
+if [[ $machine == aarch64 ]]; then debian_packages+=(g++-aarch64-linux-gnu qemu-user); fi
 readonly debian_packages
 
 fail() {
@@ -67,12 +73,13 @@ install_debian_packages() {
 # download FOLDER REQUIREMENT...: wheels from the Python package index. Their Python version doesn't matter: only the C++
 # parts are used.
 download() {
-  local folder=$1 python
+  local folder=$1 python platforms=()
   shift
+  if [[ -n $machine ]]; then platforms=(--platform=manylinux{_2_{28..17},2014}_"$machine"); fi
   for python in /usr/bin/python3 python3; do
     if "$python" -m pip --version >/dev/null 2>&1; then
       TMPDIR=$folder "$python" -m pip download --disable-pip-version-check --no-cache-dir --only-binary=:all: \
-        --python-version 3.11 --implementation cp --abi cp311 --dest "$folder" "$@" ||
+        "${platforms[@]}" --python-version 3.11 --implementation cp --abi cp311 --dest "$folder" "$@" ||
         fail "pip could not download $*; the lines above say why. Run this again to go on"
       return
     fi
@@ -120,6 +127,7 @@ fetch_libtorch() {
   if [[ $kind == cpu ]]; then
     packages=(--no-deps nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
     parts=('torch/lib/lib'{c10,torch_cpu}'.so' 'torch/lib/libgomp*' 'nvidia/*/lib/lib'{cudart,cupti}'.so*')
+    parts+=('torch/lib/lib'{arm_compute,nvpl,gfortran}'*')  # aarch64's
   else
     # The CUDA packages the wheel asks for, and no other part of its Python side.
     mapfile -t packages < <(unzip -p "$wheel" '*.dist-info/METADATA' |
@@ -159,6 +167,10 @@ fetch_vocabulary() {
 # Arrow with Parquet, which Debian lacks: Python's package holds its libraries and headers.
 fetch_arrow() {
   local target=$deps/pyarrow-$pyarrow_version work=$deps/partial
+  if [[ -n $machine ]]; then
+    step 4 Arrow "left out for $machine"
+    return
+  fi
   if [[ -n $arrow ]]; then
     [[ -e $arrow/include/parquet/arrow/reader.h ]] || fail "VLALIGN_ARROW=$arrow holds no include/parquet/arrow/reader.h"
     step 4 Arrow "$arrow, as VLALIGN_ARROW says"

@@ -306,6 +306,8 @@ at::Tensor attend_all(const at::Tensor& q, const at::Tensor& k, const at::Tensor
   return out.transpose(1, 2);
 }
 
+at::Tensor with_rows_dense(const at::Tensor& x) { return x.stride(-1) == 1 ? x : x.contiguous(); }
+
 bool can_attend(at::ScalarType type) {
   static const bool float32 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
@@ -315,8 +317,6 @@ bool can_attend(at::ScalarType type) {
 #endif
 
 thread_local int without_blocks = 0;
-
-at::Tensor with_rows_dense(const at::Tensor& x) { return x.stride(-1) == 1 ? x : x.contiguous(); }
 
 }  // namespace
 

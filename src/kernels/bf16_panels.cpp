@@ -109,11 +109,12 @@ at::Tensor to_panels(const at::Tensor& w) {
 
 at::Tensor product_with_panels([[maybe_unused]] const at::Tensor& x, const at::Tensor& panels,
                                [[maybe_unused]] const at::Tensor& bias) {
-  const auto n = panels.size(0) * panel_rows, k = panels.size(1) * 2;
+  const auto n = panels.size(0) * panel_rows;
   at::DimVector shape(x.sizes());
   shape.back() = n;
   const auto out = at::empty(shape, x.options());
 #if defined(__x86_64__)
+  const auto k = panels.size(1) * 2;
   const auto rows = x.contiguous();
   const auto added = bias.defined() ? bias.to(at::kFloat).contiguous() : at::zeros({n});
   const Block whole{rows.const_data_ptr<at::BFloat16>(),

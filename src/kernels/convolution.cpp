@@ -4,6 +4,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/cpu/Utils.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/silu.h>
@@ -62,6 +63,11 @@ bool is_ours_alone(const at::Tensor& x) {
   return x.use_count() == 1 && x.storage().use_count() == 1 && x.is_contiguous(at::MemoryFormat::ChannelsLast);
 }
 
+/// LibTorch's operators throw for bfloat16 on a processor that has no instructions for it.
+bool takes(at::ScalarType type) {
+  return type == at::kFloat || (type == at::kBFloat16 && at::cpu::is_avx512_vnni_supported());
+}
+
 }  // namespace
 
 at::Tensor applied(at::Tensor y, ThenApply then) {
@@ -82,8 +88,7 @@ at::Tensor packed_kernel(const at::Tensor& weight, const at::Tensor& x, const Co
   const auto dense = weight.contiguous(at::MemoryFormat::ChannelsLast);
   const auto& found = operators();
   const bool packs = found.plain && found.added && found.reorder && x.is_cpu() &&
-                     at::globalContext().userEnabledMkldnn() &&
-                     (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
+                     at::globalContext().userEnabledMkldnn() && takes(x.scalar_type());
   if (!packs) return dense;
   const at::AutoDispatchBelowADInplaceOrView no_graph;
   const auto both = [](std::int64_t number) { return std::array<c10::SymInt, 2>{number, number}; };

@@ -176,6 +176,19 @@ TEST(Color, EqualsTorchvisionOnPillowPicturesToTheBit) {
   });
 }
 
+TEST(Color, RoundsAProductBeforeItIsAddedAsPillowDoes) {
+  constexpr double contrast = 1.2;  // as a float a little more, so that 5 times it is 6 only when rounded
+  for (std::uint8_t mean = 6; mean < 250; ++mean) {
+    const auto grey = [](int dark, int bright) {
+      const auto low = static_cast<std::uint8_t>(dark), high = static_cast<std::uint8_t>(bright);
+      return std::vector<std::uint8_t>{low, low, low, high, high, high};
+    };
+    Image image{2, 1, grey(mean - 5, mean + 5)};
+    adjust_contrast(image, contrast);
+    EXPECT_EQ(image.rgb, grey(mean - 6, mean + 6));
+  }
+}
+
 TEST(Affine, EqualsTorchvisionOnAPictureFramedInWhite) {
   expect_pixels("affine", 1, [](std::istringstream& columns) {
     int size = 0;
