@@ -41,7 +41,7 @@ struct BatchEncoderOptions {
 /// A model that many threads ask at once: what they ask for within a short delay is computed as one batch, by a thread
 /// of the encoder's own. Meant for a device that one frame leaves mostly idle; on a CPU a LiveEncoder that all use is
 /// faster (docs/performance.md). A frame's embedding doesn't depend on what else is in its batch: to the bit with
-/// one_shape, otherwise up to what the precision's sums round.
+/// one_shape (on a CPU where it has AVX-512), otherwise up to what the precision's sums round.
 ///
 ///     BatchEncoder encoder(DualEncoder::load("runs/mine/model"), {.most = 16, .delay = std::chrono::milliseconds(3)});
 ///     encoder.embed(ImageView(pixels, 640, 480, ImageView::Format::bgr), out);  // in each camera's thread
