@@ -28,6 +28,7 @@ struct Reader {
   std::jmp_buf on_fault{};
   bool has_wrong_crc = false;     ///< of a chunk of pixels
   bool has_doubtful_end = false;  ///< zlib's sum is wrong or was not reached
+  bool has_wrong_sum = false;     ///< zlib's sum is wrong
   char message[128] = "out of memory";
 
   Reader(Bytes bytes, PixelsAs pixels, bool sums_known) : rest(bytes), as(pixels), are_sums_known(sums_known) {}
@@ -51,7 +52,14 @@ void note(png_structp png, png_const_charp message) {
     std::strncpy(reader->message, message, sizeof(reader->message) - 1);
   } else if (!text.ends_with("Extra compressed data")) {  // behind the sum
     reader->has_doubtful_end = true;
+    reader->has_wrong_sum |= text.ends_with("incorrect data check");
   }
+}
+
+/// A chunk of pixels that the file's end cuts is as long as what is there of it: perhaps all rows are.
+void shorten_cut_pixels(png_bytep header, std::size_t there) {
+  if (std::memcmp(header + 4, "IDAT", 4) == 0 && png_get_uint_32(header) > there)
+    png_save_uint_32(header, static_cast<png_uint_32>(there));
 }
 
 void take(png_structp png, png_bytep out, std::size_t size) {
@@ -59,6 +67,7 @@ void take(png_structp png, png_bytep out, std::size_t size) {
   if (size > reader->rest.size()) png_error(png, "the file ends too early");
   std::memcpy(out, reader->rest.data(), size);
   reader->rest = reader->rest.subspan(size);
+  if (size == 8) shorten_cut_pixels(out, reader->rest.size());  // a chunk's header
 }
 
 bool is_grey16(const Reader& reader) {
@@ -107,9 +116,9 @@ bool is_past_last_row(const Reader& reader) {
 }
 
 /// Two sums guard the pixels: each chunk's, and zlib's over all that they unpack to. Where one of them is right, only
-/// the other is damaged.
+/// the other is damaged; where the file ends before them, neither may be wrong.
 bool read_pixels(Reader& reader, std::vector<std::uint8_t*>& rows) {
-  if (setjmp(reader.on_fault)) return is_past_last_row(reader) && !reader.has_wrong_crc;
+  if (setjmp(reader.on_fault)) return is_past_last_row(reader) && !reader.has_wrong_crc && !reader.has_wrong_sum;
   reader.has_doubtful_end = false;
   png_set_crc_action(reader.png, reader.are_sums_known ? PNG_CRC_QUIET_USE : PNG_CRC_WARN_USE, PNG_CRC_QUIET_USE);
   png_read_image(reader.png, rows.data());

@@ -247,7 +247,7 @@ def by_vlalign(program, who, files):
 REASONS = [
     ("refused by vlalign alone: broken JPEG file: Corrupt JPEG data", "libjpeg made pixels up, and Pillow doesn't look at its warnings"),
     ("refused by vlalign alone: broken JPEG file: Premature end", "libjpeg made pixels up at the file's end"),
-    ("refused by vlalign alone: broken PNG file: the file ends too early", "the end of zlib's data or their sum is cut off; Pillow had rows enough"),
+    ("refused by vlalign alone: broken PNG file: the file ends too early", "the end of zlib's data is cut off; Pillow had rows enough"),
     ("refused by vlalign alone: broken PNG file: IDAT: CRC error", "damaged pixels: Pillow doesn't look at the chunks' sums"),
     ("refused by vlalign alone: broken PNG file: Not enough image data", "damaged pixels: zlib's data go on behind their chunk"),
     ("refused by vlalign alone: broken PNG file: PNG unsigned integer", "damaged pixels: they end where no chunk follows"),
