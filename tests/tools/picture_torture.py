@@ -176,10 +176,9 @@ class Program:
             else:
                 (picture.convert("RGB") if self.given == ".ppm" else picture).save(source)
             command = [part.format(source=source, out=out) for part in [self.name, *self.options(draw)]]
-            done = subprocess.run(command, capture_output=True, check=False)
-            if not out.exists():
-                raise RuntimeError(f"{' '.join(command)}: {done.stderr.decode(errors='replace')[-300:]}")
-            return out.read_bytes() or self(draw)[0], self.made  # cjpeg may leave nothing where options don't fit together
+            subprocess.run(command, capture_output=True, check=False)
+            made = out.read_bytes() if out.exists() else b""
+            return (made, self.made) if made else self(draw)  # cjpeg and gif2webp leave nothing where options don't fit together
 
 
 def programs():
@@ -255,6 +254,7 @@ REASONS = [
     ("refused by Pillow alone: SyntaxError: not a TIFF file", "damaged EXIF stops exif_transpose; no pixel is lost"),
     ("refused by Pillow alone: ValueError: non-hexadecimal", "damaged EXIF stops exif_transpose; no pixel is lost"),
     ("refused by Pillow alone: OSError: Truncated File Read", "a chunk behind a PNG's last pixel is cut, or its length damaged; no pixel is lost"),
+    ("refused by Pillow alone: OSError: broken data stream", "the marker behind a JPEG's last pixel is damaged; no pixel is lost"),
     ("another size", "a damaged orientation: libpng ends a text at a NUL, Pillow reads on"),
 ]
 
