@@ -136,16 +136,32 @@ void keep_decoder_of(DualEncoder& model, const ModelConfig& config, const Folder
   model.keep_decoder(config.decoder, std::move(tensors));
 }
 
-NamedTensors read_int8_columns(const fs::path& folder) {
-  return is_there(folder / int8_file) ? read_safetensors(folder / int8_file).tensors : NamedTensors();
+/// A folder's int8.safetensors: nothing where there is none, or what is wrong with it.
+struct FolderColumns {
+  NamedTensors tensors{};
+  std::string fault{};
+};
+
+FolderColumns read_int8_columns(const fs::path& folder) {
+  if (!is_there(folder / int8_file)) return {};
+  try {
+    return {.tensors = read_safetensors(folder / int8_file).tensors};
+  } catch (const Error& error) {
+    return {.fault = error.what()};
+  }
 }
 
-void set_columns_of(DualEncoder& model, NamedTensors columns, const fs::path& file) {
-  try {
-    model.set_int8_columns(std::move(columns));
-  } catch (const Error& error) {
-    fail("{}: {}", file.string(), error.what());
-  }
+/// A model whose columns can't be used does all it can without them, and refuses int8 as one that has none.
+void set_columns_of(DualEncoder& model, FolderColumns columns, const fs::path& folder) {
+  if (columns.tensors.empty() && columns.fault.empty())
+    return drop_columns(model, fmt::format("for {} isn't", folder.string()));
+  if (columns.fault.empty()) try {
+      return model.set_int8_columns(std::move(columns.tensors));
+    } catch (const Error& error) {
+      columns.fault = fmt::format("{}: {}", (folder / int8_file).string(), error.what());
+    }
+  model.set_int8_columns({});
+  log_warning("{}; the model is not prepared for int8: quantize it again", columns.fault);
 }
 
 }  // namespace
@@ -212,7 +228,7 @@ DualEncoder DualEncoder::load(const fs::path& folder, const LoadOptions& options
   ModelConfig config;
   std::shared_ptr<const Tokenizer> tokenizer;
   FolderWeights weights;
-  NamedTensors int8_columns;
+  FolderColumns int8_columns;
   read_whole_folder(folder, [&](const fs::path& place) {
     check_whole_model(place);
     config = read_model_config(config_file_of(place));
@@ -242,7 +258,7 @@ DualEncoder DualEncoder::load(const fs::path& folder, const LoadOptions& options
                           .as_peer = config.layout == Layout::open_clip};
   assign_model(*model.module(), config, weights.layout, weights.from.tensors, weights.from.where, resizing);
   if (!config.decoder.empty()) keep_decoder_of(model, config, weights.from);
-  if (!int8_columns.empty()) set_columns_of(model, std::move(int8_columns), folder / int8_file);
+  set_columns_of(model, std::move(int8_columns), folder);
   model.train(false);
   return model;
 }
@@ -250,7 +266,7 @@ DualEncoder DualEncoder::load(const fs::path& folder, const LoadOptions& options
 void DualEncoder::load_weights(const fs::path& folder) {
   ModelConfig there;
   FolderWeights weights;
-  NamedTensors int8_columns;
+  FolderColumns int8_columns;
   read_whole_folder(folder, [&](const fs::path& place) {
     there = read_model_config(config_file_of(place));
     weights = read_folder_weights(place);
@@ -266,8 +282,7 @@ void DualEncoder::load_weights(const fs::path& folder) {
   expected.decoder = there.decoder;
   assign_model(*state_->module, expected, weights.layout, from.tensors, from.where);
   if (decodes) state_->decoder = std::move(decoder);
-  if (!int8_columns.empty()) return set_columns_of(*this, std::move(int8_columns), folder / int8_file);
-  drop_columns(*this, fmt::format("for {} isn't", folder.string()));
+  set_columns_of(*this, std::move(int8_columns), folder);
 }
 
 void DualEncoder::load_image_tower(const fs::path& path) {

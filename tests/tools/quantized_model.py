@@ -94,6 +94,7 @@ def check_refusals(work, out):
     columns = out / "int8.safetensors"
     columns.write_bytes(columns.read_bytes()[:100])
     expect_words(work.embed(out, "int8", status=1), "int8.safetensors")
+    expect_words(work.run("eval", "--model", out, "--data", work.folder / "pairs.tsv"), "int8.safetensors")
 
 
 def main():
