@@ -2,7 +2,8 @@
 # GoogleTest's own gtest_discover_tests() makes one of each test.
 #
 # discover_suites(PROGRAM LABEL [ENVIRONMENT VARIABLE=VALUE...]): the program is asked for its suites when ctest runs. Tests
-# that need a GPU have Cuda in their names; together they are one more test, LABEL.Cuda, of the label cuda.
+# that need a GPU have Cuda in their names; together they are one more test, LABEL.Cuda, of the label cuda. Threads that wait
+# sleep: beside other tests, spinning ones take each other's cores, and a test of seconds takes minutes.
 set(_discover_suites "${CMAKE_CURRENT_LIST_FILE}")
 
 function(discover_suites program label)
@@ -12,7 +13,7 @@ function(discover_suites program label)
 set(emulator \"${CMAKE_CROSSCOMPILING_EMULATOR}\")
 set(name \"${program}\")
 set(label \"${label}\")
-set(environment \"${arg_ENVIRONMENT};XDG_CACHE_HOME=${CMAKE_CURRENT_BINARY_DIR}/cache\")
+set(environment \"${arg_ENVIRONMENT};OMP_WAIT_POLICY=PASSIVE;XDG_CACHE_HOME=${CMAKE_CURRENT_BINARY_DIR}/cache\")
 include(\"${_discover_suites}\")
 ")
   set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES "${tests}")

@@ -27,7 +27,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-struct Settings {
+struct CollectSettings {
   std::string out;
   std::int64_t episodes = 1000;
   std::int64_t frames = 10000;
@@ -59,7 +59,7 @@ constexpr std::int64_t frames_per_item = 10;
 // changes.
 constexpr const char* stamp_name = "tabletop.json";
 
-std::string stamp(const Settings& s) {
+std::string stamp(const CollectSettings& s) {
   return json{{"format", 3},    {"episodes", s.episodes}, {"frames", s.frames},   {"seed", s.seed},
               {"size", s.size}, {"noise", s.noise},       {"objects", s.objects}, {"with_poses", s.with_poses}}
              .dump(2) +
@@ -67,7 +67,7 @@ std::string stamp(const Settings& s) {
 }
 
 // Those of evaluation are below 2^32 and so never among them.
-std::uint64_t episode_seed(const Settings& settings, bool is_frame, int attempt, std::int64_t item) {
+std::uint64_t episode_seed(const CollectSettings& settings, bool is_frame, int attempt, std::int64_t item) {
   return (settings.seed + 1) << 40 | std::uint64_t{is_frame} << 39 | static_cast<std::uint64_t>(attempt) << 32 |
          static_cast<std::uint64_t>(item);
 }
@@ -82,8 +82,8 @@ bool is_running(const Simulation& simulation) {
   return simulation.outcome() == Simulation::Outcome::running && simulation.steps() < max_steps;
 }
 
-Records demonstrate(const EpisodeStart& start, std::uint64_t seed, const std::string& episode, const Settings& settings,
-                    Camera& camera, bool& succeeds) {
+Records demonstrate(const EpisodeStart& start, std::uint64_t seed, const std::string& episode,
+                    const CollectSettings& settings, Camera& camera, bool& succeeds) {
   Records records;
   Simulation simulation(start);
   Expert expert(start, seed, settings.noise);
@@ -106,7 +106,7 @@ Records demonstrate(const EpisodeStart& start, std::uint64_t seed, const std::st
   return records;
 }
 
-Item make_episode_records(std::int64_t index, const Settings& settings, Camera& camera) {
+Item make_episode_records(std::int64_t index, const CollectSettings& settings, Camera& camera) {
   for (Item item;; ++item.failures) {
     const auto seed = episode_seed(settings, false, item.failures, index);
     auto start = make_episode(seed, Combinations::seen, Wording::demonstrated);
@@ -119,7 +119,7 @@ Item make_episode_records(std::int64_t index, const Settings& settings, Camera& 
 
 // A scene of one to five objects in the middle of anything: the gripper begins anywhere and goes for any object, for a
 // while.
-Record make_frame(std::int64_t index, const Settings& settings, Camera& camera) {
+Record make_frame(std::int64_t index, const CollectSettings& settings, Camera& camera) {
   const auto seed = episode_seed(settings, true, 0, index);
   auto start = make_episode(seed, Combinations::all, Wording::demonstrated);
   vlalign::Rng rng({seed, 0x6672616d65});
@@ -156,7 +156,7 @@ Item as_item(const json& value) {
 /// Items 0 to count one after the other, each made by the next of several processes.
 class Items {
  public:
-  Items(std::int64_t count, const Settings& settings, const Make& make) {
+  Items(std::int64_t count, const CollectSettings& settings, const Make& make) {
     for (int process = 0; process < settings.processes; ++process) {
       processes_.push_back(std::make_unique<Worker>([&](const Worker::Send& send) {
         Camera camera(settings.size, settings.size);
@@ -178,8 +178,8 @@ struct Counts {
 };
 
 // stem-000.tar, stem-001.tar, ...
-Counts write_shards(const fs::path& folder, const std::string& stem, std::int64_t items, const Settings& settings,
-                    const Make& make) {
+Counts write_shards(const fs::path& folder, const std::string& stem, std::int64_t items,
+                    const CollectSettings& settings, const Make& make) {
   Counts counts;
   Items made(items, settings, make);
   for (std::int64_t first = 0; first < items; first += items_per_shard) {
@@ -198,13 +198,13 @@ Counts write_shards(const fs::path& folder, const std::string& stem, std::int64_
   return counts;
 }
 
-Counts write_demonstrations(const fs::path& folder, const Settings& settings) {
+Counts write_demonstrations(const fs::path& folder, const CollectSettings& settings) {
   return write_shards(folder, "demos", settings.episodes, settings, [&](std::int64_t episode, Camera& camera) {
     return make_episode_records(episode, settings, camera);
   });
 }
 
-Counts write_frames(const fs::path& folder, const Settings& settings) {
+Counts write_frames(const fs::path& folder, const CollectSettings& settings) {
   const auto items = (settings.frames + frames_per_item - 1) / frames_per_item;
   return write_shards(folder, "frames", items, settings, [&](std::int64_t item, Camera& camera) {
     Item frames;
@@ -223,12 +223,12 @@ std::string misfit_of(const fs::path& folder) {
   return vlalign::is_there(folder / stamp_name) ? "" : fmt::format("no {} is in it", stamp_name);
 }
 
-bool is_there_already(const Settings& settings) {
+bool is_there_already(const CollectSettings& settings) {
   const auto file = fs::path(settings.out) / stamp_name;
   return vlalign::is_there(file) && vlalign::read_file(file) == stamp(settings);
 }
 
-void collect(const Settings& settings) {
+void collect(const CollectSettings& settings) {
   if (is_there_already(settings)) {
     fmt::print("{}: made before with the same settings, reused\n", settings.out);
     return;
@@ -252,7 +252,7 @@ void collect(const Settings& settings) {
 
 void add_collect(CLI::App& program) {
   auto& command = *program.add_subcommand("collect", "Writes demonstrations, and frames with captions, as tar shards.");
-  auto settings = std::make_shared<Settings>();
+  auto settings = std::make_shared<CollectSettings>();
   const auto count = CLI::Range(std::int64_t{0}, std::int64_t{1000000});
   command.add_option("--out", settings->out, "the folder to make")->required();
   command.add_option("--episodes", settings->episodes, "demonstrations")->check(count)->capture_default_str();

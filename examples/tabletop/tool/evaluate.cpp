@@ -18,7 +18,7 @@ namespace {
 
 using nlohmann::json;
 
-struct Settings {
+struct EvaluateSettings {
   std::string policy, out, control = "none";
   std::vector<std::string> cells{cell_names.begin(), cell_names.end()};
   RolloutOptions options;
@@ -68,7 +68,7 @@ json summary(const std::vector<Outcome>& outcomes) {
           {"outcomes", list}};
 }
 
-void evaluate(Settings s) {
+void evaluate(EvaluateSettings s) {
   at::set_num_threads(s.threads);
   auto policy = vlalign::vla::Policy::load(s.policy);
   policy.train(false);
@@ -101,7 +101,7 @@ void evaluate(Settings s) {
 
 void add_evaluate(CLI::App& program) {
   auto* command = program.add_subcommand("evaluate", "Runs a policy on episodes of fixed seeds and counts successes");
-  const auto s = std::make_shared<Settings>();
+  const auto s = std::make_shared<EvaluateSettings>();
   command->add_option("--policy", s->policy, "the policy's folder: RUN/model")->required();
   command->add_option("--cells", s->cells, "combinations and words to test on")
       ->check(CLI::IsMember(std::vector<std::string>(cell_names.begin(), cell_names.end())))

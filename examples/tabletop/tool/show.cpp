@@ -11,7 +11,7 @@
 namespace tabletop::tool {
 namespace {
 
-struct Settings {
+struct ShowSettings {
   std::uint64_t seed = 0;
   std::string out;
   int size = 64;
@@ -31,7 +31,7 @@ void paste(const vlalign::Image& picture, int enlarge, int left, int top, vlalig
   }
 }
 
-void show(const Settings& settings) {
+void show(const ShowSettings& settings) {
   Camera camera(settings.size, settings.size);
   const auto cell = settings.size * settings.enlarge + 4;
   vlalign::Image sheet{cell * settings.columns, cell * settings.rows, {}};
@@ -56,7 +56,7 @@ void show(const Settings& settings) {
 
 void add_show(CLI::App& program) {
   auto& command = *program.add_subcommand("show", "Draws scenes side by side, and writes their instructions beside.");
-  auto settings = std::make_shared<Settings>();
+  auto settings = std::make_shared<ShowSettings>();
   command.add_option("--seed", settings->seed, "of the first scene")->capture_default_str();
   command.add_option("--out", settings->out, "the PNG to write")->required();
   command.add_option("--size", settings->size, "pixels a side")->check(CLI::Range(16, 512))->capture_default_str();

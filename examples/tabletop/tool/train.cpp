@@ -19,7 +19,7 @@ namespace {
 namespace vla = vlalign::vla;
 using vlalign::DualEncoder;
 
-struct Settings {
+struct TrainSettings {
   std::string demos, encoder, out, beside, loss = "infonce", precision = "bf16", device = "cpu";
   bool from_noise = false;
   double image_rate = 0, text_rate = 0;
@@ -30,13 +30,13 @@ struct Settings {
   int threads = 0;
 };
 
-DualEncoder make_encoder(const Settings& s) {
+DualEncoder make_encoder(const TrainSettings& s) {
   const auto aligned = DualEncoder::load(s.encoder);
   return s.from_noise ? DualEncoder::create(aligned.config(), aligned.tokenizer(), s.seed) : aligned;
 }
 
 /// Each tower with its projection.
-vlalign::FineTuning fine_tuning(const Settings& s) {
+vlalign::FineTuning fine_tuning(const TrainSettings& s) {
   vlalign::FineTuning how;
   const auto tower = [&](const std::vector<std::string>& patterns, double rate) {
     for (const auto& pattern : patterns) {
@@ -74,7 +74,7 @@ std::vector<vla::ActionPhrase> phrases(std::int64_t horizon) {
   return all;
 }
 
-void train(Settings s) {
+void train(TrainSettings s) {
   const auto demos = vlalign::open_episodes(s.demos);
   vla::measure_ranges(demos, s.policy);
   if (s.policy.head == "retrieval") s.policy.phrases = phrases(s.policy.actions.horizon);
@@ -109,7 +109,7 @@ void train(Settings s) {
 void add_train(CLI::App& program) {
   auto* command =
       program.add_subcommand("train", "Trains a policy on demonstrations, with an aligned encoder or from noise");
-  const auto s = std::make_shared<Settings>();
+  const auto s = std::make_shared<TrainSettings>();
   command->add_option("--demos", s->demos, "shards of demonstrations: demos-{000..002}.tar")->required();
   command->add_option("--encoder", s->encoder, "the aligned model's folder")->required();
   command->add_option("--out", s->out, "the run folder")->required();
