@@ -7,6 +7,8 @@
 // An input may be read or refused with vlalign::Error. Another exception, a crash, and one that takes more than 10
 // seconds of computing, or two minutes in all, are findings: the input is kept in FINDINGS. Ends nonzero when there are
 // any.
+#include <ATen/ops/randint.h>
+#include <ATen/ops/randn.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -34,11 +36,13 @@
 #include "vlalign/core/error.hpp"
 #include "vlalign/core/log.hpp"
 #include "vlalign/data/sources/episodes.hpp"
+#include "vlalign/data/sources/index.hpp"
 #include "vlalign/data/sources/pairs.hpp"
 #include "vlalign/eval/training_metrics.hpp"
 #include "vlalign/image/image.hpp"
 #include "vlalign/loss/info_nce.hpp"
 #include "vlalign/model/lora.hpp"
+#include "vlalign/model/quantize.hpp"
 #include "vlalign/train/trainer.hpp"
 
 namespace vlalign::test {
@@ -128,6 +132,28 @@ void read_table(const fs::path& input) {
   read_pairs(input);
 }
 
+/// Our index of a shard, and the counts that others write beside one.
+void write_indexes(const fs::path& seeds) {
+  const auto shard = read_text(fixtures / "pairs/web-000.tar");
+  write_text(seeds / "ours/a.tar", shard);
+  index_pairs((seeds / "ours/a.tar").string(), {.out = seeds / "ours/index.json"});
+  const auto records = open_pairs((seeds / "ours/a.tar").string())->size();
+  const std::vector<std::pair<std::string, std::string>> foreign = {
+      {"wids.json", R"({{"__kind__": "wids-shard-index-v1", "shardlist": [{{"url": "a.tar", "nsamples": {0}}}]}})"},
+      {"sizes.json", R"({{"a.tar": {0}}})"},
+      {"a_stats.json", R"({{"successes": {0}, "count": 9}})"},
+      {"a.idx", "v1.2 {0}\njpg 512 100 a.jpg\n"}};
+  for (const auto& [name, text] : foreign) {
+    write_text(seeds / name / "a.tar", shard);
+    write_text(seeds / name / name, fmt::format(fmt::runtime(text), records));
+  }
+}
+
+void read_index(const fs::path& input) {
+  const auto ours = input / "index.json";
+  read_pairs(fs::exists(ours) ? ours : input / "a.tar");
+}
+
 void write_episodes(const fs::path& seeds) {
   const auto picture = read_text(fixtures / "images/grey.png");
   const auto step = [](int number) {
@@ -204,6 +230,25 @@ void read_run(const fs::path& input) {
   trainer_in(input, 6, true).fit(open_pairs((input / "pairs.tsv").string()));
 }
 
+at::Tensor some_texts(std::int64_t count) {
+  auto tokens = at::randint(1, 500, {count, 16}, at::kLong);
+  tokens.select(1, 15).fill_(513);
+  return tokens;
+}
+
+void write_int8_model(const fs::path& seeds) {
+  const auto model = test::towers();
+  quantize(model, at::randn({8, 3, 32, 32}), some_texts(8), {.cosine = 0.9});
+  model.save(seeds / "model");
+}
+
+void read_int8_model(const fs::path& input) {
+  const auto model = DualEncoder::load(input);
+  if (model.int8_columns().empty()) throw Error("not prepared for int8");
+  model.encode_image(at::randn({2, 3, 32, 32}), Precision::int8);
+  model.encode_text(some_texts(1), Precision::int8);
+}
+
 void read_adapter(const fs::path& input) { load_lora(test::towers(), input / "adapter.safetensors"); }
 
 void write_adapter(const fs::path& seeds) {
@@ -226,6 +271,7 @@ const std::vector<Reader>& readers() {
          copy_files(fixtures / "pairs", {".tar", ".tgz", ".gz", ".xz", ".zst"}, seeds);
        },
        [](auto& input) { read_pairs(only_file(input)); }},
+      {"indexes", write_indexes, read_index},
       {"episodes", write_episodes, [](auto& input) { read_episodes(input / "a.tar"); }},
 #ifdef VLALIGN_LEROBOT
       {"lerobot", [](auto& seeds) { copy_folders(fixtures / "lerobot", seeds); }, read_episodes},
@@ -236,6 +282,7 @@ const std::vector<Reader>& readers() {
       {"peer_models", write_peer_models, read_peer_model},
       {"models", [](auto& seeds) { test::towers().save(seeds / "model"); },
        [](auto& input) { DualEncoder::load(input); }},
+      {"int8_models", write_int8_model, read_int8_model},
       {"adapters", write_adapter, read_adapter},
       {"policies", [](auto& seeds) { small_policy().save(seeds / "policy"); },
        [](auto& input) { vla::Policy::load(input); }},
