@@ -18,8 +18,10 @@ if ((${#fuzzers[@]} == 0)); then
 fi
 
 build_fuzzers() {
-  cmake --log-level=NOTICE -S . -B "$build" -G Ninja -DCMAKE_CXX_COMPILER=clang++ -DVLALIGN_BUILD_FUZZERS=ON \
-    -DVLALIGN_WERROR=OFF -DLIBTORCH_CUDA=OFF ${VLALIGN_TORCH:+"-DVLALIGN_TORCH=$VLALIGN_TORCH"}
+  cmake --log-level=NOTICE -S . -B "$build" -G Ninja -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+    -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1 -g1 -D_GLIBCXX_ASSERTIONS" -DCMAKE_UNITY_BUILD=ON -DVLALIGN_BUILD_FUZZERS=ON \
+    -DVLALIGN_SANITIZE=fuzzer-no-link,address,undefined -DVLALIGN_INSTALL=OFF -DVLALIGN_WERROR=OFF \
+    -DLIBTORCH_CUDA=OFF ${VLALIGN_TORCH:+"-DVLALIGN_TORCH=$VLALIGN_TORCH"}
   cmake --build "$build" --parallel "${VLALIGN_FUZZ_JOBS:-$(nproc)}" --target "${fuzzers[@]}"
 }
 
