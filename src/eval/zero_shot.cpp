@@ -194,14 +194,15 @@ ZeroShotScores evaluate_zero_shot(const DualEncoder& model, const std::shared_pt
                                   const EmbedOptions& options) {
   const auto all_labels = class_labels(checked_source(source, "[evaluate_zero_shot] source"), classes);
   const auto prototypes = embed_classes(model, classes, templates, options);
-  const auto images = embed_images(model, source, options);
+  auto images = embed_images(model, source, options);
   std::vector<std::int64_t> labels;
   for (const auto record : images.records) labels.push_back(all_labels.classes[static_cast<std::size_t>(record)]);
   const auto scale = model.logit_scale().item<double>();
   check_scorable(images.image, prototypes, labels, scale);
   auto scores = scores_of(images.image, prototypes, labels, scale, namesakes_of(classes, all_labels.are_names));
   scores.skipped = std::ssize(images.bad);
-  scores.records = images.records;
+  scores.bad = std::move(images.bad);
+  scores.records = std::move(images.records);
   return scores;
 }
 

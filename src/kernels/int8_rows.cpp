@@ -70,7 +70,8 @@ HWY_INLINE bool to_bytes(const T* x, const float* scale, const float* centre, st
     difference += number - number;
     const float scaled = number * scale[i];
     const float value = std::clamp(scaled - centre[i], -largest_code, largest_code);
-    out[i] = static_cast<std::int8_t>(static_cast<int>(std::nearbyint(value)) + shift);
+    const int whole = std::isnan(value) ? 0 : static_cast<int>(std::nearbyint(value));
+    out[i] = static_cast<std::int8_t>(whole + shift);
   }
   return difference == 0;
 }

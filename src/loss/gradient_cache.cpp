@@ -103,15 +103,26 @@ at::Tensor own_rows(const at::Tensor& gradient, const at::Tensor& part, std::int
   return gradient.narrow(0, begin, part.size(0)).narrow(1, 0, part.size(1));
 }
 
+/// The loss's gradient for each embedding; undefined for those that it doesn't use.
+using Gradients = std::array<at::Tensor, embeddings.size()>;
+
+/// The embeddings themselves are no longer needed then, and a large batch's take room.
+Gradients take_gradients(ContrastiveBatch& whole) {
+  Gradients gradients;
+  for (std::size_t i = 0; i < embeddings.size(); ++i) {
+    const auto embedding = std::exchange(embeddings[i].of(whole), {});
+    if (embeddings[i].has_gradient && embedding.defined()) gradients[i] = embedding.grad();
+  }
+  return gradients;
+}
+
 /// The gradient of sum <embedding, gradient of the loss> over a piece.
-void send_back(ContrastiveBatch& piece, ContrastiveBatch& whole, std::int64_t begin) {
+void send_back(ContrastiveBatch& piece, const Gradients& gradients, std::int64_t begin) {
   at::Tensor surrogate;
-  for (const auto& embedding : embeddings) {
-    const auto& part = embedding.of(piece);
-    if (!embedding.has_gradient || !part.defined() || !part.requires_grad()) continue;
-    const auto gradient = embedding.of(whole).grad();
-    if (!gradient.defined()) continue;  // the loss doesn't use it
-    const auto term = (part * own_rows(gradient, part, begin)).sum();
+  for (std::size_t i = 0; i < embeddings.size(); ++i) {
+    const auto& part = embeddings[i].of(piece);
+    if (!gradients[i].defined() || !part.defined() || !part.requires_grad()) continue;
+    const auto term = (part * own_rows(gradients[i], part, begin)).sum();
     surrogate = surrogate.defined() ? surrogate + term : term;
   }
   if (surrogate.defined()) surrogate.backward();
@@ -143,18 +154,20 @@ at::Tensor backward_in_pieces(const ContrastiveLoss& loss, std::int64_t pieces,
   for (const auto& embedding : embeddings)
     if (embedding.has_gradient && embedding.of(whole).defined()) embedding.of(whole).set_requires_grad(true);
 
-  const auto value = checked_value(loss, whole, "[backward_in_pieces] ");
+  auto value = checked_value(loss, whole, "[backward_in_pieces] ");
   value.backward();
+  value = value.detach();  // its graph holds the embeddings
+  const auto gradients = take_gradients(whole);
   for (std::int64_t k = 0, begin = 0; k < pieces; ++k) {
     auto piece = encode(k);
     const auto again = rows_of(piece);
     const auto before = rows[static_cast<std::size_t>(k)];
     check(again == before, "[backward_in_pieces] encode({}): gave {} rows at first, {} the second time", k, before,
           again);
-    if (again > 0) send_back(piece, whole, begin);
+    if (again > 0) send_back(piece, gradients, begin);
     begin += again;
   }
-  return value.detach();
+  return value;
 }
 
 }  // namespace vlalign

@@ -13,7 +13,7 @@
 namespace vlalign::tool {
 namespace {
 
-struct LossFlags : RunFlags {
+struct LossFlags : DeviceFlags {
   std::int64_t n = 16384, dim = 512;
   std::string loss = "infonce";
 };

@@ -40,6 +40,7 @@ std::shared_ptr<const Tokenizer> made_up_tokenizer(const ModelConfig& config) {
 
 BenchModel make_bench_model(const std::string& name) {
   if (is_folder(name)) return {DualEncoder::load(name), "the model's"};
+  check(name.find('/') == name.npos || name.ends_with(".json"), "{}: no such model folder", name);
   const auto config = name.ends_with(".json") ? read_model_config(name) : preset(name);
   const bool own = config.text.own_vocabulary;
   return {DualEncoder::create(config, own ? made_up_tokenizer(config) : nullptr), own ? "made up" : "CLIP's"};

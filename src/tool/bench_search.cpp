@@ -13,7 +13,7 @@
 namespace vlalign::tool {
 namespace {
 
-struct SearchBenchFlags : RunFlags {
+struct SearchBenchFlags : CpuFlags {
   std::int64_t n = 1'000'000, dim = 512, k = 5, queries = 20;
 };
 

@@ -154,7 +154,7 @@ void add_bench_step(CLI::App& bench) {
   command->add_option("--steps", flags->steps, "Timed steps, after one that isn't")
       ->check(CLI::Range(1, 10'000'000))
       ->capture_default_str();
-  flags->add(*command);
+  flags->add_for_training(*command);
   command->callback([flags] { run(*flags); });
 }
 

@@ -65,15 +65,28 @@ struct DataFlags {
   std::shared_ptr<const PairSource> open() const { return open_pairs(location, columns); }
 };
 
-/// How a command runs: --precision, --device, --threads, --json.
-struct RunFlags {
-  std::string precision = "fp32";
-  std::string device = "cpu";
+/// --threads and --json.
+struct CpuFlags {
   int threads = 0;
   bool json = false;
 
   void add(CLI::App& command);
   void apply() const;
+};
+
+/// The same, and --device.
+struct DeviceFlags : CpuFlags {
+  std::string device = "cpu";
+
+  void add(CLI::App& command);
+};
+
+/// The same, and --precision.
+struct RunFlags : DeviceFlags {
+  std::string precision = "fp32";
+
+  void add(CLI::App& command);
+  void add_for_training(CLI::App& command);
   EmbedOptions embed_options() const;
 };
 
@@ -86,7 +99,8 @@ struct ModelFlags : RunFlags {
   DualEncoder load() const;
 };
 
-/// One warning that counts the records that could not be read and names the first.
-void warn_of_bad(const std::vector<std::string>& bad);
+/// One warning that counts the records that could not be read, and names them, of many the first ten, but for as many
+/// at the list's beginning as were named before.
+void warn_of_bad(const std::vector<std::string>& bad, std::size_t named = 0);
 
 }  // namespace vlalign::tool

@@ -89,7 +89,7 @@ void run_embed(const EmbedFlags& flags) {
   const auto& config = model.config();
   const auto options = flags.model.embed_options();
   const auto images = embed_images(model, pairs, options);
-  warn_of_bad(images.bad);
+  warn_of_bad(images.bad, pairs->bad_records().size());
   const auto captions = first_captions(*pairs, images.records);
   const auto texts = embed_texts(model, captions, options);
   const auto names = names_of(*pairs, images.records);

@@ -25,7 +25,7 @@ void add_eval(CLI::App& program) {
       const auto embeddings = embed_pairs(model, pairs, options);
       auto scores = evaluate_retrieval(embeddings, ranks);
       if (ranks.rank() > 0) return;
-      warn_of_bad(embeddings.bad);
+      warn_of_bad(embeddings.bad, pairs->bad_records().size());
       scores.temperature = 1.0 / model.logit_scale().item<double>();
       if (flags->model.json) {
         fmt::print("{}\n", to_json(scores));

@@ -1,5 +1,7 @@
 #include <ATen/Parallel.h>
+#include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <limits>
 #include <optional>
@@ -135,20 +137,34 @@ void add_pixels_flag(CLI::App& command, std::optional<PixelsAs>& pixels_as) {
       ->check(CLI::IsMember({"vlalign", "peer"}));
 }
 
+void CpuFlags::add(CLI::App& command) {
+  command.add_option("--threads", threads, "Threads of the arithmetic; all cores without it")
+      ->check(CLI::Range(1, largest_thread_count));
+  command.add_flag("--json", json, "Print JSON on stdout and nothing else there");
+}
+
+void CpuFlags::apply() const {
+  if (threads > 0) at::set_num_threads(threads);
+}
+
+void DeviceFlags::add(CLI::App& command) {
+  command.add_option("--device", device, "cpu, cuda or cuda:N")->capture_default_str();
+  CpuFlags::add(command);
+}
+
 void RunFlags::add(CLI::App& command) {
   command
       .add_option(
           "--precision", precision,
           "fp32, bf16, on a GPU fp16, or int8 with a model that quantize has prepared: what the towers compute in")
       ->capture_default_str();
-  command.add_option("--device", device, "cpu, cuda or cuda:N")->capture_default_str();
-  command.add_option("--threads", threads, "Threads of the arithmetic; all cores without it")
-      ->check(CLI::Range(1, largest_thread_count));
-  command.add_flag("--json", json, "Print one JSON object on stdout and nothing else there");
+  DeviceFlags::add(command);
 }
 
-void RunFlags::apply() const {
-  if (threads > 0) at::set_num_threads(threads);
+void RunFlags::add_for_training(CLI::App& command) {
+  command.add_option("--precision", precision, "fp32, bf16, or on a GPU fp16: what the towers compute in")
+      ->capture_default_str();
+  DeviceFlags::add(command);
 }
 
 EmbedOptions RunFlags::embed_options() const { return {.precision = parse_precision(precision)}; }
@@ -167,9 +183,14 @@ DualEncoder ModelFlags::load() const {
   return model;
 }
 
-void warn_of_bad(const std::vector<std::string>& bad) {
-  if (!bad.empty())
-    log_warning("{} record(s) could not be read and were left out; the first: {}", bad.size(), bad.front());
+void warn_of_bad(const std::vector<std::string>& bad, std::size_t named) {
+  constexpr std::size_t most = 10;
+  if (bad.empty()) return;
+  std::string list;
+  const auto end = std::min(bad.size(), named + most);
+  for (auto i = named; i < end; ++i) list += "\n  " + bad[i];
+  if (end < bad.size() && named < end) list += fmt::format("\n  and {} more", bad.size() - end);
+  log_warning("{} record(s) could not be read and were left out{}{}", bad.size(), list.empty() ? "" : ":", list);
 }
 
 }  // namespace vlalign::tool

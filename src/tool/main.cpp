@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <malloc.h>
 
 #include <algorithm>
@@ -9,6 +11,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "core/edit_distance.hpp"
 #include "tool/commands.hpp"
 #include "tool/help.hpp"
 #include "tool/output.hpp"
@@ -33,9 +36,19 @@ std::string misfit_of(const std::string& text) {
   if (text.empty()) return "expected a number, got none";
   if (std::is_unsigned_v<Whole> && text.starts_with('-')) return "expected 0 or more, got " + text;
   Whole number{};
-  const bool fits =
-      std::from_chars(text.data(), text.data() + text.size(), number).ec != std::errc::result_out_of_range;
-  return fits ? "" : "expected a number up to " + std::to_string(std::numeric_limits<Whole>::max()) + ", got " + text;
+  const auto* end = text.data() + text.size();
+  const auto read = std::from_chars(text.data(), end, number);
+  if (read.ec == std::errc::result_out_of_range)
+    return "expected a number up to " + std::to_string(std::numeric_limits<Whole>::max()) + ", got " + text;
+  return read.ec == std::errc() && read.ptr == end ? "" : "expected a whole number, got " + text;
+}
+
+std::string no_number(const std::string& text) {
+  double number = 0;
+  const auto* end = text.data() + text.size();
+  const auto read = std::from_chars(text.data(), end, number);
+  const bool fits = read.ec != std::errc::invalid_argument && read.ptr == end;
+  return fits ? "" : "expected a number, got " + (text.empty() ? "none" : text);
 }
 
 void check_numbers(CLI::App& command) {
@@ -43,7 +56,7 @@ void check_numbers(CLI::App& command) {
     const auto type = option->get_type_name();
     if (type.starts_with("INT")) option->check(misfit_of<std::int64_t>);
     if (type.starts_with("UINT")) option->check(misfit_of<std::uint64_t>);
-    if (type.starts_with("FLOAT")) option->check(vlalign::tool::not_empty);
+    if (type.starts_with("FLOAT")) option->check(no_number);
   }
   for (auto* below : command.get_subcommands({})) check_numbers(*below);
 }
@@ -59,6 +72,41 @@ std::vector<std::string> words_of(int argc, char** argv) {
   return words;
 }
 
+/// The command that words lead to, the last word first. Throws CLI::ExtrasError that names a word that is none.
+const CLI::App& command_of(const CLI::App& program, const std::vector<std::string>& words) {
+  const auto* command = &program;
+  for (auto word = words.rbegin(); word != words.rend() && !word->starts_with('-'); ++word) {
+    const auto below = command->get_subcommands([](const CLI::App*) { return true; });
+    if (below.empty()) break;
+    const auto found = std::find_if(below.begin(), below.end(), [&](auto* each) { return each->check_name(*word); });
+    if (found == below.end()) {
+      std::vector<std::string> names;
+      for (const auto* each : below) names.push_back(each->get_name());
+      throw CLI::ExtrasError(
+          fmt::format("{} is no command of {}; there are {}", *word, command->get_name(), fmt::join(names, ", ")),
+          CLI::ExitCodes::ExtrasError);
+    }
+    command = *found;
+  }
+  return *command;
+}
+
+/// What is wrong with words that a command has no use for, the first that can be told.
+std::string misfits_of(const CLI::App& command, const std::vector<std::string>& words) {
+  if (command.get_name() == "launch")
+    return "launch: -- comes before the command that all run: launch -n 2 -- train ...";
+  const auto is_option = [](const std::string& word) { return word.size() > 2 && word.starts_with("--"); };
+  const auto unknown = std::find_if(words.begin(), words.end(), is_option);
+  if (unknown == words.end())
+    return fmt::format("{}: nothing is expected at \"{}\"", command.get_name(), words.front());
+  std::string nearest;
+  const auto distance = [&](const std::string& name) { return vlalign::edit_distance(unknown->substr(2), name); };
+  for (const auto* option : command.get_options())
+    for (const auto& name : option->get_lnames())
+      if (nearest.empty() || distance(name) < distance(nearest)) nearest = name;
+  return fmt::format("{} has no {}; the nearest is --{}", command.get_name(), *unknown, nearest);
+}
+
 int run(int argc, char** argv) {
   CLI::App program{"Vision-language alignment: trains, evaluates and uses CLIP-like models.", "vlalign"};
   program.formatter(std::make_shared<vlalign::tool::Help>());
@@ -70,11 +118,19 @@ int run(int argc, char** argv) {
         add_convert, add_export, add_quantize, add_interpolate, add_index, add_report, add_bench})
     add(program);
   check_numbers(program);
+  const CLI::App* command = &program;
   try {
-    program.parse(words_of(argc, argv));
+    auto words = words_of(argc, argv);
+    command = &command_of(program, words);
+    program.parse(std::move(words));
     return 0;
   } catch (const CLI::RuntimeError& status) {  // of the processes that a command has started
     return status.get_exit_code();
+  } catch (const CLI::ExtrasError& error) {
+    const auto left = command->remaining();
+    const auto what = left.empty() ? std::string(error.what()) : misfits_of(*command, left);
+    program.exit(CLI::ExtrasError(what, CLI::ExitCodes::ExtrasError));
+    return wrong_usage;
   } catch (const CLI::ParseError& error) {
     return program.exit(error) == 0 ? 0 : wrong_usage;
   }

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "core/check.hpp"
+#include "tool/commands.hpp"
 #include "tool/stage_flag.hpp"
 
 namespace vlalign::tool {
@@ -86,7 +87,7 @@ void OptimizerFlags::add(CLI::App& command, TrainerOptions& options) {
       .add_option("--optimizer", optimizer, "muon is for the matrices of the towers' layers, beside AdamW for the rest")
       ->check(CLI::IsMember(optimizers))
       ->capture_default_str();
-  command.add_option("--lr", options.learning_rate, "Peak learning rate")->capture_default_str();
+  command.add_option("--lr", options.learning_rate, "Peak learning rate")->check(zero_or_more)->capture_default_str();
   command.add_option("--weight-decay", weight_decay,
                      "Of matrices, vectors and scalars are not decayed; adamw 0.2, lamb 0.01, lion 1, muon 0.1 without "
                      "it");

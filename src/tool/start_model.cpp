@@ -32,12 +32,11 @@ constexpr std::string_view train_prefix = "train:";
 std::shared_ptr<const Tokenizer> train_own_vocabulary(const std::string& model, const ModelConfig& config,
                                                       const Captions& captions) {
   const auto named = named_tokenizer(model);
-  log_info(
-      "model {}: its config names {}, and no --tokenizer is given: a vocabulary of {} entries is trained on the "
-      "captions{}",
-      config.name, named.empty() ? "a vocabulary of its own" : fmt::format("the tokenizer {}", named),
-      config.text.vocab_size,
-      named.empty() ? "" : fmt::format("; for {}'s, name the folder of its files with --tokenizer", named));
+  const bool is_elsewhere = !named.empty() && named != "local";  // as the preset tiny has it
+  log_info("model {}: a vocabulary of {} entries is trained on the captions{}", config.name, config.text.vocab_size,
+           is_elsewhere
+               ? fmt::format("; for the tokenizer {}, which its config names, give its folder with --tokenizer", named)
+               : "");
   auto tokenizer = train_tokenizer(captions(), config.text.vocab_size);
   if (tokenizer->vocab_size() < config.text.vocab_size)
     log_info("the captions give {} entries", tokenizer->vocab_size());

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "core/check.hpp"
+#include "core/io/files.hpp"
 #include "core/log.hpp"
 #include "report/shown_numbers.hpp"
 #include "tool/commands.hpp"
@@ -16,6 +17,8 @@
 #include "tool/stop_signals.hpp"
 #include "tool/train_flags.hpp"
 #include "tool/train_results.hpp"
+#include "train/option_checks.hpp"
+#include "train/run_folder.hpp"
 #include "vlalign/loss/make_loss.hpp"
 #include "vlalign/report/growing_report.hpp"
 #include "vlalign/train/progress.hpp"
@@ -149,11 +152,13 @@ int run(TrainFlags& flags, const CLI::App& command) {
   options.data_name = absolute_location(flags.data.location);
   const bool leads = options.ranks.rank() == 0;  // and speaks, and writes
   if (leads) check_results_place(options.out);
+  if (leads && !options.resume && is_folder(options.out)) check_new_run_place(options.out);
   const auto loss = make_loss(flags.loss);
   check_loss_flags(*loss, flags);
   const auto data = open_data(flags, *loss);
   const auto sets = flags.validation.open(all_records(flags.data.columns));
   set_validations(options, sets, loss);
+  check_options(options);  // before a model is made
   auto model = make_model(flags, data, *loss);
   options.targets = make_targets(flags.targets, *model.tokenizer());
   if (!flags.teacher.empty()) options.teacher = load_teacher(flags.teacher, model.config().preprocess);

@@ -147,7 +147,7 @@ void add_run_flags(CLI::App& command, TrainFlags& flags) {
                   "Steps between lines in norms.jsonl: of each group's parameters, gradients and updates")
       ->check(above_zero);
   command.add_option("--title", flags.title, "Of the report; the run folder's name without it");
-  flags.run.add(command);
+  flags.run.add_for_training(command);
 }
 
 }  // namespace

@@ -112,7 +112,7 @@ fs::path write_report_of(const TrainedRun& run, const HeldOut& sets, const Resul
 void warn_of_skipped(const TrainSummary& summary) {
   if (summary.skipped_steps > 0)
     log_warning("{} step(s) were skipped: loss, gradient or statistics were not finite", summary.skipped_steps);
-  warn_of_bad(summary.bad_records);
+  warn_of_bad(summary.bad_records, summary.bad_records.size());
 }
 
 void print_results(const HeldOut& sets, const Results& results) {
@@ -139,14 +139,16 @@ Results evaluate(const DualEncoder& model, const HeldOut& sets, const EmbedOptio
                     .scores = {},
                     .embeddings = embed_pairs(model, set.pairs, options),
                     .source = set.pairs};
-    if (leads) warn_of_bad(test.embeddings.bad);
+    if (leads) warn_of_bad(test.embeddings.bad, set.pairs->bad_records().size());
     test.scores = evaluate_retrieval(test.embeddings, options.ranks);
     test.scores.temperature = 1 / model.logit_scale().item<double>();
     if (leads) results.tests.push_back(std::move(test));
   }
   for (const auto& set : sets.classes) {
     auto scores = evaluate_zero_shot(model, set.pairs, set.classes, set.templates, options);
-    if (leads) results.zero_shot.push_back(std::move(scores));
+    if (!leads) continue;
+    warn_of_bad(scores.bad, set.pairs->bad_records().size());
+    results.zero_shot.push_back(std::move(scores));
   }
   return results;
 }

@@ -24,6 +24,7 @@ void classify(const Flags& flags, const Ranks& ranks) {
   options.ranks = ranks;
   const auto scores = evaluate_zero_shot(flags.model.load(), pairs, classes, templates, options);
   if (ranks.rank() > 0) return;
+  warn_of_bad(scores.bad, pairs->bad_records().size());
   if (flags.model.json) {
     fmt::print("{}\n", to_json(scores));
     return;

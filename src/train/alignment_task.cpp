@@ -256,7 +256,12 @@ StepFigures AlignmentTask::backward_in_micro_batches(std::int64_t step, double p
     return encoded;
   };
   const AnyLoss part = own_part(job);
-  const AnyLoss scaled = [&](const ContrastiveBatch& all) { return scaler.scaled(part->forward(all)); };
+  const AnyLoss scaled = [&](const ContrastiveBatch& all) {
+    const auto value = scaler.scaled(part->forward(all));
+    if (job.value.defined())
+      job.value = job.value.detach();  // the graph, which holds the batch's embeddings, goes with the value
+    return value;
+  };
   backward_in_pieces(*scaled, pieces, encode_piece, whole);
   warn_of_one_pair(job.pairs);
   return measured(captions.batch(), job, whole.logit_scale);

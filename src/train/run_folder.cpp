@@ -77,6 +77,12 @@ void check_holds_nothing(const fs::path& folder) {
   }
 }
 
+void check_new_run_place(const fs::path& folder) {
+  check(!is_there(folder / "config.json"), "{}: already holds a run; resume it (--resume) or choose another folder",
+        folder.string());
+  check_holds_nothing(folder);
+}
+
 /// Tries for a moment: whoever asks whether a run lasts holds the lock as briefly.
 FolderLock::FolderLock(const fs::path& folder) : fd_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
   constexpr int most_tries = 20;
@@ -99,8 +105,8 @@ RunFolder::RunFolder(fs::path folder, const json& settings, bool resume, const C
   const auto config = folder_ / "config.json";
   const bool begun = is_there(config);
   auto written = json::parse(dump_readable(settings));  // as it comes back from the file: what is no UTF-8 is otherwise
+  if (!resume) check_new_run_place(folder_);
   if (begun) {
-    check(resume, "{}: already holds a run; resume it (--resume) or choose another folder", folder_.string());
     check_nothing_is_lost(folder_);
     written = check_same_settings(config, written, newest_checkpoint(folder_).has_value());
     for (const auto* model : {"model", "model-ema"}) check_folder_place(folder_ / model, written_by_a_run());

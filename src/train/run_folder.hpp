@@ -29,6 +29,9 @@ namespace vlalign {
 /// lost by beginning again.
 void check_holds_nothing(const std::filesystem::path& folder);
 
+/// Throws Error unless a new run can begin in the folder: nothing is in it, not even another run.
+void check_new_run_place(const std::filesystem::path& folder);
+
 /// Keeps a folder for one process; the system lets go of it when the process ends, however it ends.
 class FolderLock {
  public:

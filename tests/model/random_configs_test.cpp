@@ -189,7 +189,7 @@ TEST(EachOption, ThatIsLostIsNamedWithTheLayoutThatHoldsIt) {
   config.text.activation = Activation::quick_gelu;
   EXPECT_EQ(test::message_of<Error>([&] { check_comes_back(config); }),
             "model ViT-B-32: open_clip's layout can't hold it: vision.activation gelu would come back as quick_gelu; "
-            "Hugging Face's can: convert it to that layout first");
+            "Hugging Face's can");
   config = preset("ViT-B-32");
   config.preprocess.resize_size = 256;
   std::get<VitConfig>(config.vision).layer_scale = 0.1;

@@ -30,6 +30,7 @@ struct ZeroShotScores {
   std::vector<std::int64_t> ranks{};    ///< of the right class, counted from 1
   std::vector<std::int64_t> labels{};   ///< the right class
   std::vector<std::int64_t> records{};  ///< which record it is, where a data set was at hand
+  std::vector<std::string> bad{};       ///< why each record that was left out could not be read
 };
 
 /// {"a photo of a {}."}: "{}" stands for the class name.

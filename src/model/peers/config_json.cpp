@@ -84,8 +84,11 @@ void check_comes_back(const ModelConfig& config) {
   const bool open_clip = config.layout == Layout::open_clip;
   const auto other = open_clip ? Layout::hugging_face : Layout::open_clip;
   const auto whose = [](bool peer) { return peer ? "open_clip's" : "Hugging Face's"; };
-  fail("model {}: {} layout can't hold it: {}; {} {}", config.name, whose(open_clip), *fault, whose(!open_clip),
-       fault_of(with_layout(config, other)) ? "can't either" : "can: convert it to that layout first");
+  const auto prefix = fmt::format("model {}: ", config.name);
+  std::string_view why = *fault;
+  if (why.starts_with(prefix)) why.remove_prefix(prefix.size());
+  fail("{}{} layout can't hold it: {}; {} {}", prefix, whose(open_clip), why, whose(!open_clip),
+       fault_of(with_layout(config, other)) ? "can't either" : "can");
 }
 
 TextConfig read_text_config(const std::filesystem::path& folder) {

@@ -169,9 +169,20 @@ Layout layout_of(const fs::path& folder) {
 
 namespace {
 
+/// A run's folder and a policy's have a config too, and the model below.
+void check_not_above_model(const fs::path& folder) {
+  if (!weights_in(folder, weights_files[0]).empty() || !weights_in(folder, weights_files[1]).empty()) return;
+  for (const auto* below : {"model", "encoder"})
+    for (const auto* config : {config_names[0], config_names[1], "policy.json"})
+      check(!is_there(folder / below / config), "{}: holds no weights; the folder to name is {}", folder.string(),
+            (folder / below).string());
+}
+
 /// The place in the lists above of the peer whose files are taken.
 std::size_t peer_of(const fs::path& folder) {
-  check(is_folder(folder), "{}: no such model folder", folder.string());
+  check(is_folder(folder), "{}: {}", folder.string(),
+        is_there(folder) ? "is a file; expected a model folder" : "no such model folder");
+  check_not_above_model(folder);
   const auto peer = static_cast<std::size_t>(layout_of(folder));
   check(is_there(folder / config_names[peer]), "{}: neither {} nor {} in this folder", folder.string(),
         open_clip_config, hugging_face_config);
