@@ -155,11 +155,11 @@ FolderColumns read_int8_columns(const fs::path& folder) {
 void set_columns_of(DualEncoder& model, FolderColumns columns, const fs::path& folder) {
   if (columns.tensors.empty() && columns.fault.empty())
     return drop_columns(model, fmt::format("for {} isn't", folder.string()));
-  if (columns.fault.empty()) try {
-      return model.set_int8_columns(std::move(columns.tensors));
-    } catch (const Error& error) {
-      columns.fault = fmt::format("{}: {}", (folder / int8_file).string(), error.what());
-    }
+  try {
+    if (columns.fault.empty()) return model.set_int8_columns(std::move(columns.tensors));
+  } catch (const Error& error) {
+    columns.fault = fmt::format("{}: {}", (folder / int8_file).string(), error.what());
+  }
   model.set_int8_columns({});
   log_warning("{}; the model is not prepared for int8: quantize it again", columns.fault);
 }

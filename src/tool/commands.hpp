@@ -36,7 +36,8 @@ std::vector<std::string> with_recipe_of_train(const std::vector<std::string>& wo
 /// For options that name a file, a folder or words: what is wrong with no text, as CLI11's check() wants it.
 std::string not_empty(const std::string& value);
 
-/// For options that are numbers: what is wrong with one that isn't above 0, or is below it.
+/// For options that are numbers: what is wrong with one that is none, that isn't above 0, or that is below it.
+std::string a_number(const std::string& value);
 std::string above_zero(const std::string& value);
 std::string zero_or_more(const std::string& value);
 

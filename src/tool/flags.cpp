@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
-#include <limits>
+#include <cstdlib>
 #include <optional>
 #include <sstream>
 #include <string_view>
@@ -28,26 +28,29 @@ std::optional<char> separator_of(const std::string& text) {
   return fits ? std::optional(text[0]) : std::nullopt;
 }
 
-}  // namespace
-
-namespace {
-
-/// NaN for what is no number, of which others say what is wrong.
-double number_in(const std::string& value) {
+/// Nothing where it is none. One that double can't hold is 0 or infinite.
+std::optional<double> number_in(const std::string& value) {
+  if (value.empty()) return std::nullopt;
   double number = 0;
   const auto* end = value.data() + value.size();
-  const auto [at, error] = std::from_chars(value.data(), end, number);
-  return error == std::errc() && at == end ? number : std::numeric_limits<double>::quiet_NaN();
+  const auto [at, error] = std::from_chars(value.data() + (value.front() == '+' ? 1 : 0), end, number);
+  if (error == std::errc::invalid_argument || at != end) return std::nullopt;
+  if (error == std::errc::result_out_of_range) return std::strtod(value.c_str(), nullptr);
+  return number;
 }
 
 }  // namespace
 
+std::string a_number(const std::string& value) {
+  return number_in(value) ? "" : "expected a number, got " + (value.empty() ? "none" : value);
+}
+
 std::string above_zero(const std::string& value) {
-  return number_in(value) <= 0 ? "expected a number above 0, got " + value : "";
+  return number_in(value).value_or(1) <= 0 ? "expected a number above 0, got " + value : "";
 }
 
 std::string zero_or_more(const std::string& value) {
-  return number_in(value) < 0 ? "expected 0 or more, got " + value : "";
+  return number_in(value).value_or(0) < 0 ? "expected 0 or more, got " + value : "";
 }
 
 std::string not_empty(const std::string& value) { return value.empty() ? "expected some text, got none" : ""; }

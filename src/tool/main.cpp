@@ -37,18 +37,10 @@ std::string misfit_of(const std::string& text) {
   if (std::is_unsigned_v<Whole> && text.starts_with('-')) return "expected 0 or more, got " + text;
   Whole number{};
   const auto* end = text.data() + text.size();
-  const auto read = std::from_chars(text.data(), end, number);
+  const auto read = std::from_chars(text.data() + (text.front() == '+' ? 1 : 0), end, number);
   if (read.ec == std::errc::result_out_of_range)
     return "expected a number up to " + std::to_string(std::numeric_limits<Whole>::max()) + ", got " + text;
   return read.ec == std::errc() && read.ptr == end ? "" : "expected a whole number, got " + text;
-}
-
-std::string no_number(const std::string& text) {
-  double number = 0;
-  const auto* end = text.data() + text.size();
-  const auto read = std::from_chars(text.data(), end, number);
-  const bool fits = read.ec != std::errc::invalid_argument && read.ptr == end;
-  return fits ? "" : "expected a number, got " + (text.empty() ? "none" : text);
 }
 
 void check_numbers(CLI::App& command) {
@@ -56,7 +48,7 @@ void check_numbers(CLI::App& command) {
     const auto type = option->get_type_name();
     if (type.starts_with("INT")) option->check(misfit_of<std::int64_t>);
     if (type.starts_with("UINT")) option->check(misfit_of<std::uint64_t>);
-    if (type.starts_with("FLOAT")) option->check(no_number);
+    if (type.starts_with("FLOAT")) option->check(vlalign::tool::a_number);
   }
   for (auto* below : command.get_subcommands({})) check_numbers(*below);
 }

@@ -105,8 +105,9 @@ RunFolder::RunFolder(fs::path folder, const json& settings, bool resume, const C
   const auto config = folder_ / "config.json";
   const bool begun = is_there(config);
   auto written = json::parse(dump_readable(settings));  // as it comes back from the file: what is no UTF-8 is otherwise
-  if (!resume) check_new_run_place(folder_);
-  if (begun) {
+  if (!resume) {
+    check_new_run_place(folder_);
+  } else if (begun) {
     check_nothing_is_lost(folder_);
     written = check_same_settings(config, written, newest_checkpoint(folder_).has_value());
     for (const auto* model : {"model", "model-ema"}) check_folder_place(folder_ / model, written_by_a_run());

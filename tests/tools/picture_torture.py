@@ -165,6 +165,14 @@ class Program:
         self.name, self.given, self.made, self.options = name, given, made, options
 
     def __call__(self, draw):
+        """cjpeg and gif2webp leave nothing where options don't fit together: then another picture."""
+        for _ in range(20):
+            made, said = self.attempt(draw)
+            if made:
+                return made, self.made
+        raise RuntimeError(f"{self.name} makes no {self.made}: {said}")
+
+    def attempt(self, draw):
         with tempfile.TemporaryDirectory() as place:
             source, out = pathlib.Path(place) / f"in{self.given}", pathlib.Path(place) / f"out{self.made}"
             picture = scene(draw)
@@ -176,9 +184,8 @@ class Program:
             else:
                 (picture.convert("RGB") if self.given == ".ppm" else picture).save(source)
             command = [part.format(source=source, out=out) for part in [self.name, *self.options(draw)]]
-            subprocess.run(command, capture_output=True, check=False)
-            made = out.read_bytes() if out.exists() else b""
-            return (made, self.made) if made else self(draw)  # cjpeg and gif2webp leave nothing where options don't fit together
+            done = subprocess.run(command, capture_output=True, check=False)
+            return out.read_bytes() if out.exists() else b"", done.stderr.decode(errors="replace")[-300:]
 
 
 def programs():
